@@ -1,0 +1,120 @@
+"""The types that cross the compiler, and the one way a number becomes a leaf.
+
+A NamedTuple (or a registered dataclass) of arrays crosses `jit`, `vmap` and `scan`; a plain
+frozen dataclass (`Network`, `CrossEntropy`) is a static choice, hashable and equal by value.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.core
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+AnyArray = Array | np.ndarray
+"""A JAX or a NumPy array: users hold data in either."""
+KeyArray = Key[Array, ""]
+"""A typed JAX random key, as `jax.random.key(seed)` returns."""
+
+
+class Layer(NamedTuple):
+    """One layer's weights `w`, shape (n_in, n_out), and biases `b`, shape (n_out,)."""
+
+    w: Float[AnyArray, "n_in n_out"]
+    b: Float[AnyArray, " n_out"]
+
+
+Params = tuple[Layer, ...]
+"""A network's parameters, from the first hidden layer to the output layer."""
+
+Initializer = Callable[[KeyArray, int, int], Layer]
+"""`(key, n_in, n_out) -> Layer`."""
+
+
+class Split(NamedTuple):
+    """Examples and what they should give.
+
+    `x` has shape (n, n_in): uint8 pixels 0..255, scaled by 1/255 when they are read, or floats,
+    used as they are. `y` holds n integer class labels, or float targets of shape (n, n_out).
+    """
+
+    x: AnyArray
+    y: AnyArray
+
+
+class Dataset(NamedTuple):
+    """A training split, and the splits that validate and test, where there are any."""
+
+    train: Split
+    valid: Split | None = None
+    test: Split | None = None
+
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def pytree(*static: str) -> Callable[[_Class], _Class]:
+    """Make a frozen dataclass a pytree whose fields, but for the `static` ones, are children.
+
+    `jax.tree_util.register_dataclass` calls the constructor whenever JAX rebuilds a tree, with
+    tracers or placeholders in place of numbers. This one does not, so that a constructor may
+    cast and validate what a person passes in.
+    """
+
+    def register(cls: _Class) -> _Class:
+        names = [field.name for field in dataclasses.fields(cls)]
+        dynamic = [name for name in names if name not in static]
+
+        def flatten(tree: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+            children = [(jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in dynamic]
+            return children, tuple(getattr(tree, name) for name in static)
+
+        def unflatten(aux: tuple[Any, ...], children: Any) -> Any:
+            tree = object.__new__(cls)
+            for name, value in zip((*dynamic, *static), (*children, *aux), strict=True):
+                object.__setattr__(tree, name, value)
+            return tree
+
+        jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+        return cls
+
+    return register
+
+
+def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
+    """Cast a hyperparameter to a strongly typed array of the default float type.
+
+    `0.5`, `1`, `np.float64(0.5)` and `jnp.float32(0.5)` then give one and the same program, and an
+    array in place of a scalar is a sweep. `None` stays `None`: it means "not in the program".
+
+    Args:
+      name: what the value is called, for the error.
+      value: a number, an array of numbers, a tracer or `None`.
+      low: the smallest value allowed.
+      high: no value may reach it.
+
+    Returns:
+      A NumPy or JAX array in JAX's default float type, or `None`.
+
+    Raises:
+      ValueError: the value is not a number in [low, high).
+    """
+    if value is None:
+        return None
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    allowed = f"{name} must be a number in [{low:g}, {high:g})"
+    if isinstance(value, jax.Array):
+        value = value.astype(dtype)
+    else:
+        try:
+            value = np.asarray(value, dtype)
+        except (TypeError, ValueError):
+            raise ValueError(f"{allowed}, not {value!r}.") from None
+    if not isinstance(value, jax.core.Tracer):
+        host = np.asarray(value)
+        wrong = host[~(np.isfinite(host) & (host >= low) & (host < high))]
+        if wrong.size:
+            raise ValueError(f"{allowed}, not {wrong.flat[0]:g}; choose one inside that range.")
+    return value
