@@ -1,0 +1,119 @@
+"""Backpropagation by hand: the four equations, for one example and for a mini-batch.
+
+With zˡ the weighted inputs of layer l, aˡ = mˡ·f(zˡ) its (masked) activations and δˡ = ∂C/∂zˡ
+its error (Nielsen, chapter 2; here `w` has shape (n_in, n_out)):
+
+    (BP1)  δᴸ     = ∂C/∂zᴸ, the cost's `delta`
+    (BP2)  δˡ     = J_f(zˡ)ᵀ (mˡ · Wˡ⁺¹ δˡ⁺¹), the activation's `pullback`
+    (BP3)  ∂C/∂bˡ = δˡ
+    (BP4)  ∂C/∂Wˡ = aˡ⁻¹ (δˡ)ᵀ
+
+A mini-batch needs the *mean* of the outer products of BP4, Σ aˡ⁻¹(δˡ)ᵀ/n, which is a single
+matrix product over the batch: no example's own gradient is ever written to memory.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt8
+
+from jaxnet.network import Masks, Network, forward, targets
+from jaxnet.types import AnyArray, Layer, Params
+
+
+def errors(
+    net: Network,
+    params: Params,
+    x: Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"],
+    y: Int[AnyArray, ""] | Float[AnyArray, " n_out"],
+    masks: Masks = None,
+) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
+    """One example: what goes into each layer, aˡ⁻¹, and the error that comes out of it, δˡ."""
+    layer_inputs, zs = forward(net, params, x, masks)
+    delta = net.cost.delta(zs[-1], targets(y, net.sizes[-1], zs[-1].dtype))  # BP1
+    deltas = [delta]
+    for index in reversed(range(len(params) - 1)):
+        back = jnp.dot(params[index + 1].w, delta, precision=net.precision)
+        if masks is not None:
+            back = back * masks[index]
+        delta = net.activations[index].pullback(zs[index], back)  # BP2
+        deltas.insert(0, delta)
+    return layer_inputs, deltas
+
+
+def backprop(
+    net: Network,
+    params: Params,
+    x: Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"],
+    y: Int[AnyArray, ""] | Float[AnyArray, " n_out"],
+    masks: Masks = None,
+) -> Params:
+    """The gradient of the cost of one example, by the four equations.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      x: one example's inputs: uint8 pixels or floats.
+      y: its label, or its float targets.
+      masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
+
+    Returns:
+      The gradient, shaped like `params`.
+
+    Source: Nielsen, chapter 2, equations BP1 to BP4.
+
+    >>> from jaxnet.network import init
+    >>> net = Network((2, 3, 1))
+    >>> params = init(net, jax.random.key(0))
+    >>> gradient_of_one = backprop(net, params, jnp.array([0.0, 1.0]), jnp.array([1.0]))
+    >>> [layer.w.shape for layer in gradient_of_one]
+    [(2, 3), (3, 1)]
+    """
+    layer_inputs, deltas = errors(net, params, x, y, masks)
+    return tuple(
+        Layer(jnp.outer(a, delta), delta)  # BP4, BP3
+        for a, delta in zip(layer_inputs, deltas, strict=True)
+    )
+
+
+def gradient(
+    net: Network,
+    params: Params,
+    xs: Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"],
+    ys: Int[AnyArray, " batch"] | Float[AnyArray, "batch n_out"],
+    masks: Masks = None,
+    weights: Float[Array, " batch"] | None = None,
+) -> Params:
+    """The gradient of the mean cost of a mini-batch.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      xs: the examples' inputs: uint8 pixels or floats.
+      ys: their labels, or their float targets.
+      masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
+      weights: what each example counts, instead of 1/batch.
+
+    Returns:
+      The gradient, shaped like `params`.
+
+    >>> from jaxnet.network import init
+    >>> net = Network((2, 3, 2))
+    >>> params = init(net, jax.random.key(0))
+    >>> mean = gradient(net, params, jnp.ones((4, 2)), jnp.zeros(4, int))
+    >>> one = backprop(net, params, jnp.ones(2), jnp.array(0))
+    >>> bool(jnp.allclose(mean[0].w, one[0].w))
+    True
+    """
+    mask_axes = None if masks is None else [None if mask.ndim == 1 else 0 for mask in masks]
+    masks = None if masks is None else list(masks)
+    batched = jax.vmap(errors, in_axes=(None, None, 0, 0, mask_axes))
+    layer_inputs, deltas = batched(net, params, jnp.asarray(xs), jnp.asarray(ys), masks)
+
+    def contract(a: Float[Array, "batch n_in"], delta: Float[Array, "batch n_out"]) -> Layer:
+        if weights is not None:
+            delta = delta * weights[:, None]
+        w = jnp.einsum("bi,bo->io", a, delta, precision=net.precision)
+        layer = Layer(w, jnp.sum(delta, axis=0))
+        return layer if weights is not None else Layer(w / len(xs), layer.b / len(xs))
+
+    return tuple(map(contract, layer_inputs, deltas))
