@@ -1,0 +1,22 @@
+"""`python -m jaxnet` and the command `jaxnet`."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line, if what it needs is installed; returns the exit status."""
+    try:
+        from jaxnet import cli
+    except ModuleNotFoundError as error:
+        if error.name not in ("tyro", "rich", "matplotlib"):
+            raise
+        print(
+            f"jaxnet: the command line needs {error.name}: pip install 'jaxnet-mlp[cli]'",
+            file=sys.stderr,
+        )
+        return 2
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
