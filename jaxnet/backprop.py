@@ -14,17 +14,17 @@ matrix product over the batch: no example's own gradient is ever written to memo
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float
 
 from jaxnet.network import Masks, Network, forward, targets
-from jaxnet.types import AnyArray, Layer, Params
+from jaxnet.types import Input, Inputs, Layer, Params, Target, Targets
 
 
 def errors(
     net: Network,
     params: Params,
-    x: Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"],
-    y: Int[AnyArray, ""] | Float[AnyArray, " n_out"],
+    x: Input,
+    y: Target,
     masks: Masks = None,
 ) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
     """One example: what goes into each layer, aˡ⁻¹, and the error that comes out of it, δˡ."""
@@ -43,8 +43,8 @@ def errors(
 def backprop(
     net: Network,
     params: Params,
-    x: Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"],
-    y: Int[AnyArray, ""] | Float[AnyArray, " n_out"],
+    x: Input,
+    y: Target,
     masks: Masks = None,
 ) -> Params:
     """The gradient of the cost of one example, by the four equations.
@@ -78,8 +78,8 @@ def backprop(
 def gradient(
     net: Network,
     params: Params,
-    xs: Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"],
-    ys: Int[AnyArray, " batch"] | Float[AnyArray, "batch n_out"],
+    xs: Inputs,
+    ys: Targets,
     masks: Masks = None,
     weights: Float[Array, " batch"] | None = None,
 ) -> Params:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import jax
 import numpy as np
 import tyro
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -135,7 +136,7 @@ class Train(Architecture):
     def __call__(self, console: Console) -> None:
         """Train, test, write."""
         net, recipe, data = self.network(), self.recipe(), _read(self.data)
-        training.checked(net, data, self.epochs, self.batch_size)
+        training.checked(net, data, self.epochs, self.batch_size, self.seed)
         folder = self._folder()
         console.print(_headline(net, recipe, self), soft_wrap=True)
         console.print(_describe(self.data, data), soft_wrap=True)
@@ -242,18 +243,7 @@ class Predict:
                 labels.append(str(np.asarray(test.y[row])))
         outputs = [np.asarray(network.predict(net, params, x)) for x in xs]
         kind = "probability" if isinstance(net.cost, costs.LogLikelihood) else "output"
-        table = Table(title=f"{kind.capitalize()} of each class, in %", title_justify="left")
-        table.add_column("image")
-        if any(labels):
-            table.add_column("label")
-        table.add_column("says", style="bold")
-        for index in range(net.sizes[-1]):
-            table.add_column(str(index), justify="right", min_width=3)
-        for name, label, a in zip(names, labels, outputs, strict=True):
-            says = int(a[0] > 0.5) if len(a) == 1 else int(a.argmax())
-            cells = [f"{100 * value:.0f}" for value in a]
-            table.add_row(name, *([label] if any(labels) else []), str(says), *cells)
-        console.print(table)
+        console.print(_outputs_table(kind, names, labels, outputs))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,7 +260,9 @@ class Check(Architecture):
             checks = gradcheck.check_gradients(net, seed=self.seed)
         except gradcheck.GradientError as error:
             raise FailedError(str(error)) from None
-        table = Table(title=f"Backpropagation in {_architecture(net)}", title_justify="left")
+        table = Table(
+            box=box.SIMPLE, title=f"Backpropagation in {_architecture(net)}", title_justify="left"
+        )
         table.add_column("gradient of")
         table.add_column("norm", justify="right")
         table.add_column("from autodiff", justify="right")
@@ -322,13 +314,15 @@ def _parse(args: Sequence[str] | None) -> Callable[[Console], None]:
         raise
 
 
-def _one_line(box: str) -> str:
+def _one_line(boxed: str) -> str:
     """The first paragraph of tyro's boxed complaint, and its suggestion if there is one."""
-    lines = [line.strip(" │") for line in box.splitlines() if line.startswith("│")] or [box]
-    rule = next((i for i, line in enumerate(lines) if line.startswith("─")), len(lines))
-    said = lines[:rule]
-    if lines[rule + 1 : rule + 2] == ["Perhaps you meant:"]:
-        said += lines[rule + 1 : rule + 3]
+    lines = [line.strip(" │") for line in boxed.splitlines()]
+    # Below the title: the upper edge of the box, or a rule of dashes where there are no boxes.
+    lines = lines[1:-1] if boxed.startswith("╭") else lines[2:-1]
+    end = next((i for i, line in enumerate(lines) if not line.strip("─-")), len(lines))
+    said = lines[:end]
+    if lines[end + 1 : end + 2] == ["Perhaps you meant:"]:
+        said += lines[end + 1 : end + 3]
     return " ".join(" ".join(said).split()).rstrip(".") + "; see jaxnet --help."
 
 
@@ -374,12 +368,35 @@ def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
         side = round(n_in**0.5)
         shape = f", {side}×{side}" if side * side == n_in else ""
         raise ValueError(
-            f"{path} has {'×'.join(map(str, x.shape))} pixels, but the network takes "
+            f"{path} has {'×'.join(map(str, x.shape[::-1]))} pixels, but the network takes "
             f"{n_in}{shape}; resize it."
         )
     if invert:
         x = (255 - x) if x.dtype == np.uint8 else 1 - x
     return x.reshape(-1)
+
+
+def _outputs_table(
+    kind: str, names: list[str], labels: list[str], outputs: list[np.ndarray]
+) -> Table:
+    """A row an image: what the network says, and every class's output (of many, the largest)."""
+    n_out = len(outputs[0])
+    wide = n_out > 10
+    title = f"{kind.capitalize()} of {'the likeliest classes' if wide else 'each class'}, in %"
+    table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
+    table.add_column("image", no_wrap=True)
+    if any(labels):
+        table.add_column("label", no_wrap=True)
+    table.add_column("says", style="bold", no_wrap=True)
+    for heading in [""] if wide else map(str, range(n_out)):
+        table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
+    for name, label, a in zip(names, labels, outputs, strict=True):
+        says = int(a[0] > 0.5) if n_out == 1 else int(a.argmax())
+        cells = [f"{100 * value:.0f}" for value in a]
+        if wide:
+            cells = ["   ".join(f"{k}: {cells[k]}" for k in np.argsort(-a, kind="stable")[:5])]
+        table.add_row(name, *([label] if any(labels) else []), str(says), *cells)
+    return table
 
 
 def _architecture(net: Network) -> str:
@@ -473,7 +490,7 @@ def _decimal(number: Any) -> float:
 
 def _results_table(run: Run, results: dict[str, dict[str, float]]) -> Table:
     best, last = results["best"], results["last"]
-    table = Table()
+    table = Table(box=box.SIMPLE)
     table.add_column("")
     table.add_column(f"best epoch, {best['epoch']}", justify="right")
     table.add_column(f"last epoch, {last['epoch']}", justify="right")

@@ -91,7 +91,10 @@ def npz(path: str | Path, n_valid: int = 10_000, n_classes: int | None = None) -
     """
     path = Path(path)
     try:
-        with np.load(_existing(path), allow_pickle=False) as archive:
+        with (
+            _existing(path).open("rb") as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
             held = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
@@ -336,9 +339,13 @@ def _read_idx(folder: Path, name: str, sha256: str | None) -> np.ndarray:
                 )
             shape = tuple(int.from_bytes(header[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
             size = math.prod(shape)
-            # One byte more shows what is too long. The whole of a file that claims too much is
-            # read, never what it claims: memory stays bounded by what is there.
-            content = file.read(min(size, 2**62) + 1)
+            # In pieces, so that memory is bounded by what is there, not by what the header
+            # claims; one byte more than that shows what is too long.
+            pieces, left = [], size + 1
+            while left and (piece := file.read(min(left, 2**20))):
+                pieces.append(piece)
+                left -= len(piece)
+            content = b"".join(pieces)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is truncated or no gzip file: {error}.") from None
     if len(header) < 4 * (1 + rank) or len(content) < size:

@@ -10,12 +10,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float
 
 from jaxnet import initializers
 from jaxnet.activations import Activation, sigmoid
 from jaxnet.costs import Cost, CrossEntropy
-from jaxnet.types import AnyArray, Initializer, KeyArray, Params
+from jaxnet.types import AnyArray, Initializer, Input, Inputs, KeyArray, Params, Target
 
 Masks = Sequence[Float[AnyArray, "..."]] | None
 """One multiplicative mask per hidden layer, or none at all."""
@@ -55,18 +55,23 @@ class Network:
                 f"such as (784, 30, 10), not {self.sizes!r}."
             )
         object.__setattr__(self, "sizes", sizes)
-        if isinstance(self.hidden, list):
-            object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not all(isinstance(hidden, Activation) for hidden in self.activations):
+        alone = isinstance(self.hidden, Activation)
+        hidden = (self.hidden,) * (len(sizes) - 2) if alone else self.hidden
+        if not isinstance(hidden, (tuple, list)) or not all(
+            isinstance(activation, Activation) for activation in hidden
+        ):
             raise ValueError(
                 f"hidden must be an Activation such as jaxnet.activations.relu, "
                 f"not {self.hidden!r}."
             )
-        if len(self.activations) != len(sizes) - 2:
+        if len(hidden) != len(sizes) - 2:
             raise ValueError(
-                f"hidden names {len(self.activations)} activations, but sizes {sizes} has "
+                f"hidden names {len(hidden)} activations, but sizes {sizes} has "
                 f"{len(sizes) - 2} hidden layers; give one activation for all, or one for each."
             )
+        # One form for each network, so that equal networks are equal, and one program.
+        same = len(set(hidden)) <= 1
+        object.__setattr__(self, "hidden", next(iter(hidden), sigmoid) if same else tuple(hidden))
         if not isinstance(self.cost, Cost):
             raise ValueError(
                 f"cost must be a Cost such as jaxnet.costs.CrossEntropy(), not {self.cost!r}."
@@ -103,17 +108,13 @@ def init(net: Network, key: KeyArray) -> Params:
     )
 
 
-def inputs(
-    x: Float[AnyArray, "*n n_in"] | UInt8[AnyArray, "*n n_in"], dtype: jnp.dtype
-) -> Float[Array, "*n n_in"]:
+def inputs(x: Input, dtype: jnp.dtype) -> Float[Array, " n_in"]:
     """What the first layer sees: uint8 pixels divided by 255, floats as they are."""
     x = jnp.asarray(x)
     return x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
 
 
-def targets(
-    y: Int[AnyArray, ""] | Float[AnyArray, " n_out"], n_out: int, dtype: jnp.dtype
-) -> Float[Array, " n_out"]:
+def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
     """What the output layer should say: a label one-hot (or 0/1 for one output), floats as is."""
     y = jnp.asarray(y)
     if jnp.issubdtype(y.dtype, jnp.floating):
@@ -124,7 +125,7 @@ def targets(
 def forward(
     net: Network,
     params: Params,
-    x: Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"],
+    x: Input,
     masks: Masks = None,
 ) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
     """The forward pass for one example: zˡ = Wˡᵀaˡ⁻¹ + bˡ, aˡ = mˡ·f(zˡ).
@@ -146,8 +147,8 @@ def forward(
 def logits(
     net: Network,
     params: Params,
-    x: Float[AnyArray, "*n n_in"] | UInt8[AnyArray, "*n n_in"],
-) -> Float[Array, "*n n_out"]:
+    x: Input | Inputs,
+) -> Float[Array, "*batch n_out"]:
     """The weighted inputs zᴸ of the output layer, for one example (n_in,) or for many (n, n_in)."""
     if x.ndim == 1:
         return forward(net, params, x)[1][-1]
@@ -157,8 +158,8 @@ def logits(
 def predict(
     net: Network,
     params: Params,
-    x: Float[AnyArray, "*n n_in"] | UInt8[AnyArray, "*n n_in"],
-) -> Float[Array, "*n n_out"]:
+    x: Input | Inputs,
+) -> Float[Array, "*batch n_out"]:
     """The output activations, for one example (n_in,) or for many (n, n_in).
 
     Args:

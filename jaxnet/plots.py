@@ -35,21 +35,18 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     panels = figure.subplots(1, 2)
     _panel(panels[0], history.evaluation_cost, history.training_cost)
     _panel(panels[1], history.evaluation_accuracy, history.training_accuracy)
-    panels[0].set(ylabel="cost with penalties (λ/n, n each set's own)")
+    panels[0].set(ylabel="cost, penalties included")
     panels[1].set(ylabel="accuracy")
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     accuracy = history.evaluation_accuracy
     if best_epoch and np.isfinite(accuracy[best_epoch - 1]):
         best = float(accuracy[best_epoch - 1])
-        panels[1].plot(best_epoch, best, "o", color=STYLES["validation"]["color"], markersize=6)
-        panels[1].annotate(
-            f"best {best:.2%}, epoch {best_epoch}".replace("%", " %"),
-            (best_epoch, best),
-            textcoords="offset points",
-            xytext=(0, -16),
-            ha="right" if best_epoch > len(accuracy) / 2 else "left",
-            fontsize=9,
-        )
+        label = f"best {100 * best:.2f} %, epoch {best_epoch}"
+        color = STYLES["validation"]["color"]
+        panels[1].plot(best_epoch, best, "o", color=color, markersize=7, label=label)
+    for panel in panels:
+        if panel.lines:
+            panel.legend(frameon=False, fontsize=9)
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
@@ -65,8 +62,6 @@ def _panel(axes: Any, validation: Any, training: Any) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
-    if axes.lines:
-        axes.legend(frameon=False, fontsize=9)
 
 
 def png(figure: Figure) -> bytes:

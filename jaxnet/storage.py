@@ -30,6 +30,7 @@ from jaxnet.types import Layer, Params
 
 FORMAT = 1
 MAX_BYTES = 2**31
+DTYPES = ("float32", "float64", "float16")
 NETWORK2_COSTS: dict[str, Cost] = {
     "CrossEntropyCost": CrossEntropy(),
     "QuadraticCost": Quadratic(),
@@ -86,7 +87,6 @@ def load(path: str | Path) -> tuple[Network, Params]:
             raise ValueError(f"it has {size} bytes, more than the {MAX_BYTES} that are read")
         content = path.read_bytes()
         net, layers = _from_json(content) if suffix == ".json" else _from_safetensors(content)
-        network.check_params(net, layers)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}.") from None
     except RecursionError:
@@ -246,6 +246,10 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
         net = Network(tuple(document["sizes"]), cost=NETWORK2_COSTS[document["cost"]])
         dtype = np.dtype(np.float64)
     else:
+        if not isinstance(described, dict):
+            raise ValueError("its key jaxnet is not an object")
+        if described["dtype"] not in DTYPES:
+            raise ValueError(f"its type {described['dtype']!r} is not one of {', '.join(DTYPES)}")
         net, dtype = _network(described), np.dtype(described["dtype"])
         if document["sizes"] != list(net.sizes):
             raise ValueError(f"its sizes are {document['sizes']} and {list(net.sizes)} at once")
@@ -261,6 +265,7 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
     )
     if not all(np.isfinite(array).all() for layer in layers for array in layer):
         raise ValueError("a parameter is not finite")
+    network.check_params(net, layers)
     if described is not None:
         _verify(described, list(layers))
     return net, layers
@@ -279,6 +284,7 @@ def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
     layers = tuple(
         Layer(tensors[f"layers.{i}.w"], tensors[f"layers.{i}.b"]) for i in range(len(net.sizes) - 1)
     )
+    network.check_params(net, layers)
     _verify(described, list(layers))
     return net, layers
 

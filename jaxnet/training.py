@@ -303,7 +303,7 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    data = checked(net, data, epochs, batch_size, params)
+    data = checked(net, data, epochs, batch_size, seed, params)
     monitor = _monitored(monitor)
     key = jax.random.key(seed)
     state = start(net, recipe, key, params)
@@ -358,14 +358,13 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    data = checked(net, data, epochs, batch_size, params)
+    data = checked(net, data, epochs, batch_size, seed, params)
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError("train takes scalars, but a number in the recipe is an array; sweep it.")
-    seed = _count("seed", seed, low=0, high=2**32)
     monitor = _monitored(monitor)
     data = jax.device_put(data)
     key = jax.random.key(seed)
-    state = start(net, recipe, key, params)
+    state = _compiled_start(net, recipe, key, params)
     best, best_epoch, best_score = state.params, 0, -math.inf
     current, rows, stopped, began = state.params, [], None, time.perf_counter()
     for index in range(epochs):
@@ -398,7 +397,12 @@ def train(
 
 
 def checked(
-    net: Network, data: Dataset, epochs: int, batch_size: int, params: Params | None = None
+    net: Network,
+    data: Dataset,
+    epochs: int,
+    batch_size: int,
+    seed: Any = 0,
+    params: Params | None = None,
 ) -> Dataset:
     """The data without its test split, if network, data and settings fit together.
 
@@ -407,6 +411,8 @@ def checked(
     """
     _count("epochs", epochs, low=1)
     _count("batch_size", batch_size, low=1)
+    if not isinstance(seed, jax.core.Tracer):
+        _count("seed", seed, low=0, high=2**32)
     if batch_size > (n := len(data.train.x)):
         raise ValueError(
             f"batch_size must be in [1, {n}], the number of training examples, not {batch_size}."
@@ -445,7 +451,7 @@ def _check_split(net: Network, name: str, split: Split) -> None:
             )
 
 
-def _count(name: str, value: Any, low: int, high: int | None = None) -> int:
+def _count(name: str, value: Any, low: int, high: int | None = None) -> None:
     try:
         number = operator.index(value)
     except TypeError:
@@ -453,7 +459,6 @@ def _count(name: str, value: Any, low: int, high: int | None = None) -> int:
     if number is None or number < low or (high is not None and number >= high):
         allowed = f"in [{low}, {high})" if high else f"of at least {low}"
         raise ValueError(f"{name} must be a whole number {allowed}, not {value!r}.")
-    return number
 
 
 def _monitored(monitor: Sequence[str]) -> Monitor:
@@ -498,6 +503,7 @@ def _advance(
     return state, row, jnp.all(jnp.stack(finite))
 
 
+_compiled_start = jax.jit(start, static_argnames="net")
 _compiled_advance = jax.jit(_advance, static_argnames=("net", "batch_size", "monitor"))
 
 

@@ -11,12 +11,22 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.core
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 AnyArray = Array | np.ndarray
 """A JAX or a NumPy array: users hold data in either."""
 KeyArray = Key[Array, ""]
 """A typed JAX random key, as `jax.random.key(seed)` returns."""
+
+
+Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
+"""One example: floats, or uint8 pixels."""
+Inputs = Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"]
+"""Many examples."""
+Target = Int[AnyArray, ""] | int | np.integer | Float[AnyArray, " n_out"]
+"""What one example should give: a class label, or float targets."""
+Targets = Int[AnyArray, " batch"] | Float[AnyArray, "batch n_out"]
+"""What many should give."""
 
 
 class Layer(NamedTuple):
@@ -109,7 +119,8 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
         value = value.astype(dtype)
     else:
         try:
-            value = np.asarray(value, dtype)
+            with np.errstate(over="ignore"):  # what overflows is refused below, as not finite
+                value = np.asarray(value, dtype)
         except (TypeError, ValueError):
             raise ValueError(f"{allowed}, not {value!r}.") from None
     if not isinstance(value, jax.core.Tracer):

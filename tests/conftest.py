@@ -1,0 +1,21 @@
+"""Shapes in signatures are checked at run time here, and nowhere else."""
+
+import jax
+import pytest
+from beartype import BeartypeConf, beartype
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# An int is a float to a person, as it is to a type checker.
+typecheck = beartype(conf=BeartypeConf(is_pep484_tower=True))
+install_import_hook("jaxnet", "conftest.typecheck")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+settings.register_profile("jaxnet", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("jaxnet")
+
+
+@pytest.fixture
+def x64():
+    """JAX's default float type is float64 within the test."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,279 @@
+import json
+import re
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import jaxnet as jn
+from jaxnet import cli
+from jaxnet.training import EpochReport
+
+SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _run(capsys, *args):
+    status = cli.main(list(args))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_train_prints_and_writes_what_it_says(here, capsys):
+    status, out, err = _run(capsys, "train", *SMALL, "--name", "try-1")
+    assert (status, err) == (0, "")
+    assert "[64, 12, 10] sigmoid, CrossEntropy, sgd(learning_rate=0.5), l2=0.1, batch 10" in out
+    assert "digits: 1,197 training, 300 validation, 300 test examples" in out
+    assert out.count("epoch  ") >= 3
+    (folder,) = (here / "runs").iterdir()
+    assert folder.name.endswith("-try-1")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "curves.png",
+        "history.csv",
+        "network.json",
+        "network.safetensors",
+    ]
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"]["epochs"] == 3
+    assert config["versions"]["jax"] == jax.__version__
+    assert config["data"]["sha256"] == jn.datasets.sha256(jn.datasets.digits())
+
+    # What is printed and written is what an independent run with the same settings gives.
+    net, data = jn.Network((64, 12, 10)), jn.datasets.digits()
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.5), l2=0.1), epochs=3)
+    saved, params = jn.load(folder / "network.safetensors")
+    assert saved == net
+    assert np.array_equal(params[0].w, run.best_params[0].w)
+    assert np.array_equal(jn.load(folder / "network.json")[1][0].w, params[0].w)
+    rows = np.genfromtxt(folder / "history.csv", delimiter=",", names=True, dtype=None)
+    assert rows["evaluation_accuracy"].astype(np.float32).tolist() == (
+        run.history.evaluation_accuracy.tolist()
+    )
+    test = jn.evaluate(net, run.best_params, data.test, l2=0.1)
+    assert config["results"]["best"]["test_accuracy"] == pytest.approx(float(test.accuracy))
+    assert f"{float(test.accuracy):.2%}" in out
+
+
+def test_the_same_seed_gives_the_same_files(here, capsys):
+    for _ in range(2):
+        assert _run(capsys, "train", *SMALL, "--name", "same")[0] == 0
+    one, two = sorted((here / "runs").iterdir())
+    for name in ("network.json", "network.safetensors", "history.csv"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_every_option_reaches_the_run(here, capsys):
+    status, out, err = _run(
+        capsys,
+        *[
+            "train",
+            "--data",
+            "digits",
+            "--sizes",
+            "64",
+            "8",
+            "6",
+            "10",
+            "--hidden",
+            "relu",
+            "tanh",
+            "--cost",
+            "log-likelihood",
+        ],
+        *[
+            "--temperature",
+            "2",
+            "--init",
+            "gaussian",
+            "--std",
+            "0.2",
+            "--optimizer",
+            "adamw",
+            "--learning-rate",
+            "1e-3",
+        ],
+        *[
+            "--b1",
+            "0.8",
+            "--weight-decay",
+            "0.01",
+            "--l2",
+            "None",
+            "--l1",
+            "0.5",
+            "--batch-size",
+            "32",
+            "--epochs",
+            "1",
+        ],
+        *"--seed 4 --monitor evaluation --runs elsewhere".split(),
+    )
+    assert (status, err) == (0, "")
+    assert "[64, 8, 6, 10] relu tanh, LogLikelihood, adamw(learning_rate=0.001, b1=0.8" in out
+    assert "l1=0.5, batch 32, seed 4" in out
+    assert "training accuracy" not in out
+    (folder,) = (here / "elsewhere").iterdir()
+    net, _ = jn.load(folder / "network.json")
+    assert net.cost == jn.costs.LogLikelihood(2.0)
+    assert net.init == jn.initializers.gaussian(0.2)
+    assert net.activations == (jn.activations.relu, jn.activations.tanh)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("train --learning-rate fast", "Error parsing --learning-rate"),
+        (
+            "train --lerning-rate 1",
+            "Unrecognized options: --lerning-rate, 1 Perhaps you meant: --l",
+        ),
+        ("trian", "Unrecognized options: trian"),
+        ("train --cost cubic", "invalid choice 'cubic' for argument '--cost'"),
+        ("train --learning-rate -1", r"learning_rate must be a number in \[0, inf\), not -1"),
+        ("train --decay 0.9", "sgd takes no --decay; its options are --learning-rate"),
+        ("train --optimizer momentum --decay 1", r"decay must be a number in \[0, 1\), not 1"),
+        ("train --sizes 784", "sizes must be two or more"),
+        ("train --sizes 784 30 5", r"labels lie in \[0, 9\].*choose sizes that end with 10"),
+        ("train --sizes 100 10", "inputs have shape .*choose sizes that begin with 784"),
+        ("train --hidden relu tanh", "hidden names 2 activations, but sizes"),
+        ("train --epochs 0", "epochs must be a whole number of at least 1, not 0"),
+        ("train --batch-size 50001", r"batch_size must be in \[1, 50000\]"),
+        ("train --seed -3", "seed must be a whole number in"),
+        ("train --data nowhere", "--data must be mnist, digits, a folder"),
+        ("train --data gone.npz", "gone.npz does not exist"),
+        ("train --name a/b", "--name must be made of letters"),
+        ("train --runs file/below --data digits --sizes 64 10", "file/below.*: Not a directory"),
+        ("train --temperature 0 --cost log-likelihood", "temperature must be a positive number"),
+        ("predict gone.json --test 0", "cannot read gone.json: No such file"),
+        ("predict net.json", "nothing to classify: name image files, or rows with --test"),
+        ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
+        ("predict net.json file", "cannot read file: it is no PNG or .npy file"),
+        ("predict net.json gone.png", "cannot read gone.png: No such file"),
+        (
+            "predict net.json small.png",
+            "small.png has 5×7 pixels, but the network takes 784, ",
+        ),
+        ("predict net.json words.npy", "words.npy holds <U1; use uint8 pixels or floats"),
+        ("check --sizes 3", "sizes must be two or more"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_status_2(here, capsys, args, message):
+    net = jn.Network((784, 10))
+    jn.save("net.json", net, jn.init(net, jax.random.key(0)))
+    (here / "file").write_text("not a picture")
+    Image.new("L", (5, 7)).save(here / "small.png")
+    np.save(here / "words.npy", np.array(["a"]))
+    status, out, err = _run(capsys, *args.split())
+    assert status == 2
+    assert out == ""
+    assert err.startswith("jaxnet: ")
+    assert err.count("\n") == 1
+    assert re.search(message, err)
+    assert not list(here.glob("runs/*"))
+
+
+def test_a_run_that_diverges_is_written_and_said(here, capsys):
+    args = [
+        "--hidden",
+        "relu",
+        "--cost",
+        "quadratic",
+        "--output",
+        "linear",
+        "--learning-rate",
+        "1e6",
+    ]
+    status, _, err = _run(capsys, "train", *SMALL, *args)
+    assert status == 1
+    assert err.startswith("jaxnet: training diverged in epoch 1: ")
+    assert err.count("\n") == 1
+    (folder,) = (here / "runs").iterdir()
+    assert "diverged" in json.loads((folder / "config.json").read_text())["stopped"]
+    jn.load(folder / "network.json")
+
+
+def test_predict_says_what_the_network_says(here, capsys):
+    data = jn.datasets.mnist()
+    net = jn.Network((784, 10), cost=jn.costs.LogLikelihood())
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.1)), epochs=1, batch_size=100, monitor=())
+    jn.save("net.safetensors", net, run.params)
+    image = data.test.x[0].reshape(28, 28)
+    Image.fromarray(image).save(here / "white.png")
+    Image.fromarray(255 - image).save(here / "black.png")
+    np.save(here / "pixels.npy", image / 255)
+    outputs = {}
+    for args in (["--test", "0"], ["white.png"], ["black.png", "--invert"], ["pixels.npy"]):
+        status, out, err = _run(capsys, "predict", "net.safetensors", *args)
+        assert (status, err) == (0, "")
+        assert "Probability of each class" in out
+        row = next(line for line in out.splitlines() if args[-1] in line or args[0] in line)
+        outputs[args[0]] = row.split()[-11:]
+    expected = np.asarray(jn.predict(net, run.params, data.test.x[0]))
+    cells = [str(expected.argmax()), *(f"{100 * a:.0f}" for a in expected)]
+    assert outputs == dict.fromkeys(outputs, cells)
+
+
+def test_check_prints_its_table_and_fails_on_a_wrong_gradient(capsys, monkeypatch):
+    status, out, _ = _run(
+        capsys, *["check", "--sizes", "6", "5", "4", "--hidden", "gelu", "--cost", "quadratic"]
+    )
+    assert status == 0
+    assert "layer 2 w (5, 4)" in out
+    assert "the gradient is right" in out
+    wrong = jn.activations.Elementwise("gelu", jax.numpy.tanh, jax.numpy.tanh)
+    monkeypatch.setitem(jn.activations.NAMED, "gelu", wrong)
+    status, out, err = _run(capsys, *["check", "--sizes", "6", "5", "4", "--hidden", "gelu"])
+    assert status == 1
+    assert "layer 1 w (6, 5)" in err
+    assert "layer 2" not in err
+
+
+def test_a_bar_moves_on_a_terminal(capsys):
+    console = Console(force_terminal=True, width=80)
+    with cli._progress(console, 2, 1000) as on_epoch:
+        on_epoch(EpochReport(1, 2, 0.5, 0.9, 0.4, 0.92, 1, 0.5))
+        on_epoch(EpochReport(2, 2, 0.6, 0.8, 0.3, 0.93, 1, 1.0))
+    out = capsys.readouterr().out
+    assert "epoch 2/2" in out
+    assert "80.00%" in out
+    assert "best 90.00%" in out
+    assert "2,000 examples/s" in out
+
+
+def test_help_reads_like_a_manual_and_lists_every_option(capsys):
+    for args in (["--help"], ["train", "--help"], ["predict", "--help"], ["check", "--help"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(args)
+        assert stop.value.code == 0
+        out = capsys.readouterr().out
+        if args[0] == "train":
+            assert all(f"--{flag}" in out for flag in ("learning-rate", "l2", "hidden", "sizes"))
+        assert "usage: jaxnet" in out
+
+
+def test_without_its_extras_the_command_says_what_to_install():
+    script = (
+        "import sys; sys.modules['tyro'] = None; from jaxnet.__main__ import main; sys.exit(main())"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert process.returncode == 2
+    assert process.stderr == "jaxnet: the command line needs tyro: pip install 'jaxnet-mlp[cli]'\n"
+
+
+def test_python_m_jaxnet_is_the_command(here):
+    command = [sys.executable, "-m", "jaxnet", "train", "--epochs", "nought"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.count("\n") == 1

@@ -1,0 +1,76 @@
+"""The README is the contract: its commands run, its numbers are what the code gives."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxnet import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_main_job_gives_the_numbers_of_the_readme(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert ".venv/bin/jaxnet train" in _blocks("sh")[0]
+    assert cli.main(["train"]) == 0
+    (config,) = tmp_path.glob("runs/*/config.json")
+    results = json.loads(config.read_text())["results"]
+    assert results["best"]["evaluation_accuracy"] >= 0.96
+    rows = re.findall(r"(\w+) accuracy +(\d+\.\d+)% +(\d+\.\d+)%", _blocks("text")[0])
+    assert len(rows) == 3
+    for kind, best, last in rows:
+        key = {"validation": "evaluation"}.get(kind, kind) + "_accuracy"
+        # With another processor training takes another path: runs differ by what seeds do.
+        assert 100 * results["best"][key] == pytest.approx(float(best), abs=0.6)
+        assert 100 * results["last"][key] == pytest.approx(float(last), abs=1.5)
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (example,) = _blocks("python")
+    assert len([line for line in example.splitlines() if line]) <= 12
+    exec(example, {})
+    out = capsys.readouterr().out
+    assert "the first test image is a 7" in out
+    accuracy = float(re.search(r"on the test set: (\d\.\d+)", out)[1])
+    assert accuracy > 0.94
+
+
+@pytest.mark.parametrize("line", _blocks("sh")[2].splitlines())
+def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
+    """The commands with their real options; cut short, since each is trained elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    words = line.split("#")[0].split()
+    assert words[0] == "jaxnet"
+    monkeypatch.setattr(cli.Train, "__call__", lambda self, _: self.network() and self.recipe())
+    monkeypatch.setattr(cli.Predict, "__call__", lambda self, _: self.test == (0, 1, 2, 3) or 1 / 0)
+    monkeypatch.setattr(cli.Check, "__call__", lambda self, _: self.network())
+    assert cli.main(words[1:]) == 0
+
+
+def test_the_throughput_experiment_runs(tmp_path):
+    script = ROOT / "experiments" / "throughput.py"
+    command = [sys.executable, script, "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "scikit-learn" in process.stdout
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert rows["jaxnet"]["of_jaxnet"] == 1
+    assert all(np.isfinite(row["seconds"]) for row in rows.values())
+
+
+def test_files_and_commands_that_the_readme_names_exist():
+    for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (ROOT / path).exists(), path
+    run = (ROOT / ".ci" / "run").read_text()
+    assert ".venv/bin/pip install -e '.[test]'" in run
+    assert ".venv/bin/pip install -e '.[test]' && .venv/bin/pytest" in _blocks("sh")[1]
