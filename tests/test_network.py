@@ -35,7 +35,7 @@ def test_targets_are_one_hot_binary_or_as_they_are():
     assert network.targets(np.array([0.5, 2.0]), 2, np.dtype("float32")).tolist() == [0.5, 2.0]
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=5), st.integers(0, 2**32 - 1))
 def test_init_gives_every_layer_its_shape_at_an_address_of_its_own(sizes, seed):
     net = jn.Network(tuple(sizes))
