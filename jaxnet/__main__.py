@@ -1,5 +1,6 @@
 """`python -m jaxnet` and the command `jaxnet`."""
 
+import os
 import sys
 
 
@@ -15,7 +16,13 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    return cli.main()
+    status = cli.main()
+    if status == 130:
+        # XLA's threads may be at work still, and do not survive an orderly end of the interpreter.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

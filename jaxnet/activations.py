@@ -55,6 +55,9 @@ class Elementwise(Activation):
     f: Callable[[Vector], Vector]
     prime: Callable[[Vector], Vector]
 
+    def __repr__(self) -> str:
+        return self.name
+
     def fn(self, z: Vector) -> Vector:
         """The activations a = f(z)."""
         return self.f(z)

@@ -5,12 +5,13 @@ import dataclasses
 import inspect
 import io
 import json
+import os
 import platform
 import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,13 +19,11 @@ from typing import Annotated, Any, Literal
 import jax
 import numpy as np
 import tyro
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from jaxnet import (
     activations,
+    console,
     costs,
     datasets,
     gradcheck,
@@ -35,9 +34,8 @@ from jaxnet import (
     storage,
     training,
 )
-from jaxnet.activations import Activation
 from jaxnet.network import Network
-from jaxnet.training import EpochReport, Recipe, Run
+from jaxnet.training import Recipe, Run
 from jaxnet.types import Dataset
 
 ActivationName = Literal[tuple(activations.NAMED)]
@@ -45,11 +43,18 @@ CostName = Literal[tuple(costs.NAMED)]
 InitName = Literal[(*initializers.NAMED, "gaussian")]
 OptimizerName = Literal[tuple(optimizers.NAMED)]
 SizesOption = tuple[int, ...]
-HyperOption = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+# An option that only some choices take, whose default is theirs, and stands in its description.
+_OWN_DEFAULT = tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
+HyperOption = Annotated[float | None, _OWN_DEFAULT]
+DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
 
 class FailedError(Exception):
-    """The call was right, but it failed: told in one line, with exit status 1."""
+    """The call was right, but it failed: told in one line, with an exit status of its own."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +67,14 @@ class Architecture:
     """Activation of the hidden layers: one for all, or one for each."""
     cost: CostName = "cross-entropy"  # pyright: ignore[reportInvalidTypeForm]
     """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood softmax."""
-    output: ActivationName = "sigmoid"  # pyright: ignore[reportInvalidTypeForm]
-    """Output activation under the quadratic and the absolute-error cost."""
-    temperature: float = 1.0
-    """Temperature of the softmax under the log-likelihood cost."""
+    output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """Output activation under the quadratic or the absolute-error cost (sigmoid)."""
+    temperature: HyperOption = None
+    """Temperature of the softmax under the log-likelihood cost (1)."""
     init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
     """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
-    std: float = 0.01
-    """Standard deviation of the gaussian initial weights."""
+    std: HyperOption = None
+    """Standard deviation of the gaussian initial weights (0.01)."""
     precision: Literal["default", "high", "highest"] = "highest"
     """Matrix products on accelerators: highest is full float32."""
 
@@ -77,16 +82,31 @@ class Architecture:
         """The network that the options describe."""
         names = self.hidden * (len(self.sizes) - 2) if len(self.hidden) == 1 else self.hidden
         hidden = tuple(activations.NAMED[name] for name in names)
-        named = initializers.NAMED | {"gaussian": initializers.gaussian(self.std)}
-        return Network(self.sizes, hidden, self._cost(), named[self.init], self.precision)
+        return Network(self.sizes, hidden, self._cost(), self._init(), self.precision)
 
     def _cost(self) -> costs.Cost:
-        output: Activation = activations.NAMED[self.output]
-        if self.cost == "log-likelihood":
-            return costs.LogLikelihood(self.temperature)
+        output, temperature = self.output, self.temperature
+        softmax = self.cost == "log-likelihood"
+        if temperature is not None and not softmax:
+            raise ValueError(f"{self.cost} takes no --temperature; log-likelihood does.")
+        if output is not None and (softmax or self.cost == "cross-entropy"):
+            own = "softmax" if softmax else "sigmoid"
+            raise ValueError(
+                f"{self.cost} takes no --output, since its outputs are {own}; "
+                "quadratic and absolute-error do."
+            )
+        if softmax:
+            return costs.LogLikelihood(1.0 if temperature is None else temperature)
         if self.cost == "cross-entropy":
             return costs.CrossEntropy()
-        return costs.NAMED[self.cost](output)
+        return costs.NAMED[self.cost](activations.NAMED[output or "sigmoid"])
+
+    def _init(self) -> Any:
+        if self.init == "gaussian":
+            return initializers.gaussian(0.01 if self.std is None else self.std)
+        if self.std is not None:
+            raise ValueError(f"--init {self.init} takes no --std; --init gaussian does.")
+        return initializers.NAMED[self.init]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +121,7 @@ class Train(Architecture):
     optimizer: OptimizerName = "sgd"  # pyright: ignore[reportInvalidTypeForm]
     """Update rule."""
     learning_rate: HyperOption = None
-    """Learning rate; each optimizer has its default, sgd 0.5."""
+    """Learning rate (sgd 0.5; momentum, nesterov 0.1; adagrad 0.01; rmsprop, adam, adamw 1e-3)."""
     decay: HyperOption = None
     """Decay of momentum, nesterov (0.9) or rmsprop (0.9)."""
     b1: HyperOption = None
@@ -109,53 +129,58 @@ class Train(Architecture):
     b2: HyperOption = None
     """Second-moment decay of adam and adamw (0.999)."""
     eps: HyperOption = None
-    """The small number under adagrad's, rmsprop's and adam's division."""
+    """The small number that a division is kept from 0 by (adagrad 1e-7; the others 1e-8)."""
     weight_decay: HyperOption = None
     """Decoupled weight decay of adamw (1e-4)."""
     initial_accumulator_value: HyperOption = None
     """Where adagrad's sum of squares starts (0.1)."""
     l2: HyperOption = 5.0
-    """λ of the penalty (λ/2n)Σw², n the number of training examples."""
+    """λ of the penalty (λ/2n)Σw², n the number of training examples (5)."""
     l1: HyperOption = None
-    """λ of the penalty (λ/n)Σ|w|."""
+    """λ of the penalty (λ/n)Σ|w| (none)."""
     epochs: int = 30
     """How many times every example is visited."""
     batch_size: int = 10
     """Examples per mini-batch."""
     seed: int = 0
     """Of the initial weights and the mini-batches: the same seed gives the same bits."""
-    data: str = "mnist"
-    """What to learn: mnist, digits, a folder of four IDX files, or an .npz archive."""
+    data: DataOption = "mnist"
+    """What to learn: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
+    train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
+    an .npz archive of x_train, y_train, x_test, y_test."""
     monitor: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
-    """What to evaluate after each epoch."""
+    """What to evaluate after each epoch: the validation set, the training set."""
     runs: Path = Path("runs")
     """Where to write the run's folder."""
-    name: str = ""
-    """The run's name in its folder's; by default its sizes."""
+    name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
+    """The run's name in its folder's (its sizes)."""
 
-    def __call__(self, console: Console) -> None:
+    def __call__(self, out: Console) -> None:
         """Train, test, write."""
         net, recipe, data = self.network(), self.recipe(), _read(self.data)
         training.checked(net, data, self.epochs, self.batch_size, self.seed)
-        folder = self._folder()
-        console.print(_headline(net, recipe, self), soft_wrap=True)
-        console.print(_describe(self.data, data), soft_wrap=True)
-        console.print()
-        with warnings.catch_warnings():
-            # The driver's only warning is that it diverged; it is said below, after the results.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            run = self._train(net, recipe, data, console)
-        results = _test(run, data)
-        _write(folder, self, run, data, results)
-        console.print(_results_table(run, results))
-        written = "the network, history.csv, config.json, curves.png"
-        console.print(f"Written to {folder}/: {written}", soft_wrap=True)
+        with self._folder() as folder:
+            console.say(out, console.architecture(net))
+            console.say(out, console.headline(recipe, self.batch_size, self.seed))
+            console.say(out, console.describe(self.data, data))
+            out.print()
+            began = time.perf_counter()
+            run = self._train(net, recipe, data, out)
+            seconds = time.perf_counter() - began
+            n_epochs = len(run.history.training_cost)
+            if not n_epochs:
+                raise FailedError(f"{run.stopped} Nothing is written.")
+            results = _test(run, data)
+            _write(folder, self, run, data, results)
+        out.print(console.results_table(results))
+        console.say(out, f"Trained {n_epochs} epochs in {seconds:.1f} s.")
+        written = "network.json, network.safetensors, history.csv, config.json, curves.png"
+        console.say(out, f"Written to {folder}/: {written}")
         option = "" if self.data == "mnist" else f" --data {self.data}"
-        example = f"jaxnet predict {folder}/network.json{option} --test 0 1 2 3"
         if data.test is not None:
-            console.print(f"Next: {example}", soft_wrap=True)
+            console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
         if run.stopped:
-            raise FailedError(run.stopped)
+            raise FailedError(run.stopped, 130 if run.stopped.startswith("interrupted") else 1)
 
     def recipe(self) -> Recipe:
         """The recipe that the options describe."""
@@ -171,25 +196,34 @@ class Train(Architecture):
             )
         return Recipe(constructor(**given), self.l2, self.l1)
 
-    def _folder(self) -> Path:
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """A new folder for the run, which goes again if nothing is written there."""
         name = self.name or "-".join(map(str, self.sizes))
         if not re.fullmatch(r"[\w.-]+", name):
             raise ValueError(
                 f"--name must be made of letters, digits, '.', '-', '_', not {name!r}."
             )
-        stem, count = self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}", 1
-        while True:
-            folder = stem if count == 1 else stem.with_name(f"{stem.name}-{count}")
-            try:
-                folder.mkdir(parents=True)
-                return folder
-            except FileExistsError:
-                if not folder.is_dir():
-                    raise
-                count += 1
+        stem = folder = self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+        self.runs.mkdir(parents=True, exist_ok=True)
+        count = 1
+        while folder.exists():
+            count += 1
+            folder = stem.with_name(f"{stem.name}-{count}")
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
 
-    def _train(self, net: Network, recipe: Recipe, data: Dataset, console: Console) -> Run:
-        with _progress(console, self.epochs, len(data.train.x)) as on_epoch:
+    def _train(self, net: Network, recipe: Recipe, data: Dataset, out: Console) -> Run:
+        with (
+            console.progress(out, self.epochs, len(data.train.x)) as on_epoch,
+            warnings.catch_warnings(),
+        ):
+            # The driver warns when it diverges; it is said after the results.
+            warnings.simplefilter("ignore", RuntimeWarning)
             return training.train(
                 net,
                 data,
@@ -210,22 +244,25 @@ class Predict:
     black, as MNIST is.
     """
 
-    network: tyro.conf.Positional[Path]
-    """A network.json or network.safetensors."""
-    images: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """PNG or .npy files."""
-    test: tuple[int, ...] = ()
+    network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
+    """A network.json or network.safetensors, a run's folder, or a folder of runs: its newest."""
+    images: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="IMAGE", help_behavior_hint=""),
+    ] = ()
+    """PNG or .npy files, before any option."""
+    test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set."""
-    data: str = "mnist"
-    """Where the test set is: mnist, digits, a folder of four IDX files, or an .npz archive."""
+    data: DataOption = "mnist"
+    """Where the test set is: mnist, digits, a folder of IDX files, or an .npz archive."""
     invert: bool = False
     """The images are dark on a light ground."""
 
-    def __call__(self, console: Console) -> None:
+    def __call__(self, out: Console) -> None:
         """Classify and print."""
         if not self.images and not self.test:
             raise ValueError("nothing to classify: name image files, or rows with --test 0 1 2.")
-        net, params = storage.load(self.network)
+        net, params = storage.load(_network_file(self.network))
         names, xs, labels = [], [], []
         for path in self.images:
             names.append(path.name)
@@ -243,7 +280,9 @@ class Predict:
                 labels.append(str(np.asarray(test.y[row])))
         outputs = [np.asarray(network.predict(net, params, x)) for x in xs]
         kind = "probability" if isinstance(net.cost, costs.LogLikelihood) else "output"
-        console.print(_outputs_table(kind, names, labels, outputs))
+        out.print(console.outputs_table(kind, names, labels, outputs))
+        if kind == "output":
+            console.say(out, "These outputs stand for themselves: they need not add up to 100.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,48 +292,47 @@ class Check(Architecture):
     seed: int = 0
     """Of the random weights and examples to check it with."""
 
-    def __call__(self, console: Console) -> None:
+    def __call__(self, out: Console) -> None:
         """Check and print the table."""
         net = self.network()
         try:
             checks = gradcheck.check_gradients(net, seed=self.seed)
         except gradcheck.GradientError as error:
             raise FailedError(str(error)) from None
-        table = Table(
-            box=box.SIMPLE, title=f"Backpropagation in {_architecture(net)}", title_justify="left"
-        )
-        table.add_column("gradient of")
-        table.add_column("norm", justify="right")
-        table.add_column("from autodiff", justify="right")
-        table.add_column("from finite differences", justify="right")
-        for check in checks:
-            errors = (f"{check.autodiff_error:.1e}", f"{check.numerical_error:.1e}")
-            table.add_row(check.name, f"{check.norm:.3g}", *errors)
-        console.print(table)
-        console.print(
+        out.print(console.checks_table(net, checks))
+        console.say(
+            out,
             f"All relative errors are within {gradcheck.AUTODIFF_TOLERANCE:.0e} and "
-            f"{gradcheck.NUMERICAL_TOLERANCE:.0e}: the gradient is right."
+            f"{gradcheck.NUMERICAL_TOLERANCE:.0e}: the gradient is right.",
         )
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status: 0, 1 (it failed) or 2 (the call was wrong)."""
+    """Run a command; returns its exit status: 0, 1 (it failed), 2 (a wrong call), 130 (Ctrl-C)."""
+    args = sys.argv[1:] if args is None else args
+    if list(args) == ["--version"]:
+        print(f"jaxnet {version('jaxnet-mlp')}, jax {jax.__version__}")
+        return 0
     try:
         command = _parse(args)
         command(Console(highlight=False))
     except (ValueError, ModuleNotFoundError) as error:
         return _complain(str(error), 2)
     except OSError as error:
-        return _complain(f"{error.filename or 'output'}: {error.strerror}.", 2)
+        return _complain(f"cannot write or read {error.filename}: {error.strerror}.", 2)
     except FailedError as error:
-        return _complain(str(error), 1)
+        return _complain(str(error), error.status)
     except KeyboardInterrupt:
-        return _complain("interrupted.", 130)
+        return _complain("interrupted at once; nothing is written.", 130)
     return 0
 
 
-def _parse(args: Sequence[str] | None) -> Callable[[Console], None]:
+def _parse(args: Sequence[str]) -> Callable[[Console], None]:
     complaint = io.StringIO()
+    columns = os.environ.get("COLUMNS")
+    if {"-h", "--help"}.isdisjoint(args):
+        # A complaint is told in one line, which must not break within what was typed.
+        os.environ["COLUMNS"] = "1000"
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.extras.subcommand_cli_from_dict(
@@ -310,8 +348,17 @@ def _parse(args: Sequence[str] | None) -> Callable[[Console], None]:
             )
     except SystemExit as stop:
         if stop.code == 2:
-            raise ValueError(_one_line(complaint.getvalue())) from None
+            page = (
+                f"jaxnet {args[0]}"
+                if args and args[0] in ("train", "predict", "check")
+                else "jaxnet"
+            )
+            raise ValueError(f"{_one_line(complaint.getvalue())} See {page} --help.") from None
         raise
+    finally:
+        os.environ.pop("COLUMNS", None)
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
 
 
 def _one_line(boxed: str) -> str:
@@ -320,10 +367,13 @@ def _one_line(boxed: str) -> str:
     # Below the title: the upper edge of the box, or a rule of dashes where there are no boxes.
     lines = lines[1:-1] if boxed.startswith("╭") else lines[2:-1]
     end = next((i for i, line in enumerate(lines) if not line.strip("─-")), len(lines))
-    said = lines[:end]
-    if lines[end + 1 : end + 2] == ["Perhaps you meant:"]:
-        said += lines[end + 1 : end + 3]
-    return " ".join(" ".join(said).split()).rstrip(".") + "; see jaxnet --help."
+    said = " ".join(lines[:end]).rstrip(".") + "."
+    hints = lines[end + 1 : end + 3]
+    if hints[0].startswith("Available"):
+        said += f" {hints[0]}."
+    elif hints[0].startswith("Perhaps you meant"):
+        said += f" Perhaps you meant {hints[1]}."
+    return " ".join(said.split())
 
 
 def _complain(message: str, status: int) -> int:
@@ -345,9 +395,20 @@ def _read(data: str) -> Dataset:
         return datasets.idx(path)
     if path.suffix == ".npz":
         return datasets.npz(path)
+    fault = "is neither" if path.exists() else "does not exist"
     raise ValueError(
-        f"--data must be mnist, digits, a folder of IDX files or an .npz archive, not {data!r}."
+        f"--data must be mnist, digits, a folder of IDX files or an .npz archive; {data} {fault}."
     )
+
+
+def _network_file(path: Path) -> Path:
+    """The network that a path means: itself, or that of the newest run below a folder."""
+    if not path.is_dir():
+        return path
+    for pattern in ("network.safetensors", "*/network.safetensors"):
+        if found := list(path.glob(pattern)):
+            return max(found, key=lambda file: file.stat().st_mtime)
+    raise ValueError(f"there is no run in the folder {path}.")
 
 
 def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
@@ -366,101 +427,14 @@ def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
         raise ValueError(f"{path} holds {x.dtype}; use uint8 pixels or floats in [0, 1].")
     if x.size != n_in:
         side = round(n_in**0.5)
-        shape = f", {side}×{side}" if side * side == n_in else ""
+        wanted = f"{side}×{side}" if side * side == n_in else str(n_in)
         raise ValueError(
             f"{path} has {'×'.join(map(str, x.shape[::-1]))} pixels, but the network takes "
-            f"{n_in}{shape}; resize it."
+            f"{wanted}; resize it."
         )
     if invert:
         x = (255 - x) if x.dtype == np.uint8 else 1 - x
     return x.reshape(-1)
-
-
-def _outputs_table(
-    kind: str, names: list[str], labels: list[str], outputs: list[np.ndarray]
-) -> Table:
-    """A row an image: what the network says, and every class's output (of many, the largest)."""
-    n_out = len(outputs[0])
-    wide = n_out > 10
-    title = f"{kind.capitalize()} of {'the likeliest classes' if wide else 'each class'}, in %"
-    table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
-    table.add_column("image", no_wrap=True)
-    if any(labels):
-        table.add_column("label", no_wrap=True)
-    table.add_column("says", style="bold", no_wrap=True)
-    for heading in [""] if wide else map(str, range(n_out)):
-        table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
-    for name, label, a in zip(names, labels, outputs, strict=True):
-        says = int(a[0] > 0.5) if n_out == 1 else int(a.argmax())
-        cells = [f"{100 * value:.0f}" for value in a]
-        if wide:
-            cells = ["   ".join(f"{k}: {cells[k]}" for k in np.argsort(-a, kind="stable")[:5])]
-        table.add_row(name, *([label] if any(labels) else []), str(says), *cells)
-    return table
-
-
-def _architecture(net: Network) -> str:
-    hidden = " ".join(dict.fromkeys(str(storage.part_name(f)) for f in net.activations))
-    kinds = f" {hidden}," if hidden else ""
-    return f"[{', '.join(map(str, net.sizes))}]{kinds} {type(net.cost).__name__}"
-
-
-def _headline(net: Network, recipe: Recipe, options: Train) -> str:
-    penalties = [f"{k}={float(v):g}" for k in ("l2", "l1") if (v := getattr(recipe, k)) is not None]
-    parts = [_architecture(net), repr(recipe.optimizer), *penalties]
-    return ", ".join([*parts, f"batch {options.batch_size}", f"seed {options.seed}"])
-
-
-def _describe(name: str, data: Dataset) -> str:
-    counts = [
-        f"{len(split.x):,} {kind}"
-        for kind, split in zip(("training", "validation", "test"), data, strict=True)
-        if split is not None
-    ]
-    device = jax.devices()[0]
-    return f"{name}: {', '.join(counts)} examples; on {device.device_kind}, jax {jax.__version__}"
-
-
-@contextlib.contextmanager
-def _progress(console: Console, epochs: int, n: int) -> Any:
-    """Yield an `on_epoch` that moves a bar on a terminal, and prints a line an epoch elsewhere."""
-    last = [0.0]
-
-    def said(report: EpochReport) -> dict[str, str]:
-        rate, last[0] = n / (report.seconds - last[0]), report.seconds
-        accuracy, score = report.evaluation_accuracy, report.evaluation_cost
-        shown = f"{accuracy:.2%}" if np.isfinite(accuracy) else f"cost {score:.4g}"
-        return {"rate": f"{rate:,.0f} examples/s", "score": shown if np.isfinite(score) else ""}
-
-    if not console.is_terminal:
-
-        def line(report: EpochReport) -> None:
-            words = said(report)
-            score = f"validation {words['score']}, " if words["score"] else ""
-            console.print(f"epoch {report.epoch:2d}/{epochs}: {score}{words['rate']}")
-
-        yield line
-        return
-    columns = (
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-        BarColumn(bar_width=16),
-        TextColumn("{task.fields[score]}"),
-        TextColumn("{task.fields[best]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=epochs, score="compiling …", best="", rate="")
-        best = [""]
-
-        def move(report: EpochReport) -> None:
-            words = said(report)
-            if report.best_epoch == report.epoch and words["score"]:
-                best[0] = f"best {words['score']}"
-            score, rate = words["score"], words["rate"]
-            progress.update(task, completed=report.epoch, best=best[0], score=score, rate=rate)
-
-        yield move
 
 
 def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
@@ -470,7 +444,7 @@ def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
         ("best", run.best_epoch, run.best_params),
         ("last", len(run.history.training_cost), run.params),
     ):
-        row: dict[str, float] = {"epoch": epoch}
+        row: dict[str, Any] = {"epoch": epoch}
         for kind in ("evaluation", "training"):
             for metric in ("accuracy", "cost"):
                 curve = getattr(run.history, f"{kind}_{metric}")
@@ -488,41 +462,29 @@ def _decimal(number: Any) -> float:
     return float(str(np.asarray(number)))
 
 
-def _results_table(run: Run, results: dict[str, dict[str, float]]) -> Table:
-    best, last = results["best"], results["last"]
-    table = Table(box=box.SIMPLE)
-    table.add_column("")
-    table.add_column(f"best epoch, {best['epoch']}", justify="right")
-    table.add_column(f"last epoch, {last['epoch']}", justify="right")
-    names = {"evaluation": "validation", "training": "training", "test": "test"}
-    for key in best:
-        kind, _, metric = key.partition("_")
-        if not metric or not np.isfinite(best[key] + last[key]):
-            continue
-        form = "{:.2%}" if metric == "accuracy" else "{:.4f}"
-        style = "bold" if key == "test_accuracy" else ""
-        row = (f"{names[kind]} {metric}", form.format(best[key]), form.format(last[key]))
-        table.add_row(*row, style=style)
-    return table
-
-
 def _write(folder: Path, options: Train, run: Run, data: Dataset, results: dict[str, Any]) -> None:
     storage.save(folder / "network.json", run.network, run.best_params)
     storage.save(folder / "network.safetensors", run.network, run.best_params)
     storage.write_atomic(folder / "history.csv", storage.history_csv(run.history))
     config = {
         "settings": dataclasses.asdict(options) | {"runs": str(options.runs)},
-        "recipe": repr(run.recipe),
+        "recipe": {
+            "optimizer": run.recipe.optimizer.name,
+            **{name: _decimal(number) for name, number in run.recipe.optimizer.hyper.items()},
+            **{k: _decimal(v) for k in ("l2", "l1") if (v := getattr(run.recipe, k)) is not None},
+        },
         "stopped": run.stopped,
         "results": results,
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("jaxnet-mlp", "jax", "jaxlib", "optax", "numpy")},
         "device": {"platform": jax.default_backend(), "kind": jax.devices()[0].device_kind},
-        "data": {"source": options.data, "sha256": datasets.sha256(data)},
+        "data_sha256": datasets.sha256(data),
     }
     text = json.dumps(_without_nan(config), indent=2) + "\n"
     storage.write_atomic(folder / "config.json", text.encode())
-    figure = plots.curves(run.history, run.best_epoch, _architecture(run.network))
+    title = console.headline(run.recipe, run.batch_size, run.seed)
+    title = f"{console.architecture(run.network)}, {title}"
+    figure = plots.curves(run.history, run.best_epoch, title)
     storage.write_atomic(folder / "curves.png", plots.png(figure))
 
 

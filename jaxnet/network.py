@@ -4,7 +4,7 @@ Everything here is written for one example; batches are `vmap`s of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
@@ -40,8 +40,8 @@ class Network:
     sizes: tuple[int, ...]
     hidden: Activation | tuple[Activation, ...] = sigmoid
     cost: Cost = CrossEntropy()
-    init: Initializer = initializers.default
-    precision: Literal["default", "high", "highest"] = "highest"
+    init: Initializer = field(default=initializers.default, repr=False)
+    precision: Literal["default", "high", "highest"] = field(default="highest", repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -97,10 +97,22 @@ class Network:
 def init(net: Network, key: KeyArray) -> Params:
     """Draw the initial parameters; layer l's draw is addressed by l, not by the layers before it.
 
+    Args:
+      net: the architecture.
+      key: a random key, such as `jax.random.key(0)`.
+
+    Returns:
+      A `Layer` per layer, in JAX's default float type.
+
+    Raises:
+      ValueError: the key is no random key.
+
     >>> params = init(Network((784, 30, 10)), jax.random.key(0))
     >>> [layer.w.shape for layer in params]
     [(784, 30), (30, 10)]
     """
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        raise ValueError(f"init takes a random key, such as jax.random.key(0), not {key!r}.")
     pairs = zip(net.sizes, net.sizes[1:])
     return tuple(
         net.init(jax.random.fold_in(key, index), n_in, n_out)

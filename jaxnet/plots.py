@@ -35,7 +35,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     panels = figure.subplots(1, 2)
     _panel(panels[0], history.evaluation_cost, history.training_cost)
     _panel(panels[1], history.evaluation_accuracy, history.training_accuracy)
-    panels[0].set(ylabel="cost, penalties included")
+    panels[0].set(ylabel="cost, with each set's own λ/n")
     panels[1].set(ylabel="accuracy")
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     accuracy = history.evaluation_accuracy
@@ -48,7 +48,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
         if panel.lines:
             panel.legend(frameon=False, fontsize=9)
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(title, fontsize=10)
     return figure
 
 
@@ -58,7 +58,7 @@ def _panel(axes: Any, validation: Any, training: Any) -> None:
         if np.isfinite(curve).any():
             marker = "o" if len(epochs) == 1 else ""
             axes.plot(epochs, curve, label=name, marker=marker, **STYLES[name])
-    axes.set(xlabel="epoch")
+    axes.set(xlabel="epoch", xlim=(0.5, max(len(epochs), 1) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)

@@ -6,12 +6,15 @@ the seed and that address alone (`address`). So a run that stops can go on to th
 recipes under one seed see the same initial weights and the same mini-batches.
 """
 
+import contextlib
 import math
 import operator
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -127,10 +130,10 @@ class Run:
     epochs: int
     batch_size: int
     seed: int
-    params: Params
-    history: History
+    params: Params = field(repr=False)
+    history: History = field(repr=False)
     best_epoch: int
-    best_params: Params
+    best_params: Params = field(repr=False)
     stopped: str | None = None
 
 
@@ -367,33 +370,58 @@ def train(
     state = _compiled_start(net, recipe, key, params)
     best, best_epoch, best_score = state.params, 0, -math.inf
     current, rows, stopped, began = state.params, [], None, time.perf_counter()
-    for index in range(epochs):
-        state, row, finite = _compiled_advance(
-            net, batch_size, monitor, data, key, np.int32(index), recipe, state
-        )
-        if not finite:
-            stopped = _diverged(index + 1, recipe)
-            warnings.warn(stopped, RuntimeWarning, stacklevel=2)
-            break
-        rows.append(np.asarray(row))
-        current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
-        if (score := _score(row)) is None or score > best_score:
-            best, best_epoch = current, index + 1
-            best_score = -math.inf if score is None else score
-        if on_epoch is not None:
-            numbers = {name: float(number) for name, number in row._asdict().items()}
-            seconds = time.perf_counter() - began
-            on_epoch(
-                EpochReport(
-                    epoch=index + 1,
-                    epochs=epochs,
-                    best_epoch=best_epoch,
-                    seconds=seconds,
-                    **numbers,
-                )
+    with _interruptible() as interrupted:
+        for index in range(epochs):
+            if interrupted:
+                stopped = f"interrupted after epoch {index} of {epochs}."
+                break
+            state, row, finite = _compiled_advance(
+                net, batch_size, monitor, data, key, np.int32(index), recipe, state
             )
+            if not finite:
+                stopped = _diverged(index + 1, recipe)
+                warnings.warn(stopped, RuntimeWarning, stacklevel=2)
+                break
+            rows.append(np.asarray(row))
+            current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+            if (score := _score(row)) is None or score > best_score:
+                best, best_epoch = current, index + 1
+                best_score = -math.inf if score is None else score
+            if on_epoch is not None:
+                numbers = {name: float(number) for name, number in row._asdict().items()}
+                seconds = time.perf_counter() - began
+                on_epoch(
+                    EpochReport(
+                        epoch=index + 1,
+                        epochs=epochs,
+                        best_epoch=best_epoch,
+                        seconds=seconds,
+                        **numbers,
+                    )
+                )
     history = History(*np.array(rows, state.params[0].w.dtype).reshape(-1, 4).T)
     return Run(net, recipe, epochs, batch_size, seed, current, history, best_epoch, best, stopped)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Ctrl-C asks for an end after the epoch: the list fills. A second one interrupts at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:
+            signal.default_int_handler(number, frame)
+        asked.append(number)
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield asked  # somebody else's thread, or somebody else's Ctrl-C
+        return
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def checked(
@@ -517,8 +545,8 @@ def _score(row: History) -> float | None:
 
 def _diverged(index: int, recipe: Recipe) -> str:
     rate = float(recipe.optimizer.hyper["learning_rate"])
+    kept = f" The {index - 1} epochs before it are kept." if index > 1 else ""
     return (
         f"training diverged in epoch {index}: a weight or a cost is no longer finite. The learning "
-        f"rate {rate:g} is probably too large for this network and data; try {rate / 10:g}. What "
-        f"was learnt until epoch {index - 1} is kept."
+        f"rate {rate:g} is probably too large for this network and data; try a smaller one.{kept}"
     )

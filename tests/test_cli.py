@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 import jaxnet as jn
-from jaxnet import cli
+from jaxnet import cli, console, training
 from jaxnet.training import EpochReport
 
 SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
@@ -31,9 +33,9 @@ def _run(capsys, *args):
 def test_train_prints_and_writes_what_it_says(here, capsys):
     status, out, err = _run(capsys, "train", *SMALL, "--name", "try-1")
     assert (status, err) == (0, "")
-    assert "[64, 12, 10] sigmoid, CrossEntropy, sgd(learning_rate=0.5), l2=0.1, batch 10" in out
+    assert "[64, 12, 10] sigmoid, CrossEntropy()\nsgd(learning_rate=0.5), l2=0.1, batch 10" in out
     assert "digits: 1,197 training, 300 validation, 300 test examples" in out
-    assert out.count("epoch  ") >= 3
+    assert out.count("examples/s") == 2
     (folder,) = (here / "runs").iterdir()
     assert folder.name.endswith("-try-1")
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -47,7 +49,8 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"]["epochs"] == 3
     assert config["versions"]["jax"] == jax.__version__
-    assert config["data"]["sha256"] == jn.datasets.sha256(jn.datasets.digits())
+    assert config["data_sha256"] == jn.datasets.sha256(jn.datasets.digits())
+    assert config["recipe"] == {"optimizer": "sgd", "learning_rate": 0.5, "l2": 0.1}
 
     # What is printed and written is what an independent run with the same settings gives.
     net, data = jn.Network((64, 12, 10)), jn.datasets.digits()
@@ -120,7 +123,8 @@ def test_every_option_reaches_the_run(here, capsys):
         *"--seed 4 --monitor evaluation --runs elsewhere".split(),
     )
     assert (status, err) == (0, "")
-    assert "[64, 8, 6, 10] relu tanh, LogLikelihood, adamw(learning_rate=0.001, b1=0.8" in out
+    assert "[64, 8, 6, 10] relu tanh, LogLikelihood(temperature=2.0)\nadamw(" in out
+    assert "adamw(learning_rate=0.001, b1=0.8, b2=0.999, eps=1e-08, weight_decay=0.01)" in out
     assert "l1=0.5, batch 32, seed 4" in out
     assert "training accuracy" not in out
     (folder,) = (here / "elsewhere").iterdir()
@@ -136,9 +140,16 @@ def test_every_option_reaches_the_run(here, capsys):
         ("train --learning-rate fast", "Error parsing --learning-rate"),
         (
             "train --lerning-rate 1",
-            "Unrecognized options: --lerning-rate, 1 Perhaps you meant: --l",
+            "Unrecognized options: --lerning-rate, 1. Perhaps you meant --l",
         ),
-        ("trian", "Unrecognized options: trian"),
+        ("trian", "options: trian. Available subcommands: train, predict, check. See jaxnet --"),
+        ("train --sizes 784,30,10", r"arguments: \['784,30,10'\]\. See jaxnet train"),
+        ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),
+        ("train --temperature 2", "cross-entropy takes no --temperature; log-likelihood does"),
+        ("train --std 2", "--init default takes no --std; --init gaussian does"),
+        ("predict . --test 0", r"there is no run in the folder \."),
+        ("train --data nowhere", "an .npz archive; nowhere does not exist"),
+        ("train --data file", "an .npz archive; file is neither"),
         ("train --cost cubic", "invalid choice 'cubic' for argument '--cost'"),
         ("train --learning-rate -1", r"learning_rate must be a number in \[0, inf\), not -1"),
         ("train --decay 0.9", "sgd takes no --decay; its options are --learning-rate"),
@@ -153,7 +164,10 @@ def test_every_option_reaches_the_run(here, capsys):
         ("train --data nowhere", "--data must be mnist, digits, a folder"),
         ("train --data gone.npz", "gone.npz does not exist"),
         ("train --name a/b", "--name must be made of letters"),
-        ("train --runs file/below --data digits --sizes 64 10", "file/below.*: Not a directory"),
+        (
+            "train --runs file/below --data digits --sizes 64 10",
+            "cannot write or read file/below.*: Not a directory",
+        ),
         ("train --temperature 0 --cost log-likelihood", "temperature must be a positive number"),
         ("predict gone.json --test 0", "cannot read gone.json: No such file"),
         ("predict net.json", "nothing to classify: name image files, or rows with --test"),
@@ -162,7 +176,7 @@ def test_every_option_reaches_the_run(here, capsys):
         ("predict net.json gone.png", "cannot read gone.png: No such file"),
         (
             "predict net.json small.png",
-            "small.png has 5×7 pixels, but the network takes 784, ",
+            "small.png has 5×7 pixels, but the network takes 28×28",
         ),
         ("predict net.json words.npy", "words.npy holds <U1; use uint8 pixels or floats"),
         ("check --sizes 3", "sizes must be two or more"),
@@ -183,24 +197,59 @@ def test_a_bad_value_is_one_line_and_status_2(here, capsys, args, message):
     assert not list(here.glob("runs/*"))
 
 
-def test_a_run_that_diverges_is_written_and_said(here, capsys):
-    args = [
-        "--hidden",
-        "relu",
-        "--cost",
-        "quadratic",
-        "--output",
-        "linear",
-        "--learning-rate",
-        "1e6",
-    ]
+def test_a_run_that_diverges_at_once_leaves_nothing(here, capsys):
+    args = "--hidden relu --cost quadratic --output linear --learning-rate 1e6".split()
     status, _, err = _run(capsys, "train", *SMALL, *args)
     assert status == 1
     assert err.startswith("jaxnet: training diverged in epoch 1: ")
+    assert err.endswith("Nothing is written.\n")
     assert err.count("\n") == 1
+    assert not list((here / "runs").iterdir())
+
+
+def test_a_run_that_diverges_later_is_written_as_far_as_it_went(here, capsys, monkeypatch):
+    train = training.train
+
+    def diverging(*args, **options):
+        run = train(*args, **options | {"epochs": 2})
+        return dataclasses.replace(run, stopped="training diverged in epoch 3: …")
+
+    monkeypatch.setattr(training, "train", diverging)
+    status, out, err = _run(capsys, "train", *SMALL)
+    assert (status, err) == (1, "jaxnet: training diverged in epoch 3: …\n")
+    assert "Trained 2 epochs" in out
     (folder,) = (here / "runs").iterdir()
     assert "diverged" in json.loads((folder / "config.json").read_text())["stopped"]
+    assert len((folder / "history.csv").read_text().splitlines()) == 3
     jn.load(folder / "network.json")
+
+
+def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
+    """A signal to a real process, in the middle of a run too long to wait for."""
+    command = [sys.executable, "-m", "jaxnet", "train", *SMALL, "--epochs", "100000"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch      3/"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.fullmatch(r"jaxnet: interrupted after epoch \d+ of 100000\.\n", err)
+    (folder,) = (here / "runs").iterdir()
+    n_epochs = int(re.search(r"after epoch (\d+)", err)[1])
+    assert f"Trained {n_epochs} epochs" in out
+    assert len((folder / "history.csv").read_text().splitlines()) == n_epochs + 1
+
+
+def test_the_newest_run_is_found_in_its_folder(here, capsys):
+    for name in ("one", "two"):
+        assert _run(capsys, "train", *SMALL, "--epochs", "1", "--name", name)[0] == 0
+    for path in ("runs", str(max((here / "runs").iterdir(), key=lambda p: p.stat().st_mtime))):
+        status, out, _ = _run(capsys, "predict", path, "--data", "digits", "--test", "0")
+        assert (status, "need not add up" in out) == (0, True)
 
 
 def test_predict_says_what_the_network_says(here, capsys):
@@ -241,13 +290,13 @@ def test_check_prints_its_table_and_fails_on_a_wrong_gradient(capsys, monkeypatc
 
 
 def test_a_bar_moves_on_a_terminal(capsys):
-    console = Console(force_terminal=True, width=80)
-    with cli._progress(console, 2, 1000) as on_epoch:
+    out = Console(force_terminal=True, width=80)
+    with console.progress(out, 2, 1000) as on_epoch:
         on_epoch(EpochReport(1, 2, 0.5, 0.9, 0.4, 0.92, 1, 0.5))
         on_epoch(EpochReport(2, 2, 0.6, 0.8, 0.3, 0.93, 1, 1.0))
     out = capsys.readouterr().out
     assert "epoch 2/2" in out
-    assert "80.00%" in out
+    assert "validation 80.00%" in out
     assert "best 90.00%" in out
     assert "2,000 examples/s" in out
 

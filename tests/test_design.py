@@ -23,6 +23,7 @@ FLOORS = {
     "training": 6,
     "storage": 7,
     "plots": 8,
+    "console": 8,
     "cli": 9,
     "__init__": 10,
     "__main__": 10,

@@ -160,9 +160,7 @@ def test_one_program_serves_all_epochs_numbers_and_seeds(compilations):
 def test_divergence_ends_the_run_and_keeps_what_was_there():
     data = jn.datasets.function(lambda x: x, n=64)
     net = jn.Network((1, 8, 1), jn.activations.relu, jn.costs.Quadratic(jn.activations.linear))
-    with pytest.warns(
-        RuntimeWarning, match=r"diverged in epoch \d+: .* learning rate 30 .*try 3\."
-    ):
+    with pytest.warns(RuntimeWarning, match=r"diverged in epoch \d+: .* learning rate 30 is"):
         run = jn.train(net, data, jn.Recipe(jn.sgd(30.0)), epochs=50, batch_size=8)
     n = len(run.history.training_cost)
     assert 0 <= n < 50

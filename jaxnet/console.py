@@ -1,0 +1,155 @@
+"""What the command line shows: a headline, a moving bar, tables."""
+
+import contextlib
+from typing import Any
+
+import jax
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from jaxnet.gradcheck import Check
+from jaxnet.network import Network
+from jaxnet.training import EpochReport, Recipe
+from jaxnet.types import Dataset
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line: wrapped between words on a terminal, whole in a file or a pipe."""
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def architecture(net: Network) -> str:
+    """A network in a few words: [784, 30, 10] sigmoid, CrossEntropy()."""
+    hidden = " ".join(dict.fromkeys(str(f) for f in net.activations))
+    kinds = f" {hidden}," if hidden else ""
+    return f"[{', '.join(map(str, net.sizes))}]{kinds} {net.cost!r}"
+
+
+def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
+    """How it is trained, in a line."""
+    penalties = [f"{k}={float(v):g}" for k in ("l2", "l1") if (v := getattr(recipe, k)) is not None]
+    parts = [repr(recipe.optimizer), *penalties, f"batch {batch_size}", f"seed {seed}"]
+    return ", ".join(parts)
+
+
+def describe(name: str, data: Dataset) -> str:
+    """The data and the machine, in a line."""
+    counts = [
+        f"{len(split.x):,} {kind}"
+        for kind, split in zip(("training", "validation", "test"), data, strict=True)
+        if split is not None
+    ]
+    device = jax.devices()[0]
+    return f"{name}: {', '.join(counts)} examples; {device.device_kind}, jax {jax.__version__}"
+
+
+@contextlib.contextmanager
+def progress(console: Console, epochs: int, n: int) -> Any:
+    """Yield an `on_epoch` that moves a bar on a terminal, and prints a line an epoch elsewhere."""
+    last = [0.0]
+
+    def words(report: EpochReport) -> tuple[str, str]:
+        """The score and the speed; the first epoch's says what compilation took with it."""
+        seconds, last[0] = report.seconds - last[0], report.seconds
+        speed = f"{n / seconds:,.0f} examples/s"
+        if report.epoch == 1:
+            speed = f"{seconds:.1f} s with compilation"
+        accuracy, cost = report.evaluation_accuracy, report.evaluation_cost
+        if np.isfinite(accuracy):
+            return f"{accuracy:.2%}", speed
+        return (f"{cost:.4g}" if np.isfinite(cost) else ""), speed
+
+    if not console.is_terminal:
+
+        def line(report: EpochReport) -> None:
+            score, speed = words(report)
+            counted = f"epoch {report.epoch:{len(str(epochs))}d}/{epochs}"
+            say(console, f"{counted}: " + (f"validation {score}, " if score else "") + speed)
+
+        yield line
+        return
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(bar_width=10),
+        TextColumn("{task.fields[score]}"),
+        TextColumn("{task.fields[best]}"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console) as bar:
+        width, best = len(str(epochs)), [""]
+        start: dict[str, Any] = {
+            "epoch": f"{0:{width}d}/{epochs}",
+            "score": "compiling …",
+            "best": "",
+            "speed": "",
+        }
+        task = bar.add_task("", total=epochs, **start)
+
+        def move(report: EpochReport) -> None:
+            score, speed = words(report)
+            if report.best_epoch == report.epoch and score:
+                best[0] = f"best {score}"
+            shown = {"score": f"validation {score}" if score else "", "best": best[0]}
+            counted = f"{report.epoch:{width}d}/{epochs}"
+            fields: dict[str, Any] = shown | {"epoch": counted, "speed": speed}
+            bar.update(task, completed=report.epoch, **fields)
+
+        yield move
+
+
+def results_table(results: dict[str, dict[str, float]]) -> Table:
+    """Scores of the best and of the last network."""
+    best, last = results["best"], results["last"]
+    table = Table(box=box.SIMPLE)
+    table.add_column("")
+    table.add_column(f"best (epoch {best['epoch']})", justify="right")
+    table.add_column(f"last (epoch {last['epoch']})", justify="right")
+    names = {"evaluation": "validation", "training": "training", "test": "test"}
+    for key in best:
+        kind, _, metric = key.partition("_")
+        if not metric or not np.isfinite(best[key] + last[key]):
+            continue
+        form = "{:.2%}" if metric == "accuracy" else "{:.4f}"
+        style = "bold" if key == "test_accuracy" else ""
+        row = (f"{names[kind]} {metric}", form.format(best[key]), form.format(last[key]))
+        table.add_row(*row, style=style)
+    return table
+
+
+def outputs_table(
+    kind: str, names: list[str], labels: list[str], outputs: list[np.ndarray]
+) -> Table:
+    """A row an image: what the network says, and every class's output (of many, the largest)."""
+    n_out = len(outputs[0])
+    wide = n_out > 10
+    title = f"{kind.capitalize()} of {'the likeliest classes' if wide else 'each class'}, in %"
+    table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
+    table.add_column("image", no_wrap=True)
+    if any(labels):
+        table.add_column("label", no_wrap=True)
+    table.add_column("says", style="bold", no_wrap=True)
+    for heading in [""] if wide else map(str, range(n_out)):
+        table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
+    for name, label, a in zip(names, labels, outputs, strict=True):
+        says = int(a[0] > 0.5) if n_out == 1 else int(a.argmax())
+        cells = [f"{100 * value:.0f}" for value in a]
+        if wide:
+            cells = ["   ".join(f"{k}: {cells[k]}" for k in np.argsort(-a, kind="stable")[:5])]
+        table.add_row(name, *([label] if any(labels) else []), str(says), *cells)
+    return table
+
+
+def checks_table(net: Network, checks: list[Check]) -> Table:
+    """A gradient check, a row for each layer's weights and biases."""
+    title = f"Backpropagation in {architecture(net)}"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
+    for heading in ("gradient of", "norm", "from autodiff", "from finite differences"):
+        table.add_column(heading, justify="left" if heading == "gradient of" else "right")
+    for check in checks:
+        errors = (f"{check.autodiff_error:.1e}", f"{check.numerical_error:.1e}")
+        table.add_row(check.name, f"{check.norm:.3g}", *errors)
+    return table
