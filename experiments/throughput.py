@@ -61,7 +61,7 @@ def contestants(config: Config) -> dict:
 
     peer = MLPClassifier(
         (config.hidden,), "logistic", solver="sgd", batch_size=config.batch_size,  # pyright: ignore[reportArgumentType]
-        learning_rate_init=0.5, momentum=0.0, alpha=5.0 / config.examples,
+        learning_rate_init=0.5, momentum=0.0, alpha=5.0 * config.batch_size / config.examples,
     )  # fmt: skip
     xs = train.x / np.float32(255)
     square = jax.random.normal(key, (2048, 2048))

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxnet.types import constant
+
 Vector = Float[Array, " n"]
 
 
@@ -93,6 +95,9 @@ class LeakyRelu(Activation):
 
     slope: float = 0.01
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", constant("LeakyRelu: slope", self.slope))
+
     def fn(self, z: Vector) -> Vector:
         """max(z, 0) + slope·min(z, 0)."""
         return jnp.where(z > 0, z, self.slope * z)
@@ -111,6 +116,9 @@ class Elu(Activation):
     """
 
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", constant("Elu: alpha", self.alpha))
 
     def fn(self, z: Vector) -> Vector:
         """z where z > 0, alpha·(eᶻ−1) elsewhere."""
@@ -134,11 +142,12 @@ class Softmax(Activation):
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < float("inf"):
+        temperature = constant("the softmax temperature", self.temperature, low=0)
+        if not temperature:
             raise ValueError(
-                f"the softmax temperature must be a positive number, not {self.temperature!r}; "
-                "1 is the ordinary softmax."
+                "the softmax temperature must be a positive number, not 0; 1 is the usual softmax."
             )
+        object.__setattr__(self, "temperature", temperature)
 
     def log_fn(self, z: Vector) -> Vector:
         """ln a, finite for every finite z."""
@@ -164,17 +173,18 @@ class Softmax(Activation):
         a = self.fn(z)
         # The rows of the Jacobian sum to 0, so g may be shifted: by its value at the winner, which
         # takes the one large term out of the sum.
-        g = g - jnp.sum(jnp.where(self._top(z), g, 0))
-        return a * (g - jnp.sum(a * g)) / self.temperature
+        g = g - jnp.sum(jnp.where(self._top(z), g, 0), axis=-1, keepdims=True)
+        return a * (g - jnp.sum(a * g, axis=-1, keepdims=True)) / self.temperature
 
     def _top(self, z: Vector) -> Array:
-        return jnp.arange(z.shape[-1]) == jnp.argmax(z)
+        return jax.nn.one_hot(jnp.argmax(z, axis=-1), z.shape[-1], dtype=bool)
 
-    def _parts(self, z: Vector) -> tuple[Array, Vector, Float[Array, ""]]:
+    def _parts(self, z: Vector) -> tuple[Array, Vector, Float[Array, " 1"]]:
         top = self._top(z)
         # By index rather than by `max`, whose derivative is shared out where logits are equal.
-        shifted = (z - jnp.sum(jnp.where(top, z, 0))) / self.temperature
-        return top, shifted, jnp.sum(jnp.where(top, 0, jnp.exp(shifted)))
+        largest = jnp.sum(jnp.where(top, z, 0), axis=-1, keepdims=True)
+        shifted = (z - largest) / self.temperature
+        return top, shifted, jnp.sum(jnp.where(top, 0, jnp.exp(shifted)), axis=-1, keepdims=True)
 
 
 def _normal_pdf(z: Vector) -> Vector:

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from jaxnet import (
     activations,
+    checkpoints,
     console,
     costs,
     datasets,
@@ -36,7 +37,7 @@ from jaxnet import (
 )
 from jaxnet.network import Network
 from jaxnet.training import Recipe, Run
-from jaxnet.types import Dataset
+from jaxnet.types import Dataset, count
 
 ActivationName = Literal[tuple(activations.NAMED)]
 CostName = Literal[tuple(costs.NAMED)]
@@ -71,18 +72,12 @@ class Architecture:
     """Output activation under the quadratic or the absolute-error cost (sigmoid)."""
     temperature: HyperOption = None
     """Temperature of the softmax under the log-likelihood cost (1)."""
-    init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
-    """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
-    std: HyperOption = None
-    """Standard deviation of the gaussian initial weights (0.01)."""
-    precision: Literal["default", "high", "highest"] = "highest"
-    """Matrix products on accelerators: highest is full float32."""
 
     def network(self) -> Network:
         """The network that the options describe."""
         names = self.hidden * (len(self.sizes) - 2) if len(self.hidden) == 1 else self.hidden
         hidden = tuple(activations.NAMED[name] for name in names)
-        return Network(self.sizes, hidden, self._cost(), self._init(), self.precision)
+        return Network(self.sizes, hidden, self._cost())
 
     def _cost(self) -> costs.Cost:
         output, temperature = self.output, self.temperature
@@ -101,13 +96,6 @@ class Architecture:
             return costs.CrossEntropy()
         return costs.NAMED[self.cost](activations.NAMED[output or "sigmoid"])
 
-    def _init(self) -> Any:
-        if self.init == "gaussian":
-            return initializers.gaussian(0.01 if self.std is None else self.std)
-        if self.std is not None:
-            raise ValueError(f"--init {self.init} takes no --std; --init gaussian does.")
-        return initializers.NAMED[self.init]
-
 
 @dataclasses.dataclass(frozen=True)
 class Train(Architecture):
@@ -118,10 +106,16 @@ class Train(Architecture):
     config.json, curves.png.
     """
 
+    init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
+    """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
+    std: HyperOption = None
+    """Standard deviation of the gaussian initial weights (0.01)."""
+    precision: Literal["default", "high", "highest"] = "highest"
+    """Matrix products on accelerators: highest is full float32."""
     optimizer: OptimizerName = "sgd"  # pyright: ignore[reportInvalidTypeForm]
     """Update rule."""
     learning_rate: HyperOption = None
-    """Learning rate (sgd 0.5; momentum, nesterov 0.1; adagrad 0.01; rmsprop, adam, adamw 1e-3)."""
+    """Learning rate (the optimizer's own, said in its docstring: sgd 0.5, adam 1e-3)."""
     decay: HyperOption = None
     """Decay of momentum, nesterov (0.9) or rmsprop (0.9)."""
     b1: HyperOption = None
@@ -132,8 +126,10 @@ class Train(Architecture):
     """The small number that a division is kept from 0 by (adagrad 1e-7; the others 1e-8)."""
     weight_decay: HyperOption = None
     """Decoupled weight decay of adamw (1e-4)."""
-    initial_accumulator_value: HyperOption = None
-    """Where adagrad's sum of squares starts (0.1)."""
+    hyper: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
+    ] = ()
+    """Any other number of the optimizer: --hyper initial_accumulator_value=0, or centered=true."""
     l2: HyperOption = 5.0
     """λ of the penalty (λ/2n)Σw², n the number of training examples (5)."""
     l1: HyperOption = None
@@ -154,51 +150,101 @@ class Train(Architecture):
     """Where to write the run's folder."""
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
     """The run's name in its folder's (its sizes)."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """The folder of a run to go on with, to the bits of one that never stopped; no option but a
+    larger --epochs goes with it."""
 
     def __call__(self, out: Console) -> None:
         """Train, test, write."""
-        net, recipe, data = self.network(), self.recipe(), _read(self.data)
-        training.checked(net, data, self.epochs, self.batch_size, self.seed)
-        with self._folder() as folder:
+        if self.resume is None:
+            self._run(out, None)
+        else:
+            self._resumed()._run(out, self.resume)
+
+    def _run(self, out: Console, before: Path | None) -> None:
+        net = dataclasses.replace(self.network(), init=self._init(), precision=self.precision)
+        recipe, data = self.recipe(), _read(self.data)
+        training.checked(net, data, recipe, self.epochs, self.batch_size, self.seed, None)
+        with self._folder(before) as folder:
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
             console.say(out, console.describe(self.data, data))
             out.print()
+            _write_config(folder, self, recipe, data)
             began = time.perf_counter()
-            run = self._train(net, recipe, data, out)
+            run = self._train(net, recipe, data, out, folder, before)
             seconds = time.perf_counter() - began
             n_epochs = len(run.history.training_cost)
             if not n_epochs:
                 raise FailedError(f"{run.stopped} Nothing is written.")
             results = _test(run, data)
-            _write(folder, self, run, data, results)
+            _write_config(folder, self, recipe, data, results, run.stopped)
+            _write(folder, run)
         out.print(console.results_table(results))
-        console.say(out, f"Trained {n_epochs} epochs in {seconds:.1f} s.")
-        written = "network.json, network.safetensors, history.csv, config.json, curves.png"
-        console.say(out, f"Written to {folder}/: {written}")
+        plural = "s" if n_epochs > 1 else ""
+        console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
+        console.say(out, f"Written to {folder}/: {', '.join(sorted(os.listdir(folder)))}")
         option = "" if self.data == "mnist" else f" --data {self.data}"
         if data.test is not None:
             console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
+        if run.stopped and run.stopped.startswith("interrupted"):
+            raise FailedError(f"{run.stopped} Go on with jaxnet train --resume {folder}", 130)
         if run.stopped:
-            raise FailedError(run.stopped, 130 if run.stopped.startswith("interrupted") else 1)
+            raise FailedError(run.stopped)
+
+    def _resumed(self) -> "Train":
+        """The settings of the run to go on with; only the number of epochs may be another."""
+        path = Path(str(self.resume)) / "config.json"
+        try:
+            known: dict[str, Any] = json.loads(path.read_bytes())["settings"]
+            known["runs"] = Path(known["runs"])
+            known |= {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
+            before = Train(**known)
+        except OSError as error:
+            raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no run's config.json: {error}.") from None
+        default = Train()
+        given = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(Train)
+            if field.name != "resume" and getattr(self, field.name) != getattr(default, field.name)
+        }
+        epochs = given.pop("epochs", before.epochs)
+        for name, value in given.items():
+            if value != getattr(before, name):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} was {getattr(before, name)!r} and is {value!r}: "
+                    "that would be another run; a resumed one may only have more --epochs."
+                )
+        return dataclasses.replace(before, epochs=epochs)
+
+    def _init(self) -> Any:
+        if self.init == "gaussian":
+            return initializers.gaussian(0.01 if self.std is None else self.std)
+        if self.std is not None:
+            raise ValueError(f"--init {self.init} takes no --std; --init gaussian does.")
+        return initializers.NAMED[self.init]
 
     def recipe(self) -> Recipe:
         """The recipe that the options describe."""
         constructor = optimizers.NAMED[self.optimizer]
         known = inspect.signature(constructor).parameters
         flags = ("learning_rate", "decay", "b1", "b2", "eps", "weight_decay")
-        flags = (*flags, "initial_accumulator_value")
         given = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
+        given |= dict(map(_hyper, self.hyper))
         if unknown := [flag for flag in given if flag not in known]:
             raise ValueError(
-                f"{self.optimizer} takes no {_flag(unknown[0])}; its options are "
-                f"{', '.join(map(_flag, known))}."
+                f"{self.optimizer} takes no {unknown[0]}; its numbers are {', '.join(known)}."
             )
         return Recipe(constructor(**given), self.l2, self.l1)
 
     @contextlib.contextmanager
-    def _folder(self) -> Iterator[Path]:
-        """A new folder for the run, which goes again if nothing is written there."""
+    def _folder(self, before: Path | None) -> Iterator[Path]:
+        """The run's folder: that of before, or a new one, which goes if nothing is trained."""
+        if before is not None:
+            yield before
+            return
         name = self.name or "-".join(map(str, self.sizes))
         if not re.fullmatch(r"[\w.-]+", name):
             raise ValueError(
@@ -214,10 +260,19 @@ class Train(Architecture):
         try:
             yield folder
         finally:
-            with contextlib.suppress(OSError):  # it is not empty
+            if not (folder / checkpoints.FILE).exists():
+                (folder / "config.json").unlink(missing_ok=True)
                 folder.rmdir()
 
-    def _train(self, net: Network, recipe: Recipe, data: Dataset, out: Console) -> Run:
+    def _train(
+        self,
+        net: Network,
+        recipe: Recipe,
+        data: Dataset,
+        out: Console,
+        folder: Path,
+        before: Path | None,
+    ) -> Run:
         with (
             console.progress(out, self.epochs, len(data.train.x)) as on_epoch,
             warnings.catch_warnings(),
@@ -233,6 +288,8 @@ class Train(Architecture):
                 seed=self.seed,
                 monitor=self.monitor,
                 on_epoch=on_epoch,
+                checkpoint=folder,
+                resume=before,
             )
 
 
@@ -262,6 +319,8 @@ class Predict:
         """Classify and print."""
         if not self.images and not self.test:
             raise ValueError("nothing to classify: name image files, or rows with --test 0 1 2.")
+        if self.invert and not self.images:
+            raise ValueError("--invert is for images; rows of a test set are as they are.")
         net, params = storage.load(_network_file(self.network))
         names, xs, labels = [], [], []
         for path in self.images:
@@ -272,6 +331,11 @@ class Predict:
             test = _read(self.data).test
             if test is None:
                 raise ValueError(f"--data {self.data} has no test set.")
+            if test.x.shape[1] != net.sizes[0]:
+                raise ValueError(
+                    f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
+                    f"{net.sizes[0]}; choose its own data set with --data."
+                )
             for row in self.test:
                 if not 0 <= row < len(test.x):
                     raise ValueError(f"--test must be in [0, {len(test.x) - 1}], not {row}.")
@@ -296,7 +360,7 @@ class Check(Architecture):
         """Check and print the table."""
         net = self.network()
         try:
-            checks = gradcheck.check_gradients(net, seed=self.seed)
+            checks = gradcheck.check_gradients(net, seed=count("seed", self.seed, low=0))
         except gradcheck.GradientError as error:
             raise FailedError(str(error)) from None
         out.print(console.checks_table(net, checks))
@@ -319,11 +383,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except (ValueError, ModuleNotFoundError) as error:
         return _complain(str(error), 2)
     except OSError as error:
-        return _complain(f"cannot write or read {error.filename}: {error.strerror}.", 2)
+        return _complain(f"cannot write or read {error.filename or 'output'}: {error.strerror}.", 2)
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).splitlines()[0]
+        return _complain(f"the network does not run on this machine: {reason}.", 1)
     except FailedError as error:
         return _complain(str(error), error.status)
     except KeyboardInterrupt:
-        return _complain("interrupted at once; nothing is written.", 130)
+        return _complain("interrupted at once; a run's folder keeps its last checkpoint.", 130)
     return 0
 
 
@@ -381,8 +448,15 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _hyper(given: str) -> tuple[str, float | bool]:
+    """The name and the number of NAME=NUMBER."""
+    name, _, value = given.partition("=")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ValueError(f"--hyper must be NAME=NUMBER, such as rho=0.95, not {given!r}.") from None
 
 
 def _read(data: str) -> Dataset:
@@ -412,29 +486,42 @@ def _network_file(path: Path) -> Path:
 
 
 def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
+    """An image as float32 in [0, 1], flattened: white is 1."""
     try:
-        if path.suffix == ".npy":
-            x = np.load(path, allow_pickle=False)
-        else:
-            from PIL import Image  # matplotlib brings it
-
-            with Image.open(path) as image:
-                x = np.asarray(image.convert("L"))
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "it is no PNG or .npy file"
+        x = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _pixels(path)
+    except OSError as error:
+        reason = error.strerror or "it is no PNG or .npy file"
         raise ValueError(f"cannot read {path}: {reason}.") from None
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise ValueError(f"{path} holds {x.dtype}; use uint8 pixels or floats in [0, 1].")
-    if x.size != n_in:
-        side = round(n_in**0.5)
-        wanted = f"{side}×{side}" if side * side == n_in else str(n_in)
-        raise ValueError(
-            f"{path} has {'×'.join(map(str, x.shape[::-1]))} pixels, but the network takes "
-            f"{wanted}; resize it."
-        )
-    if invert:
-        x = (255 - x) if x.dtype == np.uint8 else 1 - x
-    return x.reshape(-1)
+    except (ValueError, EOFError, SyntaxError):
+        raise ValueError(f"cannot read {path}: it is no PNG or .npy file.") from None
+    if x.dtype == np.uint8:
+        x = x / np.float32(255)
+    if x.dtype.kind != "f" or not x.size or not (x.min() >= 0 and x.max() <= 1):
+        raise ValueError(f"{path} must hold uint8 pixels, or floats in [0, 1].")
+    side = round(n_in**0.5)
+    shapes = {(n_in,), (1, n_in)} | ({(side, side)} if side * side == n_in else set())
+    if x.shape not in shapes:
+        wanted = f"{side}×{side}" if (side, side) in shapes else str(n_in)
+        given = "×".join(map(str, x.shape[::-1]))
+        raise ValueError(f"{path} has {given} pixels, but the network takes {wanted}; resize it.")
+    x = x.astype(np.float32).reshape(-1)
+    return 1 - x if invert else x
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """The grey values of a picture, of 8 or of 16 bits, on black where it is transparent."""
+    from PIL import Image  # matplotlib brings it
+
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith("I"):
+                return np.asarray(image) / np.float32(65535)
+            if "A" in image.getbands() or "transparency" in image.info:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+            return np.asarray(image.convert("L"))
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
 
 
 def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
@@ -462,18 +549,25 @@ def _decimal(number: Any) -> float:
     return float(str(np.asarray(number)))
 
 
-def _write(folder: Path, options: Train, run: Run, data: Dataset, results: dict[str, Any]) -> None:
-    storage.save(folder / "network.json", run.network, run.best_params)
-    storage.save(folder / "network.safetensors", run.network, run.best_params)
-    storage.write_atomic(folder / "history.csv", storage.history_csv(run.history))
+def _write_config(
+    folder: Path,
+    options: Train,
+    recipe: Recipe,
+    data: Dataset,
+    results: dict[str, Any] | None = None,
+    stopped: str | None = None,
+) -> None:
+    """All settings, before the run, so that one that is killed can be resumed, and after it."""
+    numbers = recipe.optimizer.hyper | {"l2": recipe.l2, "l1": recipe.l1}
+    settings = dataclasses.asdict(options) | {"runs": str(options.runs)}
+    settings.pop("resume")
     config = {
-        "settings": dataclasses.asdict(options) | {"runs": str(options.runs)},
+        "settings": settings,
         "recipe": {
-            "optimizer": run.recipe.optimizer.name,
-            **{name: _decimal(number) for name, number in run.recipe.optimizer.hyper.items()},
-            **{k: _decimal(v) for k in ("l2", "l1") if (v := getattr(run.recipe, k)) is not None},
+            "optimizer": recipe.optimizer.name,
+            **{name: _decimal(value) for name, value in numbers.items() if value is not None},
         },
-        "stopped": run.stopped,
+        "stopped": stopped,
         "results": results,
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("jaxnet-mlp", "jax", "jaxlib", "optax", "numpy")},
@@ -482,6 +576,13 @@ def _write(folder: Path, options: Train, run: Run, data: Dataset, results: dict[
     }
     text = json.dumps(_without_nan(config), indent=2) + "\n"
     storage.write_atomic(folder / "config.json", text.encode())
+
+
+def _write(folder: Path, run: Run) -> None:
+    """The network of the best epoch in both formats, the history, the picture."""
+    storage.save(folder / "network.json", run.network, run.best_params)
+    storage.save(folder / "network.safetensors", run.network, run.best_params)
+    storage.write_atomic(folder / "history.csv", storage.history_csv(run.history))
     title = console.headline(run.recipe, run.batch_size, run.seed)
     title = f"{console.architecture(run.network)}, {title}"
     figure = plots.curves(run.history, run.best_epoch, title)

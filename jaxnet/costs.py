@@ -116,7 +116,7 @@ class LogLikelihood(Cost):
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        Softmax(self.temperature)  # validates the temperature
+        object.__setattr__(self, "temperature", Softmax(self.temperature).temperature)
 
     @property
     def output(self) -> Softmax:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -4,6 +4,7 @@ Everything is checked at the door, and every fault is a `ValueError` that names 
 array) and what is wrong with it. Images stay uint8; the network scales them when it reads them.
 """
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -12,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -54,14 +55,15 @@ def mnist() -> Dataset:
     return _idx(folder, 10_000, 10, dict(zip(IDX_FILES, MNIST_SHA256, strict=True)))
 
 
-def idx(folder: str | Path, n_valid: int = 10_000, n_classes: int = 10) -> Dataset:
+def idx(folder: str | Path, n_valid: int | None = None, n_classes: int | None = None) -> Dataset:
     """Any folder with the four files of MNIST's names: Fashion-MNIST, KMNIST, EMNIST.
 
     Args:
       folder: where `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
         `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte` lie, each gzipped (`.gz`) or not.
-      n_valid: how many of the last training examples validate instead.
-      n_classes: labels must be below it.
+      n_valid: how many of the last training examples validate instead; by default a sixth, which
+        is the book's 10,000 of 60,000.
+      n_classes: where given, labels must be below it.
 
     Returns:
       A `Dataset` of uint8 images (n, rows·columns) and integer labels.
@@ -72,7 +74,7 @@ def idx(folder: str | Path, n_valid: int = 10_000, n_classes: int = 10) -> Datas
     return _idx(Path(folder), n_valid, n_classes, {})
 
 
-def npz(path: str | Path, n_valid: int = 10_000, n_classes: int | None = None) -> Dataset:
+def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = None) -> Dataset:
     """A NumPy archive of `x_train`, `y_train`, `x_test`, `y_test`, as Keras's `mnist.npz` is.
 
     `x_valid` and `y_valid` are read where there are any; else the last `n_valid` training examples
@@ -80,7 +82,8 @@ def npz(path: str | Path, n_valid: int = 10_000, n_classes: int | None = None) -
 
     Args:
       path: the archive.
-      n_valid: how many of the last training examples validate, if the archive does not say.
+      n_valid: how many of the last training examples validate, if the archive does not say; by
+        default a sixth.
       n_classes: where given, labels must be below it.
 
     Returns:
@@ -93,10 +96,10 @@ def npz(path: str | Path, n_valid: int = 10_000, n_classes: int | None = None) -
     try:
         with (
             _existing(path).open("rb") as file,
-            np.load(file, allow_pickle=False) as archive,
+            contextlib.closing(_archive(file)) as archive,
         ):
             held = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         raise ValueError(f"{path} is not a readable .npz archive: {error}.") from None
@@ -114,7 +117,7 @@ def npz(path: str | Path, n_valid: int = 10_000, n_classes: int | None = None) -
         raise ValueError(f"{path} has no arrays x_train and y_train; it holds {sorted(held)}.")
     if valid is None:
         train, valid = _held_out(train, n_valid, str(path))
-    return Dataset(train, valid, test)
+    return _matching(Dataset(train, valid, test), str(path))
 
 
 def arrays(x: Any, y: Any, valid: Any = None, test: Any = None) -> Dataset:
@@ -133,11 +136,12 @@ def arrays(x: Any, y: Any, valid: Any = None, test: Any = None) -> Dataset:
     >>> data.train.x.shape, data.valid
     ((4, 6), None)
     """
-    return Dataset(
+    data = Dataset(
         _split(x, y, "training data"),
         None if valid is None else _split(valid[0], valid[1], "validation data"),
         None if test is None else _split(test[0], test[1], "test data"),
     )
+    return _matching(data, "the arrays")
 
 
 def digits() -> Dataset:
@@ -281,16 +285,32 @@ def _split(x: Any, y: Any, source: str, n_classes: int | None = None) -> Split:
             f"{source}: targets are {y.dtype} of shape {y.shape}; they must be n integer labels, "
             "or floats (n, n_out)."
         )
-    allowed = (y >= 0) & (y < (math.inf if n_classes is None else n_classes))
+    allowed = (y >= 0) & (y < (2**31 if n_classes is None else n_classes))
     if not allowed.all():
         index = int(allowed.argmin())
-        bounds = "0 or more" if n_classes is None else f"in [0, {n_classes - 1}]"
+        bounds = "in [0, 2³¹)" if n_classes is None else f"in [0, {n_classes - 1}]"
         raise ValueError(f"{source}: label {index} is {y[index]}; labels must be {bounds}.")
     return Split(x, y.astype(np.int32))
 
 
-def _held_out(train: Split, n_valid: int, source: str) -> tuple[Split, Split | None]:
+def _matching(data: Dataset, source: str) -> Dataset:
+    """The dataset, if its splits have inputs of one width and targets of one kind."""
+    kinds = {(split.x.shape[1:], split.y.shape[1:], split.y.dtype.kind) for split in data if split}
+    if len(kinds) > 1:
+        raise ValueError(f"{source}: the splits differ in width or in their kind of targets.")
+    return data
+
+
+def _archive(file: BinaryIO) -> Any:
+    archive = np.load(file, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError("it holds a single array")
+    return archive
+
+
+def _held_out(train: Split, n_valid: int | None, source: str) -> tuple[Split, Split | None]:
     """Split the last n_valid examples off."""
+    n_valid = len(train.x) // 6 if n_valid is None else n_valid
     if not 0 <= n_valid < len(train.x):
         raise ValueError(
             f"{source}: n_valid must be in [0, {len(train.x) - 1}], to leave some of the "
@@ -302,7 +322,9 @@ def _held_out(train: Split, n_valid: int, source: str) -> tuple[Split, Split | N
     return Split(train.x[kept], train.y[kept]), Split(train.x[held], train.y[held])
 
 
-def _idx(folder: Path, n_valid: int, n_classes: int, hashes: dict[str, str]) -> Dataset:
+def _idx(
+    folder: Path, n_valid: int | None, n_classes: int | None, hashes: dict[str, str]
+) -> Dataset:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
     x, y, x_test, y_test = (_read_idx(folder, name, hashes.get(name)) for name in IDX_FILES)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jaxnet.types import KeyArray, Layer, leaf
+from jaxnet.types import KeyArray, Layer, constant
 
 
 def _normal(key: KeyArray, n_in: int, n_out: int, w_std: float, b_std: float) -> Layer:
@@ -61,7 +61,7 @@ class gaussian:  # noqa: N801 (used as a function that returns an initializer: g
     std: float
 
     def __post_init__(self) -> None:
-        leaf("gaussian: std", self.std)
+        object.__setattr__(self, "std", constant("gaussian: std", self.std, low=0))
 
     def __call__(self, key: KeyArray, n_in: int, n_out: int) -> Layer:
         """Draw one layer."""

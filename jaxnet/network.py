@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnet import initializers
-from jaxnet.activations import Activation, sigmoid
+from jaxnet.activations import Activation, Softmax, sigmoid
 from jaxnet.costs import Cost, CrossEntropy
 from jaxnet.types import AnyArray, Initializer, Input, Inputs, KeyArray, Params, Target
 
@@ -69,6 +69,12 @@ class Network:
                 f"hidden names {len(hidden)} activations, but sizes {sizes} has "
                 f"{len(sizes) - 2} hidden layers; give one activation for all, or one for each."
             )
+        try:
+            hash((tuple(hidden), self.cost, self.init))
+        except TypeError as error:
+            raise ValueError(
+                f"a network's parts must be hashable, such as frozen dataclasses: {error}."
+            ) from None
         # One form for each network, so that equal networks are equal, and one program.
         same = len(set(hidden)) <= 1
         object.__setattr__(self, "hidden", next(iter(hidden), sigmoid) if same else tuple(hidden))
@@ -76,6 +82,10 @@ class Network:
             raise ValueError(
                 f"cost must be a Cost such as jaxnet.costs.CrossEntropy(), not {self.cost!r}."
             )
+        if isinstance(self.cost.output, Softmax) and sizes[-1] == 1:
+            raise ValueError("the softmax of a single output is always 1; take two outputs.")
+        if self.n_params >= 2**31:
+            raise ValueError(f"sizes {sizes} make {self.n_params:,} parameters; 2³¹ are too many.")
         if self.precision not in ("default", "high", "highest"):
             raise ValueError(
                 f'precision must be "default", "high" or "highest", not {self.precision!r}.'
@@ -123,13 +133,22 @@ def init(net: Network, key: KeyArray) -> Params:
 def inputs(x: Input, dtype: jnp.dtype) -> Float[Array, " n_in"]:
     """What the first layer sees: uint8 pixels divided by 255, floats as they are."""
     x = jnp.asarray(x)
+    if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"inputs are {x.dtype}; use uint8 for pixels 0..255, or floats.")
     return x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
 
 
 def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
     """What the output layer should say: a label one-hot (or 0/1 for one output), floats as is."""
     y = jnp.asarray(y)
-    if jnp.issubdtype(y.dtype, jnp.floating):
+    floats = jnp.issubdtype(y.dtype, jnp.floating)
+    if y.shape != ((n_out,) if floats else ()) or not (
+        floats or jnp.issubdtype(y.dtype, jnp.integer)
+    ):
+        raise ValueError(
+            f"a target is {y.dtype} of shape {y.shape}; use an integer label, or {n_out} floats."
+        )
+    if floats:
         return y.astype(dtype)
     return y.astype(dtype)[None] if n_out == 1 else jax.nn.one_hot(y, n_out, dtype=dtype)
 
@@ -145,6 +164,8 @@ def forward(
     Returns:
       what goes into each layer, a⁰ … aᴸ⁻¹, and each layer's weighted inputs, z¹ … zᴸ.
     """
+    if masks is not None and len(masks) != len(params) - 1:
+        raise ValueError(f"{len(masks)} masks for {len(params) - 1} hidden layers; give one each.")
     a = inputs(x, params[0].w.dtype)
     layer_inputs, zs = [a], []
     for index, layer in enumerate(params):
@@ -189,9 +210,9 @@ def predict(
     >>> predict(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
     (5, 2)
     """
-    if x.ndim not in (1, 2) or x.shape[-1] != net.sizes[0]:
+    if np.ndim(x) not in (1, 2) or np.shape(x)[-1] != net.sizes[0]:
         raise ValueError(
-            f"x has shape {tuple(x.shape)}, but the network takes ({net.sizes[0]},) or "
+            f"x has shape {np.shape(x)}, but the network takes ({net.sizes[0]},) or "
             f"(n, {net.sizes[0]}); flatten each example."
         )
     z = logits(net, params, x)

@@ -13,14 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.core
+import jax.numpy as jnp
+import numpy as np
 import optax
+import optax.contrib
 
 from jaxnet.types import KeyArray, Params, leaf, pytree
 
 
 @pytree("rule", "options", "stochastic", "evaluation")
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Optimizer:
     """An update rule and its hyperparameters.
 
@@ -42,6 +46,10 @@ class Optimizer:
     options: tuple[tuple[str, Any], ...] = ()
     stochastic: bool = False
     evaluation: Callable[[Any, Params], Params] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
+        object.__setattr__(self, "hyper", hyper)
 
     @property
     def name(self) -> str:
@@ -87,6 +95,66 @@ def _adamw(
     learning_rate: Any, b1: Any, b2: Any, eps: Any, weight_decay: Any
 ) -> optax.GradientTransformation:
     return optax.adamw(learning_rate, b1, b2, eps, weight_decay=weight_decay, mask=_weights_only)
+
+
+def _nadam(learning_rate: Any, b1: Any, b2: Any, eps: Any) -> optax.GradientTransformation:
+    return optax.adam(learning_rate, b1, b2, eps, nesterov=True)
+
+
+def _lion(learning_rate: Any, b1: Any, b2: Any, weight_decay: Any) -> optax.GradientTransformation:
+    return optax.lion(learning_rate, b1, b2, weight_decay=weight_decay, mask=_weights_only)
+
+
+def _lamb(
+    learning_rate: Any, b1: Any, b2: Any, eps: Any, weight_decay: Any
+) -> optax.GradientTransformation:
+    return optax.lamb(learning_rate, b1, b2, eps, weight_decay=weight_decay, mask=_weights_only)
+
+
+def _noisy_sgd(
+    learning_rate: Any, eta: Any, gamma: Any, key: KeyArray
+) -> optax.GradientTransformation:
+    noise: Any = optax.add_noise(eta, gamma, key)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        # Its own state would consume one key after the other; the step's key is addressed.
+        noisy, state = noise.update(updates, optax.AddNoiseState(state, key), params)
+        return noisy, state.count
+
+    addressed = optax.GradientTransformation(lambda params: noise.init(params).count, update)
+    return optax.chain(addressed, optax.scale_by_learning_rate(learning_rate))
+
+
+def _rprop(
+    learning_rate: Any, eta_minus: Any, eta_plus: Any, min_step_size: Any, max_step_size: Any
+) -> optax.GradientTransformation:
+    # Our own: optax.rprop (0.2.8) applies each step one call late, the first one not at all.
+    def init(params: Any) -> Any:
+        return optax.tree.full_like(params, learning_rate), optax.tree.zeros_like(params)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        def resize(size: Any, turn: Any) -> Any:
+            grown = size * jnp.where(turn > 0, eta_plus, eta_minus)
+            return jnp.where(turn == 0, size, jnp.clip(grown, min_step_size, max_step_size))
+
+        sizes, last = state
+        turns = jax.tree.map(jnp.multiply, updates, last)
+        sizes = jax.tree.map(resize, sizes, turns)
+        # Where the sign turned there is no step, and the next one compares with nothing.
+        grads = jax.tree.map(lambda g, turn: jnp.where(turn < 0, 0, g), updates, turns)
+        return jax.tree.map(lambda size, g: -size * jnp.sign(g), sizes, grads), (sizes, grads)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _schedule_free_adam(
+    learning_rate: Any, b1: Any, b2: Any, eps: Any
+) -> optax.GradientTransformation:
+    return optax.contrib.schedule_free_adamw(learning_rate, b1=b1, b2=b2, eps=eps)
+
+
+def _muon(learning_rate: Any, beta: Any, ns_steps: int) -> optax.GradientTransformation:
+    return optax.contrib.muon(learning_rate, beta=beta, ns_steps=ns_steps)
 
 
 def sgd(learning_rate: Any = 0.5) -> Optimizer:
@@ -140,16 +208,40 @@ def adagrad(
     return Optimizer(optax.adagrad, hyper)
 
 
-def rmsprop(learning_rate: Any = 1e-3, decay: Any = 0.9, eps: Any = 1e-8) -> Optimizer:
+def adadelta(learning_rate: Any = 1.0, rho: Any = 0.9, eps: Any = 1e-6) -> Optimizer:
+    """Adadelta: w ← w − ηΔ, Δ = g√(D+ε)/√(s+ε), s and D the running means of g² and Δ².
+
+    Source: Zeiler, ADADELTA, 2012, algorithm 1 (where η = 1).
+
+    >>> adadelta()
+    adadelta(learning_rate=1, rho=0.9, eps=1e-06)
+    """
+    hyper = _rate_and(learning_rate, rho=leaf("rho", rho, high=1), eps=leaf("eps", eps))
+    return Optimizer(optax.adadelta, hyper)
+
+
+def rmsprop(
+    learning_rate: Any = 1e-3,
+    decay: Any = 0.9,
+    eps: Any = 1e-8,
+    momentum: Any = None,
+    centered: bool = False,
+) -> Optimizer:
     """RMSProp: s ← ρs + (1−ρ)g², w ← w − ηg/√(s+ε), with ρ = `decay` in [0, 1), s from 0.
 
-    Source: Tieleman, Hinton, Lecture 6.5, rmsprop, 2012.
+    `centered` subtracts the square of the running mean of g from s; `momentum` μ in [0, 1) adds
+    v ← μv − ηg/√(s+ε), w ← w + v.
+
+    Source: Tieleman, Hinton, Lecture 6.5, rmsprop, 2012; Graves, Generating sequences with
+    recurrent neural networks, 2013, equations 38 to 41 (centered, with momentum).
 
     >>> rmsprop()
     rmsprop(learning_rate=0.001, decay=0.9, eps=1e-08)
     """
     hyper = _rate_and(learning_rate, decay=leaf("decay", decay, high=1), eps=leaf("eps", eps))
-    return Optimizer(optax.rmsprop, hyper)
+    if momentum is not None:
+        hyper["momentum"] = leaf("momentum", momentum, high=1)
+    return Optimizer(optax.rmsprop, hyper, (("centered", centered),) if centered else ())
 
 
 def adam(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Optimizer:
@@ -183,6 +275,249 @@ def adamw(
     return Optimizer(_adamw, _rate_and(learning_rate, **_moments(b1, b2, eps), weight_decay=decay))
 
 
+def amsgrad(
+    learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8
+) -> Optimizer:
+    """AMSGrad: Adam whose v̂ never decreases, w ← w − ηm̂/(√max(v̂₁, …, v̂ₜ) + ε).
+
+    Source: Reddi, Kale, Kumar, On the convergence of Adam and beyond, 2018, algorithm 2, with
+    Adam's corrections for bias.
+
+    >>> amsgrad().name
+    'amsgrad'
+    """
+    return Optimizer(optax.amsgrad, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+
+
+def nadam(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Optimizer:
+    """NAdam: Adam with Nesterov's look-ahead, m̂ = β₁m/(1−β₁ᵗ⁺¹) + (1−β₁)g/(1−β₁ᵗ).
+
+    Source: Dozat, Incorporating Nesterov momentum into Adam, 2016, algorithm 2, at constant β₁.
+
+    >>> nadam().name
+    'nadam'
+    """
+    return Optimizer(_nadam, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+
+
+def adamax(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Optimizer:
+    """AdaMax: u ← max(β₂u, |g| + ε), w ← w − ηm̂/u.
+
+    Source: Kingma, Ba, Adam, 2015, algorithm 2.
+
+    >>> adamax().name
+    'adamax'
+    """
+    return Optimizer(optax.adamax, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+
+
+def lion(
+    learning_rate: Any = 1e-4, b1: Any = 0.9, b2: Any = 0.99, weight_decay: Any = 1e-3
+) -> Optimizer:
+    """Lion: w ← w − η(sgn(β₁m + (1−β₁)g) + λw), then m ← β₂m + (1−β₂)g; no decay of biases.
+
+    Source: Chen et al., Symbolic discovery of optimization algorithms, 2023, algorithm 2.
+
+    >>> lion().name
+    'lion'
+    """
+    hyper = {"b1": leaf("b1", b1, high=1), "b2": leaf("b2", b2, high=1)}
+    decay = leaf("weight_decay", weight_decay)
+    return Optimizer(_lion, _rate_and(learning_rate, **hyper, weight_decay=decay))
+
+
+def lamb(
+    learning_rate: Any = 1e-3,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-6,
+    weight_decay: Any = 0.0,
+) -> Optimizer:
+    """LAMB: r = m̂/(√v̂+ε) + λw, and for each array w ← w − η(‖w‖/‖r‖)r; no decay of biases.
+
+    Source: You et al., Large batch optimization for deep learning, 2020, algorithm 2.
+
+    >>> lamb().name
+    'lamb'
+    """
+    decay = leaf("weight_decay", weight_decay)
+    return Optimizer(_lamb, _rate_and(learning_rate, **_moments(b1, b2, eps), weight_decay=decay))
+
+
+def adabelief(
+    learning_rate: Any = 1e-3,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-16,
+    eps_root: Any = 1e-16,
+) -> Optimizer:
+    """AdaBelief: Adam with s ← β₂s + (1−β₂)(g−m)² + ε_root in place of v.
+
+    Source: Zhuang et al., AdaBelief optimizer, 2020, algorithm 2.
+
+    >>> adabelief().name
+    'adabelief'
+    """
+    hyper = _rate_and(learning_rate, **_moments(b1, b2, eps), eps_root=leaf("eps_root", eps_root))
+    return Optimizer(optax.adabelief, hyper)
+
+
+def radam(
+    learning_rate: Any = 1e-3,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-8,
+    threshold: Any = 5.0,
+) -> Optimizer:
+    """RAdam: Adam times a rectification, and plain momentum while ρₜ < `threshold`.
+
+    Source: Liu et al., On the variance of the adaptive learning rate and beyond, 2020, algorithm 2.
+
+    >>> radam().name
+    'radam'
+    """
+    hyper = _rate_and(learning_rate, **_moments(b1, b2, eps))
+    return Optimizer(optax.radam, hyper | {"threshold": leaf("threshold", threshold)})
+
+
+def yogi(learning_rate: Any = 1e-2, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-3) -> Optimizer:
+    """Yogi: Adam with v ← v − (1−β₂)·sgn(v−g²)·g²; m and v start at 1e-6.
+
+    Source: Zaheer et al., Adaptive methods for nonconvex optimization, 2018, algorithm 2.
+
+    >>> yogi().name
+    'yogi'
+    """
+    return Optimizer(optax.yogi, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+
+
+def sm3(learning_rate: Any = 0.1, momentum: Any = 0.9) -> Optimizer:
+    """SM3: Adagrad whose sums are kept per row and per column, sᵢⱼ = min(rᵢ, cⱼ) + gᵢⱼ².
+
+    w ← w − ηm, with m the running mean of g/√s; then rᵢ = maxⱼ sᵢⱼ and cⱼ = maxᵢ sᵢⱼ.
+
+    Source: Anil, Gupta, Koren, Singer, Memory-efficient adaptive optimization, 2019, SM3-II.
+
+    >>> sm3().name
+    'sm3'
+    """
+    hyper = _rate_and(learning_rate, momentum=leaf("momentum", momentum, high=1))
+    return Optimizer(optax.sm3, hyper)
+
+
+def noisy_sgd(learning_rate: Any = 0.1, eta: Any = 0.01, gamma: Any = 0.55) -> Optimizer:
+    """SGD with noise: w ← w − η(g + N(0, `eta`/tᵞ)), drawn at the address of step t.
+
+    Source: Neelakantan et al., Adding gradient noise improves learning for very deep networks,
+    2015, equation 1.
+
+    >>> noisy_sgd().stochastic
+    True
+    """
+    hyper = _rate_and(learning_rate, eta=leaf("eta", eta), gamma=leaf("gamma", gamma))
+    return Optimizer(_noisy_sgd, hyper, stochastic=True)
+
+
+def rprop(
+    learning_rate: Any = 1e-3,
+    eta_minus: Any = 0.5,
+    eta_plus: Any = 1.2,
+    min_step_size: Any = 1e-6,
+    max_step_size: Any = 50.0,
+) -> Optimizer:
+    """Rprop⁻: each parameter has a step size, from η; × η₊ where g keeps its sign, × η₋ where not.
+
+    It follows signs alone, so it is meant for full batches; a rate that changes later is ignored.
+
+    Source: Igel, Hüsken, Empirical evaluation of the improved Rprop learning algorithms, 2003.
+
+    >>> rprop().name
+    'rprop'
+    """
+    sizes = {
+        "eta_minus": leaf("eta_minus", eta_minus, high=1),
+        "eta_plus": leaf("eta_plus", eta_plus, low=1),
+        "min_step_size": leaf("min_step_size", min_step_size),
+        "max_step_size": leaf("max_step_size", max_step_size),
+    }
+    return Optimizer(_rprop, _rate_and(learning_rate, **sizes))
+
+
+def schedule_free_sgd(learning_rate: Any = 1.0, b1: Any = 0.9) -> Optimizer:
+    """Schedule-free SGD: steps of z, gradients at y = (1−β)z + βx, evaluated at the average x.
+
+    Source: Defazio et al., The road less scheduled, 2024, equations 3 to 5.
+
+    >>> schedule_free_sgd().name
+    'schedule_free_sgd'
+    """
+    hyper = _rate_and(learning_rate, b1=leaf("b1", b1, high=1))
+    evaluation = optax.contrib.schedule_free_eval_params
+    return Optimizer(optax.contrib.schedule_free_sgd, hyper, evaluation=evaluation)
+
+
+def schedule_free_adam(
+    learning_rate: Any = 2.5e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8
+) -> Optimizer:
+    """Schedule-free Adam: the same averaging around RMSProp's corrected steps.
+
+    Source: Defazio et al., The road less scheduled, 2024, algorithm 1.
+
+    >>> schedule_free_adam().name
+    'schedule_free_adam'
+    """
+    hyper = _rate_and(learning_rate, **_moments(b1, b2, eps))
+    evaluation = optax.contrib.schedule_free_eval_params
+    return Optimizer(_schedule_free_adam, hyper, evaluation=evaluation)
+
+
+def muon(learning_rate: Any = 0.02, beta: Any = 0.95, ns_steps: int = 5) -> Optimizer:
+    """Muon: Nesterov momentum made orthogonal by Newton–Schulz for weights, Adam for biases.
+
+    `ns_steps` is static.
+
+    Source: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
+
+    >>> muon().name
+    'muon'
+    """
+    hyper = _rate_and(learning_rate, beta=leaf("beta", beta, high=1))
+    return Optimizer(_muon, hyper, (("ns_steps", ns_steps),))
+
+
+def lbfgs(memory_size: int = 10) -> Optimizer:
+    """L-BFGS with a zoom line search: for full or large batches; it needs no learning rate.
+
+    Args:
+      memory_size: pairs of past steps and gradient differences; static.
+
+    Source: Nocedal, Wright, Numerical optimization, 2006, algorithms 7.4, 3.5 and 3.6.
+
+    >>> lbfgs()
+    lbfgs()
+    """
+    return Optimizer(optax.lbfgs, {}, (("memory_size", memory_size),))
+
+
+def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> Optimizer:
+    """Anyone's own rule as an optimizer.
+
+    Args:
+      rule: a module-level function that takes `hyper` by name and returns an optax transformation.
+      **hyper: its hyperparameters: numbers are leaves; booleans, strings and functions are static
+        (a whole number that shapes the state belongs into the rule itself).
+
+    >>> custom(optax.fromage, learning_rate=0.01)
+    fromage(learning_rate=0.01)
+    """
+
+    def structural(value: Any) -> bool:
+        return isinstance(value, (bool, str)) or callable(value)
+
+    leaves = {k: v for k, v in hyper.items() if not structural(v)}
+    return Optimizer(rule, leaves, tuple((k, v) for k, v in hyper.items() if structural(v)))
+
+
 def _rate_and(learning_rate: Any, **hyper: Any) -> dict[str, Any]:
     return {"learning_rate": leaf("learning_rate", learning_rate), **hyper}
 
@@ -200,8 +535,24 @@ NAMED: dict[str, Callable[..., Optimizer]] = {
     "momentum": momentum,
     "nesterov": nesterov,
     "adagrad": adagrad,
+    "adadelta": adadelta,
     "rmsprop": rmsprop,
     "adam": adam,
+    "amsgrad": amsgrad,
+    "nadam": nadam,
+    "adamax": adamax,
     "adamw": adamw,
+    "lion": lion,
+    "lamb": lamb,
+    "adabelief": adabelief,
+    "radam": radam,
+    "yogi": yogi,
+    "sm3": sm3,
+    "noisy_sgd": noisy_sgd,
+    "rprop": rprop,
+    "schedule_free_sgd": schedule_free_sgd,
+    "schedule_free_adam": schedule_free_adam,
+    "muon": muon,
+    "lbfgs": lbfgs,
 }
 """The optimizers that the command line knows by name."""

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from jaxnet.training import History
+from jaxnet.types import History
 
 # Two hues that differ in lightness and in line style too: readable in grey and by the colour-blind.
 STYLES: dict[str, dict[str, Any]] = {

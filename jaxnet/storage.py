@@ -8,14 +8,18 @@ transposed here, at the door, and nowhere else.
 """
 
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
 import tempfile
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
@@ -25,12 +29,13 @@ from jaxnet import activations, costs, initializers, network
 from jaxnet.activations import Activation
 from jaxnet.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.network import Network
-from jaxnet.training import History
-from jaxnet.types import Layer, Params
+from jaxnet.types import History, Layer, Params
 
 FORMAT = 1
 MAX_BYTES = 2**31
-DTYPES = ("float32", "float64", "float16")
+DTYPES = ("float32", "float64")
+DAMAGE = (ValueError, TypeError, AttributeError, OverflowError, SafetensorError)
+"""What reading a damaged file may raise, beside a KeyError for what is missing."""
 NETWORK2_COSTS: dict[str, Cost] = {
     "CrossEntropyCost": CrossEntropy(),
     "QuadraticCost": Quadratic(),
@@ -62,11 +67,17 @@ def save(path: str | Path, net: Network, params: Params) -> None:
     path = Path(path)
     network.check_params(net, params)
     host = [Layer(np.asarray(layer.w), np.asarray(layer.b)) for layer in params]
+    dtypes = {str(array.dtype) for layer in host for array in layer}
+    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+        raise ValueError(
+            f"parameters must all be of one type, {' or '.join(DTYPES)}, not {dtypes}."
+        )
     if _suffix(path) == ".json":
         write_atomic(path, _to_json(net, host))
         return
-    tensors = {f"layers.{i}.{k}": v for i, layer in enumerate(host) for k, v in _parts(layer)}
-    metadata = {"jaxnet": json.dumps(_describe(net) | {"sha256": _sha256(host)})}
+    tensors = _tensors(host)
+    described = _describe(net)
+    metadata = {"jaxnet": json.dumps(described | {"sha256": _seal(described, tensors)})}
     write_atomic(path, safetensors.numpy.save(tensors, metadata))
 
 
@@ -91,15 +102,21 @@ def load(path: str | Path) -> tuple[Network, Params]:
         raise ValueError(f"cannot read {path}: {error.strerror}.") from None
     except RecursionError:
         raise ValueError(f"{path} is not a network: it is nested too deeply.") from None
-    except (ValueError, TypeError, KeyError, SafetensorError) as error:
+    except (*DAMAGE, KeyError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise ValueError(f"{path} is not a network: {reason}.") from None
-    return net, tuple(Layer(jnp.asarray(layer.w), jnp.asarray(layer.b)) for layer in layers)
+    if layers[0].w.dtype != (dtype := jax.dtypes.canonicalize_dtype(layers[0].w.dtype)):
+        warnings.warn(
+            f"{path} holds float64, rounded to {dtype}: jax_enable_x64 is off.", stacklevel=2
+        )
+    return net, tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in layers)
 
 
 def write_atomic(path: str | Path, content: bytes) -> None:
     """Write a file so that it is there whole or, whatever happens, as it was before."""
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
@@ -142,16 +159,36 @@ def _umask() -> int:
     return mask
 
 
-def _parts(layer: Layer) -> list[tuple[str, np.ndarray]]:
-    return [(name, np.ascontiguousarray(array)) for name, array in layer._asdict().items()]
-
-
-def _sha256(layers: list[Layer]) -> str:
+def sha256(tensors: dict[str, np.ndarray]) -> str:
+    """The hash of named arrays: their names, types, shapes and bytes."""
     digest = hashlib.sha256()
-    for layer in layers:
-        for _, array in _parts(layer):
-            digest.update(array.data)
+    for name, array in sorted(tensors.items()):
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _seal(described: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
+    """The hash of an architecture and its parameters."""
+    canonical = {key: value for key, value in described.items() if key != "sha256"}
+    text = json.dumps(canonical, sort_keys=True) + sha256(tensors)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_safetensors(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a safetensors file, and its metadata."""
+    tensors = safetensors.numpy.load(content)
+    # The library reads metadata from open files only; the header is the first bytes.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header["__metadata__"]
+
+
+def _tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+    return {
+        f"layers.{index}.{name}": np.ascontiguousarray(array)
+        for index, layer in enumerate(layers)
+        for name, array in layer._asdict().items()
+    }
 
 
 def _describe(net: Network) -> dict[str, Any]:
@@ -172,11 +209,10 @@ def part_name(part: Any) -> Any:
             if value == part:
                 return name
     if type(part) in CLASSES.values():
-        names = part.__dataclass_fields__
-        values = {key: getattr(part, key) for key in names}
+        constants = {key: getattr(part, key) for key in part.__dataclass_fields__}
         return [
             type(part).__name__,
-            {k: part_name(v) if isinstance(v, Activation) else v for k, v in values.items()},
+            {k: part_name(v) if isinstance(v, Activation) else v for k, v in constants.items()},
         ]
     raise ValueError(
         f"{part!r} has no name in jaxnet, so that a file could not say what it is; save its "
@@ -184,18 +220,22 @@ def part_name(part: Any) -> Any:
     )
 
 
-def _named(name: Any) -> Any:
-    """The part that `_name` described; only names of the library's own are ever looked up."""
+def _named(name: Any, kind: type | None, known: dict[str, Any]) -> Any:
+    """The part that `part_name` described; only the library's own names are ever looked up."""
     if isinstance(name, str):
-        known = activations.NAMED | initializers.NAMED
         if name not in known:
             raise ValueError(f"its part {name!r} is not one of {sorted(known)}")
         return known[name]
-    kind, constants = name
-    if kind not in CLASSES or not isinstance(constants, dict):
-        raise ValueError(f"its part {kind!r} is not one of {sorted(CLASSES)}")
-    values = {k: _named(v) if k == "output" else float(v) for k, v in constants.items()}
-    return CLASSES[kind](**values)
+    cls, constants = name
+    if cls not in CLASSES or not isinstance(constants, dict):
+        raise ValueError(f"its part {cls!r} is not one of {sorted(CLASSES)}")
+    if kind is not None and not issubclass(CLASSES[cls], kind):
+        raise ValueError(f"its part {cls!r} is no {kind.__name__}")
+    values = {
+        key: _named(value, Activation, activations.NAMED) if key == "output" else value
+        for key, value in constants.items()
+    }
+    return CLASSES[cls](**values)
 
 
 def _network(described: dict[str, Any]) -> Network:
@@ -203,23 +243,21 @@ def _network(described: dict[str, Any]) -> Network:
         raise ValueError(f"its format is {described['format']!r}; this version reads {FORMAT}")
     return Network(
         tuple(described["sizes"]),
-        tuple(_named(name) for name in described["hidden"]),
-        _named(described["cost"]),
-        _named(described["init"]),
+        tuple(_named(name, Activation, activations.NAMED) for name in described["hidden"]),
+        _named(described["cost"], Cost, {}),
+        _named(described["init"], initializers.gaussian, dict(initializers.NAMED)),
         described["precision"],
     )
 
 
 def _to_json(net: Network, layers: list[Layer]) -> bytes:
-    name = next((name for name, cost in NETWORK2_COSTS.items() if cost == net.cost), None)
-    if name is None or set(net.activations) - {activations.sigmoid}:
-        name = f"jaxnet.{type(net.cost).__name__}"  # a class that network2 cannot find
+    described = _describe(net) | {"dtype": str(layers[0].w.dtype)}
     document = {
         "sizes": list(net.sizes),
         "weights": [layer.w.T.tolist() for layer in layers],
         "biases": [layer.b[:, None].tolist() for layer in layers],
-        "cost": name,
-        "jaxnet": _describe(net) | {"dtype": str(layers[0].w.dtype), "sha256": _sha256(layers)},
+        "cost": _cost_name(net),
+        "jaxnet": described | {"sha256": _seal(described, _tensors(layers))},
     }
     try:
         return json.dumps(document, allow_nan=False).encode()
@@ -229,12 +267,25 @@ def _to_json(net: Network, layers: list[Layer]) -> bytes:
         ) from None
 
 
+def _cost_name(net: Network) -> str:
+    """network2's name for the cost, or one that it cannot find for what it cannot run."""
+    name = next((name for name, cost in NETWORK2_COSTS.items() if cost == net.cost), None)
+    if name is None or set(net.activations) - {activations.sigmoid}:
+        return f"jaxnet.{type(net.cost).__name__}"
+    return name
+
+
 def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
     def refuse(token: str) -> None:
         raise ValueError(f"it holds {token}, which is not a number in JSON")
 
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) < len(pairs):
+            raise ValueError("a key of its JSON stands there twice")
+        return found
+
     try:
-        document = json.loads(content, parse_constant=refuse)
+        document = json.loads(content, parse_constant=refuse, object_pairs_hook=unique)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"its JSON is damaged or cut off: {error}") from None
     if not isinstance(document, dict):
@@ -244,7 +295,7 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
         if document["cost"] not in NETWORK2_COSTS:
             raise ValueError(f"its cost {document['cost']!r} is not {' or '.join(NETWORK2_COSTS)}")
         net = Network(tuple(document["sizes"]), cost=NETWORK2_COSTS[document["cost"]])
-        dtype = np.dtype(np.float64)
+        dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))
     else:
         if not isinstance(described, dict):
             raise ValueError("its key jaxnet is not an object")
@@ -252,19 +303,24 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
             raise ValueError(f"its type {described['dtype']!r} is not one of {', '.join(DTYPES)}")
         net, dtype = _network(described), np.dtype(described["dtype"])
         if document["sizes"] != list(net.sizes):
-            raise ValueError(f"its sizes are {document['sizes']} and {list(net.sizes)} at once")
-    matrices = [np.array(w, np.float64) for w in document["weights"]]
-    columns = [np.array(b, np.float64) for b in document["biases"]]
-    if any(a.ndim != 2 for a in matrices + columns) or any(b.shape[1] != 1 for b in columns):
-        raise ValueError("its weights are not matrices, or its biases not columns")
+            raise ValueError("its sizes stand there twice, and differ")
+        if document["cost"] != _cost_name(net):
+            raise ValueError(f"its cost is {document['cost']!r} and {_cost_name(net)!r} at once")
+    matrices = [np.array(w) for w in document["weights"]]
+    columns = [np.array(b) for b in document["biases"]]
+    if any(a.ndim != 2 or a.dtype.kind not in "if" for a in matrices + columns):
+        raise ValueError("its weights or its biases are not matrices of numbers")
+    if any(b.shape[1] != 1 for b in columns):
+        raise ValueError("its biases are not columns")
     if len(matrices) != len(columns):
         raise ValueError(f"it has {len(matrices)} weight matrices and {len(columns)} biases")
-    layers = tuple(
-        Layer(np.ascontiguousarray(w.T, dtype), b[:, 0].astype(dtype))
-        for w, b in zip(matrices, columns, strict=True)
-    )
+    with np.errstate(over="ignore"):  # what overflows is refused in the next line
+        layers = tuple(
+            Layer(np.ascontiguousarray(w.T, dtype), b[:, 0].astype(dtype))
+            for w, b in zip(matrices, columns, strict=True)
+        )
     if not all(np.isfinite(array).all() for layer in layers for array in layer):
-        raise ValueError("a parameter is not finite")
+        raise ValueError(f"a parameter is not finite, in {dtype}")
     network.check_params(net, layers)
     if described is not None:
         _verify(described, list(layers))
@@ -272,15 +328,14 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
 
 
 def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
-    tensors = safetensors.numpy.load(content)
-    # safetensors' own functions read metadata from files only; the header is its first bytes.
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    described = json.loads(header["__metadata__"]["jaxnet"])
+    tensors, metadata = read_safetensors(content)
+    described = json.loads(metadata["jaxnet"])
     net = _network(described)
     wanted = {f"layers.{i}.{k}" for i in range(len(net.sizes) - 1) for k in Layer._fields}
     if set(tensors) != wanted:
         raise ValueError(f"it holds the tensors {sorted(tensors)} instead of {sorted(wanted)}")
+    if not {str(tensor.dtype) for tensor in tensors.values()} <= set(DTYPES):
+        raise ValueError(f"its parameters are not of type {' or '.join(DTYPES)}")
     layers = tuple(
         Layer(tensors[f"layers.{i}.w"], tensors[f"layers.{i}.b"]) for i in range(len(net.sizes) - 1)
     )
@@ -290,5 +345,5 @@ def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
 
 
 def _verify(described: dict[str, Any], layers: list[Layer]) -> None:
-    if _sha256(layers) != described["sha256"]:
-        raise ValueError("its parameters do not have the SHA-256 it names; it was changed")
+    if _seal(described, _tensors(layers)) != described["sha256"]:
+        raise ValueError("its contents do not have the SHA-256 it names; it was changed")

@@ -16,7 +16,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, SupportsIndex
 
 import jax
 import jax.core
@@ -25,16 +26,27 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet import network
+from jaxnet import checkpoints, datasets, network
 from jaxnet.backprop import gradient
 from jaxnet.network import Network
 from jaxnet.optimizers import Optimizer
 from jaxnet.regularization import add_penalty_gradient, penalty
-from jaxnet.types import AnyArray, Dataset, KeyArray, Layer, Params, Split, leaf, pytree
+from jaxnet.types import (
+    AnyArray,
+    Dataset,
+    History,
+    KeyArray,
+    Layer,
+    Params,
+    Split,
+    count,
+    leaf,
+    pytree,
+)
 
-BLOCK_STEPS = 64
-"""Mini-batches whose examples are gathered together: one gather of 500 rows costs less than fifty
-of 10, and a block still fits into the cache."""
+BLOCK_ROWS = 640
+"""Examples gathered at once: one gather of 500 rows costs less than fifty of 10, and as uint8 they
+still fit into the cache."""
 EVALUATION_CHUNK = 1000
 """Examples evaluated at once: bounds the memory, keeps the matrix products large."""
 
@@ -43,7 +55,7 @@ Monitor = tuple[str, ...]
 
 
 @pytree()
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """How a network is trained: its parts are static shapes with numeric leaves.
 
@@ -78,19 +90,6 @@ class TrainState(NamedTuple):
     opt_state: Any
     step: Int[Array, ""]
     """Mini-batches trained so far: the address of the next one's randomness."""
-
-
-class History(NamedTuple):
-    """The four curves of network2, in its order: one value per epoch, NaN where not monitored.
-
-    Costs include the penalty terms, with each set's own size for n, as network2's `total_cost`.
-    Accuracies are fractions; they are NaN where targets are not labels.
-    """
-
-    evaluation_cost: Float[AnyArray, "..."]
-    evaluation_accuracy: Float[AnyArray, "..."]
-    training_cost: Float[AnyArray, "..."]
-    training_accuracy: Float[AnyArray, "..."]
 
 
 class Scores(NamedTuple):
@@ -137,9 +136,11 @@ class Run:
     stopped: str | None = None
 
 
-def address(key: KeyArray, stream: Literal["init", "order", "step"], index: Any = 0) -> KeyArray:
+def address(
+    key: KeyArray, stream: Literal["init", "order", "step", "rule"], index: Any = 0
+) -> KeyArray:
     """The random key of one place in a run, from the run's own key."""
-    number = ("init", "order", "step").index(stream)
+    number = ("init", "order", "step", "rule").index(stream)
     return jax.random.fold_in(jax.random.fold_in(key, number), index)
 
 
@@ -153,10 +154,14 @@ def shuffle(key: KeyArray, n: int) -> Int[Array, " n"]:
 
 
 def start(net: Network, recipe: Recipe, key: KeyArray, params: Params | None = None) -> TrainState:
-    """The state before the first mini-batch: initial parameters drawn at their address."""
+    """The state before the first mini-batch: initial parameters drawn at their address.
+
+    Parameters that are given come to JAX's default float type, that of the recipe's leaves.
+    """
     drawn = network.init(net, address(key, "init")) if params is None else params
-    params = tuple(Layer(jnp.asarray(layer.w), jnp.asarray(layer.b)) for layer in drawn)
-    transformation = recipe.optimizer.transformation(address(key, "step"))
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    params = tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in drawn)
+    transformation = recipe.optimizer.transformation(address(key, "rule"))
     return TrainState(params, transformation.init(params), jnp.zeros((), jnp.int32))
 
 
@@ -217,13 +222,10 @@ def epoch(
     """
     n = len(order)
     n_steps = -(-n // batch_size)
-    # The largest divisor that is not larger than a block should be: no partial blocks.
-    block = max(size for size in range(1, BLOCK_STEPS + 1) if n_steps % size == 0)
-    shape = (n_steps // block, block, batch_size)
-    padded = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(shape)
+    padded = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
     sizes = np.minimum(batch_size, n - batch_size * np.arange(n_steps))
     weights = (np.arange(batch_size) < sizes[:, None]) / sizes[:, None]
-    weights = jnp.asarray(weights, state.params[0].w.dtype).reshape(shape)
+    weights = jnp.asarray(weights, state.params[0].w.dtype)
     xs, ys = jnp.asarray(data.x), jnp.asarray(data.y)
 
     def train_batch(state: TrainState, batch: Any) -> tuple[TrainState, None]:
@@ -233,16 +235,28 @@ def epoch(
         indices, weights = block
         return jax.lax.scan(train_batch, state, (xs[indices], ys[indices], weights))
 
-    return jax.lax.scan(train_block, state, (padded, weights))[0]
+    block = _block_steps(n_steps, batch_size)
+    whole = n_steps // block * block
+    blocks = [array[:whole].reshape(-1, block, batch_size) for array in (padded, weights)]
+    state, _ = jax.lax.scan(train_block, state, tuple(blocks))
+    if whole < n_steps:
+        state, _ = train_block(state, (padded[whole:], weights[whole:]))
+    return state
 
 
-@partial(jax.jit, static_argnames="net")
+def _block_steps(n_steps: int, batch_size: int) -> int:
+    """Mini-batches per block: if possible so many that no smaller block, and program, is left."""
+    most = min(n_steps, max(1, BLOCK_ROWS // batch_size))
+    divisors = [size for size in range(most // 2 + 1, most + 1) if n_steps % size == 0]
+    return max(divisors, default=most)
+
+
 def evaluate(
     net: Network,
     params: Params,
     split: Split,
-    l1: Float[AnyArray, ""] | None = None,
-    l2: Float[AnyArray, ""] | None = None,
+    l1: Any = None,
+    l2: Any = None,
 ) -> Scores:
     """The cost and the accuracy of a network on a split.
 
@@ -250,11 +264,27 @@ def evaluate(
     network2's `total_cost`. The accuracy is the fraction of examples whose largest output is
     their label's (for one output: whose side of ½ is); it is NaN for float targets.
 
+    Args:
+      net: the architecture.
+      params: its parameters.
+      split: what to evaluate it on.
+      l1: λ₁ of the penalty, or `None`.
+      l2: λ₂ of the penalty, or `None`.
+
+    Raises:
+      ValueError: network and split do not fit together.
+
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.zeros(4, int))
     >>> evaluate(net, network.init(net, jax.random.key(0)), split).accuracy.item() in (0.0, 1.0)
     True
     """
+    network.check_params(net, params)
+    _check_split(net, "evaluated", split)
+    return _compiled_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
+
+
+def _scores(net: Network, params: Params, split: Split, l1: Any, l2: Any) -> Scores:
     xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
     classes = jnp.issubdtype(ys.dtype, jnp.integer)
 
@@ -272,13 +302,16 @@ def evaluate(
     return Scores(jnp.sum(costs) / n + penalty(params, len(xs), l1, l2), jnp.sum(hits) / n)
 
 
+_compiled_scores = jax.jit(_scores, static_argnames="net")
+
+
 def fit(
     net: Network,
     data: Dataset,
     recipe: Recipe,
     *,
-    epochs: int,
-    batch_size: int = 10,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex = 10,
     seed: Any = 0,
     params: Params | None = None,
     monitor: Sequence[str] = ("evaluation", "training"),
@@ -306,13 +339,14 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    data = checked(net, data, epochs, batch_size, seed, params)
+    data = checked(net, data, recipe, epochs, batch_size, seed, params)
+    epochs, batch_size = operator.index(epochs), operator.index(batch_size)
     monitor = _monitored(monitor)
     key = jax.random.key(seed)
     state = start(net, recipe, key, params)
 
     def body(state: TrainState, index: Array) -> tuple[TrainState, History]:
-        state, row, _ = _advance(net, batch_size, monitor, data, key, index, recipe, state)
+        state, _, row, _ = _advance(net, batch_size, monitor, data, key, index, recipe, state)
         return state, row
 
     state, history = jax.lax.scan(body, state, jnp.arange(epochs))
@@ -324,12 +358,14 @@ def train(
     data: Dataset,
     recipe: Recipe,
     *,
-    epochs: int = 30,
-    batch_size: int = 10,
-    seed: int = 0,
+    epochs: SupportsIndex = 30,
+    batch_size: SupportsIndex = 10,
+    seed: SupportsIndex = 0,
     params: Params | None = None,
     monitor: Sequence[str] = ("evaluation", "training"),
     on_epoch: Callable[[EpochReport], None] | None = None,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | None = None,
 ) -> Run:
     """Train a network, an epoch at a time: the driver around the compiled `epoch`.
 
@@ -343,17 +379,25 @@ def train(
       recipe: optimizer and penalties, with scalars for leaves (arrays are for sweeps).
       epochs: how many times every example is visited.
       batch_size: examples per mini-batch.
-      seed: of initial weights and mini-batches, in [0, 2³²).
+      seed: of initial weights and mini-batches, in [0, 2³²). The weights have their own address
+        under it: they are not `init(net, jax.random.key(seed))`.
       params: initial parameters, instead of those drawn from the seed.
       monitor: which splits to evaluate after each epoch: "evaluation", "training", both or none.
       on_epoch: called after every epoch with an `EpochReport`.
+      checkpoint: a folder to keep `checkpoint.safetensors` in, written after every epoch.
+      resume: a folder with a checkpoint to go on from, to the bits of a run that never stopped;
+        checkpoints go on there too, unless `checkpoint` says otherwise. `epochs` may be more than
+        before; all other settings and the data must be the same.
 
     Returns:
-      A `Run`. If the parameters or a cost stop being finite, the run ends with a `RuntimeWarning`
-      that names the epoch, and holds the parameters and the history up to the epoch before.
+      A `Run`. Ctrl-C ends it after the epoch, a second Ctrl-C at once. If the parameters or a cost
+      stop being finite, it ends with a `RuntimeWarning` that names the epoch, and holds the
+      parameters and the history up to the epoch before.
 
     Raises:
-      ValueError: network, data and settings do not fit together.
+      ValueError: network, data and settings do not fit together, or the checkpoint is damaged or
+        of another run.
+      OSError: a checkpoint cannot be written; the one before it is unharmed.
 
     >>> from jaxnet import datasets
     >>> from jaxnet.optimizers import sgd
@@ -361,21 +405,34 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    data = checked(net, data, epochs, batch_size, seed, params)
-    if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
-        raise ValueError("train takes scalars, but a number in the recipe is an array; sweep it.")
+    data = checked(net, data, recipe, epochs, batch_size, seed, params)
+    epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     monitor = _monitored(monitor)
     data = jax.device_put(data)
     key = jax.random.key(seed)
     state = _compiled_start(net, recipe, key, params)
-    best, best_epoch, best_score = state.params, 0, -math.inf
-    current, rows, stopped, began = state.params, [], None, time.perf_counter()
+    best, best_epoch, stopped = state.params, 0, None
+    rows: list[np.ndarray] = []
+    checkpoint = resume if checkpoint is None else checkpoint
+    settings: dict[str, Any] = {}
+    if checkpoint is not None:  # hashing the data takes time
+        settings = _settings(net, data, recipe, epochs, batch_size, seed, monitor, params)
+    if resume is not None:
+        like = {"state": state, "best": best, "best_epoch": np.int32(0), "history": None}
+        saved = checkpoints.load(resume, like, settings, free={"epochs"})
+        state, best, best_epoch = saved["state"], saved["best"], int(saved["best_epoch"])
+        rows = list(np.asarray(saved["history"]))
+        if len(rows) > epochs:
+            raise ValueError(f"epochs is {epochs}, but {resume} has had {len(rows)} already.")
+    current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+    best_score = _score(History(*rows[best_epoch - 1])) if best_epoch else None
+    began = time.perf_counter()
     with _interruptible() as interrupted:
-        for index in range(epochs):
+        for index in range(len(rows), epochs):
             if interrupted:
                 stopped = f"interrupted after epoch {index} of {epochs}."
                 break
-            state, row, finite = _compiled_advance(
+            state, kept, row, finite = _compiled_advance(
                 net, batch_size, monitor, data, key, np.int32(index), recipe, state
             )
             if not finite:
@@ -383,10 +440,13 @@ def train(
                 warnings.warn(stopped, RuntimeWarning, stacklevel=2)
                 break
             rows.append(np.asarray(row))
-            current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
-            if (score := _score(row)) is None or score > best_score:
-                best, best_epoch = current, index + 1
-                best_score = -math.inf if score is None else score
+            current = kept
+            score = _score(row)
+            if score is None or best_score is None or score > best_score:
+                best, best_epoch, best_score = current, index + 1, score
+            if checkpoint is not None:
+                tree = {"state": state, "best": best, "best_epoch": np.int32(best_epoch)}
+                checkpoints.save(checkpoint, tree | {"history": np.array(rows)}, settings)
             if on_epoch is not None:
                 numbers = {name: float(number) for name, number in row._asdict().items()}
                 seconds = time.perf_counter() - began
@@ -400,7 +460,45 @@ def train(
                     )
                 )
     history = History(*np.array(rows, state.params[0].w.dtype).reshape(-1, 4).T)
-    return Run(net, recipe, epochs, batch_size, seed, current, history, best_epoch, best, stopped)
+    return Run(
+        net,
+        recipe,
+        epochs,
+        batch_size,
+        operator.index(seed),
+        current,
+        history,
+        best_epoch,
+        best,
+        stopped,
+    )
+
+
+def _settings(
+    net: Network,
+    data: Dataset,
+    recipe: Recipe,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    monitor: Monitor,
+    params: Params | None,
+) -> dict[str, Any]:
+    """What makes a run this run: the settings that a checkpoint names."""
+    optimizer = recipe.optimizer
+    leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
+    rule = f"{optimizer.rule.__module__}.{optimizer.name}{list(optimizer.options)}"
+    return {
+        "network": f"{net!r}, init {net.init!r}".split(" at 0x")[0] + f", {net.precision}",
+        "optimizer": rule,
+        "recipe": {jax.tree_util.keystr(path): np.asarray(leaf).item() for path, leaf in leaves},
+        "data": datasets.sha256(data),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "monitor": list(monitor),
+        "initial parameters": None if params is None else "given",
+    }
 
 
 @contextlib.contextmanager
@@ -427,25 +525,35 @@ def _interruptible() -> Iterator[list[int]]:
 def checked(
     net: Network,
     data: Dataset,
-    epochs: int,
-    batch_size: int,
-    seed: Any = 0,
-    params: Params | None = None,
+    recipe: Recipe,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex,
+    seed: Any,
+    params: Params | None,
 ) -> Dataset:
     """The data without its test split, if network, data and settings fit together.
 
     Raises:
       ValueError: they do not; the message names the value, what is allowed and the remedy.
     """
-    _count("epochs", epochs, low=1)
-    _count("batch_size", batch_size, low=1)
-    if not isinstance(seed, jax.core.Tracer):
-        _count("seed", seed, low=0, high=2**32)
-    if batch_size > (n := len(data.train.x)):
+    for name, given, kind in (
+        ("net", net, Network),
+        ("data", data, Dataset),
+        ("recipe", recipe, Recipe),
+    ):
+        if not isinstance(given, kind):
+            raise ValueError(f"{name} must be a {kind.__name__}, not {type(given).__name__}.")
+    if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
+        raise ValueError("train takes scalars, but a number in the recipe is an array; sweep it.")
+    count("epochs", epochs, low=1)
+    n = len(data.train.x)
+    if count("batch_size", batch_size, low=1) > n:
         raise ValueError(
             f"batch_size must be in [1, {n}], the number of training examples, not {batch_size}."
         )
-    for name, split in (("training", data.train), ("validation", data.valid)):
+    if not isinstance(seed, jax.core.Tracer):
+        count("seed", seed, low=0, high=2**32)
+    for name, split in zip(("training", "validation", "test"), data, strict=True):
         if split is not None:
             _check_split(net, name, split)
     if params is not None:
@@ -456,19 +564,32 @@ def checked(
 def _check_split(net: Network, name: str, split: Split) -> None:
     n_in, n_out = net.sizes[0], net.sizes[-1]
     x, y = split
-    if np.ndim(x) != 2 or x.shape[1] != n_in:
+    arrays = (jax.Array, np.ndarray)
+    if not (isinstance(x, arrays) and isinstance(y, arrays)):
+        raise ValueError(f"the {name} split must hold arrays; jaxnet.datasets.arrays makes them.")
+    if x.ndim != 2 or x.shape[1] != n_in:
         raise ValueError(
-            f"the {name} inputs have shape {np.shape(x)}, but the network's {n_in} inputs need "
+            f"the {name} inputs have shape {x.shape}, but the network's {n_in} inputs need "
             f"(n, {n_in}); choose sizes that begin with {x.shape[-1]}, or reshape them."
         )
     if len(x) != len(y) or not len(x):
         raise ValueError(f"the {name} split has {len(x)} inputs and {len(y)} targets.")
+    floats = jnp.issubdtype(x.dtype, jnp.floating)
+    if x.dtype != np.uint8 and not floats:
+        raise ValueError(f"the {name} inputs are {x.dtype}; use uint8 for pixels, or floats.")
+    if floats and not isinstance(x, jax.core.Tracer) and not jnp.isfinite(jnp.sum(x)):
+        raise ValueError(f"the {name} inputs hold NaN or infinity, or overflow when added up.")
     if jnp.issubdtype(y.dtype, jnp.floating):
         if y.shape != (len(x), n_out):
             raise ValueError(
                 f"the {name} targets have shape {y.shape}, but the network's {n_out} outputs need "
                 f"({len(x)}, {n_out}); choose sizes that end with {y.shape[-1]}, or reshape them."
             )
+    elif not jnp.issubdtype(y.dtype, jnp.integer) or y.ndim != 1:
+        raise ValueError(
+            f"the {name} targets are {y.dtype} of shape {y.shape}; use n integer labels, or floats "
+            f"(n, {n_out})."
+        )
     elif not isinstance(y, jax.core.Tracer):
         n_classes = max(2, n_out)
         low, high = int(y.min()), int(y.max())
@@ -479,18 +600,8 @@ def _check_split(net: Network, name: str, split: Split) -> None:
             )
 
 
-def _count(name: str, value: Any, low: int, high: int | None = None) -> None:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < low or (high is not None and number >= high):
-        allowed = f"in [{low}, {high})" if high else f"of at least {low}"
-        raise ValueError(f"{name} must be a whole number {allowed}, not {value!r}.")
-
-
 def _monitored(monitor: Sequence[str]) -> Monitor:
-    if isinstance(monitor, str) or not set(monitor) <= {"evaluation", "training"}:
+    if not isinstance(monitor, (tuple, list)) or not set(monitor) <= {"evaluation", "training"}:
         raise ValueError(
             f'monitor must be a tuple of "evaluation" and "training", or empty, not {monitor!r}.'
         )
@@ -511,8 +622,8 @@ def _advance(
     index: Int[AnyArray, ""],
     recipe: Recipe,
     state: TrainState,
-) -> tuple[TrainState, History, Bool[Array, ""]]:
-    """Shuffle, train, evaluate: the next state, the history's row, whether all is finite."""
+) -> tuple[TrainState, Params, History, Bool[Array, ""]]:
+    """Shuffle, train, evaluate: the state, what it says to keep, the row, whether all is finite."""
     order = shuffle(address(key, "order", index), len(data.train.x))
     state = epoch(net, batch_size, data.train, order, key, recipe, state)
     params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
@@ -521,14 +632,14 @@ def _advance(
     def scores(name: str, split: Split | None) -> Scores:
         if name not in monitor or split is None:
             return nothing
-        return evaluate(net, params, split, recipe.l1, recipe.l2)
+        return _scores(net, params, split, recipe.l1, recipe.l2)
 
     evaluation, training = scores("evaluation", data.valid), scores("training", data.train)
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
     measured = [given.cost for given in (evaluation, training) if given is not nothing]
     finite += [jnp.isfinite(cost) for cost in measured]
     row = History(evaluation.cost, evaluation.accuracy, training.cost, training.accuracy)
-    return state, row, jnp.all(jnp.stack(finite))
+    return state, params, row, jnp.all(jnp.stack(finite))
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
@@ -544,9 +655,10 @@ def _score(row: History) -> float | None:
 
 
 def _diverged(index: int, recipe: Recipe) -> str:
-    rate = float(recipe.optimizer.hyper["learning_rate"])
+    rate = recipe.optimizer.hyper.get("learning_rate")
+    cause = "Its steps are too large for this network and data; try larger mini-batches."
+    if rate is not None:
+        cause = f"The learning rate {float(rate):g} is probably too large; try a smaller one."
     kept = f" The {index - 1} epochs before it are kept." if index > 1 else ""
-    return (
-        f"training diverged in epoch {index}: a weight or a cost is no longer finite. The learning "
-        f"rate {rate:g} is probably too large for this network and data; try a smaller one.{kept}"
-    )
+    fault = "a weight or a cost is no longer finite"
+    return f"training diverged in epoch {index}: {fault}. {cause}{kept}"

@@ -5,11 +5,13 @@ frozen dataclass (`Network`, `CrossEntropy`) is a static choice, hashable and eq
 """
 
 import dataclasses
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
@@ -62,7 +64,36 @@ class Dataset(NamedTuple):
     test: Split | None = None
 
 
+class History(NamedTuple):
+    """The four curves of network2, in its order: one value per epoch, NaN where not monitored.
+
+    Costs include the penalty terms, with each set's own size for n, as network2's `total_cost`.
+    Accuracies are fractions; they are NaN where targets are not labels.
+    """
+
+    evaluation_cost: Float[AnyArray, "..."]
+    evaluation_accuracy: Float[AnyArray, "..."]
+    training_cost: Float[AnyArray, "..."]
+    training_accuracy: Float[AnyArray, "..."]
+
+
 _Class = TypeVar("_Class", bound=type)
+
+
+def count(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number in [low, high) as a Python int, so that equal counts are one program.
+
+    Raises:
+      ValueError: it is none; the message names the value and the range.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number >= high):
+        allowed = f"in [{low}, {high})" if high else f"of at least {low}"
+        raise ValueError(f"{name} must be a whole number {allowed}, not {value!r}.")
+    return number
 
 
 def pytree(*static: str) -> Callable[[_Class], _Class]:
@@ -115,6 +146,8 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
         return None
     dtype = jax.dtypes.canonicalize_dtype(float)
     allowed = f"{name} must be a number in [{low:g}, {high:g})"
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.complexfloating):
+        raise ValueError(f"{allowed}, not {value!r}.")
     if isinstance(value, jax.Array):
         value = value.astype(dtype)
     else:
@@ -129,3 +162,15 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
         if wrong.size:
             raise ValueError(f"{allowed}, not {wrong.flat[0]:g}; choose one inside that range.")
     return value
+
+
+def constant(name: str, value: Any, low: float = -np.inf) -> float:
+    """A static number, as a Python float.
+
+    Raises:
+      ValueError: it is not one finite number of at least `low`.
+    """
+    number = leaf(name, value, low)
+    if number is None or np.ndim(number):
+        raise ValueError(f"{name} must be one number, not {value!r}.")
+    return float(str(np.asarray(number)))

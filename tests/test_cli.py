@@ -39,6 +39,7 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
     (folder,) = (here / "runs").iterdir()
     assert folder.name.endswith("-try-1")
     assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint.safetensors",
         "config.json",
         "curves.png",
         "history.csv",
@@ -66,6 +67,13 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
     test = jn.evaluate(net, run.best_params, data.test, l2=0.1)
     assert config["results"]["best"]["test_accuracy"] == pytest.approx(float(test.accuracy))
     assert f"{float(test.accuracy):.2%}" in out
+
+
+def test_any_number_of_an_optimizer_can_be_set(here, capsys):
+    options = "--optimizer rmsprop --hyper momentum=0.5 centered=true --learning-rate 0.01".split()
+    status, out, _ = _run(capsys, "train", *SMALL, *options)
+    assert status == 0
+    assert "rmsprop(learning_rate=0.01, decay=0.9, eps=1e-08, momentum=0.5)" in out
 
 
 def test_the_same_seed_gives_the_same_files(here, capsys):
@@ -152,8 +160,10 @@ def test_every_option_reaches_the_run(here, capsys):
         ("train --data file", "an .npz archive; file is neither"),
         ("train --cost cubic", "invalid choice 'cubic' for argument '--cost'"),
         ("train --learning-rate -1", r"learning_rate must be a number in \[0, inf\), not -1"),
-        ("train --decay 0.9", "sgd takes no --decay; its options are --learning-rate"),
+        ("train --decay 0.9", "sgd takes no decay; its numbers are learning_rate"),
         ("train --optimizer momentum --decay 1", r"decay must be a number in \[0, 1\), not 1"),
+        ("train --optimizer adam --hyper rho=1", "adam takes no rho; its numbers are learning_r"),
+        ("train --optimizer adadelta --hyper rho", "--hyper must be NAME=NUMBER.*not 'rho'"),
         ("train --sizes 784", "sizes must be two or more"),
         ("train --sizes 784 30 5", r"labels lie in \[0, 9\].*choose sizes that end with 10"),
         ("train --sizes 100 10", "inputs have shape .*choose sizes that begin with 784"),
@@ -178,7 +188,18 @@ def test_every_option_reaches_the_run(here, capsys):
             "predict net.json small.png",
             "small.png has 5×7 pixels, but the network takes 28×28",
         ),
-        ("predict net.json words.npy", "words.npy holds <U1; use uint8 pixels or floats"),
+        ("predict net.json words.npy", r"words.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json large.npy", r"large.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json nan.npy", r"nan.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json wide.npy", "wide.npy has 49×16 pixels, but the network takes 28×28"),
+        ("predict net.json --test 0 --invert", "--invert is for images"),
+        (
+            "predict net.json --data digits --test 0",
+            "digits has 64 inputs, but the network ",
+        ),
+        ("train --sizes 784 9223372036854775808 10", "2³¹ are too many"),
+        ("check --seed -1", "seed must be a whole number of at least 0, not -1"),
+        ("check --init he", "Unrecognized or misplaced options: --init"),
         ("check --sizes 3", "sizes must be two or more"),
     ],
 )
@@ -188,6 +209,9 @@ def test_a_bad_value_is_one_line_and_status_2(here, capsys, args, message):
     (here / "file").write_text("not a picture")
     Image.new("L", (5, 7)).save(here / "small.png")
     np.save(here / "words.npy", np.array(["a"]))
+    np.save(here / "large.npy", np.full((28, 28), 255.0))
+    np.save(here / "nan.npy", np.full((28, 28), np.nan))
+    np.save(here / "wide.npy", np.zeros((16, 49)))
     status, out, err = _run(capsys, *args.split())
     assert status == 2
     assert out == ""
@@ -217,7 +241,7 @@ def test_a_run_that_diverges_later_is_written_as_far_as_it_went(here, capsys, mo
     monkeypatch.setattr(training, "train", diverging)
     status, out, err = _run(capsys, "train", *SMALL)
     assert (status, err) == (1, "jaxnet: training diverged in epoch 3: …\n")
-    assert "Trained 2 epochs" in out
+    assert "2 epochs; this took" in out
     (folder,) = (here / "runs").iterdir()
     assert "diverged" in json.loads((folder / "config.json").read_text())["stopped"]
     assert len((folder / "history.csv").read_text().splitlines()) == 3
@@ -237,11 +261,36 @@ def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
                 break
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert re.fullmatch(r"jaxnet: interrupted after epoch \d+ of 100000\.\n", err)
     (folder,) = (here / "runs").iterdir()
+    resume = f"Go on with jaxnet train --resume runs/{folder.name}"
+    assert re.fullmatch(rf"jaxnet: interrupted after epoch \d+ of 100000\. {resume}\n", err)
     n_epochs = int(re.search(r"after epoch (\d+)", err)[1])
-    assert f"Trained {n_epochs} epochs" in out
+    assert f"{n_epochs} epochs; this took" in out
     assert len((folder / "history.csv").read_text().splitlines()) == n_epochs + 1
+
+
+def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monkeypatch):
+    assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "whole")[0] == 0
+    train = training.train
+    killed = {"epochs": 2}
+    monkeypatch.setattr(training, "train", lambda *args, **kw: train(*args, **kw | killed))
+    assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "broken")[0] == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    whole, broken = (next((here / "runs").glob(f"*-{name}")) for name in ("whole", "broken"))
+    for path in set(broken.iterdir()) - {broken / "checkpoint.safetensors", broken / "config.json"}:
+        path.unlink()  # as if it had been killed before it could write them
+    status, _, err = _run(capsys, "train", "--resume", str(broken), "--seed", "4")
+    assert status == 2
+    assert "--seed was 0 and is 4: that would be another run" in err
+    status, out, err = _run(capsys, "train", "--resume", str(broken))
+    assert (status, err) == (0, "")
+    assert "5 epochs; this took" in out
+    for name in ("network.json", "network.safetensors", "history.csv"):
+        assert (whole / name).read_bytes() == (broken / name).read_bytes()
+    status, out, _ = _run(capsys, "train", "--resume", str(broken), "--epochs", "6")
+    assert (status, "6 epochs; this took" in out) == (0, True)
+    assert "gone/config.json: No such file" in _run(capsys, "train", "--resume", "gone")[2]
 
 
 def test_the_newest_run_is_found_in_its_folder(here, capsys):
@@ -260,9 +309,13 @@ def test_predict_says_what_the_network_says(here, capsys):
     image = data.test.x[0].reshape(28, 28)
     Image.fromarray(image).save(here / "white.png")
     Image.fromarray(255 - image).save(here / "black.png")
-    np.save(here / "pixels.npy", image / 255)
+    Image.fromarray(image.astype(np.uint16) * 257).save(here / "deep.png")
+    white = np.full_like(image, 255)
+    Image.fromarray(np.stack([white, white, white, image], axis=-1)).save(here / "alpha.png")
+    np.save(here / "pixels.npy", (image / 255).astype(">f8"))
     outputs = {}
-    for args in (["--test", "0"], ["white.png"], ["black.png", "--invert"], ["pixels.npy"]):
+    images = (["white.png"], ["black.png", "--invert"], ["pixels.npy"], ["deep.png"], ["alpha.png"])
+    for args in (["--test", "0"], *images):
         status, out, err = _run(capsys, "predict", "net.safetensors", *args)
         assert (status, err) == (0, "")
         assert "Probability of each class" in out

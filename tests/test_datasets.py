@@ -74,7 +74,7 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3))) + b"\0"}, "longer than the 360 bytes"),
         ({TRAIN_X: struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)}, "truncated: 0 of"),
         ({TRAIN_Y: _idx_bytes(np.zeros(29))}, "training files.: 30 inputs, but 29 targets"),
-        ({TRAIN_Y: _idx_bytes(np.full(30, 10))}, r"label 0 is 10; labels must be in \[0, 9\]"),
+        ({TRAIN_Y: _idx_bytes(np.full(30, 99))}, r"label 0 is 99; labels must be in \[0, 9\]"),
         ({TEST_X: _idx_bytes(np.zeros((10, 3, 3)))}, "training images have 12 pixels, test images"),
         ({TRAIN_Y: None}, "train-labels-idx1-ubyte.gz does not exist"),
     ],
@@ -82,7 +82,7 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
 def test_a_damaged_folder_is_refused_by_name(tmp_path, changes, message):
     _write(tmp_path, **changes)
     with pytest.raises(ValueError, match=message) as caught:
-        datasets.idx(tmp_path, n_valid=5)
+        datasets.idx(tmp_path, n_valid=5, n_classes=10)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -115,9 +115,10 @@ def test_a_missing_folder_and_too_large_a_validation_set(tmp_path):
     with pytest.raises(ValueError, match="nowhere is not a folder"):
         datasets.idx("nowhere")
     _write(tmp_path)
-    with pytest.raises(ValueError, match=r"n_valid must be in \[0, 29\].*not 10000"):
-        datasets.idx(tmp_path)
+    with pytest.raises(ValueError, match=r"n_valid must be in \[0, 29\].*not 30"):
+        datasets.idx(tmp_path, n_valid=30)
     assert datasets.idx(tmp_path, n_valid=0).valid is None
+    assert len(datasets.idx(tmp_path).valid.x) == 5  # a sixth
 
 
 def test_npz_in_kerass_layout_and_with_its_own_validation_set(tmp_path):
@@ -170,6 +171,11 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
         (np.zeros((2, 2)), np.zeros((2, 1, 1)), "are not .n, n_out."),
         ([["a"]], [0], "inputs are <U1"),
         ([[np.inf]], [0], "input 0 holds NaN or infinity"),
+        (
+            np.zeros((1, 2)),
+            np.array([2**32], np.uint64),
+            "label 0 is 4294967296; labels must",
+        ),
     ],
 )
 def test_bad_arrays_are_refused(x, y, message):
@@ -181,12 +187,13 @@ def test_arrays_are_flattened_and_typed():
     data = datasets.arrays(
         np.zeros((4, 2, 2), np.uint8),
         np.arange(4, dtype=np.int64),
-        test=(np.ones((2, 4)), [1.0, 2]),
+        test=(np.ones((2, 4)), [1, 2]),
     )
     assert data.train.x.shape == (4, 4)
     assert data.train.y.dtype == np.int32
     assert data.valid is None
-    assert data.test.y.shape == (2, 1)
+    assert data.test.y.tolist() == [1, 2]
+    assert datasets.arrays(np.ones((2, 4)), [1.0, 2]).train.y.shape == (2, 1)
 
 
 def test_digits_are_scikit_learns():
@@ -224,3 +231,20 @@ def test_the_hash_sees_every_number():
     assert datasets.sha256(data) != datasets.sha256(
         data._replace(test=data.test._replace(y=changed))
     )
+
+
+def test_splits_that_do_not_match_are_refused(tmp_path):
+    x, y = np.zeros((3, 2)), np.arange(3)
+    for other in ((np.zeros((3, 5)), y), (x, np.zeros(3))):
+        with pytest.raises(ValueError, match="the arrays: the splits differ in width or in their"):
+            datasets.arrays(x, y, test=other)
+    np.savez(tmp_path / "bad.npz", x_train=x, y_train=y, x_test=np.zeros((3, 5)), y_test=y)
+    with pytest.raises(ValueError, match=r"bad\.npz: the splits differ"):
+        datasets.npz(tmp_path / "bad.npz", n_valid=1)
+
+
+def test_a_single_array_is_no_archive(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(ValueError, match=r"not a readable \.npz archive: it holds a single array"):
+        datasets.npz(tmp_path / "one.npz")

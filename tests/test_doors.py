@@ -31,15 +31,44 @@ CASES = {
     "jn.train(net, data, recipe, monitor='training')": "monitor must be a tuple of",
     "jn.train(net, data, recipe, monitor=('test',))": "monitor must be a tuple of",
     "jn.train(net, data, jn.Recipe(jn.sgd([1, 2])))": "train takes scalars",
+    "jn.train(net, data, jn.sgd(0.5))": "recipe must be a Recipe, not Optimizer",
+    "jn.train(net, data.train, recipe)": "data must be a Dataset, not Split",
+    "jn.train(net, data, recipe, monitor=None)": "monitor must be a tuple of",
+    "jn.train(net, jn.Dataset(jn.Split([[0.0]] * 10, Y)), recipe)": "training split must hold arr",
+    "jn.train(net, with_train(x=X.astype(int)), recipe)": "inputs are int64; use uint8",
+    "jn.train(net, with_train(x=X * np.nan), recipe)": "the training inputs hold NaN",
+    "jn.train(net, with_train(y=Y[:, None]), recipe)": r"targets are int32 of shape \(200, 1\)",
+    "jn.train(net, with_train(y=Y > 0), recipe)": r"targets are bool of shape \(200,\)",
+    "jn.train(net, data._replace(test=jn.Split(X[:, :1], Y)), recipe)": "the test inputs have sh",
+    "jn.train(net, data._replace(test=jn.Split(X, Y + 1)), recipe)": "the test labels lie in .1",
+    "jn.evaluate(net, params, jn.Split(X, Y + 1))": "the evaluated labels lie in .1, 2.",
+    "jn.evaluate(net, params, data.test, l2=-1)": r"l2 must be a number in \[0, inf\), not -1",
+    "jn.gradient(net, params, X, Y * 0.5)": r"a target is float\d+ of shape \(\); use an integer",
+    "jn.gradient(net, params, X.astype(int), Y)": "inputs are int.*; use uint8 for pixels",
+    "jn.gradient(net, params, X, Y, [X, X])": "2 masks for 0 hidden layers",
+    "jn.predict(net, params, [1.0, 2.0, 3.0])": "x has shape .3,., but the network takes",
+    "jn.init(net, 0)": r"init takes a random key, such as jax.random.key\(0\), not 0",
+    "jn.Network((2, 1), cost=jn.costs.LogLikelihood())": "softmax of a single output is always 1",
+    "jn.Network((64, 2**63, 10))": "make .* parameters; 2³¹ are too many",
+    "jn.Network((2, 3, 1), hidden=Loose())": "parts must be hashable",
+    "jn.initializers.gaussian([1, 2])": "gaussian: std must be one number",
+    "jn.activations.LeakyRelu('a')": "LeakyRelu: slope must be a number",
     "jn.train(jn.Network((3, 2)), data, recipe)": "network's 3 inputs need .n, 3.; choose sizes",
     "jn.train(jn.Network((2, 3)), jn.datasets.spirals(n_classes=5), recipe)": "lie in .0, 4.",
     "jn.train(jn.Network((1, 3)), jn.datasets.function(abs), recipe)": "3 outputs need",
 }
 
 SCRIPT = """
-import json, sys
+import dataclasses, json, sys
+import jax, numpy as np
 import jaxnet as jn
 net, data, recipe = jn.Network((2, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.5))
+params = jn.init(net, jax.random.key(0))
+X, Y = data.train
+with_train = lambda **parts: data._replace(train=data.train._replace(**parts))
+@dataclasses.dataclass
+class Loose(jn.activations.Activation):
+    pass
 said = {}
 for case in json.load(sys.stdin):
     try:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxnet import plots
-from jaxnet.training import History
+from jaxnet.types import History
 
 CURVE = np.linspace(0.8, 0.9, 10)
 

@@ -7,11 +7,6 @@ import jaxnet as jn
 from jaxnet.regularization import add_penalty_gradient, penalty
 
 
-@pytest.fixture
-def params():
-    return jn.init(jn.Network((5, 4, 3)), jax.random.key(0))
-
-
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(("l1", "l2"), [(None, None), (3.0, None), (None, 2.0), (3.0, 2.0)])
 def test_penalty_and_its_gradient(l1, l2):

@@ -14,7 +14,7 @@ from network2 import Network2
 
 import jaxnet as jn
 from jaxnet import storage
-from jaxnet.training import History
+from jaxnet.types import History
 
 NET = jn.Network((5, 4, 3))
 NETWORKS = [
@@ -92,15 +92,26 @@ def _document(tmp_path):
         (lambda d: d["weights"].pop(), "1 weight matrices and 2 biases"),
         (lambda d: d["weights"][0].pop(), "the parameters have shapes"),
         (lambda d: d["weights"][0][0].append(0.0), "inhomogeneous|not matrices"),
-        (lambda d: d["weights"][0][0].__setitem__(0, "x"), "could not convert string"),
+        (lambda d: d["weights"][0][0].__setitem__(0, "1"), "not matrices of numbers"),
+        (lambda d: d["weights"][0][0].__setitem__(0, 10**400), "not matrices of numbers"),
+        (lambda d: d["weights"][0][0].__setitem__(0, 1e300), "not finite, in float32"),
         (lambda d: d["weights"][0][0].__setitem__(0, 0.25), "do not have the SHA-256 it names"),
         (lambda d: d["weights"][0][0].__setitem__(0, 1e999), "Infinity|not finite"),
-        (lambda d: d["biases"].__setitem__(0, [0.0] * 4), "its biases not columns"),
-        (lambda d: d.update(sizes=[5, 4, 4]), "sizes are .5, 4, 4. and .5, 4, 3. at once"),
-        (lambda d: d["jaxnet"].update(sizes=[5, 10**9, 3]), "at once"),
+        (lambda d: d["biases"].__setitem__(0, [0.0] * 4), "not matrices of numbers"),
+        (lambda d: d["biases"].__setitem__(0, [[0.0, 1.0]] * 4), "its biases are not columns"),
+        (lambda d: d.update(sizes=[5, 4, 4]), "its sizes stand there twice, and differ"),
+        (lambda d: d.update(cost="QuadraticCost"), "QuadraticCost' and 'CrossEntropyCost' at once"),
+        (lambda d: d["jaxnet"].update(sizes=[5, 10**9, 3]), "2³¹ are too many"),
         (lambda d: d["jaxnet"].update(hidden=["os.system"]), "part 'os.system' is not one of"),
+        (lambda d: d["jaxnet"].update(hidden=["he"]), "part 'he' is not one of"),
+        (lambda d: d["jaxnet"].update(hidden=["tanh"]), "its cost is|do not have the SHA-256"),
+        (lambda d: d["jaxnet"].update(hidden=[["LeakyRelu", {"slope": "nan"}]]), "(?s:.*)slope"),
         (lambda d: d["jaxnet"].update(cost=["eval", {}]), "part 'eval' is not one of"),
-        (lambda d: d["jaxnet"].update(cost="sigmoid"), "(?s:.*)cost"),
+        (lambda d: d["jaxnet"].update(cost=["Softmax", {}]), "part 'Softmax' is no Cost"),
+        (lambda d: d["jaxnet"].update(cost=["Quadratic", {"output": "he"}]), "'he' is not one of"),
+        (lambda d: d["jaxnet"].update(init="relu"), "part 'relu' is not one of"),
+        (lambda d: d["jaxnet"].update(init="he"), "do not have the SHA-256"),
+        (lambda d: d["jaxnet"].update(precision="default"), "do not have the SHA-256"),
         (lambda d: d["jaxnet"].update(format=99), "its format is 99; this version reads 1"),
         (lambda d: d["jaxnet"].update(dtype="object"), "type 'object' is not one of float32"),
         (lambda d: d["jaxnet"].update(dtype=["f"]), "type .'f'. is not one of float32"),
@@ -126,12 +137,13 @@ def test_what_is_no_network_is_refused(tmp_path, content):
             jn.load(tmp_path / name)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_file_cut_or_changed_anywhere_is_refused(tmp_path, data):
+    original = data.draw(st.sampled_from(NETWORKS))
     for name in ("net.json", "net.safetensors"):
         path = tmp_path / name
-        jn.save(path, NET, _params(NET))
+        jn.save(path, original, _params(original))
         whole = path.read_bytes()
         at = data.draw(st.integers(0, len(whole) - 1))
         path.write_bytes(whole[:at])
@@ -143,8 +155,46 @@ def test_a_file_cut_or_changed_anywhere_is_refused(tmp_path, data):
         # A changed space, or a digit beyond float32, changes nothing; the rest is refused.
         with contextlib.suppress(ValueError):
             net, params = jn.load(path)
-            assert _same(params, _params(NET))
-            assert net == NET
+            assert _same(params, _params(original))
+            assert net == original
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    jn.save(tmp_path / "net.json", NET, _params(NET))
+    text = (tmp_path / "net.json").read_text()
+    (tmp_path / "net.json").write_text(text.replace('"cost"', '"cost": "QuadraticCost", "cost"', 1))
+    with pytest.raises(ValueError, match="a key of its JSON stands there twice"):
+        jn.load(tmp_path / "net.json")
+
+
+def test_tensors_of_another_type_are_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    jn.save(path, NET, _params(NET))
+    content = path.read_bytes()
+    assert b'"F32"' in content
+    path.write_bytes(content.replace(b'"F32"', b'"I32"'))
+    with pytest.raises(ValueError, match="its parameters are not of type float32 or float64"):
+        jn.load(path)
+
+
+@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, suffix):
+    for dtype in (np.int32, np.float16, jnp.bfloat16):
+        params = jax.tree.map(lambda a, dtype=dtype: a.astype(dtype), _params(NET))
+        with pytest.raises(ValueError, match="parameters must all be of one type, float32 or"):
+            jn.save(tmp_path / f"net.{suffix}", NET, params)
+    with pytest.raises(OSError, match="its folder does not exist") as caught:
+        jn.save(tmp_path / "gone" / f"net.{suffix}", NET, _params(NET))
+    assert caught.value.filename.endswith(f"net.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+def test_rounding_to_float32_is_said(tmp_path, suffix):
+    with jax.enable_x64(True):
+        jn.save(tmp_path / f"net.{suffix}", NET, _params(NET))
+    with pytest.warns(UserWarning, match="holds float64, rounded to float32: jax_enable_x64"):
+        _, params = jn.load(tmp_path / f"net.{suffix}")
+    assert params[0].w.dtype == jnp.float32
 
 
 def test_safetensors_with_other_tensors_is_refused(tmp_path):

@@ -58,6 +58,37 @@ def test_an_epoch_of_train_is_network2s(cost):
     np.testing.assert_allclose([curve[0] for curve in run.history], expected, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("n", [1, 7, 70, 83 * 7, 127 * 7 + 3])
+def test_every_number_of_mini_batches_is_one_plain_epoch(n):
+    """One example, one batch, whole blocks, a block that is left over, a batch that is."""
+    random = np.random.default_rng(n)
+    data = jn.Dataset(jn.Split(random.random((n, 3)), random.integers(2, size=n).astype(np.int32)))
+    net, key = jn.Network((3, 4, 2)), jax.random.key(0)
+    recipe = jn.Recipe(jn.sgd(0.5), l2=0.1)
+    state = start(net, recipe, key)
+    weights, biases = [layer.w.T for layer in state.params], [b[:, None] for _, b in state.params]
+    reference = Network2(weights, biases)
+    order = random.permutation(n)
+    size = min(7, n)
+    xs, ys = [x[:, None] for x in data.train.x], [np.eye(2)[y][:, None] for y in data.train.y]
+    reference.train_epoch(xs, ys, order, size, 0.5, n, l2=0.1)
+    trained = jn.epoch(net, size, data.train, order, key, recipe, state)
+    assert trained.step == -(-n // size)
+    for layer, w, b in zip(trained.params, reference.weights, reference.biases, strict=True):
+        np.testing.assert_allclose(layer.w, w.T, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(layer.b, b[:, 0], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("x64", [True, False])
+def test_parameters_of_another_type_come_to_the_default_one(x64):
+    params = jn.init(NET, jax.random.key(0))
+    with jax.enable_x64(x64):
+        given = jax.tree.map(lambda a: np.asarray(a, np.float32 if x64 else np.float64), params)
+        run = jn.train(NET, XOR, jn.Recipe(jn.adam(0.01)), epochs=1, params=given)
+        assert run.params[0].w.dtype == (jnp.float64 if x64 else jnp.float32)
+
+
 def test_the_order_is_a_permutation_addressed_by_epoch():
     key = jax.random.key(0)
     one, two = (np.asarray(shuffle(address(key, "order", e), 1000)) for e in (0, 1))
@@ -72,10 +103,10 @@ def test_addresses_do_not_meet():
     key = jax.random.key(0)
     seen = {
         tuple(jax.random.key_data(address(key, stream, index)).tolist())
-        for stream in ("init", "order", "step")
+        for stream in ("init", "order", "step", "rule")
         for index in range(100)
     }
-    assert len(seen) == 300
+    assert len(seen) == 400
 
 
 def test_a_run_is_a_function_of_its_seed():
@@ -152,6 +183,14 @@ def test_one_program_serves_all_epochs_numbers_and_seeds(compilations):
     compilations[0] = 0
     for seed, recipe in enumerate(recipes):
         jn.train(net, XOR, recipe, epochs=3, seed=seed)
+    assert compilations[0] == 0
+    own = [jn.Optimizer(optax.sgd, {"learning_rate": rate}) for rate in (1, 0.5, np.float32(2))]
+    jn.train(net, XOR, jn.Recipe(own[0]), epochs=1)
+    jn.evaluate(net, jn.train(net, XOR, jn.Recipe(own[0])).params, XOR.test, l2=1)
+    compilations[0] = 0
+    for rule, size, seed in zip(own, (10, np.int64(10), np.int32(10)), (7, np.uint32(7), 1)):
+        run = jn.train(net, XOR, jn.Recipe(rule), epochs=1, batch_size=size, seed=seed)
+        jn.evaluate(net, run.params, XOR.test, l2=np.float64(size))
     assert compilations[0] == 0
     jn.train(net, XOR, jn.Recipe(jn.adam(0.7)), epochs=1)  # no l2: another program
     assert compilations[0] > 0
@@ -250,21 +289,10 @@ def test_given_parameters_are_where_training_starts():
         jn.train(jn.Network((2, 3, 2)), XOR, jn.Recipe(jn.sgd(0.1)), params=params)
 
 
-def _schedule_free(learning_rate):
-    return optax.contrib.schedule_free_sgd(learning_rate)
-
-
 def test_rules_that_evaluate_elsewhere_or_search_along_a_line_fit_in():
-    """The interface that L-BFGS and schedule-free rules need, before they are here."""
-    free = jn.Optimizer(
-        _schedule_free,
-        {"learning_rate": np.float32(0.5)},
-        evaluation=optax.contrib.schedule_free_eval_params,
-    )
-    run = jn.train(NET, XOR, jn.Recipe(free), epochs=20)
+    run = jn.train(NET, XOR, jn.Recipe(jn.schedule_free_sgd(0.5)), epochs=20)
     assert run.history.training_cost[-1] < run.history.training_cost[0]
     scores = jn.evaluate(NET, run.params, XOR.train)
     assert scores.cost == pytest.approx(run.history.training_cost[-1], rel=1e-5)
-    newton = jn.Recipe(jn.Optimizer(optax.lbfgs, {"learning_rate": None}))
-    run = jn.train(NET, XOR, newton, epochs=25, batch_size=100)
+    run = jn.train(NET, XOR, jn.Recipe(jn.lbfgs()), epochs=25, batch_size=100)
     assert run.history.training_accuracy[-1] == 1.0

@@ -1,0 +1,134 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+import jaxnet as jn
+from jaxnet import checkpoints
+
+XOR = jn.datasets.xor(n=100)
+NET = jn.Network((2, 4, 2))
+RECIPE = jn.Recipe(jn.adam(0.02), l2=0.1)
+
+SCRIPT = """
+import jax, numpy as np, pathlib, sys, time
+import jaxnet as jn
+folder, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+resume = folder if pathlib.Path(folder, "checkpoint.safetensors").exists() else None
+def said(report):
+    print(report.epoch, flush=True)
+    time.sleep(pause)
+run = jn.train(
+    jn.Network((2, 4, 2)), jn.datasets.xor(n=100), jn.Recipe(jn.adam(0.02), l2=0.1),
+    epochs=epochs, seed=3, checkpoint=folder, resume=resume, on_epoch=said,
+)
+np.savez(pathlib.Path(folder, "done.npz"), *jax.tree.leaves((run.params, run.best_params)),
+         *run.history, run.best_epoch)
+"""
+
+
+def _run(folder, epochs, pause=0.0):
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(epochs), str(pause)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_was(tmp_path):
+    """kill -9, again and again, each time resumed: while it trains, and while it writes."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    epochs = 400
+    with _run(whole, epochs) as process:
+        assert process.wait() == 0 or process.communicate()
+    moments = random.Random(0)
+    for _ in range(20):
+        with _run(broken, epochs, pause=0.002) as process:
+            process.stdout.readline()  # it is past compiling
+            time.sleep(moments.uniform(0, 0.06))
+            process.send_signal(signal.SIGKILL)
+        files = set(os.listdir(broken)) - {"done.npz"}
+        assert checkpoints.FILE in files
+    with _run(broken, epochs) as process:
+        first = process.stdout.readline()
+        process.stdout.read()
+    assert 20 < int(first) < epochs  # it was really resumed, and not yet done
+    one, other = np.load(whole / "done.npz"), np.load(broken / "done.npz")
+    assert one.files == other.files
+    for name in one.files:
+        assert np.array_equal(one[name], other[name]), name
+
+
+def test_a_resumed_run_may_have_more_epochs(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=3, checkpoint=tmp_path)
+    longer = jn.train(NET, XOR, RECIPE, epochs=5, resume=tmp_path)
+    never = jn.train(NET, XOR, RECIPE, epochs=5)
+    for one, two in zip(jax.tree.leaves(longer.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(one, two)
+    assert all(map(np.array_equal, longer.history, never.history))
+    assert longer.best_epoch == never.best_epoch
+    with pytest.raises(ValueError, match=r"epochs is 4, but .* has had 5 already"):
+        jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 20}, "batch_size was 10 and is 20"),
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"recipe": jn.Recipe(jn.adam(0.03), l2=0.1)}, r"recipe was .*0\.0199.* and is .*0\.0299"),
+        ({"recipe": jn.Recipe(jn.nadam(0.02), l2=0.1)}, "optimizer was .*adam.* and is .*nadam"),
+        ({"net": jn.Network((2, 5, 2))}, r"network was .*\(2, 4, 2\).* and is .*\(2, 5, 2\)"),
+        (
+            {"net": jn.Network((2, 4, 2), init=jn.initializers.he)},
+            "network was .*default.*he",
+        ),
+        ({"data": jn.datasets.xor(n=100, seed=1)}, "data was"),
+        ({"monitor": ()}, "monitor was .'evaluation', 'training'. and is .."),
+    ],
+)
+def test_another_run_is_refused_by_name(tmp_path, changes, message):
+    jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
+    settings = {"net": NET, "data": XOR, "recipe": RECIPE} | changes
+    with pytest.raises(ValueError, match=f"it would be another run: .*{message}"):
+        jn.train(**settings, epochs=2, resume=tmp_path)
+
+
+def test_a_damaged_or_missing_checkpoint_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot resume from .*: No such file"):
+        jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
+    jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
+    whole = (tmp_path / checkpoints.FILE).read_bytes()
+    for content in (b"", whole[:100], whole[:-1], whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:]):
+        (tmp_path / checkpoints.FILE).write_bytes(content)
+        with pytest.raises(ValueError, match="is not a checkpoint"):
+            jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
+
+
+def test_a_full_disk_harms_no_checkpoint(tmp_path, monkeypatch):
+    jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
+    before = (tmp_path / checkpoints.FILE).read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / checkpoints.FILE).read_bytes() == before
+    assert len(jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path).history.training_cost) == 2
+
+
+@pytest.mark.parametrize("optimizer", [jn.noisy_sgd(0.1), jn.schedule_free_sgd(0.5), jn.muon(0.05)])
+def test_every_kind_of_state_survives(tmp_path, optimizer):
+    recipe = jn.Recipe(optimizer)
+    jn.train(NET, XOR, recipe, epochs=2, checkpoint=tmp_path)
+    resumed = jn.train(NET, XOR, recipe, epochs=3, resume=tmp_path)
+    never = jn.train(NET, XOR, recipe, epochs=3)
+    for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(one, two)
