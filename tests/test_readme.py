@@ -68,6 +68,16 @@ def test_the_throughput_experiment_runs(tmp_path):
     assert all(np.isfinite(row["seconds"]) for row in rows.values())
 
 
+def test_the_gradients_experiment_runs(tmp_path):
+    script = ROOT / "experiments" / "gradients.py"
+    command = [sys.executable, script, "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout.startswith("8 networks in ")
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert max(autodiff for autodiff, _ in rows.values()) < 1e-15 * 10
+    assert max(numerical for _, numerical in rows.values()) < 1e-8
+
+
 def test_files_and_commands_that_the_readme_names_exist():
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
         assert (ROOT / path).exists(), path
