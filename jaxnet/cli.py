@@ -170,7 +170,8 @@ class Train(Architecture):
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
             console.say(out, console.describe(self.data, data))
             out.print()
-            _write_config(folder, self, recipe, data)
+            if before is None:  # a resumed run has its own, which a refusal must not touch
+                _write_config(folder, self, recipe, data)
             began = time.perf_counter()
             run = self._train(net, recipe, data, out, folder, before)
             seconds = time.perf_counter() - began

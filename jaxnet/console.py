@@ -53,10 +53,9 @@ def progress(console: Console, epochs: int, n: int) -> Any:
 
     def words(report: EpochReport) -> tuple[str, str]:
         """The score and the speed; the first epoch's says what compilation took with it."""
-        seconds, last[0] = report.seconds - last[0], report.seconds
-        speed = f"{n / seconds:,.0f} examples/s"
-        if report.epoch == 1:
-            speed = f"{seconds:.1f} s with compilation"
+        seconds, first = report.seconds - last[0], not last[0]
+        last[0] = report.seconds
+        speed = f"{seconds:.1f} s with compilation" if first else f"{n / seconds:,.0f} examples/s"
         accuracy, cost = report.evaluation_accuracy, report.evaluation_cost
         if np.isfinite(accuracy):
             return f"{accuracy:.2%}", speed

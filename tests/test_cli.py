@@ -288,6 +288,10 @@ def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monke
     assert "5 epochs; this took" in out
     for name in ("network.json", "network.safetensors", "history.csv"):
         assert (whole / name).read_bytes() == (broken / name).read_bytes()
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    status, _, err = _run(capsys, "train", "--resume", str(broken), "--epochs", "4")
+    assert (status, "epochs is 4, but" in err) == (2, True)
+    assert before == {path.name: path.read_bytes() for path in broken.iterdir()}
     status, out, _ = _run(capsys, "train", "--resume", str(broken), "--epochs", "6")
     assert (status, "6 epochs; this took" in out) == (0, True)
     assert "gone/config.json: No such file" in _run(capsys, "train", "--resume", "gone")[2]
