@@ -577,7 +577,7 @@ def _check_split(net: Network, name: str, split: Split) -> None:
     floats = jnp.issubdtype(x.dtype, jnp.floating)
     if x.dtype != np.uint8 and not floats:
         raise ValueError(f"the {name} inputs are {x.dtype}; use uint8 for pixels, or floats.")
-    if floats and not isinstance(x, jax.core.Tracer) and not jnp.isfinite(jnp.sum(x)):
+    if floats and not isinstance(x, jax.core.Tracer) and not np.isfinite(np.sum(np.asarray(x))):
         raise ValueError(f"the {name} inputs hold NaN or infinity, or overflow when added up.")
     if jnp.issubdtype(y.dtype, jnp.floating):
         if y.shape != (len(x), n_out):
@@ -592,7 +592,9 @@ def _check_split(net: Network, name: str, split: Split) -> None:
         )
     elif not isinstance(y, jax.core.Tracer):
         n_classes = max(2, n_out)
-        low, high = int(y.min()), int(y.max())
+        # By NumPy, since JAX would trace it where the caller is being compiled.
+        labels = np.asarray(y)
+        low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= n_classes:
             raise ValueError(
                 f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can "

@@ -135,6 +135,14 @@ def test_fit_is_train_as_a_pure_function():
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
+@pytest.mark.parametrize("put", [lambda data: data, jax.device_put])
+def test_fit_compiles_around_data_that_it_closes_over(put):
+    data, recipe = put(XOR), jn.Recipe(jn.sgd(0.5))
+    params, _ = jax.jit(lambda recipe: jn.fit(NET, data, recipe, epochs=1))(recipe)
+    expected, _ = jn.fit(NET, XOR, recipe, epochs=1)
+    np.testing.assert_allclose(params[0].w, expected[0].w, rtol=1e-5)
+
+
 @pytest.mark.usefixtures("x64")
 def test_fit_under_vmap_is_one_fit_a_seed():
     recipe = jn.Recipe(jn.adam(0.01))
