@@ -9,6 +9,7 @@ recipes under one seed see the same initial weights and the same mini-batches.
 import contextlib
 import math
 import operator
+import re
 import signal
 import threading
 import time
@@ -465,7 +466,7 @@ def train(
         recipe,
         epochs,
         batch_size,
-        operator.index(seed),
+        seed,
         current,
         history,
         best_epoch,
@@ -489,7 +490,8 @@ def _settings(
     leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
     rule = f"{optimizer.rule.__module__}.{optimizer.name}{list(optimizer.options)}"
     return {
-        "network": f"{net!r}, init {net.init!r}".split(" at 0x")[0] + f", {net.precision}",
+        # Where a function lies in memory is no setting.
+        "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
         "optimizer": rule,
         "recipe": {jax.tree_util.keystr(path): np.asarray(leaf).item() for path, leaf in leaves},
         "data": datasets.sha256(data),
@@ -544,7 +546,9 @@ def checked(
         if not isinstance(given, kind):
             raise ValueError(f"{name} must be a {kind.__name__}, not {type(given).__name__}.")
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
-        raise ValueError("train takes scalars, but a number in the recipe is an array; sweep it.")
+        raise ValueError(
+            "train and fit take scalars, but a number in the recipe is an array; sweep it."
+        )
     count("epochs", epochs, low=1)
     n = len(data.train.x)
     if count("batch_size", batch_size, low=1) > n:

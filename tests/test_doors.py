@@ -30,7 +30,7 @@ CASES = {
     "jn.train(net, data, recipe, seed=0.5)": "seed must be a whole number",
     "jn.train(net, data, recipe, monitor='training')": "monitor must be a tuple of",
     "jn.train(net, data, recipe, monitor=('test',))": "monitor must be a tuple of",
-    "jn.train(net, data, jn.Recipe(jn.sgd([1, 2])))": "train takes scalars",
+    "jn.train(net, data, jn.Recipe(jn.sgd([1, 2])))": "train and fit take scalars",
     "jn.train(net, data, jn.sgd(0.5))": "recipe must be a Recipe, not Optimizer",
     "jn.train(net, data.train, recipe)": "data must be a Dataset, not Split",
     "jn.train(net, data, recipe, monitor=None)": "monitor must be a tuple of",
