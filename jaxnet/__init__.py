@@ -2,12 +2,25 @@
 
 The gradient is handwritten backpropagation, proved against `jax.grad` and finite differences;
 whole training runs compile with `jit`. Read the files from the floor up: `types`, `activations`,
-`costs`, `network`, `backprop`, `optimizers`, `training`.
+`costs`, `network`, `backprop`, `optimizers`, `recipe`, `training`, `driver`.
 """
 
-from jaxnet import activations, costs, datasets, initializers
+from jaxnet import (
+    activations,
+    augmentation,
+    callbacks,
+    costs,
+    datasets,
+    initializers,
+    schedules,
+    stopping,
+)
+from jaxnet.augmentation import Augmentation
 from jaxnet.backprop import backprop, gradient
+from jaxnet.driver import EpochReport, Run, train
+from jaxnet.evaluation import confusion, evaluate
 from jaxnet.gradcheck import GradientError, check_deltas, check_gradients, numerical_gradient
+from jaxnet.monitors import Monitors
 from jaxnet.network import Network, init, logits, predict
 from jaxnet.optimizers import (
     Optimizer,
@@ -26,6 +39,7 @@ from jaxnet.optimizers import (
     muon,
     nadam,
     nesterov,
+    newton_cg,
     noisy_sgd,
     radam,
     rmsprop,
@@ -36,23 +50,31 @@ from jaxnet.optimizers import (
     sm3,
     yogi,
 )
+from jaxnet.recipe import Recipe
+from jaxnet.schedules import Schedule
+from jaxnet.stopping import Stopping
 from jaxnet.storage import load, save
-from jaxnet.training import Recipe, Run, TrainState, epoch, evaluate, fit, train
+from jaxnet.training import TrainState, epoch, fit, start
 from jaxnet.types import Dataset, History, Layer, Params, Split
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Augmentation",
     "Dataset",
+    "EpochReport",
     "GradientError",
     "History",
     "Layer",
+    "Monitors",
     "Network",
     "Optimizer",
     "Params",
     "Recipe",
     "Run",
+    "Schedule",
     "Split",
+    "Stopping",
     "TrainState",
     "activations",
     "adabelief",
@@ -62,9 +84,12 @@ __all__ = [
     "adamax",
     "adamw",
     "amsgrad",
+    "augmentation",
     "backprop",
+    "callbacks",
     "check_deltas",
     "check_gradients",
+    "confusion",
     "costs",
     "custom",
     "datasets",
@@ -83,6 +108,7 @@ __all__ = [
     "muon",
     "nadam",
     "nesterov",
+    "newton_cg",
     "noisy_sgd",
     "numerical_gradient",
     "predict",
@@ -92,8 +118,11 @@ __all__ = [
     "save",
     "schedule_free_adam",
     "schedule_free_sgd",
+    "schedules",
     "sgd",
     "sm3",
+    "start",
+    "stopping",
     "train",
     "yogi",
 ]

@@ -10,7 +10,14 @@ its error (Nielsen, chapter 2; here `w` has shape (n_in, n_out)):
 
 A mini-batch needs the *mean* of the outer products of BP4, Σ aˡ⁻¹(δˡ)ᵀ/n, which is a single
 matrix product over the batch: no example's own gradient is ever written to memory.
+
+Second-order methods need products of the cost's curvature with a vector: `hessian_product` is the
+derivative of the handwritten gradient along it, and `gauss_newton_product` sends another error
+than the cost's through the same BP2 to BP4.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +37,11 @@ def errors(
     """One example: what goes into each layer, aˡ⁻¹, and the error that comes out of it, δˡ."""
     layer_inputs, zs = forward(net, params, x, masks)
     delta = net.cost.delta(zs[-1], targets(y, net.sizes[-1], zs[-1].dtype))  # BP1
+    return layer_inputs, _backward(net, params, zs, delta, masks)
+
+
+def _backward(net: Network, params: Params, zs: list, delta: Array, masks: Masks) -> list:
+    """The errors of all layers, from the output layer's."""
     deltas = [delta]
     for index in reversed(range(len(params) - 1)):
         back = jnp.dot(params[index + 1].w, delta, precision=net.precision)
@@ -37,7 +49,7 @@ def errors(
             back = back * masks[index]
         delta = net.activations[index].pullback(zs[index], back)  # BP2
         deltas.insert(0, delta)
-    return layer_inputs, deltas
+    return deltas
 
 
 def backprop(
@@ -104,10 +116,87 @@ def gradient(
     >>> bool(jnp.allclose(mean[0].w, one[0].w))
     True
     """
+
+    def of_one(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
+        return errors(net, params, x, y, masks)
+
+    return _mean(net, of_one, xs, ys, masks, weights)
+
+
+def hessian_product(
+    net: Network,
+    params: Params,
+    along: Params,
+    xs: Inputs,
+    ys: Targets,
+    masks: Masks = None,
+    weights: Float[Array, " batch"] | None = None,
+) -> Params:
+    """Hv, the Hessian of a mini-batch's mean cost times v = `along`: the derivative of `gradient`.
+
+    Args are those of `gradient`; it costs about two of them.
+
+    Source: Pearlmutter, Fast exact multiplication by the Hessian, 1994, section 3.
+
+    >>> from jaxnet.network import init
+    >>> net = Network((2, 3, 1))
+    >>> params = init(net, jax.random.key(0))
+    >>> hessian_product(net, params, params, jnp.ones((4, 2)), jnp.zeros(4, int))[0].w.shape
+    (2, 3)
+    """
+    gradient_at = lambda params: gradient(net, params, xs, ys, masks, weights)
+    return jax.jvp(gradient_at, (params,), (along,))[1]
+
+
+def gauss_newton_product(
+    net: Network,
+    params: Params,
+    along: Params,
+    xs: Inputs,
+    ys: Targets,
+    masks: Masks = None,
+    weights: Float[Array, " batch"] | None = None,
+) -> Params:
+    """Gv, G = mean JᵀHJ, with J = ∂zᴸ/∂(all parameters) and H the cost's Hessian in zᴸ.
+
+    The part of the Hessian without the network's own curvature. Where the cost is convex in the
+    logits, as cross-entropy and log-likelihood are, G has no negative direction.
+
+    Args are those of `gradient`; it costs about two of them.
+
+    Source: Schraudolph, Fast curvature matrix-vector products, 2002, section 3.
+
+    >>> from jaxnet.network import init
+    >>> net = Network((2, 3, 1))
+    >>> params = init(net, jax.random.key(0))
+    >>> product = gauss_newton_product(net, params, params, jnp.ones((4, 2)), jnp.zeros(4, int))
+    >>> bool(sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(product))))
+    True
+    """
+
+    def of_one(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
+        forward_at = lambda params: forward(net, params, x, masks)
+        (layer_inputs, zs), (_, moved) = jax.jvp(forward_at, (params,), (along,))
+        delta_at = lambda z: net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))
+        _, delta = jax.jvp(delta_at, (zs[-1],), (moved[-1],))  # HJv in place of BP1
+        return layer_inputs, _backward(net, params, zs, delta, masks)
+
+    return _mean(net, of_one, xs, ys, masks, weights)
+
+
+def _mean(
+    net: Network,
+    of_one: Callable[..., tuple[list, list]],
+    xs: Inputs,
+    ys: Targets,
+    masks: Masks,
+    weights: Any,
+) -> Params:
+    """The mean over a mini-batch of the outer products of what each example's `of_one` gives."""
     mask_axes = None if masks is None else [None if mask.ndim == 1 else 0 for mask in masks]
     masks = None if masks is None else list(masks)
-    batched = jax.vmap(errors, in_axes=(None, None, 0, 0, mask_axes))
-    layer_inputs, deltas = batched(net, params, jnp.asarray(xs), jnp.asarray(ys), masks)
+    batched = jax.vmap(of_one, in_axes=(0, 0, mask_axes))
+    layer_inputs, deltas = batched(jnp.asarray(xs), jnp.asarray(ys), masks)
 
     def contract(a: Float[Array, "batch n_in"], delta: Float[Array, "batch n_out"]) -> Layer:
         if weights is not None:

@@ -16,7 +16,7 @@ import safetensors.numpy
 from jaxnet import storage
 
 FILE = "checkpoint.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 
 def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
     storage.write_atomic(folder / FILE, safetensors.numpy.save(tensors, metadata))
 
 
-def load(folder: str | Path, like: Any, settings: dict[str, Any], free: set[str]) -> Any:
+def load(folder: str | Path, like: Any, settings: dict[str, Any]) -> Any:
     """Read a checkpoint of the same run.
 
     Args:
@@ -46,7 +46,6 @@ def load(folder: str | Path, like: Any, settings: dict[str, Any], free: set[str]
       like: a pytree of the same structure; its leaves say shape and type, or are `None` for an
         array of any shape.
       settings: what the run is now.
-      free: settings that may have changed.
 
     Returns:
       The pytree of arrays.
@@ -69,7 +68,7 @@ def load(folder: str | Path, like: Any, settings: dict[str, Any], free: set[str]
         raise ValueError(f"{path} is not a checkpoint: {error}.") from None
     changed = [
         f"{name} was {before.get(name)!r} and is {settings.get(name)!r}"
-        for name in sorted({*before, *settings} - free)
+        for name in sorted({*before, *settings})
         if before.get(name) != settings.get(name)
     ]
     if changed:

@@ -27,16 +27,19 @@ from jaxnet import (
     console,
     costs,
     datasets,
+    doors,
+    driver,
+    evaluation,
     gradcheck,
     initializers,
     network,
     optimizers,
     plots,
     storage,
-    training,
 )
+from jaxnet.driver import Run
 from jaxnet.network import Network
-from jaxnet.training import Recipe, Run
+from jaxnet.recipe import Recipe
 from jaxnet.types import Dataset, count
 
 ActivationName = Literal[tuple(activations.NAMED)]
@@ -164,7 +167,7 @@ class Train(Architecture):
     def _run(self, out: Console, before: Path | None) -> None:
         net = dataclasses.replace(self.network(), init=self._init(), precision=self.precision)
         recipe, data = self.recipe(), _read(self.data)
-        training.checked(net, data, recipe, self.epochs, self.batch_size, self.seed, None)
+        doors.checked(net, data, recipe, self.epochs, self.batch_size, self.seed, None)
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
@@ -280,7 +283,7 @@ class Train(Architecture):
         ):
             # The driver warns when it diverges; it is said after the results.
             warnings.simplefilter("ignore", RuntimeWarning)
-            return training.train(
+            return driver.train(
                 net,
                 data,
                 recipe,
@@ -539,7 +542,7 @@ def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
                 row[f"{kind}_{metric}"] = _decimal(curve[epoch - 1]) if epoch else float("nan")
         if data.test is not None:
             recipe = run.recipe
-            scores = training.evaluate(run.network, params, data.test, recipe.l1, recipe.l2)
+            scores = evaluation.evaluate(run.network, params, data.test, recipe.l1, recipe.l2)
             row |= {"test_accuracy": _decimal(scores.accuracy), "test_cost": _decimal(scores.cost)}
         results[name] = row
     return results

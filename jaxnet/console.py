@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from jaxnet.driver import EpochReport
 from jaxnet.gradcheck import Check
 from jaxnet.network import Network
-from jaxnet.training import EpochReport, Recipe
+from jaxnet.recipe import Recipe
 from jaxnet.types import Dataset
 
 

@@ -11,19 +11,20 @@ g is the gradient, w a parameter, η the learning rate.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.core
 import jax.numpy as jnp
+import jax.scipy.sparse.linalg
 import numpy as np
 import optax
 import optax.contrib
 
-from jaxnet.types import KeyArray, Params, leaf, pytree
+from jaxnet.types import KeyArray, Params, count, leaf, pytree
 
 
-@pytree("rule", "options", "stochastic", "evaluation")
+@pytree("rule", "options", "stochastic", "evaluation", "constant_rate", "curvature")
 @dataclass(frozen=True, eq=False)
 class Optimizer:
     """An update rule and its hyperparameters.
@@ -36,6 +37,9 @@ class Optimizer:
       stochastic: whether the rule takes a keyword `key`, the addressed random key of the step.
       evaluation: `(opt_state, params) -> params`, where a rule is evaluated elsewhere than where
         it is trained, as schedule-free ones are.
+      constant_rate: whether the rule reads its learning rate only at the start.
+      curvature: whether its update takes `hessian_product` and `gauss_newton_product`, functions
+        of a direction, besides optax's `value`, `grad` and `value_fn`.
 
     >>> sgd(0.5)
     sgd(learning_rate=0.5)
@@ -46,6 +50,8 @@ class Optimizer:
     options: tuple[tuple[str, Any], ...] = ()
     stochastic: bool = False
     evaluation: Callable[[Any, Params], Params] | None = field(default=None)
+    constant_rate: bool = False
+    curvature: bool = False
 
     def __post_init__(self) -> None:
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
@@ -55,6 +61,11 @@ class Optimizer:
     def name(self) -> str:
         """The rule's name."""
         return self.rule.__name__.strip("_")
+
+    @property
+    def follows_rate(self) -> bool:
+        """Whether it has a learning rate that may change during a run."""
+        return "learning_rate" in self.hyper and not self.constant_rate
 
     def transformation(self, key: KeyArray) -> optax.GradientTransformationExtraArgs:
         """The optax transformation of one step; `key` is that step's own."""
@@ -145,6 +156,51 @@ def _rprop(
         return jax.tree.map(lambda size, g: -size * jnp.sign(g), sizes, grads), (sizes, grads)
 
     return optax.GradientTransformation(init, update)
+
+
+class _NewtonState(NamedTuple):
+    damping: Any
+    step: Any
+
+
+def _newton_cg(
+    learning_rate: Any, damping: Any, tolerance: Any, iterations: int, gauss_newton: bool
+) -> optax.GradientTransformationExtraArgs:
+    tree: Any = optax.tree
+
+    def init(params: Any) -> Any:
+        dtype = jax.tree.leaves(params)[0].dtype
+        return _NewtonState(jnp.asarray(damping, dtype), tree.zeros_like(params))
+
+    def update(
+        updates: Any,
+        state: Any,
+        params: Any = None,
+        *,
+        value: Any = None,
+        value_fn: Any = None,
+        hessian_product: Any = None,
+        gauss_newton_product: Any = None,
+        **_unused: Any,
+    ) -> Any:
+        curvature = gauss_newton_product if gauss_newton else hessian_product
+        damped = lambda v: tree.add_scale(curvature(v), state.damping, v)
+        # From 0.95 of the last step instead of 0: a third of the work on MNIST, as Martens found.
+        warm = tree.scale(0.95, state.step)
+        down, _ = jax.scipy.sparse.linalg.cg(
+            damped, tree.scale(-1.0, updates), warm, tol=tolerance, maxiter=iterations
+        )
+        down = tree.scale(learning_rate, down)
+        promised: Any = tree.vdot(updates, down) + tree.vdot(down, curvature(down)) / 2
+        change = value_fn(tree.add(params, down)) - value
+        good: Any = (change < 0) & (promised < 0)  # false for NaN, too
+        ratio = jnp.where(good, change / promised, 0)
+        factor = jnp.where(ratio > 0.75, 1 / 3, jnp.where(ratio < 0.25, 4, 1))
+        damping = jnp.clip(state.damping * factor, 1e-10, 1e10).astype(state.damping.dtype)
+        taken = jax.tree.map(lambda leaf: jnp.where(good, leaf, 0), down)
+        return taken, _NewtonState(damping, taken)
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _schedule_free_adam(
@@ -427,7 +483,7 @@ def rprop(
 ) -> Optimizer:
     """Rprop⁻: each parameter has a step size, from η; × η₊ where g keeps its sign, × η₋ where not.
 
-    It follows signs alone, so it is meant for full batches; a rate that changes later is ignored.
+    It follows signs alone, so it is meant for full batches; it takes no schedule.
 
     Source: Igel, Hüsken, Empirical evaluation of the improved Rprop learning algorithms, 2003.
 
@@ -440,7 +496,7 @@ def rprop(
         "min_step_size": leaf("min_step_size", min_step_size),
         "max_step_size": leaf("max_step_size", max_step_size),
     }
-    return Optimizer(_rprop, _rate_and(learning_rate, **sizes))
+    return Optimizer(_rprop, _rate_and(learning_rate, **sizes), constant_rate=True)
 
 
 def schedule_free_sgd(learning_rate: Any = 1.0, b1: Any = 0.9) -> Optimizer:
@@ -499,6 +555,42 @@ def lbfgs(memory_size: int = 10) -> Optimizer:
     return Optimizer(optax.lbfgs, {}, (("memory_size", memory_size),))
 
 
+def newton_cg(
+    learning_rate: Any = 1.0,
+    damping: Any = 1.0,
+    tolerance: Any = 0.3,
+    iterations: int = 10,
+    gauss_newton: bool = True,
+) -> Optimizer:
+    """Damped Newton steps by conjugate gradients: (B + λI)p = −g, w ← w + ηp; for full batches.
+
+    B is the Gauss–Newton matrix, or the Hessian; only its products with vectors are computed,
+    from the handwritten gradient, and the last step is the first guess. λ follows how much of the promised decrease came true,
+    ρ = ΔC/(gᵀp + pᵀBp/2): a third of it after ρ > ¾, four times it after ρ < ¼. A step that would
+    not decrease the cost is not taken.
+
+    Args:
+      learning_rate: η; Newton's is 1.
+      damping: λ at the start.
+      tolerance: conjugate gradients end when the residual is this part of ‖g‖,
+      iterations: or after so many; static. A step costs at most a gradient, 2 + `iterations`
+        products with B and two values of the cost.
+      gauss_newton: whether B is the Gauss–Newton matrix, which has no negative direction; static.
+
+    Source: Martens, Deep learning via Hessian-free optimization, 2010, section 4; Marquardt, 1963;
+    Nocedal, Wright, Numerical optimization, 2006, algorithm 7.1.
+
+    >>> newton_cg()
+    newton_cg(learning_rate=1, damping=1, tolerance=0.3)
+    """
+    hyper = {"damping": leaf("damping", damping), "tolerance": leaf("tolerance", tolerance, high=1)}
+    options = (
+        ("iterations", count("iterations", iterations, low=1)),
+        ("gauss_newton", bool(gauss_newton)),
+    )
+    return Optimizer(_newton_cg, _rate_and(learning_rate, **hyper), options, curvature=True)
+
+
 def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> Optimizer:
     """Anyone's own rule as an optimizer.
 
@@ -554,5 +646,6 @@ NAMED: dict[str, Callable[..., Optimizer]] = {
     "schedule_free_adam": schedule_free_adam,
     "muon": muon,
     "lbfgs": lbfgs,
+    "newton_cg": newton_cg,
 }
 """The optimizers that the command line knows by name."""

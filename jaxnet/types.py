@@ -124,7 +124,7 @@ def pytree(*static: str) -> Callable[[_Class], _Class]:
     return register
 
 
-def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
+def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: bool = False) -> Any:
     """Cast a hyperparameter to a strongly typed array of the default float type.
 
     `0.5`, `1`, `np.float64(0.5)` and `jnp.float32(0.5)` then give one and the same program, and an
@@ -135,17 +135,18 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
       value: a number, an array of numbers, a tracer or `None`.
       low: the smallest value allowed.
       high: no value may reach it.
+      whole: whether it must be a whole number (the array is one of floats nevertheless).
 
     Returns:
       A NumPy or JAX array in JAX's default float type, or `None`.
 
     Raises:
-      ValueError: the value is not a number in [low, high).
+      ValueError: the value is not a number in [low, high), or not whole.
     """
     if value is None:
         return None
     dtype = jax.dtypes.canonicalize_dtype(float)
-    allowed = f"{name} must be a number in [{low:g}, {high:g})"
+    allowed = f"{name} must be a {'whole ' if whole else ''}number in [{low:g}, {high:g})"
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.complexfloating):
         raise ValueError(f"{allowed}, not {value!r}.")
     if isinstance(value, jax.Array):
@@ -159,6 +160,7 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf) -> Any:
     if not isinstance(value, jax.core.Tracer):
         host = np.asarray(value)
         wrong = host[~(np.isfinite(host) & (host >= low) & (host < high))]
+        wrong = host[host % 1 != 0] if whole and not wrong.size else wrong
         if wrong.size:
             raise ValueError(f"{allowed}, not {wrong.flat[0]:g}; choose one inside that range.")
     return value

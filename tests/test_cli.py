@@ -12,8 +12,8 @@ from PIL import Image
 from rich.console import Console
 
 import jaxnet as jn
-from jaxnet import cli, console, training
-from jaxnet.training import EpochReport
+from jaxnet import cli, console, driver
+from jaxnet.driver import EpochReport
 
 SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
 
@@ -232,13 +232,13 @@ def test_a_run_that_diverges_at_once_leaves_nothing(here, capsys):
 
 
 def test_a_run_that_diverges_later_is_written_as_far_as_it_went(here, capsys, monkeypatch):
-    train = training.train
+    train = driver.train
 
     def diverging(*args, **options):
         run = train(*args, **options | {"epochs": 2})
         return dataclasses.replace(run, stopped="training diverged in epoch 3: …")
 
-    monkeypatch.setattr(training, "train", diverging)
+    monkeypatch.setattr(driver, "train", diverging)
     status, out, err = _run(capsys, "train", *SMALL)
     assert (status, err) == (1, "jaxnet: training diverged in epoch 3: …\n")
     assert "2 epochs; this took" in out
@@ -271,9 +271,9 @@ def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
 
 def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monkeypatch):
     assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "whole")[0] == 0
-    train = training.train
+    train = driver.train
     killed = {"epochs": 2}
-    monkeypatch.setattr(training, "train", lambda *args, **kw: train(*args, **kw | killed))
+    monkeypatch.setattr(driver, "train", lambda *args, **kw: train(*args, **kw | killed))
     assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "broken")[0] == 0
     monkeypatch.undo()
     monkeypatch.chdir(here)
@@ -349,8 +349,8 @@ def test_check_prints_its_table_and_fails_on_a_wrong_gradient(capsys, monkeypatc
 def test_a_bar_moves_on_a_terminal(capsys):
     out = Console(force_terminal=True, width=80)
     with console.progress(out, 2, 1000) as on_epoch:
-        on_epoch(EpochReport(1, 2, 0.5, 0.9, 0.4, 0.92, 1, 0.5))
-        on_epoch(EpochReport(2, 2, 0.6, 0.8, 0.3, 0.93, 1, 1.0))
+        on_epoch(EpochReport(1, 2, 0.5, 0.9, 0.4, 0.92, 0.5, 1, 0.5, (), {}))
+        on_epoch(EpochReport(2, 2, 0.6, 0.8, 0.3, 0.93, 0.5, 1, 1.0, (), {}))
     out = capsys.readouterr().out
     assert "epoch 2/2" in out
     assert "validation 80.00%" in out

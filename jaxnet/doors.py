@@ -1,0 +1,157 @@
+"""The checks at the door: do network, data, recipe and settings fit together?
+
+Everything is looked at in Python, before anything is traced; the message names the value, what is
+allowed and the remedy.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnet import network
+from jaxnet.monitors import Monitors
+from jaxnet.network import Network
+from jaxnet.recipe import Recipe
+from jaxnet.types import Dataset, Params, Split, count
+
+
+def checked(
+    net: Network,
+    data: Dataset,
+    recipe: Recipe,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex,
+    seed: Any,
+    params: Params | None,
+    monitor: Sequence[str] = ("evaluation", "training"),
+    monitors: Monitors | None = None,
+) -> Dataset:
+    """The data without its test split, if network, data and settings fit together.
+
+    Raises:
+      ValueError: they do not; the message names the value, what is allowed and the remedy.
+    """
+    for name, given, kind in (
+        ("net", net, Network),
+        ("data", data, Dataset),
+        ("recipe", recipe, Recipe),
+    ):
+        if not isinstance(given, kind):
+            raise ValueError(f"{name} must be a {kind.__name__}, not {type(given).__name__}.")
+    if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
+        raise ValueError(
+            "train and fit take scalars, but a number in the recipe is an array; sweep it."
+        )
+    count("epochs", epochs, low=1)
+    n = len(data.train.x)
+    if count("batch_size", batch_size, low=1) > n:
+        raise ValueError(
+            f"batch_size must be in [1, {n}], the number of training examples, not {batch_size}."
+        )
+    if not isinstance(seed, jax.core.Tracer):
+        count("seed", seed, low=0, high=2**32)
+    if not isinstance(monitor, (tuple, list)) or not set(monitor) <= {"evaluation", "training"}:
+        raise ValueError(
+            f'monitor must be a tuple of "evaluation" and "training", or empty, not {monitor!r}.'
+        )
+    for name, split in zip(("training", "validation", "test"), data, strict=True):
+        if split is not None:
+            check_split(net, name, split)
+    if params is not None:
+        network.check_params(net, params)
+    n_steps = -(-n // operator.index(batch_size))
+    _check_recipe(net, data, recipe, n_steps, operator.index(epochs), monitor)
+    if monitors is not None and not isinstance(monitors, Monitors):
+        raise ValueError(f"monitors must be Monitors, such as jaxnet.Monitors(), not {monitors!r}.")
+    if monitors is not None and not len(monitors.rows(n_steps)):
+        raise ValueError(
+            f"monitors measure every {monitors.every} mini-batches, but an epoch has {n_steps}; "
+            "choose fewer."
+        )
+    return data._replace(test=None)
+
+
+def _check_recipe(
+    net: Network,
+    data: Dataset,
+    recipe: Recipe,
+    n_steps: int,
+    epochs: int,
+    monitor: Sequence[str],
+) -> None:
+    """Raise a ValueError unless this network, on this data, for so long, can follow the recipe."""
+    for name in ("dropout", "max_norm"):
+        if getattr(recipe, name) is not None and len(net.sizes) == 2:
+            raise ValueError(f"{name} is for hidden units, but sizes {net.sizes} has none.")
+    labels = jnp.issubdtype(data.train.y.dtype, jnp.integer)
+    if recipe.label_smoothing is not None and not labels:
+        raise ValueError("label_smoothing is for integer labels, but the targets are floats.")
+    if recipe.augmentation is not None:
+        recipe.augmentation.image_shape(net.sizes[0])
+    ends = None if recipe.schedule is None else recipe.schedule.ends(n_steps)
+    if ends is not None and ends < epochs * n_steps:
+        raise ValueError(
+            f"the schedule {recipe.schedule} ends after {ends / n_steps:g} epochs, but the run has "
+            f"{epochs}; lengthen the one or shorten the other."
+        )
+    stopping = recipe.stopping
+    if stopping is not None:
+        split = data.valid if stopping.split == "evaluation" else data.train
+        if split is None or stopping.split not in monitor:
+            missing = "monitored" if split is not None else "there: the data has no validation set"
+            raise ValueError(
+                f"the stopping rule looks at the {stopping.curve.replace('_', ' ')}, which is not "
+                f"{missing}; choose another split for the rule, or add it."
+            )
+        if stopping.metric == "accuracy" and not jnp.issubdtype(split.y.dtype, jnp.integer):
+            raise ValueError(
+                "the stopping rule looks at accuracy, but the targets are floats; "
+                'use metric="cost".'
+            )
+
+
+def check_split(net: Network, name: str, split: Split) -> None:
+    """Raise a ValueError unless a split of this name fits the network."""
+    n_in, n_out = net.sizes[0], net.sizes[-1]
+    x, y = split
+    arrays = (jax.Array, np.ndarray)
+    if not (isinstance(x, arrays) and isinstance(y, arrays)):
+        raise ValueError(f"the {name} split must hold arrays; jaxnet.datasets.arrays makes them.")
+    if x.ndim != 2 or x.shape[1] != n_in:
+        raise ValueError(
+            f"the {name} inputs have shape {x.shape}, but the network's {n_in} inputs need "
+            f"(n, {n_in}); choose sizes that begin with {x.shape[-1]}, or reshape them."
+        )
+    if len(x) != len(y) or not len(x):
+        raise ValueError(f"the {name} split has {len(x)} inputs and {len(y)} targets.")
+    floats = jnp.issubdtype(x.dtype, jnp.floating)
+    if x.dtype != np.uint8 and not floats:
+        raise ValueError(f"the {name} inputs are {x.dtype}; use uint8 for pixels, or floats.")
+    if floats and not isinstance(x, jax.core.Tracer) and not np.isfinite(np.sum(np.asarray(x))):
+        raise ValueError(f"the {name} inputs hold NaN or infinity, or overflow when added up.")
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        if y.shape != (len(x), n_out):
+            raise ValueError(
+                f"the {name} targets have shape {y.shape}, but the network's {n_out} outputs need "
+                f"({len(x)}, {n_out}); choose sizes that end with {y.shape[-1]}, or reshape them."
+            )
+    elif not jnp.issubdtype(y.dtype, jnp.integer) or y.ndim != 1:
+        raise ValueError(
+            f"the {name} targets are {y.dtype} of shape {y.shape}; use n integer labels, or floats "
+            f"(n, {n_out})."
+        )
+    elif not isinstance(y, jax.core.Tracer):
+        n_classes = max(2, n_out)
+        # By NumPy, since JAX would trace it where the caller is being compiled.
+        labels = np.asarray(y)
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= n_classes:
+            raise ValueError(
+                f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can "
+                f"tell 0 to {n_classes - 1} apart; choose sizes that end with {high + 1}."
+            )

@@ -1,0 +1,359 @@
+"""The driver: `train` runs the compiled epoch from the host, an epoch at a time.
+
+Here live the things that a compiled program cannot do: to report, to write checkpoints and to go
+on from them, to hear Ctrl-C, to look at the clock, to give up on a run that diverges.
+"""
+
+import contextlib
+import math
+import operator
+import re
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, SupportsIndex
+
+import jax
+import numpy as np
+
+from jaxnet import checkpoints, datasets, doors
+from jaxnet.monitors import Monitors
+from jaxnet.network import Network
+from jaxnet.recipe import Recipe
+from jaxnet.training import TrainState, advance, start
+from jaxnet.types import Dataset, History, Params, count, leaf
+
+Ending = Literal["done", "stopped", "out of time", "interrupted", "diverged"]
+
+
+class EpochReport(NamedTuple):
+    """What `train` tells `on_epoch`, in plain Python numbers and NumPy arrays."""
+
+    epoch: int
+    """Epochs done, from 1."""
+    epochs: int
+    evaluation_cost: float
+    evaluation_accuracy: float
+    training_cost: float
+    training_accuracy: float
+    learning_rate: float
+    """η of the epoch's last mini-batch; NaN where the optimizer has none."""
+    best_epoch: int
+    """The best epoch so far, from 1."""
+    seconds: float
+    """Time since training began; the first epoch's includes compilation."""
+    params: Params
+    """The parameters now."""
+    monitors: dict[str, np.ndarray]
+    """What the monitors measured in this epoch, a row a measurement."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    `params` are those after the last epoch, `best_params` those of `best_epoch` (counted from 1;
+    0 is the start): what is best the stopping rule says; without one it is the highest evaluation
+    accuracy or, without accuracies, the lowest evaluation cost; the last epoch where nothing was
+    evaluated. `monitors` holds, by name, an array of shape (measurements, layers), and under
+    "step" the mini-batch, counted from 1 over the whole run, of each measurement. `stopped` says
+    why a run ended early, `ending` in a word.
+    """
+
+    network: Network
+    recipe: Recipe
+    epochs: int
+    batch_size: int
+    seed: int
+    params: Params = field(repr=False)
+    history: History = field(repr=False)
+    best_epoch: int
+    best_params: Params = field(repr=False)
+    monitors: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
+    ending: Ending = "done"
+    stopped: str | None = None
+
+
+def train(
+    net: Network,
+    data: Dataset,
+    recipe: Recipe,
+    *,
+    epochs: SupportsIndex = 30,
+    batch_size: SupportsIndex = 10,
+    seed: SupportsIndex = 0,
+    params: Params | None = None,
+    monitor: Sequence[str] = ("evaluation", "training"),
+    monitors: Monitors | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    checkpoint: str | Path | None = None,
+    every: SupportsIndex = 1,
+    resume: str | Path | None = None,
+    time_budget: float | None = None,
+) -> Run:
+    """Train a network, an epoch at a time: the driver around the compiled `epoch`.
+
+    The program is compiled once for all epochs; a changed number in the recipe, or another seed,
+    compiles nothing. Data goes to the device once.
+
+    Args:
+      net: the architecture.
+      data: the training split is trained on; the validation split, where there is one, is
+        evaluated after every epoch and decides on the best one. The test split is not touched.
+      recipe: how it is trained, with scalars for leaves (arrays are for sweeps).
+      epochs: how many times every example is visited, at most.
+      batch_size: examples per mini-batch.
+      seed: of initial weights and mini-batches, in [0, 2³²). The weights have their own address
+        under it: they are not `init(net, jax.random.key(seed))`.
+      params: initial parameters, instead of those drawn from the seed.
+      monitor: which splits to evaluate after each epoch: "evaluation", "training", both or none.
+      monitors: what else to measure, inside the program: see `jaxnet.Monitors`.
+      on_epoch: called after every epoch with an `EpochReport`; see `jaxnet.callbacks`.
+      checkpoint: a folder to keep `checkpoint.safetensors` in.
+      every: epochs from one checkpoint to the next; the end of the run always writes one.
+      resume: a folder with a checkpoint to go on from, to the bits of a run that never stopped;
+        checkpoints go on there too, unless `checkpoint` says otherwise. `epochs` may be more than
+        before, as far as a schedule's horizon allows; all other settings and the data must be the
+        same.
+      time_budget: seconds after which no further epoch is begun. The one thing that the seed does
+        not decide: where a run ends then depends on the machine.
+
+    Returns:
+      A `Run`. Ctrl-C ends it after the epoch, a second Ctrl-C at once. If the parameters or a cost
+      stop being finite, it ends with a `RuntimeWarning` that names the epoch, and holds the
+      parameters and the history up to the epoch before.
+
+    Raises:
+      ValueError: network, data and settings do not fit together, or the checkpoint is damaged or
+        of another run.
+      OSError: a checkpoint cannot be written; the one before it is unharmed.
+
+    >>> from jaxnet import datasets
+    >>> from jaxnet.optimizers import sgd
+    >>> run = train(Network((2, 8, 2)), datasets.xor(), Recipe(sgd(0.5)), epochs=20)
+    >>> run.history.training_accuracy.shape
+    (20,)
+    """
+    data = doors.checked(net, data, recipe, epochs, batch_size, seed, params, monitor, monitors)
+    epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
+    every = count("every", every, low=1)
+    budget = leaf("time_budget", time_budget)
+    monitor = tuple(sorted(set(monitor)))
+    data = jax.device_put(data)
+    key = jax.random.key(seed, impl="threefry2x32")
+    state = _compiled_start(net, recipe, key, params)
+    log = _Log([], [])
+    checkpoint = resume if checkpoint is None else checkpoint
+    settings: dict[str, Any] = {}
+    if checkpoint is not None:  # hashing the data takes time
+        settings = _settings(net, data, recipe, batch_size, seed, monitor, monitors, params)
+    if resume is not None:
+        state, log = _resumed(resume, state, settings, epochs)
+    current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+    ending: Ending = "done"
+    stopped, written = None, len(log.rows)
+    began = time.perf_counter()
+
+    def write() -> int:
+        assert checkpoint is not None
+        tree = {"state": state, "history": np.array(log.rows), "measured": np.array(log.measured)}
+        checkpoints.save(checkpoint, tree, settings)
+        return len(log.rows)
+
+    with _interruptible() as interrupted:
+        for index in range(len(log.rows), epochs):
+            ending, stopped = _before(index, epochs, recipe, state, interrupted, began, budget)
+            if stopped:
+                break
+            done = _compiled_advance(
+                net, batch_size, monitor, monitors, data, key, np.int32(index), recipe, state
+            )
+            if not done.finite:
+                ending, stopped = "diverged", _diverged(index + 1, float(done.learning_rate))
+                warnings.warn(stopped, RuntimeWarning, stacklevel=2)
+                break
+            state, current = done.state, done.params
+            log.rows.append(np.asarray(done.row))
+            log.measured.append(np.asarray(done.measured if monitors else []))
+            if checkpoint is not None and (index + 1) % every == 0:
+                written = write()
+            if on_epoch is not None:
+                seconds = time.perf_counter() - began
+                on_epoch(_report(index + 1, epochs, done, seconds, net, monitors))
+        else:
+            ending, stopped = _after(epochs, recipe, state)
+        if checkpoint is not None and written < len(log.rows):
+            write()
+    history = History(*np.array(log.rows, state.params[0].w.dtype).reshape(-1, 4).T)
+    found = {} if monitors is None else _measured(log, net, monitors, len(data.train.x), batch_size)
+    return Run(
+        net,
+        recipe,
+        epochs,
+        batch_size,
+        seed,
+        current,
+        history,
+        int(state.watch.best_epoch),
+        state.watch.best,
+        found,
+        ending,
+        stopped,
+    )
+
+
+_compiled_start = jax.jit(start, static_argnames="net")
+_compiled_advance = jax.jit(advance, static_argnames=("net", "batch_size", "monitor", "monitors"))
+
+
+class _Log(NamedTuple):
+    """What each epoch so far came to."""
+
+    rows: list[np.ndarray]
+    measured: list[np.ndarray]
+
+
+def _before(
+    index: int,
+    epochs: int,
+    recipe: Recipe,
+    state: TrainState,
+    interrupted: list[int],
+    began: float,
+    budget: Any,
+) -> tuple[Ending, str | None]:
+    """Whether, and why, a run ends before epoch number `index`, from 0."""
+    after = f"after epoch {index} of {epochs}"
+    if state.watch.stopped:
+        return _after(index, recipe, state)
+    if interrupted:
+        return "interrupted", f"interrupted {after}."
+    if budget is not None and time.perf_counter() - began >= budget:
+        return "out of time", f"the time budget of {float(budget):g} s ran out {after}."
+    return "done", None
+
+
+def _after(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
+    """Whether, and why, the stopping rule ended a run after so many epochs."""
+    rule, watch = recipe.stopping, state.watch
+    if rule is None or not watch.stopped:
+        return "done", None
+    metric = rule.curve.replace("_", " ")
+    sign = 1 if rule.metric == "accuracy" else -1
+    best = float(watch.best_score) * sign
+    if rule.target is not None and float(watch.best_score) >= float(rule.target) * sign:
+        why = f"the {metric} has reached {best:g}"
+    elif rule.factor is None:
+        why = f"the {metric} has had no new best for {int(watch.waited)} epochs"
+    else:
+        why = f"the learning rate has come down to {float(watch.scale):g} of the first one"
+    return "stopped", f"stopped after epoch {epochs}: {why}."
+
+
+def _report(
+    epoch: int, epochs: int, done: Any, seconds: float, net: Network, monitors: Monitors | None
+) -> EpochReport:
+    measured = {} if monitors is None else monitors.split(net, np.asarray(done.measured))
+    return EpochReport(
+        epoch=epoch,
+        epochs=epochs,
+        **{name: float(number) for name, number in done.row._asdict().items()},
+        learning_rate=float(done.learning_rate),
+        best_epoch=int(done.state.watch.best_epoch),
+        seconds=seconds,
+        params=jax.tree.map(np.asarray, done.params),
+        monitors=measured,
+    )
+
+
+def _measured(
+    log: _Log, net: Network, monitors: Monitors, n: int, batch_size: int
+) -> dict[str, np.ndarray]:
+    """All measurements of a run by name, and their steps."""
+    n_steps = -(-n // batch_size)
+    rows = monitors.rows(n_steps) + 1
+    width = sum(monitors.widths(net).values())
+    table = np.array(log.measured).reshape(-1, width)
+    steps = (np.arange(len(log.measured))[:, None] * n_steps + rows).reshape(-1)
+    return {"step": steps} | monitors.split(net, table)
+
+
+def _resumed(
+    folder: str | Path, state: TrainState, settings: dict[str, Any], epochs: int
+) -> tuple[TrainState, _Log]:
+    """The state and the log that a checkpoint holds."""
+    like = {"state": state, "history": None, "measured": None}
+    saved = checkpoints.load(folder, like, settings)
+    log = _Log(list(np.asarray(saved["history"])), list(np.asarray(saved["measured"])))
+    if len(log.rows) > epochs:
+        raise ValueError(f"epochs is {epochs}, but {folder} has had {len(log.rows)} already.")
+    return saved["state"], log
+
+
+def _settings(
+    net: Network,
+    data: Dataset,
+    recipe: Recipe,
+    batch_size: int,
+    seed: int,
+    monitor: tuple[str, ...],
+    monitors: Monitors | None,
+    params: Params | None,
+) -> dict[str, Any]:
+    """What makes a run this run: the settings that a checkpoint names.
+
+    The number of epochs is none: a run may go on for longer.
+    """
+    optimizer = recipe.optimizer
+    leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
+    rule = f"{optimizer.rule.__module__}.{optimizer.name}{list(optimizer.options)}"
+    schedule, augmentation = recipe.schedule, recipe.augmentation
+    return {
+        # Where a function lies in memory is no setting.
+        "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
+        "optimizer": rule,
+        "recipe": {jax.tree_util.keystr(path): np.asarray(leaf).item() for path, leaf in leaves},
+        "schedule": None if schedule is None else repr(schedule),
+        "augmentation": None if augmentation is None else repr(augmentation.shape),
+        "stopping": None if recipe.stopping is None else recipe.stopping.curve,
+        "data": datasets.sha256(data),
+        "batch_size": batch_size,
+        "seed": seed,
+        "monitor": list(monitor),
+        "monitors": None if monitors is None else repr(monitors),
+        "initial parameters": None if params is None else "given",
+    }
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Ctrl-C asks for an end after the epoch: the list fills. A second one interrupts at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:
+            signal.default_int_handler(number, frame)
+        asked.append(number)
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield asked  # somebody else's thread, or somebody else's Ctrl-C
+        return
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _diverged(index: int, rate: float) -> str:
+    cause = "Its steps are too large for this network and data; try larger mini-batches."
+    if not math.isnan(rate):
+        cause = f"The learning rate {rate:g} is probably too large; try a smaller one."
+    kept = f" The {index - 1} epochs before it are kept." if index > 1 else ""
+    fault = "a weight or a cost is no longer finite"
+    return f"training diverged in epoch {index}: {fault}. {cause}{kept}"
