@@ -16,10 +16,12 @@ from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float
 
 from jaxnet.network import inputs
-from jaxnet.types import AnyArray, Inputs, KeyArray, Split, count, leaf, pytree
+from jaxnet.types import AnyArray, Inputs, KeyArray, Split, count, leaf, pytree, shown
 
 SELECTED = 3
 """Up to this many pixels a shift is a choice among all places; beyond it, a slice an image."""
+
+FLOAT32 = jnp.dtype("float32")
 
 
 @pytree("shift", "shape")
@@ -79,12 +81,12 @@ class Augmentation:
 
     def __repr__(self) -> str:
         names = ("shift", "rotation", "scaling", "elastic", "smoothness")
-        numbers = [f"{k}={v:g}" for k in names if (v := getattr(self, k)) is not None]
+        numbers = [f"{k}={shown(v)}" for k in names if (v := getattr(self, k)) is not None]
         return f"Augmentation({', '.join(numbers)})"
 
 
 def augment(
-    rule: Augmentation, key: KeyArray, xs: Inputs, dtype: Any = jnp.float32
+    rule: Augmentation, key: KeyArray, xs: Inputs, dtype: jnp.dtype = FLOAT32
 ) -> Float[Array, "batch n_in"] | AnyArray:
     """A mini-batch of images, each distorted in a way of its own.
 

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from jaxnet import (
     activations,
+    callbacks,
     checkpoints,
     console,
     costs,
@@ -32,12 +33,17 @@ from jaxnet import (
     evaluation,
     gradcheck,
     initializers,
+    monitors,
     network,
     optimizers,
     plots,
+    schedules,
+    stopping,
     storage,
 )
+from jaxnet.augmentation import Augmentation
 from jaxnet.driver import Run
+from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.types import Dataset, count
@@ -46,9 +52,13 @@ ActivationName = Literal[tuple(activations.NAMED)]
 CostName = Literal[tuple(costs.NAMED)]
 InitName = Literal[(*initializers.NAMED, "gaussian")]
 OptimizerName = Literal[tuple(optimizers.NAMED)]
+ScheduleName = Literal[tuple(schedules.NAMED)]
+MonitorName = Literal[monitors.NAMES]
+Curve = Literal["evaluation-accuracy", "evaluation-cost", "training-accuracy", "training-cost"]
 SizesOption = tuple[int, ...]
 # An option that only some choices take, whose default is theirs, and stands in its description.
 _OWN_DEFAULT = tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
+_OWN_DEFAULT_INT = tyro.conf.arg(metavar="INT", help_behavior_hint="")
 HyperOption = Annotated[float | None, _OWN_DEFAULT]
 DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
@@ -106,7 +116,7 @@ class Train(Architecture):
 
     Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
     validation epoch (network.json, which network2 reads, and network.safetensors), history.csv,
-    config.json, curves.png.
+    config.json, curves.png, and confusion.csv, of the test set.
     """
 
     init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
@@ -137,6 +147,40 @@ class Train(Architecture):
     """λ of the penalty (λ/2n)Σw², n the number of training examples (5)."""
     l1: HyperOption = None
     """λ of the penalty (λ/n)Σ|w| (none)."""
+    dropout: HyperOption = None
+    """Probability of dropping a hidden unit (none)."""
+    input_dropout: HyperOption = None
+    """Probability of dropping an input (none)."""
+    max_norm: HyperOption = None
+    """Largest norm of the weights into a hidden unit (none)."""
+    label_smoothing: HyperOption = None
+    """ε by which the targets are smoothed (none)."""
+    shift: Annotated[int | None, _OWN_DEFAULT_INT] = None
+    """Augmentation: images are shifted by up to so many pixels (none)."""
+    rotation: HyperOption = None
+    """Augmentation: they are turned by up to so many degrees (none)."""
+    scaling: HyperOption = None
+    """Augmentation: they grow or shrink by up to this part (none)."""
+    elastic: HyperOption = None
+    """Augmentation: they are bent, with this α, on 4 pixels' smoothness (none)."""
+    schedule: Annotated[ScheduleName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """What the learning rate is multiplied by along the run (nothing)."""
+    schedule_hyper: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
+    ] = ()
+    """A number of the schedule, its lengths in epochs: rate=0.9, every=10, warmup=2, end=0.01."""
+    horizon: HyperOption = None
+    """Epochs after which a cosine, warmup-cosine or one-cycle schedule ends (--epochs)."""
+    patience: Annotated[int | None, _OWN_DEFAULT_INT] = None
+    """Stop after so many epochs without a new best (never)."""
+    halving: bool = False
+    """Halve the learning rate instead, and stop at 1/128 of the first."""
+    target: HyperOption = None
+    """Stop once what decides has reached this (never)."""
+    decides: Curve = "evaluation-accuracy"
+    """What decides on the best epoch where there is a --patience or a --target."""
+    time_budget: HyperOption = None
+    """Seconds after which no further epoch is begun (none)."""
     epochs: int = 30
     """How many times every example is visited."""
     batch_size: int = 10
@@ -149,25 +193,40 @@ class Train(Architecture):
     an .npz archive of x_train, y_train, x_test, y_test."""
     monitor: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
     """What to evaluate after each epoch: the validation set, the training set."""
+    monitors: Annotated[
+        tuple[MonitorName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
+    ] = ()
+    """What to measure inside the network, for monitors.csv and monitors.png (nothing)."""
+    monitor_every: Annotated[int | None, _OWN_DEFAULT_INT] = None
+    """Mini-batches between measurements (the last one of each epoch is measured)."""
+    checkpoint_every: int = 1
+    """Epochs between checkpoints."""
+    tensorboard: bool = False
+    """Write events for TensorBoard into the run's folder."""
     runs: Path = Path("runs")
     """Where to write the run's folder."""
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
     """The run's name in its folder's (its sizes)."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """The folder of a run to go on with, to the bits of one that never stopped; no option but a
-    larger --epochs goes with it."""
+    larger --epochs or another --time-budget goes with it."""
 
     def __call__(self, out: Console) -> None:
         """Train, test, write."""
         if self.resume is None:
-            self._run(out, None)
+            # A schedule keeps its end when the run is resumed for more epochs.
+            name, horizon = self.schedule, self.horizon
+            if name and horizon is None and "horizon" in _numbers(schedules.NAMED, name):
+                horizon = float(self.epochs)
+            dataclasses.replace(self, horizon=horizon)._run(out, None)
         else:
             self._resumed()._run(out, self.resume)
 
     def _run(self, out: Console, before: Path | None) -> None:
         net = dataclasses.replace(self.network(), init=self._init(), precision=self.precision)
         recipe, data = self.recipe(), _read(self.data)
-        doors.checked(net, data, recipe, self.epochs, self.batch_size, self.seed, None)
+        watched, counts = self._monitors(), (self.epochs, self.batch_size, self.seed)
+        doors.checked(net, data, recipe, *counts, None, self.monitor, watched)
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
@@ -182,19 +241,28 @@ class Train(Architecture):
             if not n_epochs:
                 raise FailedError(f"{run.stopped} Nothing is written.")
             results = _test(run, data)
+            confusion = _confusion(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
-            _write(folder, run)
+            _write(folder, run, confusion)
         out.print(console.results_table(results))
+        if confusion is not None:
+            console.say(out, f"Test accuracy by class, best: {console.classes(confusion)}")
+            out.print()
         plural = "s" if n_epochs > 1 else ""
+        if run.ending in ("stopped", "out of time"):
+            console.say(out, f"{str(run.stopped).capitalize()}")
         console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
         console.say(out, f"Written to {folder}/: {', '.join(sorted(os.listdir(folder)))}")
         option = "" if self.data == "mnist" else f" --data {self.data}"
         if data.test is not None:
             console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
-        if run.stopped and run.stopped.startswith("interrupted"):
-            raise FailedError(f"{run.stopped} Go on with jaxnet train --resume {folder}", 130)
-        if run.stopped:
-            raise FailedError(run.stopped)
+        further = f"Go on with jaxnet train --resume {folder}"
+        if run.ending == "interrupted":
+            raise FailedError(f"{run.stopped} {further}", 130)
+        if run.ending == "diverged":
+            raise FailedError(str(run.stopped))
+        if run.ending == "out of time":
+            console.say(out, further)
 
     def _resumed(self) -> "Train":
         """The settings of the run to go on with; only the number of epochs may be another."""
@@ -215,13 +283,14 @@ class Train(Architecture):
             if field.name != "resume" and getattr(self, field.name) != getattr(default, field.name)
         }
         epochs = given.pop("epochs", before.epochs)
+        budget = given.pop("time_budget", before.time_budget)
         for name, value in given.items():
             if value != getattr(before, name):
                 raise ValueError(
                     f"--{name.replace('_', '-')} was {getattr(before, name)!r} and is {value!r}: "
                     "that would be another run; a resumed one may only have more --epochs."
                 )
-        return dataclasses.replace(before, epochs=epochs)
+        return dataclasses.replace(before, epochs=epochs, time_budget=budget)
 
     def _init(self) -> Any:
         if self.init == "gaussian":
@@ -233,15 +302,68 @@ class Train(Architecture):
     def recipe(self) -> Recipe:
         """The recipe that the options describe."""
         constructor = optimizers.NAMED[self.optimizer]
-        known = inspect.signature(constructor).parameters
+        known = _numbers(optimizers.NAMED, self.optimizer)
         flags = ("learning_rate", "decay", "b1", "b2", "eps", "weight_decay")
         given = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
-        given |= dict(map(_hyper, self.hyper))
+        given |= dict(_hyper("--hyper", number) for number in self.hyper)
         if unknown := [flag for flag in given if flag not in known]:
             raise ValueError(
                 f"{self.optimizer} takes no {unknown[0]}; its numbers are {', '.join(known)}."
             )
-        return Recipe(constructor(**given), self.l2, self.l1)
+        return Recipe(
+            constructor(**given),
+            self.l2,
+            self.l1,
+            self.dropout,
+            self.input_dropout,
+            self.max_norm,
+            self.label_smoothing,
+            self._augmentation(),
+            self._schedule(),
+            self._stopping(),
+        )
+
+    def _augmentation(self) -> Augmentation | None:
+        numbers = (self.shift, self.rotation, self.scaling, self.elastic)
+        return None if all(number is None for number in numbers) else Augmentation(*numbers)
+
+    def _schedule(self) -> schedules.Schedule | None:
+        if self.schedule is None:
+            if self.schedule_hyper or self.horizon is not None:
+                raise ValueError("--schedule-hyper and --horizon need a --schedule.")
+            return None
+        constructor = schedules.NAMED[self.schedule]
+        known = _numbers(schedules.NAMED, self.schedule)
+        given = dict(_hyper("--schedule-hyper", number) for number in self.schedule_hyper)
+        if "horizon" in known:
+            given["horizon"] = self.epochs if self.horizon is None else self.horizon
+        elif self.horizon is not None:
+            raise ValueError(f"{self.schedule} has no end, and takes no --horizon.")
+        if "warmup" in known and self.schedule == "one-cycle":
+            given.setdefault("warmup", 0.3 * given["horizon"])
+        if unknown := [name for name in given if name not in known]:
+            raise ValueError(
+                f"{self.schedule} takes no {unknown[0]}; its numbers are {', '.join(known)}."
+            )
+        return constructor(**given)
+
+    def _stopping(self) -> stopping.Stopping | None:
+        split, _, metric = self.decides.partition("-")
+        where: dict[str, Any] = {"metric": metric, "split": split, "target": self.target}
+        if self.halving and self.patience is None:
+            raise ValueError("--halving needs a --patience: after how many epochs without a best?")
+        if self.patience is None and self.target is None:
+            if self.decides != "evaluation-accuracy":
+                raise ValueError("--decides needs a --patience or a --target to decide on.")
+            return None
+        if self.halving:
+            return stopping.halving(self.patience, **where)
+        return stopping.Stopping(patience=self.patience, **where)
+
+    def _monitors(self) -> Monitors | None:
+        if self.monitor_every is not None and not self.monitors:
+            raise ValueError("--monitor-every needs --monitors to measure.")
+        return Monitors(self.monitors, self.monitor_every) if self.monitors else None
 
     @contextlib.contextmanager
     def _folder(self, before: Path | None) -> Iterator[Path]:
@@ -277,10 +399,17 @@ class Train(Architecture):
         folder: Path,
         before: Path | None,
     ) -> Run:
+        events = callbacks.tensorboard(folder) if self.tensorboard else None
         with (
-            console.progress(out, self.epochs, len(data.train.x)) as on_epoch,
+            console.progress(out, self.epochs, len(data.train.x)) as move,
             warnings.catch_warnings(),
         ):
+
+            def on_epoch(report: driver.EpochReport) -> None:
+                move(report)
+                if events is not None:
+                    events(report)
+
             # The driver warns when it diverges; it is said after the results.
             warnings.simplefilter("ignore", RuntimeWarning)
             return driver.train(
@@ -291,9 +420,12 @@ class Train(Architecture):
                 batch_size=self.batch_size,
                 seed=self.seed,
                 monitor=self.monitor,
+                monitors=self._monitors(),
                 on_epoch=on_epoch,
                 checkpoint=folder,
+                every=self.checkpoint_every,
                 resume=before,
+                time_budget=self.time_budget,
             )
 
 
@@ -452,15 +584,22 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def _hyper(given: str) -> tuple[str, float | bool]:
+def _numbers(named: dict[str, Callable[..., Any]], name: str) -> list[str]:
+    """What an optimizer or a schedule takes."""
+    return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
+
+
+def _hyper(option: str, given: str) -> tuple[str, Any]:
     """The name and the number of NAME=NUMBER."""
     name, _, value = given.partition("=")
     if value in ("true", "false"):
         return name, value == "true"
     try:
-        return name, float(value)
+        return name, int(value) if value.lstrip("-").isdigit() else float(value)
     except ValueError:
-        raise ValueError(f"--hyper must be NAME=NUMBER, such as rho=0.95, not {given!r}.") from None
+        raise ValueError(
+            f"{option} must be NAME=NUMBER, such as rate=0.95, not {given!r}."
+        ) from None
 
 
 def _read(data: str) -> Dataset:
@@ -562,15 +701,14 @@ def _write_config(
     stopped: str | None = None,
 ) -> None:
     """All settings, before the run, so that one that is killed can be resumed, and after it."""
-    numbers = recipe.optimizer.hyper | {"l2": recipe.l2, "l1": recipe.l1}
+    numbers = recipe.optimizer.hyper
     settings = dataclasses.asdict(options) | {"runs": str(options.runs)}
     settings.pop("resume")
     config = {
         "settings": settings,
-        "recipe": {
-            "optimizer": recipe.optimizer.name,
-            **{name: _decimal(value) for name, value in numbers.items() if value is not None},
-        },
+        "recipe": recipe.parts()
+        | {"optimizer": recipe.optimizer.name}
+        | {name: _decimal(value) for name, value in numbers.items()},
         "stopped": stopped,
         "results": results,
         "versions": {"python": platform.python_version()}
@@ -582,11 +720,25 @@ def _write_config(
     storage.write_atomic(folder / "config.json", text.encode())
 
 
-def _write(folder: Path, run: Run) -> None:
-    """The network of the best epoch in both formats, the history, the picture."""
+def _confusion(run: Run, data: Dataset) -> np.ndarray | None:
+    """The best network's confusion matrix on the test set, where that has labels."""
+    if data.test is None or not np.issubdtype(data.test.y.dtype, np.integer):
+        return None
+    return evaluation.confusion(run.network, run.best_params, data.test)
+
+
+def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
+    """The network of the best epoch in both formats, the curves and measurements, the pictures."""
     storage.save(folder / "network.json", run.network, run.best_params)
     storage.save(folder / "network.safetensors", run.network, run.best_params)
     storage.write_atomic(folder / "history.csv", storage.history_csv(run.history))
+    if confusion is not None:
+        lines = [",".join(map(str, row)) for row in confusion]
+        storage.write_atomic(folder / "confusion.csv", ("\n".join(lines) + "\n").encode())
+    if run.monitors:
+        storage.write_atomic(folder / "monitors.csv", storage.monitors_csv(run.monitors))
+        picture = plots.png(plots.measured(run.monitors))
+        storage.write_atomic(folder / "monitors.png", picture)
     title = console.headline(run.recipe, run.batch_size, run.seed)
     title = f"{console.architecture(run.network)}, {title}"
     figure = plots.curves(run.history, run.best_epoch, title)

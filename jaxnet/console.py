@@ -31,9 +31,9 @@ def architecture(net: Network) -> str:
 
 def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
     """How it is trained, in a line."""
-    penalties = [f"{k}={float(v):g}" for k in ("l2", "l1") if (v := getattr(recipe, k)) is not None]
-    parts = [repr(recipe.optimizer), *penalties, f"batch {batch_size}", f"seed {seed}"]
-    return ", ".join(parts)
+    named = ("augmentation", "schedule", "optimizer", "stopping")  # they say what they are
+    parts = [p if k in named else f"{k}={p}" for k, p in recipe.parts().items()]
+    return ", ".join([*parts, f"batch {batch_size}", f"seed {seed}"])
 
 
 def describe(name: str, data: Dataset) -> str:
@@ -118,6 +118,16 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
         row = (f"{names[kind]} {metric}", form.format(best[key]), form.format(last[key]))
         table.add_row(*row, style=style)
     return table
+
+
+def classes(confusion: np.ndarray) -> str:
+    """The accuracy of each class, in a line."""
+    counts = confusion.sum(axis=1)
+    each = [
+        f"{label}: {confusion[label, label] / counts[label]:.1%}"
+        for label in np.flatnonzero(counts)
+    ]
+    return ", ".join(each)
 
 
 def outputs_table(

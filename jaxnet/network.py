@@ -130,7 +130,7 @@ def init(net: Network, key: KeyArray) -> Params:
     )
 
 
-def inputs(x: Input, dtype: jnp.dtype) -> Float[Array, " n_in"]:
+def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
     """What the first layer sees: uint8 pixels divided by 255, floats as they are."""
     x = jnp.asarray(x)
     if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):

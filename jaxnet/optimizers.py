@@ -21,7 +21,7 @@ import numpy as np
 import optax
 import optax.contrib
 
-from jaxnet.types import KeyArray, Params, count, leaf, pytree
+from jaxnet.types import KeyArray, Params, count, leaf, pytree, shown
 
 
 @pytree("rule", "options", "stochastic", "evaluation", "constant_rate", "curvature")
@@ -78,11 +78,7 @@ class Optimizer:
         return self.evaluation(opt_state, params) if self.evaluation else params
 
     def __repr__(self) -> str:
-        def show(value: Any) -> str:
-            return f"{value:g}" if getattr(value, "ndim", 1) == 0 else repr(value)
-
-        traced = any(isinstance(value, jax.core.Tracer) for value in self.hyper.values())
-        numbers = [f"{name}={'…' if traced else show(x)}" for name, x in self.hyper.items()]
+        numbers = [f"{name}={shown(value)}" for name, value in self.hyper.items()]
         return f"{self.name}({', '.join(numbers)})"
 
 
@@ -565,9 +561,9 @@ def newton_cg(
     """Damped Newton steps by conjugate gradients: (B + λI)p = −g, w ← w + ηp; for full batches.
 
     B is the Gauss–Newton matrix, or the Hessian; only its products with vectors are computed,
-    from the handwritten gradient, and the last step is the first guess. λ follows how much of the promised decrease came true,
-    ρ = ΔC/(gᵀp + pᵀBp/2): a third of it after ρ > ¾, four times it after ρ < ¼. A step that would
-    not decrease the cost is not taken.
+    from the handwritten gradient, and the last step is the first guess. λ follows how much of the
+    promised decrease came true, ρ = ΔC/(gᵀp + pᵀBp/2): a third of it after ρ > ¾, four times it
+    after ρ < ¼. A step that would not decrease the cost is not taken.
 
     Args:
       learning_rate: η; Newton's is 1.

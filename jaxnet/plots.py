@@ -1,9 +1,11 @@
 """Pictures, drawn with matplotlib and without a display."""
 
 import io
+import textwrap
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -14,6 +16,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "training": {"color": "#7aa6c2", "linestyle": "--", "linewidth": 1.6},
     "validation": {"color": "#b3402a", "linestyle": "-", "linewidth": 2.0},
 }
+LAYERS = colormaps["viridis"]
 
 
 def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
@@ -48,7 +51,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
         if panel.lines:
             panel.legend(frameon=False, fontsize=9)
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(textwrap.fill(title, 120), fontsize=10)
     return figure
 
 
@@ -62,6 +65,41 @@ def _panel(axes: Any, validation: Any, training: Any) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
+
+
+def measured(found: dict[str, np.ndarray]) -> Figure:
+    """What the monitors of a run measured: a panel each, a line a layer.
+
+    Args:
+      found: `Run.monitors`.
+
+    >>> len(measured({"step": np.arange(3), "dead": np.zeros((3, 2))}).axes)
+    1
+    """
+    tables = {name: table for name, table in found.items() if name != "step" and table.size}
+    columns = min(3, len(tables))
+    rows = -(-len(tables) // columns)
+    figure = Figure(figsize=(3.6 * columns, 2.6 * rows), dpi=120, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[len(tables) :]:
+        panel.remove()
+    for panel, (name, table) in zip(panels, tables.items()):
+        n_layers = table.shape[1]
+        for layer in range(n_layers):
+            color = LAYERS(0.15 + 0.7 * layer / max(n_layers - 1, 1))
+            marker = "o" if len(table) == 1 else ""
+            panel.plot(found["step"], table[:, layer], marker=marker, color=color,
+                       linewidth=1.4, label=f"layer {layer + 1}")  # fmt: skip
+        shares = name in ("saturated", "dead")
+        panel.set(title=name.replace("_", " "), xlabel="mini-batch")
+        panel.set_yscale("linear" if shares or not np.all(table > 0) else "log")
+        if shares:
+            panel.set_ylim(0, max(0.05, 1.1 * float(np.max(table))))
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25, linewidth=0.6)
+        if n_layers > 1:
+            panel.legend(frameon=False, fontsize=8)
+    return figure
 
 
 def png(figure: Figure) -> bytes:

@@ -8,7 +8,7 @@ from jaxnet.augmentation import Augmentation
 from jaxnet.optimizers import Optimizer
 from jaxnet.schedules import Schedule
 from jaxnet.stopping import Stopping
-from jaxnet.types import leaf, pytree
+from jaxnet.types import leaf, pytree, shown
 
 
 @pytree()
@@ -85,11 +85,12 @@ class Recipe:
         hyper = self.optimizer.hyper | {"learning_rate": rate}
         return dataclasses.replace(self.optimizer, hyper=hyper)
 
+    def parts(self) -> dict[str, str]:
+        """All that is in it, in words."""
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        parts = (Optimizer, Augmentation, Schedule, Stopping)
+        words = lambda part: repr(part) if isinstance(part, parts) else shown(part)
+        return {name: words(part) for name, part in found.items() if part is not None}
+
     def __repr__(self) -> str:
-        parts = [repr(self.optimizer)]
-        for field in dataclasses.fields(self)[1:]:
-            value = getattr(self, field.name)
-            if value is not None:
-                number = getattr(value, "ndim", 1) == 0
-                parts.append(f"{field.name}={value:g}" if number else f"{field.name}={value!r}")
-        return f"Recipe({', '.join(parts)})"
+        return f"Recipe({', '.join(f'{name}={part}' for name, part in self.parts().items())})"

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnet.types import leaf, pytree
+from jaxnet.types import leaf, pytree, shown
 
 Unit = Literal["epochs", "steps"]
 
@@ -68,7 +69,9 @@ class Schedule:
     def factor(self, step: Any, steps_per_epoch: int) -> Any:
         """What the learning rate is multiplied by at this step."""
         spans = {name: self.steps(length, steps_per_epoch) for name, length in self.spans}
-        return self.rule(**spans, **self.hyper)(step)
+        # In float64, int32 divided by an int would be float32.
+        count = jnp.asarray(step, jax.dtypes.canonicalize_dtype(int))
+        return self.rule(**spans, **self.hyper)(count)
 
     def ends(self, steps_per_epoch: int) -> int | None:
         """The number of steps after which it has ended, or `None`."""
@@ -77,7 +80,7 @@ class Schedule:
 
     def __repr__(self) -> str:
         numbers = [f"{name}={length:g} {self.unit}" for name, length in self.spans]
-        numbers += [f"{name}={value:g}" for name, value in self.hyper.items() if not np.ndim(value)]
+        numbers += [f"{name}={shown(value)}" for name, value in self.hyper.items()]
         return f"{self.name}({', '.join(numbers)})"
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet.types import AnyArray, History, Params, leaf, pytree
+from jaxnet.types import AnyArray, History, Params, leaf, pytree, shown
 
 
 @pytree("metric", "split")
@@ -63,7 +63,7 @@ class Stopping:
 
     def __repr__(self) -> str:
         names = ("patience", "factor", "floor", "target")
-        numbers = [f"{k}={v:g}" for k in names if (v := getattr(self, k)) is not None]
+        numbers = [f"{k}={shown(v)}" for k in names if (v := getattr(self, k)) is not None]
         return f"Stopping({', '.join([*numbers, self.curve.replace('_', ' ')])})"
 
 

@@ -137,6 +137,20 @@ def write_atomic(path: str | Path, content: bytes) -> None:
             os.close(folder)
 
 
+def monitors_csv(found: dict[str, np.ndarray]) -> bytes:
+    """A line a measurement: its step, then each monitor's number of each layer."""
+    columns = {"step": found["step"]}
+    for name, table in found.items():
+        if name != "step":
+            several = table.shape[1] > 1
+            columns |= {
+                f"{name}_{layer}" if several else name: column
+                for layer, column in enumerate(table.T, start=1)
+            }
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values()))]
+    return ("\n".join(lines) + "\n").encode()
+
+
 def history_csv(history: History) -> bytes:
     """The four curves as CSV, a line per epoch, exactly; what was not monitored stays empty."""
     text = io.StringIO(newline="")

@@ -166,6 +166,13 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: b
     return value
 
 
+def shown(value: Any) -> str:
+    """A leaf in words: its number, or … where it is traced."""
+    if isinstance(value, jax.core.Tracer):
+        return "…"
+    return f"{value:g}" if np.ndim(value) == 0 else repr(value)
+
+
 def constant(name: str, value: Any, low: float = -np.inf) -> float:
     """A static number, as a Python float.
 

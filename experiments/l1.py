@@ -1,0 +1,142 @@
+"""Is there a λ₁ for which L1 regularization beats none, on [784, 30, 10]?
+
+    python experiments/l1.py            # 12 minutes on 2 cores
+    python experiments/l1.py --smoke    # seconds, for the tests
+
+All 50,000 training images of MNIST, η = 0.5, mini-batches of 10, 30 epochs. λ₁ is chosen by the
+mean validation accuracy after the last epoch, over tuning seeds; then the chosen one and none are
+trained from fresh seeds, which share initial weights and mini-batches, and their test accuracies
+are compared seed by seed.
+
+Source of the question: Nielsen, chapter 3, the exercises on "How to choose a neural network's
+hyper-parameters?"; he asks, and gives no number.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+import jaxnet as jn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment."""
+
+    strengths: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    """λ₁ to choose from; 0 is always among them."""
+    tuning_seeds: int = 2
+    """Seeds for choosing λ₁, from 1000 on."""
+    seeds: int = 8
+    """Seeds for the comparison, from 0 on."""
+    epochs: int = 30
+    """Epochs of each run."""
+    examples: int = 50_000
+    """Training images, the first of MNIST."""
+    smoke: bool = False
+    """One strength, two seeds, two epochs: does it run?"""
+    plot_only: bool = False
+    """Draw the picture anew from the results that are there."""
+    results: Path = Path("results/l1")
+    """Where to write results.json, curves.npz and l1.png."""
+
+
+def accuracies(config: Config, data: jn.Dataset, l1: float, seeds) -> np.ndarray:
+    """Rows (validation, test) of accuracies after the last epoch, one a seed."""
+    net, recipe = jn.Network((784, 30, 10)), jn.Recipe(jn.sgd(0.5), l1=l1)
+    options = {"epochs": config.epochs, "monitor": ()}
+    runs = [jn.train(net, data, recipe, seed=seed, **options) for seed in seeds]
+    score = lambda run, split: float(jn.evaluate(net, run.params, split).accuracy)
+    return np.array([[score(run, split) for split in (data.valid, data.test)] for run in runs])
+
+
+def run(config: Config) -> tuple[dict, dict]:
+    """Choose λ₁ on validation, compare it with none on test."""
+    mnist = jn.datasets.mnist()
+    data = mnist._replace(train=jn.Split(*(array[: config.examples] for array in mnist.train)))
+    data = jax.device_put(data)
+    strengths = np.array([0.0, *config.strengths])
+    tuning = range(1000, 1000 + config.tuning_seeds)
+    valid = np.array([accuracies(config, data, l1, tuning)[:, 0] for l1 in strengths])
+    best = float(strengths[1:][np.argmax(valid[1:].mean(axis=1))])
+    test = {l1: accuracies(config, data, l1, range(config.seeds))[:, 1] for l1 in (0.0, best)}
+    rows = [
+        row(f"validation, λ₁ = {l1:g}", values) for l1, values in zip(strengths, valid, strict=True)
+    ]
+    rows += [row(f"test, λ₁ = {l1:g}", values) for l1, values in test.items()]
+    rows.append(row(f"test, λ₁ = {best:g} − none", test[best] - test[0.0]))
+    low, high = rows[-1]["low"], rows[-1]["high"]
+    rows[-1]["verdict"] = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    settings = asdict(config) | {"results": str(config.results)}
+    curves = {"strengths": strengths, "valid": valid, "difference": test[best] - test[0.0]}
+    return {"config": settings, "jax": jax.__version__, "l1": best, "rows": rows}, curves
+
+
+def row(name: str, values: np.ndarray) -> dict:
+    """Mean and 95 % t-interval of it over the seeds."""
+    n = len(values)
+    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    mean = float(values.mean())
+    return {
+        "name": name, "published": None, "mean": mean, "low": float(mean - half),
+        "high": float(mean + half), "n_seeds": n, "verdict": "",
+    }  # fmt: skip
+
+
+def plot(curves: dict) -> Figure:
+    """Validation accuracy by λ₁, and the paired differences on test."""
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    valid, names = 100 * curves["valid"], [f"{l1:g}" for l1 in curves["strengths"]]
+    places = np.arange(len(names))
+    left.plot(places, valid.mean(axis=1), "o-", color="#b3402a", label="mean")
+    left.plot(np.repeat(places, valid.shape[1]), valid.ravel(), ".", color="0.5", label="each seed")
+    left.set(xticks=places, xticklabels=names, xlabel="λ₁", ylabel="validation accuracy, %",
+             title="Choosing λ₁")  # fmt: skip
+    left.legend(frameon=False)
+    difference = np.sort(100 * curves["difference"])
+    right.axvline(0, color="0.6", linewidth=0.8)
+    right.plot(difference, np.arange(1, len(difference) + 1), "o", color="#b3402a")
+    right.axvline(difference.mean(), color="#b3402a", linewidth=1.2, linestyle="--")
+    right.set(xlabel="L1 − none, points of test accuracy", ylabel="seeds, sorted",
+              title="The chosen λ₁, fresh seeds")  # fmt: skip
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+    return figure
+
+
+def main(config: Config) -> None:
+    """Run, print, write, draw."""
+    if config.smoke:
+        config = Config((1.0,), 2, 2, 2, 500, smoke=True, results=config.results)
+    config.results.mkdir(parents=True, exist_ok=True)
+    if not config.plot_only:
+        results, curves = run(config)
+        (config.results / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        np.savez(config.results / "curves.npz", **curves)
+    results = json.loads((config.results / "results.json").read_text())
+    table = Table(box=box.SIMPLE, title="Accuracy after the last epoch, in %", title_justify="left")
+    for column in ("", "mean", "95 % interval", "seeds", ""):
+        table.add_column(column, justify="right" if column else "left")
+    for r in results["rows"]:
+        interval = f"{100 * r['low']:.2f} … {100 * r['high']:.2f}"
+        table.add_row(
+            r["name"], f"{100 * r['mean']:.2f}", interval, str(r["n_seeds"]), r["verdict"]
+        )
+    Console().print(table)
+    plot(dict(np.load(config.results / "curves.npz"))).savefig(config.results / "l1.png")
+    print(f"Written to {config.results}/")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))
