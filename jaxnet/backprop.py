@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnet.network import Masks, Network, forward, targets
-from jaxnet.types import Input, Inputs, Layer, Params, Target, Targets
+from jaxnet.types import AnyArray, Input, Inputs, Layer, Params, Target, Targets
 
 
 def errors(
@@ -93,7 +93,7 @@ def gradient(
     xs: Inputs,
     ys: Targets,
     masks: Masks = None,
-    weights: Float[Array, " batch"] | None = None,
+    weights: Float[AnyArray, " batch"] | None = None,
 ) -> Params:
     """The gradient of the mean cost of a mini-batch.
 
@@ -130,7 +130,7 @@ def hessian_product(
     xs: Inputs,
     ys: Targets,
     masks: Masks = None,
-    weights: Float[Array, " batch"] | None = None,
+    weights: Float[AnyArray, " batch"] | None = None,
 ) -> Params:
     """Hv, the Hessian of a mini-batch's mean cost times v = `along`: the derivative of `gradient`.
 
@@ -155,7 +155,7 @@ def gauss_newton_product(
     xs: Inputs,
     ys: Targets,
     masks: Masks = None,
-    weights: Float[Array, " batch"] | None = None,
+    weights: Float[AnyArray, " batch"] | None = None,
 ) -> Params:
     """Gv, G = mean JᵀHJ, with J = ∂zᴸ/∂(all parameters) and H the cost's Hessian in zᴸ.
 

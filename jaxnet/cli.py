@@ -701,14 +701,13 @@ def _write_config(
     stopped: str | None = None,
 ) -> None:
     """All settings, before the run, so that one that is killed can be resumed, and after it."""
-    numbers = recipe.optimizer.hyper
+    parts = {name: getattr(recipe, name) for name in recipe.parts()} | recipe.optimizer.hyper
+    numbers = {name: _decimal(part) for name, part in parts.items() if hasattr(part, "dtype")}
     settings = dataclasses.asdict(options) | {"runs": str(options.runs)}
     settings.pop("resume")
     config = {
         "settings": settings,
-        "recipe": recipe.parts()
-        | {"optimizer": recipe.optimizer.name}
-        | {name: _decimal(value) for name, value in numbers.items()},
+        "recipe": recipe.parts() | {"optimizer": recipe.optimizer.name} | numbers,
         "stopped": stopped,
         "results": results,
         "versions": {"python": platform.python_version()}

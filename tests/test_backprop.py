@@ -8,6 +8,7 @@ from jax.flatten_util import ravel_pytree
 from network2 import Network2
 
 import jaxnet as jn
+from jaxnet.backprop import gauss_newton_product, hessian_product
 from jaxnet.network import forward, targets
 
 COSTS = [
@@ -120,6 +121,36 @@ def test_a_network_padded_with_masked_units_is_the_narrow_one():
     np.testing.assert_allclose(got[1].w[:5], expected[1].w, rtol=1e-12)
     assert not got[0].w[:, 5:].any()
     assert not got[1].w[5:].any()
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("cost", [COSTS[0], COSTS[2], COSTS[4]])
+def test_products_with_curvature_are_those_of_the_matrices(cost):
+    """The Hessian by jax.hessian; Gauss–Newton as Σ JᵀHJ from whole Jacobians."""
+    net = jn.Network((6, 5, 4), jn.activations.tanh, cost)
+    params, xs, labels = _example(net)
+    ys, weights = np.eye(4)[labels], np.array([0.5, 0.3, 0.2])
+    masks = [np.random.default_rng(3).random((3, 5))]
+    theta, unravel = ravel_pytree(params)
+    v = np.random.default_rng(4).standard_normal(theta.size)
+
+    def logits(theta, index):
+        return forward(net, unravel(theta), jnp.asarray(xs[index]), [masks[0][index]])[1][-1]
+
+    def total(theta):
+        each = [net.cost.fn(logits(theta, i), jnp.asarray(ys[i])) for i in range(3)]
+        return jnp.dot(weights, jnp.stack(each))
+
+    given = (net, params, unravel(v), xs, labels, masks, weights)
+    got = ravel_pytree(hessian_product(*given))[0]
+    np.testing.assert_allclose(got, jax.hessian(total)(theta) @ v, rtol=1e-9, atol=1e-12)
+    expected = 0
+    for index, weight in enumerate(weights):
+        jacobian = jax.jacobian(logits)(theta, index)
+        curvature = jax.hessian(net.cost.fn)(logits(theta, index), jnp.asarray(ys[index]))
+        expected += weight * jacobian.T @ curvature @ jacobian @ v
+    got = ravel_pytree(gauss_newton_product(*given))[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_everything_is_differentiable_forwards():

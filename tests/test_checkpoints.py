@@ -132,3 +132,57 @@ def test_every_kind_of_state_survives(tmp_path, optimizer):
     never = jn.train(NET, XOR, recipe, epochs=3)
     for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
         assert np.array_equal(one, two)
+
+
+# Every part of a recipe that remembers or draws something.
+WHOLE = jn.Recipe(
+    jn.momentum(0.5),
+    l1=0.01,
+    dropout=0.2,
+    input_dropout=0.1,
+    max_norm=2.0,
+    label_smoothing=0.1,
+    schedule=jn.schedules.cosine(6),
+    stopping=jn.stopping.halving(1),
+)
+
+
+def test_every_part_of_a_recipe_goes_on_to_the_same_bits(tmp_path):
+    monitors = jn.Monitors(every=3)
+    never = jn.train(NET, XOR, WHOLE, epochs=6, monitors=monitors)
+    jn.train(NET, XOR, WHOLE, epochs=3, monitors=monitors, checkpoint=tmp_path)
+    resumed = jn.train(NET, XOR, WHOLE, epochs=6, monitors=monitors, resume=tmp_path)
+    for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(one, two)
+    for name, table in never.monitors.items():
+        assert np.array_equal(table, resumed.monitors[name]), name
+    assert never.monitors["learning_rate"][-1] < 0.5 * never.monitors["learning_rate"][0]
+    with pytest.raises(ValueError, match="ends after 6 epochs, but the run has 7"):
+        jn.train(NET, XOR, WHOLE, epochs=7, monitors=monitors, resume=tmp_path)
+    longer = jn.Recipe(**{**WHOLE.__dict__, "schedule": jn.schedules.cosine(7)})
+    with pytest.raises(ValueError, match=r"schedule was 'cosine\(horizon=6 epochs.* and is .*=7"):
+        jn.train(NET, XOR, longer, epochs=7, monitors=monitors, resume=tmp_path)
+
+
+def test_a_checkpoint_is_written_every_so_many_epochs_and_at_the_end(tmp_path, monkeypatch):
+    written = []
+    save = checkpoints.save
+
+    def counted(folder, tree, settings):
+        written.append(len(tree["history"]))
+        save(folder, tree, settings)
+
+    monkeypatch.setattr(checkpoints, "save", counted)
+    jn.train(NET, XOR, RECIPE, epochs=7, checkpoint=tmp_path, every=3)
+    assert written == [3, 6, 7]
+    with pytest.raises(ValueError, match="every must be a whole number of at least 1, not 0"):
+        jn.train(NET, XOR, RECIPE, checkpoint=tmp_path, every=0)
+
+
+def test_a_run_that_stopped_stays_stopped_when_it_is_resumed(tmp_path):
+    recipe = jn.Recipe(jn.adam(0.1), stopping=jn.stopping.reach(0.8))
+    run = jn.train(NET, XOR, recipe, epochs=100, checkpoint=tmp_path)
+    assert run.ending == "stopped"
+    again = jn.train(NET, XOR, recipe, epochs=200, resume=tmp_path)
+    assert again.ending == "stopped"
+    assert all(map(np.array_equal, again.history, run.history))

@@ -41,6 +41,7 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint.safetensors",
         "config.json",
+        "confusion.csv",
         "curves.png",
         "history.csv",
         "network.json",
@@ -142,9 +143,91 @@ def test_every_option_reaches_the_run(here, capsys):
     assert net.activations == (jn.activations.relu, jn.activations.tanh)
 
 
+def test_every_part_of_a_recipe_has_its_option():
+    options = (
+        "--l1 0.1 --dropout 0.5 --input-dropout 0.2 --max-norm 3 --label-smoothing 0.1 "
+        "--shift 2 --rotation 10 --scaling 0.1 --elastic 30 --schedule one-cycle --epochs 20 "
+        "--schedule-hyper start=0.1 --patience 4 --halving --target 0.99 "
+        "--decides training-accuracy "
+        "--monitors dead weight_norm --monitor-every 50"
+    )
+    command = cli._parse(["train", *options.split()])
+    expected = jn.Recipe(
+        jn.sgd(0.5),
+        l2=5.0,
+        l1=0.1,
+        dropout=0.5,
+        input_dropout=0.2,
+        max_norm=3,
+        label_smoothing=0.1,
+        augmentation=jn.Augmentation(2, 10, 0.1, 30),
+        schedule=jn.schedules.one_cycle(20, warmup=6, start=0.1),
+        stopping=jn.stopping.halving(4, target=0.99, split="training"),
+    )
+    assert repr(command.recipe()) == repr(expected)
+    assert command._monitors() == jn.Monitors(("dead", "weight_norm"), 50)
+    patient = cli._parse("train --patience 3 --decides evaluation-cost".split()).recipe()
+    assert repr(patient.stopping) == repr(jn.stopping.no_improvement_in(3, metric="cost"))
+
+
+def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
+    args = "--monitors weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
+    status, out, err = _run(capsys, "train", *SMALL, "--epochs", "40", *args.split())
+    assert (status, err) == (0, "")
+    assert re.search(r"\nStopped after epoch \d+: the evaluation accuracy has reached 0\.\d+", out)
+    assert re.search(r"\nTest accuracy by class, best: 0: \d+\.\d%, 1: ", out)
+    (folder,) = (here / "runs").iterdir()
+    names = {path.name.split(".tfevents")[0] for path in folder.iterdir()}
+    assert {"monitors.csv", "monitors.png", "confusion.csv", "events.out"} <= names | {"events.out"}
+    assert list(folder.glob("events.out.tfevents.*"))
+    header, *rows = (folder / "monitors.csv").read_text().splitlines()
+    assert header == "step,weight_norm_1,weight_norm_2,learning_rate"
+    epochs = len((folder / "history.csv").read_text().splitlines()) - 1
+    assert len(rows) == epochs < 40
+    confusion = np.loadtxt(folder / "confusion.csv", delimiter=",")
+    assert confusion.shape == (10, 10)
+    config = json.loads((folder / "config.json").read_text())
+    score = confusion.trace() / confusion.sum()
+    assert score == pytest.approx(config["results"]["best"]["test_accuracy"], abs=1e-6)
+    assert config["settings"]["horizon"] == 40
+    status, _, err = _run(capsys, "train", "--resume", str(folder), "--epochs", "50")
+    assert status == 2
+    assert "the schedule cosine(horizon=40 epochs, end=0) ends after 40 epochs, but the run" in err
+
+
+def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
+    status, out, err = _run(
+        capsys,
+        "train",
+        *SMALL,
+        "--epochs",
+        "100000",
+        "--time-budget",
+        "1",
+        "--checkpoint-every",
+        "50",
+    )
+    assert (status, err) == (0, "")
+    assert "The time budget of 1 s ran out after epoch" in out
+    assert re.search(r"Go on with jaxnet train --resume runs/\S+\n$", out)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        ("train --dropout 1", r"dropout must be a number in \[0, 1\), not 1"),
+        ("train --l2 -1", r"l2 must be a number in \[0, inf\), not -1"),
+        ("train --patience 0", r"patience must be a whole number in \[1, inf\), not 0"),
+        ("train --schedule cosine --horizon 10", "ends after 10 epochs, but the run has 30"),
+        ("train --schedule-hyper rate=1", "--schedule-hyper and --horizon need a --schedule"),
+        ("train --schedule warmup --horizon 3", "warmup has no end, and takes no --horizon"),
+        ("train --schedule cosine --schedule-hyper rate=1", "takes no rate; its numbers are horiz"),
+        ("train --schedule triangle", "invalid choice 'triangle' for argument '--schedule'"),
+        ("train --halving", "--halving needs a --patience"),
+        ("train --decides training-cost", "--decides needs a --patience or a --target"),
+        ("train --monitor-every 5", "--monitor-every needs --monitors to measure"),
+        ("train --monitor training --target 0.9", "evaluation accuracy, which is not monitored"),
+        ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
         ("train --learning-rate fast", "Error parsing --learning-rate"),
         (
             "train --lerning-rate 1",
@@ -236,7 +319,9 @@ def test_a_run_that_diverges_later_is_written_as_far_as_it_went(here, capsys, mo
 
     def diverging(*args, **options):
         run = train(*args, **options | {"epochs": 2})
-        return dataclasses.replace(run, stopped="training diverged in epoch 3: …")
+        return dataclasses.replace(
+            run, stopped="training diverged in epoch 3: …", ending="diverged"
+        )
 
     monkeypatch.setattr(driver, "train", diverging)
     status, out, err = _run(capsys, "train", *SMALL)

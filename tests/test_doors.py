@@ -53,6 +53,38 @@ CASES = {
     "jn.Network((2, 3, 1), hidden=Loose())": "parts must be hashable",
     "jn.initializers.gaussian([1, 2])": "gaussian: std must be one number",
     "jn.activations.LeakyRelu('a')": "LeakyRelu: slope must be a number",
+    "jn.Recipe(jn.sgd(0.5), dropout=1)": r"dropout must be a number in \[0, 1\), not 1; choose",
+    "jn.Recipe(jn.sgd(0.5), dropout=-0.1)": r"dropout must be a number in \[0, 1\), not -0.1",
+    "jn.Recipe(jn.sgd(0.5), input_dropout=2)": r"input_dropout must be a number in \[0, 1\)",
+    "jn.Recipe(jn.sgd(0.5), l1=-1)": r"l1 must be a number in \[0, inf\), not -1; choose",
+    "jn.Recipe(jn.sgd(0.5), label_smoothing=1)": r"label_smoothing must be a number in \[0, 1\)",
+    "jn.Recipe(jn.sgd(0.5), schedule=0.9)": "schedule must be a Schedule such as.*not 0.9",
+    "jn.Recipe(jn.sgd(0.5), augmentation=1)": "augmentation must be an Augmentation such as.*not 1",
+    "jn.Recipe(jn.sgd(0.5), stopping=10)": "stopping must be a Stopping such as.*not 10",
+    "jn.stopping.no_improvement_in(0)": r"patience must be a whole number in \[1, inf\), not 0",
+    "jn.stopping.no_improvement_in(2.5)": r"patience must be a whole number in \[1, inf\), not 2.5",
+    "jn.stopping.no_improvement_in(3, split='test')": "not 'test'; the test set never decides",
+    "jn.stopping.no_improvement_in(3, metric='loss')": "metric must be .*not 'loss'",
+    "jn.stopping.reach(1.5)": r"target must be an accuracy in \[0, 1\], not 1.5",
+    "jn.schedules.cosine(0)": "horizon must be a positive number of epochs, not 0",
+    "jn.schedules.warmup_cosine(3, 3)": "warmup must be shorter than the horizon, 3, not 3",
+    "jn.schedules.exponential(0.9, unit='days')": "unit must be .*not 'days'",
+    "jn.Augmentation(shift=0.5)": "shift must be a whole number of at least 0, not 0.5",
+    "jn.Augmentation(scaling=1)": r"scaling must be a number in \[0, 1\), not 1",
+    "jn.Monitors(('loss',))": "names of monitors must be a tuple of gradient_norm.*not .'loss'",
+    "jn.Monitors(every=0)": "every must be a whole number of at least 1, not 0",
+    "jn.train(net, data, recipe, monitors=3)": "monitors must be Monitors, such as.*not 3",
+    "jn.train(net, data, recipe, monitors=jn.Monitors(every=99))": "an epoch has 20; choose fewer",
+    "jn.train(net, data, recipe, time_budget=-1)": r"time_budget must be a number in \[0, inf\)",
+    "jn.train(net, data, with_(dropout=0.5))": "dropout is for hidden units, but sizes .2, 2. has",
+    "jn.train(net, data, with_(max_norm=1))": "max_norm is for hidden units",
+    "jn.train(net, data, with_(augmentation=jn.Augmentation(1)))": "images are 1×1, but",
+    "jn.train(net, data, with_(stopping=reach), monitor=())": "which is not monitored",
+    "jn.train(net, data._replace(valid=None), with_(stopping=reach))": "has no validation set",
+    "jn.train(jn.Network((1, 1)), sine, with_(stopping=reach))": "floats; use metric=",
+    "jn.train(jn.Network((1, 1)), sine, with_(label_smoothing=0.1))": "is for integer labels",
+    "jn.train(net, data, with_(schedule=jn.schedules.cosine(3)), epochs=4)": "ends after 3 epochs",
+    "jn.newton_cg(iterations=0)": "iterations must be a whole number of at least 1, not 0",
     "jn.train(jn.Network((3, 2)), data, recipe)": "network's 3 inputs need .n, 3.; choose sizes",
     "jn.train(jn.Network((2, 3)), jn.datasets.spirals(n_classes=5), recipe)": "lie in .0, 4.",
     "jn.train(jn.Network((1, 3)), jn.datasets.function(abs), recipe)": "3 outputs need",
@@ -65,6 +97,8 @@ import jaxnet as jn
 net, data, recipe = jn.Network((2, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.5))
 params = jn.init(net, jax.random.key(0))
 X, Y = data.train
+with_ = lambda **parts: jn.Recipe(jn.sgd(0.5), **parts)
+reach, sine = jn.stopping.reach(1), jn.datasets.function(np.sin)
 with_train = lambda **parts: data._replace(train=data.train._replace(**parts))
 @dataclasses.dataclass
 class Loose(jn.activations.Activation):

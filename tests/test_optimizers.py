@@ -386,3 +386,44 @@ def test_decays_lie_below_1(value):
             make(0.1, decay=value)
     with pytest.raises(ValueError, match=r"b2 must be a number in \[0, 1\)"):
         jn.adam(b2=value)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("gauss_newton", [True, False])
+def test_a_newton_step_without_damping_solves_least_squares(gauss_newton):
+    """A linear network under the quadratic cost and L2: ridge regression, in one step."""
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((30, 4)), random.standard_normal((30, 2))
+    net = jn.Network((4, 2), cost=jn.costs.Quadratic(jn.activations.linear))
+    rule = jn.newton_cg(damping=1e-12, tolerance=0, iterations=30, gauss_newton=gauss_newton)
+    data = jn.Dataset(jn.Split(x, y))
+    run = jn.train(net, data, jn.Recipe(rule, l2=3.0), epochs=1, batch_size=30)
+    ones = np.hstack([x, np.ones((30, 1))])
+    ridge = 3.0 * np.diag([1, 1, 1, 1, 0])  # of weights, not of biases
+    expected = np.linalg.solve(ones.T @ ones + ridge, ones.T @ y)
+    np.testing.assert_allclose(run.params[0].w, expected[:4], rtol=1e-6)
+    np.testing.assert_allclose(run.params[0].b, expected[4], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_newton_follows_its_damping_and_never_goes_up():
+    net, data = jn.Network((2, 6, 2)), jn.datasets.xor(n=60)
+    n = len(data.train.x)
+    for rule in (jn.newton_cg(damping=1e-3), jn.newton_cg(damping=1e-3, gauss_newton=False)):
+        recipe, key = jn.Recipe(rule), jax.random.key(1)
+        state = jn.start(net, recipe, key)
+        one = jax.jit(jn.epoch, static_argnames=("net", "batch_size"))
+        costs, dampings = [], []
+        for _ in range(40):
+            costs.append(float(jn.evaluate(net, state.params, data.train).cost))
+            dampings.append(float(state.opt_state.damping))
+            state, _ = one(net, n, data.train, np.arange(n), key, recipe, state)
+        assert np.all(np.diff(costs) <= 1e-15)
+        assert costs[-1] < 0.02
+        factors = np.array(dampings[1:]) / dampings[:-1]
+        inside = np.array(dampings[1:]) > 1e-10  # the lowest there is
+        kinds = np.isclose(factors[:, None], [[1 / 3, 1, 4]]).any(axis=1)
+        assert kinds[inside].all()
+        # A step that is refused leaves the cost as it was, and raises the damping.
+        refused = np.diff(costs) == 0
+        assert np.allclose(factors[refused], 4)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jaxnet as jn
 from jaxnet import cli
 
 ROOT = Path(__file__).parent.parent
@@ -37,13 +38,29 @@ def test_the_main_job_gives_the_numbers_of_the_readme(tmp_path, monkeypatch, cap
 
 def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (example,) = _blocks("python")
+    example = _blocks("python")[0]
     assert len([line for line in example.splitlines() if line]) <= 12
     exec(example, {})
     out = capsys.readouterr().out
     assert "the first test image is a 7" in out
     accuracy = float(re.search(r"on the test set: (\d\.\d+)", out)[1])
     assert accuracy > 0.94
+
+
+def test_the_recipe_with_many_parts_runs(tmp_path, monkeypatch, capsys):
+    """Shortened: two epochs of 5,000 images, measured as often."""
+    monkeypatch.chdir(tmp_path)
+    mnist = jn.datasets.mnist()
+    few = jn.Split(mnist.train.x[:5000], mnist.train.y[:5000])
+    example = _blocks("python")[1]
+    assert example.count("epochs=30") == example.count("every=500") == 1
+    example = example.replace("epochs=30", "epochs=2").replace("every=500", "every=50")
+    exec(example, {"jn": jn, "net": jn.Network((784, 30, 10)), "data": mnist._replace(train=few)})
+    out = capsys.readouterr().out
+    assert out.startswith("None 2 [")
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 3
+    numbers = re.findall(r"\d+", out[out.index("[[") :])
+    assert sum(map(int, numbers)) == 10_000
 
 
 @pytest.mark.parametrize("line", _blocks("sh")[2].splitlines())
@@ -68,6 +85,15 @@ def test_the_throughput_experiment_runs(tmp_path):
     assert all(np.isfinite(row["seconds"]) for row in rows.values())
 
 
+def test_what_the_features_cost_is_measured(tmp_path):
+    script = ROOT / "experiments" / "throughput.py"
+    command = [sys.executable, script, "--features", "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = json.loads((tmp_path / "features.json").read_text())["rows"]
+    assert rows["bare"]["of_bare"] == 1
+    assert all(name in process.stdout for name in rows)
+
+
 def test_the_gradients_experiment_runs(tmp_path):
     script = ROOT / "experiments" / "gradients.py"
     command = [sys.executable, script, "--smoke", "--results", tmp_path]
@@ -76,6 +102,18 @@ def test_the_gradients_experiment_runs(tmp_path):
     rows = json.loads((tmp_path / "results.json").read_text())
     assert max(autodiff for autodiff, _ in rows.values()) < 1e-15 * 10
     assert max(numerical for _, numerical in rows.values()) < 1e-8
+
+
+@pytest.mark.parametrize("name", ["second_order", "dropout", "expanded_data", "l1"])
+def test_an_experiment_runs_and_draws(name, tmp_path):
+    script = ROOT / "experiments" / f"{name}.py"
+    command = [sys.executable, script, "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert all({"name", "mean", "low", "high", "n_seeds", "verdict"} <= set(row) for row in rows)
+    assert all(row["name"] in process.stdout for row in rows)
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert (tmp_path / "curves.npz").exists()
 
 
 def test_files_and_commands_that_the_readme_names_exist():

@@ -1,0 +1,65 @@
+import csv
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+import jaxnet as jn
+
+XOR = jn.datasets.xor(n=100)
+NET = jn.Network((2, 4, 2))
+RECIPE = jn.Recipe(jn.sgd(0.5), schedule=jn.schedules.exponential(0.5))
+
+
+def test_a_csv_file_has_a_line_an_epoch_however_often_the_run_is_resumed(tmp_path):
+    path = tmp_path / "run.csv"
+    options = {"on_epoch": jn.callbacks.csv(path), "checkpoint": tmp_path, "every": 2}
+    run = jn.train(NET, XOR, RECIPE, epochs=2, **options)
+    # An epoch that was written, and lost with the power: the run goes on from epoch 2.
+    lost = path.read_text() + "3,0,0,0,0,0,0,0\n"
+    path.write_text(lost)
+    run = jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path, on_epoch=jn.callbacks.csv(path))
+    with open(path) as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    for name, curve in run.history._asdict().items():
+        np.testing.assert_allclose([float(row[name]) for row in rows], curve, rtol=1e-6)
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates == pytest.approx([0.5 * 0.5 ** (epoch - 1 / 10) for epoch in (1, 2, 3, 4)])
+
+
+def _events(folder):
+    """The scalars in a folder's event files, read from the bytes of their records."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in sorted(folder.glob("events.*")):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            event = Event.FromString(content[12 : 12 + length])
+            content = content[16 + length :]
+            for value in event.summary.value:
+                if value.WhichOneof("value") == "simple_value":
+                    found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    return found
+
+
+def test_tensorboard_gets_curves_and_monitors(tmp_path):
+    monitors = jn.Monitors(("weight_norm",))
+    run = jn.train(
+        NET, XOR, RECIPE, epochs=2, monitors=monitors, on_epoch=jn.callbacks.tensorboard(tmp_path)
+    )
+    events = _events(tmp_path)
+    costs = [number for _, number in events["training/cost"]]
+    np.testing.assert_allclose(costs, run.history.training_cost, rtol=1e-6)
+    assert [step for step, _ in events["evaluation/accuracy"]] == [1, 2]
+    norms = [number for _, number in events["weight_norm/2"]]
+    np.testing.assert_allclose(norms, run.monitors["weight_norm"][:, 1], rtol=1e-6)
+
+
+def test_without_tensorboardx_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxnet-mlp\[tensorboard\]'"):
+        jn.callbacks.tensorboard("runs")
