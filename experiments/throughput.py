@@ -73,7 +73,7 @@ def features(config: Config) -> dict:
         "halving": trained(("evaluation",), stopping=jn.stopping.halving(10)),
         "four curves": trained(curves),
         "four curves, all monitors": trained(curves, jn.Monitors()),
-        "all monitors, every 100 mini-batches": trained((), jn.Monitors(every=100)),
+        "all monitors, every 50 mini-batches": trained((), jn.Monitors(every=50)),
     }
 
 

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -151,7 +152,7 @@ def test_every_part_of_a_recipe_has_its_option():
         "--decides training-accuracy "
         "--monitors dead weight_norm --monitor-every 50"
     )
-    command = cli._parse(["train", *options.split()])
+    command: Any = cli._parse(["train", *options.split()])
     expected = jn.Recipe(
         jn.sgd(0.5),
         l2=5.0,
@@ -166,8 +167,8 @@ def test_every_part_of_a_recipe_has_its_option():
     )
     assert repr(command.recipe()) == repr(expected)
     assert command._monitors() == jn.Monitors(("dead", "weight_norm"), 50)
-    patient = cli._parse("train --patience 3 --decides evaluation-cost".split()).recipe()
-    assert repr(patient.stopping) == repr(jn.stopping.no_improvement_in(3, metric="cost"))
+    patient: Any = cli._parse("train --patience 3 --decides evaluation-cost".split())
+    assert repr(patient.recipe().stopping) == repr(jn.stopping.no_improvement_in(3, metric="cost"))
 
 
 def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
