@@ -34,9 +34,9 @@ class Config:
 
     strengths: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
     """λ₁ to choose from; 0 is always among them."""
-    tuning_seeds: int = 2
+    tuning_seeds: int = 4
     """Seeds for choosing λ₁, from 1000 on."""
-    seeds: int = 8
+    seeds: int = 16
     """Seeds for the comparison, from 0 on."""
     epochs: int = 30
     """Epochs of each run."""

@@ -204,6 +204,28 @@ def test_one_program_serves_all_epochs_numbers_and_seeds(compilations):
     assert compilations[0] > 0
 
 
+def test_no_number_of_any_part_of_a_recipe_compiles_anything(compilations):
+    def recipe(x):
+        return jn.Recipe(
+            jn.momentum(x, decay=x),
+            l2=x,
+            l1=x,
+            dropout=x,
+            input_dropout=x,
+            max_norm=x,
+            label_smoothing=x,
+            augmentation=jn.Augmentation(1, rotation=x, shape=(1, 2)),
+            schedule=jn.schedules.warmup_cosine(2, 1, start=x, end=x),
+            stopping=jn.stopping.halving(round(1 + x), factor=x, floor=x, target=x),
+        )
+
+    options = {"epochs": 2, "batch_size": 50}
+    jn.train(NET, XOR, recipe(0.3), **options)
+    compilations[0] = 0
+    jn.train(NET, XOR, recipe(0.6), **options)
+    assert compilations[0] == 0
+
+
 def test_divergence_ends_the_run_and_keeps_what_was_there():
     data = jn.datasets.function(lambda x: x, n=64)
     net = jn.Network((1, 8, 1), jn.activations.relu, jn.costs.Quadratic(jn.activations.linear))
