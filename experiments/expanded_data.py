@@ -1,6 +1,6 @@
 """What do shifts by one pixel bring [784, 100, 10]: drawn anew in the loop, or as 250,000 images?
 
-    python experiments/expanded_data.py            # 9 minutes on 2 cores
+    python experiments/expanded_data.py            # 10 minutes on 2 cores
     python experiments/expanded_data.py --smoke    # seconds, for the tests
 
 MNIST, η = 0.5 along a cosine, mini-batches of 10. Every arm takes 150,000 steps: 30 epochs of
