@@ -8,6 +8,9 @@ def main() -> int:
     """Run the command line, if what it needs is installed; returns the exit status."""
     try:
         from jaxnet import cli
+    except KeyboardInterrupt:
+        print("jaxnet: interrupted before anything was begun.", file=sys.stderr)
+        os._exit(130)
     except ModuleNotFoundError as error:
         if error.name not in ("tyro", "rich", "matplotlib"):
             raise

@@ -58,6 +58,12 @@ class Augmentation:
     def __post_init__(self) -> None:
         if self.shift is not None:
             object.__setattr__(self, "shift", count("shift", self.shift, low=0))
+        if self.shape is not None:
+            sides = self.shape if isinstance(self.shape, (tuple, list)) else ()
+            if len(sides) != 2:
+                raise ValueError(f"shape must be (height, width), not {self.shape!r}.")
+            shape = tuple(count("shape", side, low=1) for side in sides)
+            object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "rotation", leaf("rotation", self.rotation, high=360))
         object.__setattr__(self, "scaling", leaf("scaling", self.scaling, high=1))
         object.__setattr__(self, "elastic", leaf("elastic", self.elastic))
@@ -77,11 +83,17 @@ class Augmentation:
             raise ValueError(
                 f"{fault} {count}, but the network has {n_in} inputs; give augmentation its shape."
             )
+        if self.shift is not None and self.shift >= min(height, width):
+            raise ValueError(
+                f"shift must be less than the sides of an image, {height}×{width}, "
+                f"not {self.shift}."
+            )
         return height, width
 
     def __repr__(self) -> str:
         names = ("shift", "rotation", "scaling", "elastic", "smoothness")
         numbers = [f"{k}={shown(v)}" for k in names if (v := getattr(self, k)) is not None]
+        numbers += [] if self.shape is None else [f"shape={self.shape}"]
         return f"Augmentation({', '.join(numbers)})"
 
 

@@ -4,14 +4,13 @@ A callback takes an `EpochReport` and returns nothing. Both write epoch e once, 
 is resumed: what an earlier, lost continuation wrote from e on goes.
 """
 
-import csv as table
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jaxnet import storage
 from jaxnet.driver import EpochReport
+from jaxnet.types import History
 
 NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
 
@@ -19,26 +18,31 @@ NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
 def csv(path: str | Path) -> Callable[[EpochReport], None]:
     """A callback that keeps a CSV file with a line an epoch, replaced atomically.
 
+    Raises:
+      ValueError: there is a file of that name which is none of this callback's.
+
     >>> import tempfile
     >>> callback = csv(Path(tempfile.mkdtemp(), "run.csv"))
     """
-    path = Path(path)
+    path, header = Path(path), ",".join(("epoch", *NUMBERS))
+    if path.exists() and path.read_text().partition("\n")[0] != header:
+        raise ValueError(f"{path} is another file, which would be lost; choose another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(report: EpochReport) -> None:
         lines = path.read_text().splitlines()[1:] if path.exists() else []
         kept = [line for line in lines if int(line.partition(",")[0]) < report.epoch]
-        text = io.StringIO()
-        writer = table.writer(text, lineterminator="\n")
-        writer.writerow(("epoch", *NUMBERS))
-        text.writelines(f"{line}\n" for line in kept)
-        writer.writerow((report.epoch, *(getattr(report, name) for name in NUMBERS)))
-        storage.write_atomic(path, text.getvalue().encode())
+        now = ",".join(str(getattr(report, name)) for name in ("epoch", *NUMBERS))
+        storage.write_atomic(path, "\n".join([header, *kept, now, ""]).encode())
 
     return write
 
 
 def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
     """A callback that writes events for TensorBoard: curves, monitors, histograms of the weights.
+
+    Of monitors it writes an epoch's mean. To look at them: `pip install tensorboard`, then
+    `tensorboard --logdir FOLDER`.
 
     Raises:
       ModuleNotFoundError: tensorboardX is not there.
@@ -55,10 +59,11 @@ def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
         if not writers:
             writers.append(tensorboardX.SummaryWriter(str(folder), purge_step=report.epoch))
         for name in NUMBERS:
-            writers[0].add_scalar(name.replace("_", "/", 1), getattr(report, name), report.epoch)
+            tag = name.replace("_", "/") if name in History._fields else name
+            writers[0].add_scalar(tag, getattr(report, name), report.epoch)
         for name, rows in report.monitors.items():
             for layer, number in enumerate(rows.mean(axis=0), start=1):
-                writers[0].add_scalar(f"{name}/{layer}", number, report.epoch)
+                writers[0].add_scalar(f"{name}/layer_{layer}", number, report.epoch)
         for layer, (w, _) in enumerate(report.params, start=1):
             writers[0].add_histogram(f"weights/{layer}", w, report.epoch)
         writers[0].flush()

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import time
 import warnings
@@ -168,7 +169,9 @@ class Train(Architecture):
     schedule_hyper: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
     ] = ()
-    """A number of the schedule, its lengths in epochs: rate=0.9, every=10, warmup=2, end=0.01."""
+    """Numbers of the schedule, lengths in epochs: exponential rate=0.95 every=1; staircase rate=0.5
+    every=10; cosine end=0; warmup length=1 start=0; warmup-cosine warmup=1 start=0 end=0; one-cycle
+    warmup=0.3·horizon start=0.04 end=4e-6; constant value=1."""
     horizon: HyperOption = None
     """Epochs after which a cosine, warmup-cosine or one-cycle schedule ends (--epochs)."""
     patience: Annotated[int | None, _OWN_DEFAULT_INT] = None
@@ -180,7 +183,8 @@ class Train(Architecture):
     decides: Curve = "evaluation-accuracy"
     """What decides on the best epoch where there is a --patience or a --target."""
     time_budget: HyperOption = None
-    """Seconds after which no further epoch is begun (none)."""
+    """Seconds, compilation included, after which no further epoch is begun; each time that the run
+    is resumed (none)."""
     epochs: int = 30
     """How many times every example is visited."""
     batch_size: int = 10
@@ -193,11 +197,13 @@ class Train(Architecture):
     an .npz archive of x_train, y_train, x_test, y_test."""
     monitor: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
     """What to evaluate after each epoch: the validation set, the training set."""
-    monitors: Annotated[
+    measure: Annotated[
         tuple[MonitorName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
     ] = ()
-    """What to measure inside the network, for monitors.csv and monitors.png (nothing)."""
-    monitor_every: Annotated[int | None, _OWN_DEFAULT_INT] = None
+    """What to measure inside the network, in single mini-batches, for monitors.csv and monitors.png
+    (nothing): norms of gradient, mean error (delta) and weights, the size of an update relative to
+    its weights, shares of saturated activations and of dead units, the learning rate."""
+    measure_every: Annotated[int | None, _OWN_DEFAULT_INT] = None
     """Mini-batches between measurements (the last one of each epoch is measured)."""
     checkpoint_every: int = 1
     """Epochs between checkpoints."""
@@ -208,8 +214,8 @@ class Train(Architecture):
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
     """The run's name in its folder's (its sizes)."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """The folder of a run to go on with, to the bits of one that never stopped; no option but a
-    larger --epochs or another --time-budget goes with it."""
+    """The folder of a run to go on with, to the bits of one that never stopped. Only more --epochs,
+    --time-budget, --checkpoint-every and --tensorboard go with it."""
 
     def __call__(self, out: Console) -> None:
         """Train, test, write."""
@@ -231,6 +237,7 @@ class Train(Architecture):
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
             console.say(out, console.describe(self.data, data))
+            console.say(out, f"{'Resumed from' if before else 'To be written to'} {folder}/")
             out.print()
             if before is None:  # a resumed run has its own, which a refusal must not touch
                 _write_config(folder, self, recipe, data)
@@ -283,14 +290,17 @@ class Train(Architecture):
             if field.name != "resume" and getattr(self, field.name) != getattr(default, field.name)
         }
         epochs = given.pop("epochs", before.epochs)
-        budget = given.pop("time_budget", before.time_budget)
+        # None of these changes a bit of what is learnt.
+        free = ("time_budget", "tensorboard", "checkpoint_every")
+        freely = {name: given.pop(name, getattr(before, name)) for name in free}
         for name, value in given.items():
             if value != getattr(before, name):
                 raise ValueError(
                     f"--{name.replace('_', '-')} was {getattr(before, name)!r} and is {value!r}: "
-                    "that would be another run; a resumed one may only have more --epochs."
+                    "that would be another run; a resumed one may have more --epochs, another "
+                    "--time-budget or --checkpoint-every, and --tensorboard."
                 )
-        return dataclasses.replace(before, epochs=epochs, time_budget=budget)
+        return dataclasses.replace(before, epochs=epochs, **freely)
 
     def _init(self) -> Any:
         if self.init == "gaussian":
@@ -335,6 +345,8 @@ class Train(Architecture):
         constructor = schedules.NAMED[self.schedule]
         known = _numbers(schedules.NAMED, self.schedule)
         given = dict(_hyper("--schedule-hyper", number) for number in self.schedule_hyper)
+        if "horizon" in given:
+            raise ValueError("the horizon of a schedule is an option of its own, --horizon.")
         if "horizon" in known:
             given["horizon"] = self.epochs if self.horizon is None else self.horizon
         elif self.horizon is not None:
@@ -361,9 +373,9 @@ class Train(Architecture):
         return stopping.Stopping(patience=self.patience, **where)
 
     def _monitors(self) -> Monitors | None:
-        if self.monitor_every is not None and not self.monitors:
-            raise ValueError("--monitor-every needs --monitors to measure.")
-        return Monitors(self.monitors, self.monitor_every) if self.monitors else None
+        if self.measure_every is not None and not self.measure:
+            raise ValueError("--measure-every needs --measure: what?")
+        return Monitors(self.measure, self.measure_every) if self.measure else None
 
     @contextlib.contextmanager
     def _folder(self, before: Path | None) -> Iterator[Path]:
@@ -387,8 +399,7 @@ class Train(Architecture):
             yield folder
         finally:
             if not (folder / checkpoints.FILE).exists():
-                (folder / "config.json").unlink(missing_ok=True)
-                folder.rmdir()
+                shutil.rmtree(folder)
 
     def _train(
         self,
@@ -526,7 +537,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except FailedError as error:
         return _complain(str(error), error.status)
     except KeyboardInterrupt:
-        return _complain("interrupted at once; a run's folder keeps its last checkpoint.", 130)
+        return _complain(
+            "interrupted at once; a run's folder keeps its last checkpoint, if it had one.", 130
+        )
     return 0
 
 

@@ -68,6 +68,10 @@ def checked(
     _check_recipe(net, data, recipe, n_steps, operator.index(epochs), monitor)
     if monitors is not None and not isinstance(monitors, Monitors):
         raise ValueError(f"monitors must be Monitors, such as jaxnet.Monitors(), not {monitors!r}.")
+    if monitors is not None and not sum(monitors.widths(net).values()):
+        raise ValueError(
+            f"{' and '.join(monitors.names)} are of hidden layers, but sizes {net.sizes} has none."
+        )
     if monitors is not None and not len(monitors.rows(n_steps)):
         raise ValueError(
             f"monitors measure every {monitors.every} mini-batches, but an epoch has {n_steps}; "
@@ -93,11 +97,20 @@ def _check_recipe(
         raise ValueError("label_smoothing is for integer labels, but the targets are floats.")
     if recipe.augmentation is not None:
         recipe.augmentation.image_shape(net.sizes[0])
+    if recipe.schedule is not None:
+        try:
+            jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
+        except (TypeError, ValueError) as error:  # among them JAX's, of traced numbers
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise ValueError(
+                f"the schedule {recipe.schedule} cannot be made of epochs of {n_steps} "
+                f"mini-batches: {reason}."
+            ) from None
     ends = None if recipe.schedule is None else recipe.schedule.ends(n_steps)
     if ends is not None and ends < epochs * n_steps:
         raise ValueError(
             f"the schedule {recipe.schedule} ends after {ends / n_steps:g} epochs, but the run has "
-            f"{epochs}; lengthen the one or shorten the other."
+            f"{epochs}; a new run may have a longer one, a resumed run keeps its end."
         )
     stopping = recipe.stopping
     if stopping is not None:
@@ -106,7 +119,7 @@ def _check_recipe(
             missing = "monitored" if split is not None else "there: the data has no validation set"
             raise ValueError(
                 f"the stopping rule looks at the {stopping.curve.replace('_', ' ')}, which is not "
-                f"{missing}; choose another split for the rule, or add it."
+                f"{missing}; let the rule decide on another split, or add this one."
             )
         if stopping.metric == "accuracy" and not jnp.issubdtype(split.y.dtype, jnp.integer):
             raise ValueError(

@@ -25,7 +25,7 @@ from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.training import TrainState, advance, start
-from jaxnet.types import Dataset, History, Params, count, leaf
+from jaxnet.types import Dataset, History, Params, constant, count
 
 Ending = Literal["done", "stopped", "out of time", "interrupted", "diverged"]
 
@@ -45,7 +45,7 @@ class EpochReport(NamedTuple):
     best_epoch: int
     """The best epoch so far, from 1."""
     seconds: float
-    """Time since training began; the first epoch's includes compilation."""
+    """Time since this call of `train` began; its first epoch's includes compilation."""
     params: Params
     """The parameters now."""
     monitors: dict[str, np.ndarray]
@@ -141,7 +141,12 @@ def train(
     data = doors.checked(net, data, recipe, epochs, batch_size, seed, params, monitor, monitors)
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     every = count("every", every, low=1)
-    budget = leaf("time_budget", time_budget)
+    if time_budget is not None:
+        constant("time_budget", time_budget, low=0)
+    if on_epoch is not None and not callable(on_epoch):
+        raise ValueError(
+            f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
+        )
     monitor = tuple(sorted(set(monitor)))
     data = jax.device_put(data)
     key = jax.random.key(seed, impl="threefry2x32")
@@ -166,7 +171,7 @@ def train(
 
     with _interruptible() as interrupted:
         for index in range(len(log.rows), epochs):
-            ending, stopped = _before(index, epochs, recipe, state, interrupted, began, budget)
+            ending, stopped = _before(index, epochs, recipe, state, interrupted, began, time_budget)
             if stopped:
                 break
             done = _compiled_advance(
@@ -224,7 +229,7 @@ def _before(
     state: TrainState,
     interrupted: list[int],
     began: float,
-    budget: Any,
+    budget: float | None,
 ) -> tuple[Ending, str | None]:
     """Whether, and why, a run ends before epoch number `index`, from 0."""
     after = f"after epoch {index} of {epochs}"
@@ -248,7 +253,8 @@ def _after(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str 
     if rule.target is not None and float(watch.best_score) >= float(rule.target) * sign:
         why = f"the {metric} has reached {best:g}"
     elif rule.factor is None:
-        why = f"the {metric} has had no new best for {int(watch.waited)} epochs"
+        n = int(watch.waited)
+        why = f"the {metric} has had no new best for {n} epoch{'s' if n > 1 else ''}"
     else:
         why = f"the learning rate has come down to {float(watch.scale):g} of the first one"
     return "stopped", f"stopped after epoch {epochs}: {why}."
@@ -308,18 +314,26 @@ def _settings(
 
     The number of epochs is none: a run may go on for longer.
     """
-    optimizer = recipe.optimizer
+    optimizer, keystr = recipe.optimizer, jax.tree_util.keystr
     leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
-    rule = f"{optimizer.rule.__module__}.{optimizer.name}{list(optimizer.options)}"
     schedule, augmentation = recipe.schedule, recipe.augmentation
+    spans = (*schedule.spans, *schedule.options) if schedule else ()
     return {
         # Where a function lies in memory is no setting.
         "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
-        "optimizer": rule,
-        "recipe": {jax.tree_util.keystr(path): np.asarray(leaf).item() for path, leaf in leaves},
-        "schedule": None if schedule is None else repr(schedule),
-        "augmentation": None if augmentation is None else repr(augmentation.shape),
-        "stopping": None if recipe.stopping is None else recipe.stopping.curve,
+        "optimizer": [_named(optimizer.rule), *map(list, optimizer.options)],
+        **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
+        "schedule": None
+        if schedule is None
+        else [
+            _named(schedule.rule),
+            *map(list, (*schedule.spans, *schedule.options)),
+            schedule.unit,
+        ],
+        "augmentation": None
+        if augmentation is None
+        else [augmentation.shift, list(augmentation.shape or ())],
+        "stopping": recipe.stopping and recipe.stopping.curve,
         "data": datasets.sha256(data),
         "batch_size": batch_size,
         "seed": seed,
@@ -327,6 +341,10 @@ def _settings(
         "monitors": None if monitors is None else repr(monitors),
         "initial parameters": None if params is None else "given",
     }
+
+
+def _named(rule: Callable[..., Any]) -> str:
+    return f"{rule.__module__}.{rule.__name__}"
 
 
 @contextlib.contextmanager

@@ -85,7 +85,7 @@ def measure(
     net: Network,
     params: Params,
     grads: Params,
-    updates: Params,
+    moved: Params,
     rate: Any,
     xs: Any,
     masks: Masks,
@@ -98,7 +98,7 @@ def measure(
       net: the architecture.
       params: the parameters before the step.
       grads: the gradient of the cost without penalties.
-      updates: what the optimizer adds to the parameters.
+      moved: the difference that the step made to the parameters.
       rate: its learning rate, or `None`.
       xs: the mini-batch's inputs.
       masks: its dropout masks.
@@ -111,7 +111,7 @@ def measure(
         "delta_norm": lambda: norms([grad.b for grad in grads]),
         "weight_norm": lambda: norms([layer.w for layer in params]),
         "update_ratio": lambda: (
-            norms([update.w for update in updates]) / norms([layer.w for layer in params])
+            norms([layer.w for layer in moved]) / norms([layer.w for layer in params])
         ),
         "learning_rate": lambda: jnp.full(1, jnp.nan if rate is None else rate, dtype),
     }

@@ -192,9 +192,12 @@ def _newton_cg(
         good: Any = (change < 0) & (promised < 0)  # false for NaN, too
         ratio = jnp.where(good, change / promised, 0)
         factor = jnp.where(ratio > 0.75, 1 / 3, jnp.where(ratio < 0.25, 4, 1))
+        idle = promised == 0  # where η is 0, as at the start of a warm-up: nothing was learnt
+        factor = jnp.where(idle, 1, factor)
         damping = jnp.clip(state.damping * factor, 1e-10, 1e10).astype(state.damping.dtype)
         taken = jax.tree.map(lambda leaf: jnp.where(good, leaf, 0), down)
-        return taken, _NewtonState(damping, taken)
+        guess = jax.tree.map(lambda new, old: jnp.where(idle, old, new), taken, state.step)
+        return taken, _NewtonState(damping, guess)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -571,7 +574,8 @@ def newton_cg(
       tolerance: conjugate gradients end when the residual is this part of ‖g‖,
       iterations: or after so many; static. A step costs at most a gradient, 2 + `iterations`
         products with B and two values of the cost.
-      gauss_newton: whether B is the Gauss–Newton matrix, which has no negative direction; static.
+      gauss_newton: whether B is the Gauss–Newton matrix, which has no negative direction under
+        cross-entropy and log-likelihood (convex in the logits); static.
 
     Source: Martens, Deep learning via Hessian-free optimization, 2010, section 4; Marquardt, 1963;
     Nocedal, Wright, Numerical optimization, 2006, algorithm 7.1.

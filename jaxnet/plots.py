@@ -92,7 +92,8 @@ def measured(found: dict[str, np.ndarray]) -> Figure:
                        linewidth=1.4, label=f"layer {layer + 1}")  # fmt: skip
         shares = name in ("saturated", "dead")
         panel.set(title=name.replace("_", " "), xlabel="mini-batch")
-        panel.set_yscale("linear" if shares or not np.all(table > 0) else "log")
+        wide = np.all(table > 0) and np.max(table) > 10 * np.min(table)
+        panel.set_yscale("log" if wide and name.endswith(("norm", "ratio")) else "linear")
         if shares:
             panel.set_ylim(0, max(0.05, 1.1 * float(np.max(table))))
         panel.spines[["top", "right"]].set_visible(False)

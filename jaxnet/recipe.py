@@ -16,7 +16,8 @@ from jaxnet.types import leaf, pytree, shown
 class Recipe:
     """How a network is trained: its parts are static shapes with numeric leaves.
 
-    A part that is `None` is not in the program at all; a changed number compiles nothing.
+    A part that is `None` is not in the program at all; a changed number compiles nothing, but for
+    the lengths of a schedule and the pixels of a shift, which are static.
 
     Args:
       optimizer: the update rule, such as `sgd(0.5)`.
@@ -24,7 +25,7 @@ class Recipe:
       l1: λ₁ ≥ 0 of (λ₁/n)Σ|w|, likewise.
       dropout: the probability, in [0, 1), with which a hidden unit is dropped for one example.
       input_dropout: the same for an input.
-      max_norm: the largest norm of the weights into a hidden unit.
+      max_norm: the largest norm of the weights into a hidden unit; not for schedule-free rules.
       label_smoothing: ε in [0, 1): targets become (1−ε)y + ε/2, for softmax outputs (1−ε)y + ε/K.
       augmentation: how images are distorted in training.
       schedule: what the learning rate is multiplied by at each step.
@@ -50,7 +51,7 @@ class Recipe:
         for name, kind, example, needed in (
             ("optimizer", Optimizer, "jaxnet.sgd(0.5)", True),
             ("augmentation", Augmentation, "jaxnet.Augmentation(shift=1)", False),
-            ("schedule", Schedule, "jaxnet.schedules.cosine(30)", False),
+            ("schedule", Schedule, "jaxnet.schedules.cosine(30) or .custom(optax's)", False),
             ("stopping", Stopping, "jaxnet.stopping.no_improvement_in(10)", False),
         ):
             part = getattr(self, name)
@@ -60,10 +61,16 @@ class Recipe:
                     f"a recipe's {name} must be {article} {kind.__name__} such as {example}, "
                     f"not {part!r}."
                 )
-        for name in ("l2", "l1", "max_norm"):
+        for name in ("l2", "l1"):
             object.__setattr__(self, name, leaf(name, getattr(self, name)))
+        object.__setattr__(self, "max_norm", leaf("max_norm", self.max_norm, low=1e-6))
         for name in ("dropout", "input_dropout", "label_smoothing"):
             object.__setattr__(self, name, leaf(name, getattr(self, name), high=1))
+        if self.max_norm is not None and self.optimizer.evaluation is not None:
+            raise ValueError(
+                f"max_norm would not bound the weights that {self.optimizer.name} is evaluated at; "
+                "leave it out, or take another optimizer."
+            )
         changes = self.schedule is not None or (
             self.stopping is not None and self.stopping.factor is not None
         )

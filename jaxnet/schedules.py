@@ -21,7 +21,7 @@ from jaxnet.types import leaf, pytree, shown
 Unit = Literal["epochs", "steps"]
 
 
-@pytree("rule", "spans", "unit", "horizon")
+@pytree("rule", "spans", "unit", "horizon", "options")
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """A learning-rate schedule: a factor for every step, counted from 0.
@@ -34,6 +34,7 @@ class Schedule:
       unit: what lengths are counted in, "epochs" or "steps".
       horizon: the name of the length after which the schedule has ended, or `None`; a longer run
         is refused.
+      options: structural keywords of the rule, as (name, value) pairs: static.
 
     >>> cosine(30)
     cosine(horizon=30 epochs, end=0)
@@ -44,12 +45,15 @@ class Schedule:
     spans: tuple[tuple[str, float], ...] = ()
     unit: Unit = "epochs"
     horizon: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
         object.__setattr__(self, "hyper", hyper)
         if self.unit not in ("epochs", "steps"):
             raise ValueError(f'unit must be "epochs" or "steps", not {self.unit!r}.')
+        if self.horizon is not None and self.horizon not in dict(self.spans):
+            raise ValueError(f"horizon must name one of the lengths, not {self.horizon!r}.")
         for name, length in self.spans:
             number = isinstance(length, (int, float, np.number)) and not isinstance(length, bool)
             if not number or not 0 < length < np.inf:
@@ -71,7 +75,7 @@ class Schedule:
         spans = {name: self.steps(length, steps_per_epoch) for name, length in self.spans}
         # In float64, int32 divided by an int would be float32.
         count = jnp.asarray(step, jax.dtypes.canonicalize_dtype(int))
-        return self.rule(**spans, **self.hyper)(count)
+        return self.rule(**spans, **self.hyper, **dict(self.options))(count)
 
     def ends(self, steps_per_epoch: int) -> int | None:
         """The number of steps after which it has ended, or `None`."""
@@ -198,13 +202,17 @@ def custom(
       spans: its lengths by name, in `unit`.
       unit: "epochs" or "steps".
       horizon: the name of the length after which it has ended, if it ends.
-      **hyper: its numbers, by name.
+      **hyper: its numbers, by name: leaves, which the rule must not ask questions of, since they
+        are traced; booleans and strings are static.
 
     >>> polynomial = optax.polynomial_schedule
     >>> custom(polynomial, {"transition_steps": 10}, init_value=1, end_value=0, power=2)
     polynomial_schedule(transition_steps=10 epochs, init_value=1, end_value=0, power=2)
     """
-    return Schedule(rule, hyper, tuple((spans or {}).items()), unit, horizon)
+    static = {k: v for k, v in hyper.items() if isinstance(v, (bool, str))}
+    leaves = {k: v for k, v in hyper.items() if k not in static}
+    lengths = tuple((spans or {}).items())
+    return Schedule(rule, leaves, lengths, unit, horizon, tuple(static.items()))
 
 
 def _risen(

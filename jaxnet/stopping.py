@@ -24,7 +24,7 @@ class Stopping:
     Args:
       patience: epochs without a new best before something happens; `None` waits for ever.
       factor: what the learning rate is then multiplied by; `None` stops instead.
-      floor: stop once the learning rate has come down to this part of the first one.
+      floor: with a factor: stop once the rate has come down to this part of the first one.
       target: stop once the metric has reached this.
       metric: "accuracy" or "cost" decides what is better.
       split: "evaluation" or "training", on which it is measured.
@@ -52,6 +52,10 @@ class Stopping:
         object.__setattr__(self, "factor", leaf("factor", self.factor, high=1))
         object.__setattr__(self, "floor", leaf("floor", self.floor, high=1))
         object.__setattr__(self, "target", leaf("target", self.target))
+        if self.patience is None and (self.target is None or self.factor is not None):
+            raise ValueError("a stopping rule needs a patience, or a target alone.")
+        if (self.factor is None) != (self.floor is None):
+            raise ValueError("factor and floor of a stopping rule go together: see halving.")
         over = self.metric == "accuracy" and not isinstance(self.target, jax.core.Tracer)
         if self.target is not None and over and np.any(np.asarray(self.target) > 1):
             raise ValueError(f"target must be an accuracy in [0, 1], not {self.target}.")
@@ -137,7 +141,8 @@ def score(rule: Stopping | None, row: History) -> Float[Array, ""]:
 def update(rule: Stopping | None, before: Watch, params: Params, row: History, epoch: Any) -> Watch:
     """What is known after an epoch, counted from 1, that ended with these parameters and scores."""
     now = score(rule, row)
-    better = ~(now <= before.best_score)  # true for NaN: where nothing decides, the last is best
+    # Without a rule nothing may be monitored: the score is NaN then, and the last epoch the best.
+    better = now > before.best_score if rule is not None else ~(now <= before.best_score)
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, before.best)
     waited = jnp.where(better, 0, before.waited + 1)
     scale, stopped = before.scale, before.stopped
@@ -148,8 +153,7 @@ def update(rule: Stopping | None, before: Watch, params: Params, row: History, e
         else:
             scale = jnp.where(out, scale * rule.factor, scale)
             waited = jnp.where(out, 0, waited)
-            if rule.floor is not None:
-                stopped |= scale <= rule.floor * (1 + 1e-5)  # 0.1³ is more than 0.001
+            stopped |= scale <= rule.floor * (1 + 1e-5)  # 0.1³ is more than 0.001
     if rule is not None and rule.target is not None:
         stopped |= now >= (rule.target if rule.metric == "accuracy" else -rule.target)
     highest = jnp.where(better, now, before.best_score)

@@ -163,7 +163,8 @@ def step(
     found = None
     if monitors is not None:
         rate = optimizer.hyper.get("learning_rate")
-        found = measure(monitors, net, params, grads, updates, rate, xs, masks, batch.weights)
+        moved = jax.tree.map(jnp.subtract, trained, params)
+        found = measure(monitors, net, params, grads, moved, rate, xs, masks, batch.weights)
     return TrainState(trained, opt_state, state.step + 1, state.watch), found
 
 

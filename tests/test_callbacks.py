@@ -29,6 +29,12 @@ def test_a_csv_file_has_a_line_an_epoch_however_often_the_run_is_resumed(tmp_pat
     assert rates == pytest.approx([0.5 * 0.5 ** (epoch - 1 / 10) for epoch in (1, 2, 3, 4)])
 
 
+def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
+    (tmp_path / "notes.csv").write_text("hello,world\n")
+    with pytest.raises(ValueError, match=r"notes.csv is another file, which would be lost"):
+        jn.callbacks.csv(tmp_path / "notes.csv")
+
+
 def _events(folder):
     """The scalars in a folder's event files, read from the bytes of their records."""
     from tensorboardX.proto.event_pb2 import Event
@@ -55,7 +61,8 @@ def test_tensorboard_gets_curves_and_monitors(tmp_path):
     costs = [number for _, number in events["training/cost"]]
     np.testing.assert_allclose(costs, run.history.training_cost, rtol=1e-6)
     assert [step for step, _ in events["evaluation/accuracy"]] == [1, 2]
-    norms = [number for _, number in events["weight_norm/2"]]
+    assert [step for step, _ in events["learning_rate"]] == [1, 2]
+    norms = [number for _, number in events["weight_norm/layer_2"]]
     np.testing.assert_allclose(norms, run.monitors["weight_norm"][:, 1], rtol=1e-6)
 
 

@@ -80,7 +80,14 @@ def test_a_resumed_run_may_have_more_epochs(tmp_path):
     [
         ({"batch_size": 20}, "batch_size was 10 and is 20"),
         ({"seed": 1}, "seed was 0 and is 1"),
-        ({"recipe": jn.Recipe(jn.adam(0.03), l2=0.1)}, r"recipe was .*0\.0199.* and is .*0\.0299"),
+        (
+            {"recipe": jn.Recipe(jn.adam(0.03), l2=0.1)},
+            r"recipe.optimizer.hyper\['learning_rate'\] was 0\.0199.* and is 0\.0299",
+        ),
+        (
+            {"recipe": jn.Recipe(jn.adam(0.02), l2=0.1, schedule=jn.schedules.warmup(2))},
+            r"schedule was None and is \['jaxnet.schedules._warmup', 'epochs', \['warmup', 2\]\]",
+        ),
         ({"recipe": jn.Recipe(jn.nadam(0.02), l2=0.1)}, "optimizer was .*adam.* and is .*nadam"),
         ({"net": jn.Network((2, 5, 2))}, r"network was .*\(2, 4, 2\).* and is .*\(2, 5, 2\)"),
         (
@@ -160,8 +167,22 @@ def test_every_part_of_a_recipe_goes_on_to_the_same_bits(tmp_path):
     with pytest.raises(ValueError, match="ends after 6 epochs, but the run has 7"):
         jn.train(NET, XOR, WHOLE, epochs=7, monitors=monitors, resume=tmp_path)
     longer = jn.Recipe(**{**WHOLE.__dict__, "schedule": jn.schedules.cosine(7)})
-    with pytest.raises(ValueError, match=r"schedule was 'cosine\(horizon=6 epochs.* and is .*=7"):
+    with pytest.raises(
+        ValueError, match=r"schedule was .*\['horizon', 6\].* and is .*'horizon', 7"
+    ):
         jn.train(NET, XOR, longer, epochs=7, monitors=monitors, resume=tmp_path)
+
+
+def test_another_shift_is_another_run(tmp_path):
+    data = jn.Dataset(jn.Split(np.ones((20, 12), np.float32), np.zeros(20, np.int32)))
+    recipes = [
+        jn.Recipe(jn.sgd(0.1), augmentation=jn.Augmentation(shift, shape=(3, 4)))
+        for shift in (1, 2)
+    ]
+    net = jn.Network((12, 2))
+    jn.train(net, data, recipes[0], epochs=1, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"augmentation was \[1, \[3, 4\]\] and is \[2, "):
+        jn.train(net, data, recipes[1], epochs=2, resume=tmp_path)
 
 
 def test_a_checkpoint_is_written_every_so_many_epochs_and_at_the_end(tmp_path, monkeypatch):

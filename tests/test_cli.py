@@ -150,7 +150,7 @@ def test_every_part_of_a_recipe_has_its_option():
         "--shift 2 --rotation 10 --scaling 0.1 --elastic 30 --schedule one-cycle --epochs 20 "
         "--schedule-hyper start=0.1 --patience 4 --halving --target 0.99 "
         "--decides training-accuracy "
-        "--monitors dead weight_norm --monitor-every 50"
+        "--measure dead weight_norm --measure-every 50"
     )
     command: Any = cli._parse(["train", *options.split()])
     expected = jn.Recipe(
@@ -172,7 +172,7 @@ def test_every_part_of_a_recipe_has_its_option():
 
 
 def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
-    args = "--monitors weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
+    args = "--measure weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
     status, out, err = _run(capsys, "train", *SMALL, "--epochs", "40", *args.split())
     assert (status, err) == (0, "")
     assert re.search(r"\nStopped after epoch \d+: the evaluation accuracy has reached 0\.\d+", out)
@@ -226,7 +226,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --schedule triangle", "invalid choice 'triangle' for argument '--schedule'"),
         ("train --halving", "--halving needs a --patience"),
         ("train --decides training-cost", "--decides needs a --patience or a --target"),
-        ("train --monitor-every 5", "--monitor-every needs --monitors to measure"),
+        ("train --measure-every 5", "--measure-every needs --measure: what"),
         ("train --monitor training --target 0.9", "evaluation accuracy, which is not monitored"),
         ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
         ("train --learning-rate fast", "Error parsing --learning-rate"),

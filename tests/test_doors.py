@@ -70,6 +70,17 @@ CASES = {
     "jn.schedules.warmup_cosine(3, 3)": "warmup must be shorter than the horizon, 3, not 3",
     "jn.schedules.exponential(0.9, unit='days')": "unit must be .*not 'days'",
     "jn.Augmentation(shift=0.5)": "shift must be a whole number of at least 0, not 0.5",
+    "jn.train(square, pixels, with_(augmentation=jn.Augmentation(2)))": "an image, 2×2, not 2",
+    "jn.Augmentation(1, shape=12)": r"shape must be \(height, width\), not 12",
+    "jn.stopping.Stopping()": "a stopping rule needs a patience, or a target alone",
+    "jn.stopping.Stopping(patience=3, floor=0.1)": "factor and floor of a stopping rule go",
+    "jn.schedules.custom(optax.linear_schedule, horizon='end')": "must name one of the lengths",
+    "jn.Recipe(jn.schedule_free_sgd(1), max_norm=1)": "max_norm would not bound the weights that",
+    "jn.train(net, data, recipe, monitors=jn.Monitors(('dead',)))": "dead are of hidden layers",
+    "jn.train(net, data, with_(schedule=cycle), epochs=1, batch_size=200)": "cannot be made of",
+    "jn.train(net, data, with_(schedule=asks))": "be made of epochs of 20 mini-batches: Attem",
+    "jn.Recipe(jn.sgd(0.5), max_norm=0)": "max_norm must be a number in .1e-06, inf., not 0",
+    "jn.train(net, data, recipe, on_epoch=[print])": "on_epoch must be one function, not",
     "jn.Augmentation(scaling=1)": r"scaling must be a number in \[0, 1\), not 1",
     "jn.Monitors(('loss',))": "names of monitors must be a tuple of gradient_norm.*not .'loss'",
     "jn.Monitors(every=0)": "every must be a whole number of at least 1, not 0",
@@ -92,12 +103,18 @@ CASES = {
 
 SCRIPT = """
 import dataclasses, json, sys
-import jax, numpy as np
+import jax, numpy as np, optax
 import jaxnet as jn
 net, data, recipe = jn.Network((2, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.5))
 params = jn.init(net, jax.random.key(0))
 X, Y = data.train
 with_ = lambda **parts: jn.Recipe(jn.sgd(0.5), **parts)
+square = jn.Network((4, 2))
+pixels = jn.Dataset(jn.Split(np.zeros((20, 4), np.uint8), np.zeros(20, int)))
+cycle = jn.schedules.one_cycle(1, 0.3)
+asks = jn.schedules.custom(
+    optax.exponential_decay, {"transition_steps": 10}, init_value=1, decay_rate=0.5
+)
 reach, sine = jn.stopping.reach(1), jn.datasets.function(np.sin)
 with_train = lambda **parts: data._replace(train=data.train._replace(**parts))
 @dataclasses.dataclass

@@ -405,6 +405,16 @@ def test_a_newton_step_without_damping_solves_least_squares(gauss_newton):
     np.testing.assert_allclose(run.params[0].b, expected[4], rtol=1e-6)
 
 
+def test_newton_learns_nothing_from_a_step_of_rate_0():
+    data = jn.datasets.xor(n=60)
+    recipe = jn.Recipe(jn.newton_cg(), schedule=jn.schedules.warmup(2, unit="steps"))
+    net, key, n = jn.Network((2, 3, 2)), jax.random.key(0), len(data.train.x)
+    state = jn.start(net, recipe, key)
+    after, _ = jn.epoch(net, n, data.train, np.arange(n), key, recipe, state)
+    assert after.opt_state.damping == state.opt_state.damping
+    assert np.array_equal(after.params[0].w, state.params[0].w)
+
+
 @pytest.mark.usefixtures("x64")
 def test_newton_follows_its_damping_and_never_goes_up():
     net, data = jn.Network((2, 6, 2)), jn.datasets.xor(n=60)

@@ -89,5 +89,5 @@ def test_a_schedule_that_ends_before_the_run_is_refused():
     data, net = jn.datasets.xor(n=50), jn.Network((2, 2))
     recipe = jn.Recipe(jn.sgd(0.5), schedule=schedules.cosine(3))
     assert jn.train(net, data, recipe, epochs=3).ending == "done"
-    with pytest.raises(ValueError, match="ends after 3 epochs, but the run has 4; lengthen"):
+    with pytest.raises(ValueError, match="ends after 3 epochs, but the run has 4; a new run may"):
         jn.train(net, data, recipe, epochs=4)

@@ -65,6 +65,17 @@ def test_the_rules_are_those_of_a_plain_loop(values, patience, lower, target, cu
     assert watch.best[0].w.item() == expected[0]
 
 
+def test_a_cost_that_is_no_number_is_no_best():
+    rule = stopping.no_improvement_in(2, metric="cost")
+    watch = stopping.watch((jn.Layer(jnp.zeros((1, 1)), jnp.zeros(1)),))
+    for epoch, cost in enumerate([1.0, 0.5, np.nan, np.nan], start=1):
+        row = History(*[jnp.float32(cost)] * 4)
+        params = (jn.Layer(jnp.full((1, 1), cost), jnp.zeros(1)),)
+        watch = _update(rule, watch, params, row, jnp.int32(epoch))
+    assert (int(watch.best_epoch), bool(watch.stopped)) == (2, True)
+    assert watch.best[0].w.item() == 0.5
+
+
 def test_no_improvement_ends_the_run_and_keeps_the_best_weights():
     recipe = jn.Recipe(jn.sgd(3.0), stopping=stopping.no_improvement_in(3))
     run = jn.train(NET, XOR, recipe, epochs=200, seed=1)

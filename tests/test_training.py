@@ -214,7 +214,7 @@ def test_no_number_of_any_part_of_a_recipe_compiles_anything(compilations):
             input_dropout=x,
             max_norm=x,
             label_smoothing=x,
-            augmentation=jn.Augmentation(1, rotation=x, shape=(1, 2)),
+            augmentation=jn.Augmentation(0, rotation=x, shape=(1, 2)),
             schedule=jn.schedules.warmup_cosine(2, 1, start=x, end=x),
             stopping=jn.stopping.halving(round(1 + x), factor=x, floor=x, target=x),
         )
