@@ -323,16 +323,8 @@ def _settings(
         "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
         "optimizer": [_named(optimizer.rule), *map(list, optimizer.options)],
         **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
-        "schedule": None
-        if schedule is None
-        else [
-            _named(schedule.rule),
-            *map(list, (*schedule.spans, *schedule.options)),
-            schedule.unit,
-        ],
-        "augmentation": None
-        if augmentation is None
-        else [augmentation.shift, list(augmentation.shape or ())],
+        "schedule": schedule and [_named(schedule.rule), schedule.unit, *map(list, spans)],
+        "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
         "stopping": recipe.stopping and recipe.stopping.curve,
         "data": datasets.sha256(data),
         "batch_size": batch_size,

@@ -3,7 +3,7 @@
     η_t = learning_rate · schedule(t) · (the stopping rule's scale)
 
 A schedule is an optax one whose numbers are leaves and whose lengths are static, given in epochs
-or in steps. Lengths in epochs become steps when the run is known, so that any optax schedule, a
+or in steps. Lengths in epochs become steps when the run is known, so that an optax schedule, a
 function of a whole number of steps, serves for both.
 """
 
@@ -60,6 +60,9 @@ class Schedule:
                 raise ValueError(
                     f"{name} must be a positive number of {self.unit}, not {length!r}."
                 )
+
+        spans = tuple((name, float(length)) for name, length in self.spans)
+        object.__setattr__(self, "spans", spans)
 
     @property
     def name(self) -> str:

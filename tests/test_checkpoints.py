@@ -86,7 +86,7 @@ def test_a_resumed_run_may_have_more_epochs(tmp_path):
         ),
         (
             {"recipe": jn.Recipe(jn.adam(0.02), l2=0.1, schedule=jn.schedules.warmup(2))},
-            r"schedule was None and is \['jaxnet.schedules._warmup', 'epochs', \['warmup', 2\]\]",
+            r"schedule was None and is \['jaxnet.schedules._warmup', 'epochs', \['warmup', 2.0\]\]",
         ),
         ({"recipe": jn.Recipe(jn.nadam(0.02), l2=0.1)}, "optimizer was .*adam.* and is .*nadam"),
         ({"net": jn.Network((2, 5, 2))}, r"network was .*\(2, 4, 2\).* and is .*\(2, 5, 2\)"),
