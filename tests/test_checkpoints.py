@@ -167,7 +167,7 @@ def test_every_part_of_a_recipe_goes_on_to_the_same_bits(tmp_path):
     with pytest.raises(ValueError, match="ends after 6 epochs, but the run has 7"):
         jn.train(NET, XOR, WHOLE, epochs=7, monitors=monitors, resume=tmp_path)
     longer = jn.Recipe(**{**WHOLE.__dict__, "schedule": jn.schedules.cosine(7)})
-    with pytest.raises(ValueError, match="schedule was .*'horizon', 6.* and is .*'horizon', 7"):
+    with pytest.raises(ValueError, match=r"schedule was .*'horizon', 6.* and is .*'horizon', 7"):
         jn.train(NET, XOR, longer, epochs=7, monitors=monitors, resume=tmp_path)
 
 
