@@ -208,6 +208,17 @@ def schedule_free_sgd(w, b1=0.9):
         w = (1 - b1) * z + b1 * x
 
 
+def schedule_free_adam(w, b1=0.9, b2=0.999, eps=1e-8):
+    """The same around RMSProp with its correction for bias, algorithm 1 of Defazio et al."""
+    averaged = schedule_free_sgd(w, b1)
+    w, v, t = next(averaged), 0 * w, 0
+    while True:
+        g, eta = yield w
+        t += 1
+        v = b2 * v + (1 - b2) * g**2
+        w = averaged.send((g / (np.sqrt(v / (1 - b2**t)) + eps), eta))
+
+
 def muon(w, beta=0.95, eps=1e-8):
     """For matrices; the coefficients are those of Jordan's quintic."""
     m, t = 0 * w, 0
@@ -250,6 +261,11 @@ CASES = [
     (lambda: jn.sm3(0.3), sm3),
     (lambda: jn.rprop(0.3), rprop),
     (lambda: jn.schedule_free_sgd(0.3), schedule_free_sgd),
+    (lambda: jn.schedule_free_adam(0.3), schedule_free_adam),
+    (
+        lambda: jn.schedule_free_adam(0.3, 0.5, 0.6, 1e-2),
+        lambda w: schedule_free_adam(w, 0.5, 0.6, 1e-2),
+    ),
 ]
 
 # Rules that treat weights and biases apart: (optimizer, for weights, for biases).
