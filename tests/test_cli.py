@@ -336,7 +336,12 @@ def test_a_run_that_diverges_later_is_written_as_far_as_it_went(here, capsys, mo
 
 def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
     """A signal to a real process, in the middle of a run too long to wait for."""
-    command = [sys.executable, "-m", "jaxnet", "train", *SMALL, "--epochs", "100000"]
+    # A shell's background job is deaf to it, and so are its children, unless they listen anew.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from jaxnet.__main__ import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", script, "train", *SMALL, "--epochs", "100000"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
