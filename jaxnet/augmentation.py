@@ -74,14 +74,15 @@ class Augmentation:
         """Height and width of an image of n_in pixels.
 
         Raises:
-          ValueError: `shape` does not fit, or there is none and the images are not square.
+          ValueError: `shape` does not fit, or there is none and the images are not square; or a
+            shift would push them out of sight.
         """
         height, width = self.shape or (round(n_in**0.5),) * 2
         if height * width != n_in:
             fault = f"shape {self.shape} has" if self.shape else "without a shape, images are"
-            count = f"{height * width} pixels" if self.shape else f"{height}×{width}"
+            size = f"{height * width} pixels" if self.shape else f"{height}×{width}"
             raise ValueError(
-                f"{fault} {count}, but the network has {n_in} inputs; give augmentation its shape."
+                f"{fault} {size}, but the network has {n_in} inputs; give augmentation its shape."
             )
         if self.shift is not None and self.shift >= min(height, width):
             raise ValueError(

@@ -238,7 +238,7 @@ def _before(
     if interrupted:
         return "interrupted", f"interrupted {after}."
     if budget is not None and time.perf_counter() - began >= budget:
-        return "out of time", f"the time budget of {float(budget):g} s ran out {after}."
+        return "out of time", f"the time budget of {budget:g} s ran out {after}."
     return "done", None
 
 

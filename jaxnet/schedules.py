@@ -60,7 +60,6 @@ class Schedule:
                 raise ValueError(
                     f"{name} must be a positive number of {self.unit}, not {length!r}."
                 )
-
         spans = tuple((name, float(length)) for name, length in self.spans)
         object.__setattr__(self, "spans", spans)
 
