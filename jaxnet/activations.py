@@ -74,7 +74,8 @@ class Sigmoid(Elementwise):
 
     def residual(self, z: Vector, y: Vector) -> Vector:
         """σ(z) − y as (1−y)σ(z) − yσ(−z), exact where σ(z) rounds to 1."""
-        return (1 - y) * jax.nn.sigmoid(z) - y * jax.nn.sigmoid(-z)
+        a, complement = _sigmoids(z)
+        return (1 - y) * a - y * complement
 
 
 class Tanh(Elementwise):
@@ -82,7 +83,8 @@ class Tanh(Elementwise):
 
     def residual(self, z: Vector, y: Vector) -> Vector:
         """tanh z − y; away from 0 as (1−y)σ(2z) − (1+y)σ(−2z), exact where |tanh z| rounds to 1."""
-        saturated = (1 - y) * jax.nn.sigmoid(2 * z) - (1 + y) * jax.nn.sigmoid(-2 * z)
+        a, complement = _sigmoids(2 * z)
+        saturated = (1 - y) * a - (1 + y) * complement
         return jnp.where(jnp.abs(z) > 1, saturated, jnp.tanh(z) - y)
 
 
@@ -207,8 +209,20 @@ def _relu_prime(z: Vector) -> Vector:
     return jnp.where(z > 0, 1, 0).astype(z.dtype)
 
 
+def _sigmoids(z: Vector) -> tuple[Vector, Vector]:
+    """σ(z) and σ(−z), both to full accuracy, by one exponential and one division."""
+    positive = z >= 0
+    e = jnp.exp(jnp.where(positive, -z, z))
+    return jnp.where(positive, 1, e) / (1 + e), jnp.where(positive, e, 1) / (1 + e)
+
+
+def _sigmoid(z: Vector) -> Vector:
+    return _sigmoids(z)[0]
+
+
 def _sigmoid_prime(z: Vector) -> Vector:
-    return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
+    a, complement = _sigmoids(z)
+    return a * complement
 
 
 def _tanh_prime(z: Vector) -> Vector:
@@ -231,7 +245,7 @@ def _silu_prime(z: Vector) -> Vector:
     return jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z))
 
 
-sigmoid = Sigmoid("sigmoid", jax.nn.sigmoid, _sigmoid_prime)
+sigmoid = Sigmoid("sigmoid", _sigmoid, _sigmoid_prime)
 tanh = Tanh("tanh", jnp.tanh, _tanh_prime)
 relu = Elementwise("relu", _relu, _relu_prime)
 leaky_relu = LeakyRelu()

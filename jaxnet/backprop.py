@@ -24,16 +24,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnet.network import Masks, Network, forward, targets
+from jaxnet.spans import InSpan
 from jaxnet.types import AnyArray, Input, Inputs, Layer, Params, Target, Targets
 
 
 def errors(
     net: Network,
     params: Params,
-    x: Input,
+    x: Input | InSpan,
     y: Target,
     masks: Masks = None,
-) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
+) -> tuple[list[Array], list[Float[Array, "..."]]]:
     """One example: what goes into each layer, aˡ⁻¹, and the error that comes out of it, δˡ."""
     layer_inputs, zs = forward(net, params, x, masks)
     delta = net.cost.delta(zs[-1], targets(y, net.sizes[-1], zs[-1].dtype))  # BP1
@@ -90,7 +91,7 @@ def backprop(
 def gradient(
     net: Network,
     params: Params,
-    xs: Inputs,
+    xs: Inputs | InSpan,
     ys: Targets,
     masks: Masks = None,
     weights: Float[AnyArray, " batch"] | None = None,
@@ -100,7 +101,8 @@ def gradient(
     Args:
       net: the architecture.
       params: its parameters.
-      xs: the examples' inputs: uint8 pixels or floats.
+      xs: the examples' inputs: uint8 pixels or floats; or, where the first layer's weights are
+        coefficients in a span, `spans.InSpan`.
       ys: their labels, or their float targets.
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: what each example counts, instead of 1/batch.
@@ -117,10 +119,10 @@ def gradient(
     True
     """
 
-    def of_one(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
+    def of_one(x: Input | InSpan, y: Target, masks: Masks) -> tuple[list, list]:
         return errors(net, params, x, y, masks)
 
-    return _mean(net, of_one, xs, ys, masks, weights)
+    return _mean(net, params, of_one, xs, ys, masks, weights)
 
 
 def hessian_product(
@@ -181,13 +183,14 @@ def gauss_newton_product(
         _, delta = jax.jvp(delta_at, (zs[-1],), (moved[-1],))  # HJv in place of BP1
         return layer_inputs, _backward(net, params, zs, delta, masks)
 
-    return _mean(net, of_one, xs, ys, masks, weights)
+    return _mean(net, params, of_one, xs, ys, masks, weights)
 
 
 def _mean(
     net: Network,
+    params: Params,
     of_one: Callable[..., tuple[list, list]],
-    xs: Inputs,
+    xs: Inputs | InSpan,
     ys: Targets,
     masks: Masks,
     weights: Any,
@@ -196,13 +199,20 @@ def _mean(
     mask_axes = None if masks is None else [None if mask.ndim == 1 else 0 for mask in masks]
     masks = None if masks is None else list(masks)
     batched = jax.vmap(of_one, in_axes=(0, 0, mask_axes))
-    layer_inputs, deltas = batched(jnp.asarray(xs), jnp.asarray(ys), masks)
+    layer_inputs, deltas = batched(jax.tree.map(jnp.asarray, xs), jnp.asarray(ys), masks)
 
-    def contract(a: Float[Array, "batch n_in"], delta: Float[Array, "batch n_out"]) -> Layer:
+    def contract(a: Any, delta: Float[Array, "batch n_out"], layer_is_first: bool) -> Layer:
         if weights is not None:
             delta = delta * weights[:, None]
-        w = jnp.einsum("bi,bo->io", a, delta, precision=net.precision)
+        if isinstance(xs, InSpan) and a.ndim == 1:
+            w = jax.lax.dynamic_update_slice(jnp.zeros_like(params[0].w), delta, (a[0], 0))
+        elif layer_is_first:
+            w = jnp.dot(jax.lax.optimization_barrier(a.T), delta, precision=net.precision)
+        else:
+            d = jax.lax.optimization_barrier(delta.T)
+            w = jnp.dot(d, a, precision=net.precision).T
         layer = Layer(w, jnp.sum(delta, axis=0))
-        return layer if weights is not None else Layer(w / len(xs), layer.b / len(xs))
+        return layer if weights is not None else Layer(w / len(delta), layer.b / len(delta))
 
-    return tuple(map(contract, layer_inputs, deltas))
+    firsts = [True] + [False] * (len(deltas) - 1)
+    return tuple(map(contract, layer_inputs, deltas, firsts))

@@ -5,6 +5,8 @@ the run they belong to. To go on with other settings would be another run, and i
 """
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import numpy as np
 import safetensors.numpy
 
 from jaxnet import storage
+from jaxnet.network import Network
+from jaxnet.recipe import Recipe
 
 FILE = "checkpoint.safetensors"
-FORMAT = 2
+FORMAT = 3
 
 
 def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
@@ -84,6 +88,31 @@ def load(folder: str | Path, like: Any, settings: dict[str, Any]) -> Any:
         raise ValueError(f"cannot resume from {path}: its arrays are not those of this run.")
     leaves = [jnp.asarray(tensors[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(like, is_leaf=_is_none), leaves)
+
+
+def described(net: Network, recipe: Recipe, batch_size: int) -> dict[str, Any]:
+    """What a network and its training are, in JSON's types: equal where the runs would be.
+
+    A number that not all runs have in common is left to others: data, seed, epochs.
+    """
+    optimizer, keystr = recipe.optimizer, jax.tree_util.keystr
+    leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
+    schedule, augmentation = recipe.schedule, recipe.augmentation
+    spans = (*schedule.spans, *schedule.options) if schedule else ()
+    return {
+        # Where a function lies in memory is no setting.
+        "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
+        "optimizer": [_qualified(optimizer.rule), *map(list, optimizer.options)],
+        **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
+        "schedule": schedule and [_qualified(schedule.rule), schedule.unit, *map(list, spans)],
+        "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
+        "stopping": recipe.stopping and recipe.stopping.curve,
+        "batch_size": batch_size,
+    }
+
+
+def _qualified(rule: Callable[..., Any]) -> str:
+    return f"{rule.__module__}.{rule.__name__}"
 
 
 def _named(tree: Any) -> dict[str, Any]:

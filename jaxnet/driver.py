@@ -7,7 +7,6 @@ on from them, to hear Ctrl-C, to look at the clock, to give up on a run that div
 import contextlib
 import math
 import operator
-import re
 import signal
 import threading
 import time
@@ -169,7 +168,7 @@ def train(
         checkpoints.save(checkpoint, tree, settings)
         return len(log.rows)
 
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         for index in range(len(log.rows), epochs):
             ending, stopped = _before(index, epochs, recipe, state, interrupted, began, time_budget)
             if stopped:
@@ -314,20 +313,9 @@ def _settings(
 
     The number of epochs is none: a run may go on for longer.
     """
-    optimizer, keystr = recipe.optimizer, jax.tree_util.keystr
-    leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
-    schedule, augmentation = recipe.schedule, recipe.augmentation
-    spans = (*schedule.spans, *schedule.options) if schedule else ()
     return {
-        # Where a function lies in memory is no setting.
-        "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
-        "optimizer": [_named(optimizer.rule), *map(list, optimizer.options)],
-        **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
-        "schedule": schedule and [_named(schedule.rule), schedule.unit, *map(list, spans)],
-        "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
-        "stopping": recipe.stopping and recipe.stopping.curve,
+        **checkpoints.described(net, recipe, batch_size),
         "data": datasets.sha256(data),
-        "batch_size": batch_size,
         "seed": seed,
         "monitor": list(monitor),
         "monitors": None if monitors is None else repr(monitors),
@@ -335,12 +323,8 @@ def _settings(
     }
 
 
-def _named(rule: Callable[..., Any]) -> str:
-    return f"{rule.__module__}.{rule.__name__}"
-
-
 @contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
+def interruptible() -> Iterator[list[int]]:
     """Ctrl-C asks for an end after the epoch: the list fills. A second one interrupts at once."""
     asked: list[int] = []
 

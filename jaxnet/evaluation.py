@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from jaxnet import doors, network
 from jaxnet.network import Network
 from jaxnet.regularization import penalty
-from jaxnet.types import Params, Split, leaf
+from jaxnet.types import Over, Params, Split, alone, leaf
 
 CHUNK = 1000
 """Examples evaluated at once: bounds the memory, keeps the matrix products large."""
@@ -56,25 +56,43 @@ def evaluate(
     return _compiled_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
 
 
-def scores(net: Network, params: Params, split: Split, l1: Any, l2: Any) -> Scores:
-    """What `evaluate` computes, inside a program; nothing is checked."""
+def scores(
+    net: Network, params: Params, split: Split, l1: Any, l2: Any, over: Over = alone
+) -> Scores:
+    """What `evaluate` computes, inside a program; nothing is checked.
+
+    With `over`, of many networks: `params`, `l1` and `l2` are those of many.
+    """
     xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
     classes = jnp.issubdtype(ys.dtype, jnp.integer)
 
-    def score(example: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, y = example
-        label = _label(net, net.cost.output.fn(z := network.logits(net, params, x)))
-        target = network.targets(y, net.sizes[-1], z.dtype)
-        hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
-        return net.cost.fn(z, target), hit
+    def sums(params: Params, xs: Array, ys: Array) -> Scores:
+        def score(x: Array, y: Array) -> Scores:
+            label = _label(net, net.cost.output.fn(z := network.logits(net, params, x)))
+            target = network.targets(y, net.sizes[-1], z.dtype)
+            hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
+            return Scores(net.cost.fn(z, target), hit)
 
-    costs, hits = jax.lax.map(score, (xs, ys), batch_size=min(CHUNK, len(xs)))
-    # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: 0.96339995, not 0.9634.
-    n = jax.lax.optimization_barrier(jnp.asarray(len(xs), hits.dtype))
-    return Scores(jnp.sum(costs) / n + penalty(params, len(xs), l1, l2), jnp.sum(hits) / n)
+        return jax.tree.map(jnp.sum, jax.vmap(score)(xs, ys))
+
+    def means(one: tuple[Params, Any, Any, Scores]) -> Scores:
+        params, l1, l2, total = one
+        # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: not 0.9634.
+        n = jax.lax.optimization_barrier(jnp.asarray(len(xs), total.cost.dtype))
+        return Scores(total.cost / n + penalty(params, len(xs), l1, l2), total.accuracy / n)
+
+    many = over(sums)
+    size = min(CHUNK, len(xs))
+    whole = len(xs) // size * size
+    chunks = tuple(a[:whole].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
+    parts = jax.lax.scan(lambda _, chunk: (None, many(params, *chunk)), None, chunks)[1]
+    total = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
+    if whole < len(xs):
+        total = jax.tree.map(jnp.add, total, many(params, xs[whole:], ys[whole:]))
+    return over(means)((params, l1, l2, total))
 
 
-_compiled_scores = jax.jit(scores, static_argnames="net")
+_compiled_scores = jax.jit(scores, static_argnames=("net", "over"))
 
 
 def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_true n_said"]:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from jaxnet import initializers
 from jaxnet.activations import Activation, Softmax, sigmoid
 from jaxnet.costs import Cost, CrossEntropy
+from jaxnet.spans import InSpan
 from jaxnet.types import AnyArray, Initializer, Input, Inputs, KeyArray, Params, Target
 
 Masks = Sequence[Float[AnyArray, "..."]] | None
@@ -156,9 +157,9 @@ def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
 def forward(
     net: Network,
     params: Params,
-    x: Input,
+    x: Input | InSpan,
     masks: Masks = None,
-) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
+) -> tuple[list[Array], list[Float[Array, "..."]]]:
     """The forward pass for one example: zˡ = Wˡᵀaˡ⁻¹ + bˡ, aˡ = mˡ·f(zˡ).
 
     Returns:
@@ -166,10 +167,13 @@ def forward(
     """
     if masks is not None and len(masks) != len(params) - 1:
         raise ValueError(f"{len(masks)} masks for {len(params) - 1} hidden layers; give one each.")
-    a = inputs(x, params[0].w.dtype)
+    a = x.row if isinstance(x, InSpan) else inputs(x, params[0].w.dtype)
     layer_inputs, zs = [a], []
     for index, layer in enumerate(params):
-        z = jnp.dot(layer_inputs[-1], layer.w, precision=net.precision) + layer.b
+        if index == 0 and isinstance(x, InSpan):
+            z = x.times(jnp.asarray(layer.w), net.precision) + layer.b
+        else:
+            z = jnp.dot(layer_inputs[-1], layer.w, precision=net.precision) + layer.b
         zs.append(z)
         if index < len(params) - 1:
             a = net.activations[index].fn(z)

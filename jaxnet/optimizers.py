@@ -24,7 +24,9 @@ import optax.contrib
 from jaxnet.types import KeyArray, Params, count, leaf, pytree, shown
 
 
-@pytree("rule", "options", "stochastic", "evaluation", "constant_rate", "curvature")
+@pytree(
+    "rule", "options", "stochastic", "evaluation", "constant_rate", "curvature", "shaped", "linear"
+)
 @dataclass(frozen=True, eq=False)
 class Optimizer:
     """An update rule and its hyperparameters.
@@ -40,6 +42,10 @@ class Optimizer:
       constant_rate: whether the rule reads its learning rate only at the start.
       curvature: whether its update takes `hessian_product` and `gauss_newton_product`, functions
         of a direction, besides optax's `value`, `grad` and `value_fn`.
+      shaped: whether an update depends on the shapes of the arrays, so that a network padded with
+        zeros would train otherwise.
+      linear: whether each number's update is linear in the gradients, weights and states of that
+        number alone: see `jaxnet.spans`.
 
     >>> sgd(0.5)
     sgd(learning_rate=0.5)
@@ -52,6 +58,8 @@ class Optimizer:
     evaluation: Callable[[Any, Params], Params] | None = field(default=None)
     constant_rate: bool = False
     curvature: bool = False
+    shaped: bool = False
+    linear: bool = False
 
     def __post_init__(self) -> None:
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
@@ -220,7 +228,7 @@ def sgd(learning_rate: Any = 0.5) -> Optimizer:
     >>> sgd(0.5).hyper["learning_rate"].item()
     0.5
     """
-    return Optimizer(optax.sgd, {"learning_rate": leaf("learning_rate", learning_rate)})
+    return Optimizer(optax.sgd, _rate_and(learning_rate), linear=True)
 
 
 def momentum(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
@@ -231,7 +239,8 @@ def momentum(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
     >>> momentum(0.1)
     momentum(learning_rate=0.1, decay=0.9)
     """
-    return Optimizer(_momentum, _rate_and(learning_rate, decay=leaf("decay", decay, high=1)))
+    hyper = _rate_and(learning_rate, decay=leaf("decay", decay, high=1))
+    return Optimizer(_momentum, hyper, linear=True)
 
 
 def nesterov(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
@@ -245,7 +254,8 @@ def nesterov(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
     >>> nesterov(0.1)
     nesterov(learning_rate=0.1, decay=0.9)
     """
-    return Optimizer(_nesterov, _rate_and(learning_rate, decay=leaf("decay", decay, high=1)))
+    hyper = _rate_and(learning_rate, decay=leaf("decay", decay, high=1))
+    return Optimizer(_nesterov, hyper, linear=True)
 
 
 def adagrad(
@@ -470,7 +480,7 @@ def noisy_sgd(learning_rate: Any = 0.1, eta: Any = 0.01, gamma: Any = 0.55) -> O
     True
     """
     hyper = _rate_and(learning_rate, eta=leaf("eta", eta), gamma=leaf("gamma", gamma))
-    return Optimizer(_noisy_sgd, hyper, stochastic=True)
+    return Optimizer(_noisy_sgd, hyper, stochastic=True, shaped=True)
 
 
 def rprop(
@@ -537,7 +547,7 @@ def muon(learning_rate: Any = 0.02, beta: Any = 0.95, ns_steps: int = 5) -> Opti
     'muon'
     """
     hyper = _rate_and(learning_rate, beta=leaf("beta", beta, high=1))
-    return Optimizer(_muon, hyper, (("ns_steps", ns_steps),))
+    return Optimizer(_muon, hyper, (("ns_steps", ns_steps),), shaped=True)
 
 
 def lbfgs(memory_size: int = 10) -> Optimizer:
@@ -607,7 +617,8 @@ def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> O
         return isinstance(value, (bool, str)) or callable(value)
 
     leaves = {k: v for k, v in hyper.items() if not structural(v)}
-    return Optimizer(rule, leaves, tuple((k, v) for k, v in hyper.items() if structural(v)))
+    options = tuple((k, v) for k, v in hyper.items() if structural(v))
+    return Optimizer(rule, leaves, options, shaped=True)  # for all that is known of it
 
 
 def _rate_and(learning_rate: Any, **hyper: Any) -> dict[str, Any]:

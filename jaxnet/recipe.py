@@ -4,6 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import numpy as np
+
 from jaxnet.augmentation import Augmentation
 from jaxnet.optimizers import Optimizer
 from jaxnet.schedules import Schedule
@@ -30,6 +33,7 @@ class Recipe:
       augmentation: how images are distorted in training.
       schedule: what the learning rate is multiplied by at each step.
       stopping: when to stop, or to lower the learning rate.
+      init_scale: what the initial weights and biases are multiplied by.
 
     >>> from jaxnet.optimizers import sgd
     >>> Recipe(sgd(0.5), l2=5.0).l2.item()
@@ -46,6 +50,7 @@ class Recipe:
     augmentation: Augmentation | None = None
     schedule: Schedule | None = None
     stopping: Stopping | None = None
+    init_scale: Any = None
 
     def __post_init__(self) -> None:
         for name, kind, example, needed in (
@@ -61,7 +66,7 @@ class Recipe:
                     f"a recipe's {name} must be {article} {kind.__name__} such as {example}, "
                     f"not {part!r}."
                 )
-        for name in ("l2", "l1"):
+        for name in ("l2", "l1", "init_scale"):
             object.__setattr__(self, name, leaf(name, getattr(self, name)))
         object.__setattr__(self, "max_norm", leaf("max_norm", self.max_norm, low=1e-6))
         for name in ("dropout", "input_dropout", "label_smoothing"):
@@ -79,6 +84,23 @@ class Recipe:
                 f"{self.optimizer.name} has no learning rate that may change during a run; leave "
                 "schedule and halving out, or take another optimizer."
             )
+
+    def __len__(self) -> int:
+        """How many recipes its arrays make: 1 without any.
+
+        Raises:
+          ValueError: they differ in length.
+        """
+        leaves, _ = jax.tree_util.tree_flatten_with_path(self)
+        sizes = {jax.tree_util.keystr(path): np.shape(number) for path, number in leaves}
+        swept = {name: shape for name, shape in sizes.items() if shape}
+        if len(set(swept.values())) > 1 or any(len(shape) > 1 for shape in swept.values()):
+            told = ", ".join(f"{name[1:]} {shape}" for name, shape in swept.items())
+            raise ValueError(
+                f"the arrays of a recipe zip, so they must have one length: {told}; "
+                "jaxnet.grid makes all combinations."
+            )
+        return next(iter(swept.values()))[0] if swept else 1
 
     def optimizer_at(self, step: Any, steps_per_epoch: int, scale: Any) -> Optimizer:
         """The optimizer with η_t = learning rate × schedule(t) × the stopping rule's scale."""

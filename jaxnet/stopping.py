@@ -106,7 +106,8 @@ def reach(target: Any, **where: Any) -> Stopping:
 class Watch(NamedTuple):
     """What a run remembers from epoch to epoch to find its best, and its end."""
 
-    best: Params
+    best: Params | tuple[()]
+    """The best epoch's parameters, where they are kept."""
     best_score: Float[AnyArray, ""]
     """The highest so far of what decides; −∞ before the first epoch."""
     best_epoch: Int[AnyArray, ""]
@@ -118,11 +119,11 @@ class Watch(NamedTuple):
     stopped: Bool[AnyArray, ""]
 
 
-def watch(params: Params) -> Watch:
+def watch(params: Params, keep_best: bool = True) -> Watch:
     """What is known before the first epoch."""
     dtype, zero = params[0].w.dtype, jnp.zeros((), jnp.int32)
     low, one = jnp.full((), -jnp.inf, dtype), jnp.ones((), dtype)
-    return Watch(params, low, zero, zero, one, jnp.zeros((), bool))
+    return Watch(params if keep_best else (), low, zero, zero, one, jnp.zeros((), bool))
 
 
 def score(rule: Stopping | None, row: History) -> Float[Array, ""]:
@@ -143,7 +144,9 @@ def update(rule: Stopping | None, before: Watch, params: Params, row: History, e
     now = score(rule, row)
     # Without a rule nothing may be monitored: the score is NaN then, and the last epoch the best.
     better = now > before.best_score if rule is not None else ~(now <= before.best_score)
-    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, before.best)
+    best = before.best
+    if best:
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, best)
     waited = jnp.where(better, 0, before.waited + 1)
     scale, stopped = before.scale, before.stopped
     if rule is not None and rule.patience is not None:

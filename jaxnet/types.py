@@ -77,6 +77,24 @@ class History(NamedTuple):
     training_accuracy: Float[AnyArray, "..."]
 
 
+@dataclasses.dataclass(frozen=True)
+class Over:
+    """Makes of a function of one network, `f(tree, *shared)`, that of all trained together.
+
+    This one is for a network alone; the lanes of a sweep have a `vmap` over `tree` instead.
+    """
+
+    lanes: int = 1
+    """How many networks share their mini-batches."""
+
+    def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """The function of all: here `f` itself."""
+        return f
+
+
+alone = Over()
+
+
 _Class = TypeVar("_Class", bound=type)
 
 
