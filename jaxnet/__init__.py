@@ -51,9 +51,13 @@ from jaxnet.optimizers import (
     yogi,
 )
 from jaxnet.recipe import Recipe
+from jaxnet.runners import SweepReport
 from jaxnet.schedules import Schedule
+from jaxnet.spaces import LogUniform, Uniform, grid, sample
 from jaxnet.stopping import Stopping
 from jaxnet.storage import load, save
+from jaxnet.studies import Study
+from jaxnet.sweeps import sweep, use_all_cores
 from jaxnet.training import TrainState, epoch, fit, start
 from jaxnet.types import Dataset, History, Layer, Params, Split
 
@@ -66,6 +70,7 @@ __all__ = [
     "GradientError",
     "History",
     "Layer",
+    "LogUniform",
     "Monitors",
     "Network",
     "Optimizer",
@@ -75,7 +80,10 @@ __all__ = [
     "Schedule",
     "Split",
     "Stopping",
+    "Study",
+    "SweepReport",
     "TrainState",
+    "Uniform",
     "activations",
     "adabelief",
     "adadelta",
@@ -97,6 +105,7 @@ __all__ = [
     "evaluate",
     "fit",
     "gradient",
+    "grid",
     "init",
     "initializers",
     "lamb",
@@ -115,6 +124,7 @@ __all__ = [
     "radam",
     "rmsprop",
     "rprop",
+    "sample",
     "save",
     "schedule_free_adam",
     "schedule_free_sgd",
@@ -123,6 +133,8 @@ __all__ = [
     "sm3",
     "start",
     "stopping",
+    "sweep",
     "train",
+    "use_all_cores",
     "yogi",
 ]
