@@ -1,8 +1,7 @@
-"""The command line: `jaxnet train`, `jaxnet predict`, `jaxnet check`."""
+"""The command line: `jaxnet train`, `jaxnet sweep`, `jaxnet predict`, `jaxnet check`."""
 
 import contextlib
 import dataclasses
-import inspect
 import io
 import json
 import os
@@ -23,7 +22,6 @@ import tyro
 from rich.console import Console
 
 from jaxnet import (
-    activations,
     callbacks,
     checkpoints,
     console,
@@ -33,35 +31,27 @@ from jaxnet import (
     driver,
     evaluation,
     gradcheck,
-    initializers,
-    monitors,
     network,
-    optimizers,
     plots,
     schedules,
-    stopping,
     storage,
 )
-from jaxnet.augmentation import Augmentation
 from jaxnet.driver import Run
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
+from jaxnet.options import (
+    WHOLE_OPTION,
+    Architecture,
+    DataOption,
+    HyperOption,
+    MonitorName,
+    Training,
+    numbers,
+    read,
+)
 from jaxnet.recipe import Recipe
+from jaxnet.sweep_command import Sweep
 from jaxnet.types import Dataset, count
-
-ActivationName = Literal[tuple(activations.NAMED)]
-CostName = Literal[tuple(costs.NAMED)]
-InitName = Literal[(*initializers.NAMED, "gaussian")]
-OptimizerName = Literal[tuple(optimizers.NAMED)]
-ScheduleName = Literal[tuple(schedules.NAMED)]
-MonitorName = Literal[monitors.NAMES]
-Curve = Literal["evaluation-accuracy", "evaluation-cost", "training-accuracy", "training-cost"]
-SizesOption = tuple[int, ...]
-# An option that only some choices take, whose default is theirs, and stands in its description.
-_OWN_DEFAULT = tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
-_OWN_DEFAULT_INT = tyro.conf.arg(metavar="INT", help_behavior_hint="")
-HyperOption = Annotated[float | None, _OWN_DEFAULT]
-DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
 
 class FailedError(Exception):
@@ -73,46 +63,7 @@ class FailedError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Architecture:
-    """The options that make a network."""
-
-    sizes: SizesOption = (784, 30, 10)
-    """Units per layer, input and output included."""
-    hidden: tuple[ActivationName, ...] = ("sigmoid",)  # pyright: ignore[reportInvalidTypeForm]
-    """Activation of the hidden layers: one for all, or one for each."""
-    cost: CostName = "cross-entropy"  # pyright: ignore[reportInvalidTypeForm]
-    """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood softmax."""
-    output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
-    """Output activation under the quadratic or the absolute-error cost (sigmoid)."""
-    temperature: HyperOption = None
-    """Temperature of the softmax under the log-likelihood cost (1)."""
-
-    def network(self) -> Network:
-        """The network that the options describe."""
-        names = self.hidden * (len(self.sizes) - 2) if len(self.hidden) == 1 else self.hidden
-        hidden = tuple(activations.NAMED[name] for name in names)
-        return Network(self.sizes, hidden, self._cost())
-
-    def _cost(self) -> costs.Cost:
-        output, temperature = self.output, self.temperature
-        softmax = self.cost == "log-likelihood"
-        if temperature is not None and not softmax:
-            raise ValueError(f"{self.cost} takes no --temperature; log-likelihood does.")
-        if output is not None and (softmax or self.cost == "cross-entropy"):
-            own = "softmax" if softmax else "sigmoid"
-            raise ValueError(
-                f"{self.cost} takes no --output, since its outputs are {own}; "
-                "quadratic and absolute-error do."
-            )
-        if softmax:
-            return costs.LogLikelihood(1.0 if temperature is None else temperature)
-        if self.cost == "cross-entropy":
-            return costs.CrossEntropy()
-        return costs.NAMED[self.cost](activations.NAMED[output or "sigmoid"])
-
-
-@dataclasses.dataclass(frozen=True)
-class Train(Architecture):
+class Train(Training):
     """Train a network and test it: the book's, on MNIST, unless told otherwise.
 
     Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
@@ -120,81 +71,11 @@ class Train(Architecture):
     config.json, curves.png, and confusion.csv, of the test set.
     """
 
-    init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
-    """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
-    std: HyperOption = None
-    """Standard deviation of the gaussian initial weights (0.01)."""
-    precision: Literal["default", "high", "highest"] = "highest"
-    """Matrix products on accelerators: highest is full float32."""
-    optimizer: OptimizerName = "sgd"  # pyright: ignore[reportInvalidTypeForm]
-    """Update rule."""
-    learning_rate: HyperOption = None
-    """Learning rate (the optimizer's own, said in its docstring: sgd 0.5, adam 1e-3)."""
-    decay: HyperOption = None
-    """Decay of momentum, nesterov (0.9) or rmsprop (0.9)."""
-    b1: HyperOption = None
-    """First-moment decay of adam and adamw (0.9)."""
-    b2: HyperOption = None
-    """Second-moment decay of adam and adamw (0.999)."""
-    eps: HyperOption = None
-    """The small number that a division is kept from 0 by (adagrad 1e-7; the others 1e-8)."""
-    weight_decay: HyperOption = None
-    """Decoupled weight decay of adamw (1e-4)."""
-    hyper: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
-    ] = ()
-    """Any other number of the optimizer: --hyper initial_accumulator_value=0, or centered=true."""
-    l2: HyperOption = 5.0
-    """λ of the penalty (λ/2n)Σw², n the number of training examples (5)."""
-    l1: HyperOption = None
-    """λ of the penalty (λ/n)Σ|w| (none)."""
-    dropout: HyperOption = None
-    """Probability of dropping a hidden unit (none)."""
-    input_dropout: HyperOption = None
-    """Probability of dropping an input (none)."""
-    max_norm: HyperOption = None
-    """Largest norm of the weights into a hidden unit (none)."""
-    label_smoothing: HyperOption = None
-    """ε by which the targets are smoothed (none)."""
-    shift: Annotated[int | None, _OWN_DEFAULT_INT] = None
-    """Augmentation: images are shifted by up to so many pixels (none)."""
-    rotation: HyperOption = None
-    """Augmentation: they are turned by up to so many degrees (none)."""
-    scaling: HyperOption = None
-    """Augmentation: they grow or shrink by up to this part (none)."""
-    elastic: HyperOption = None
-    """Augmentation: they are bent, with this α, on 4 pixels' smoothness (none)."""
-    schedule: Annotated[ScheduleName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
-    """What the learning rate is multiplied by along the run (nothing)."""
-    schedule_hyper: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
-    ] = ()
-    """Numbers of the schedule, lengths in epochs: exponential rate=0.95 every=1; staircase rate=0.5
-    every=10; cosine end=0; warmup length=1 start=0; warmup-cosine warmup=1 start=0 end=0; one-cycle
-    warmup=0.3·horizon start=0.04 end=4e-6; constant value=1."""
-    horizon: HyperOption = None
-    """Epochs after which a cosine, warmup-cosine or one-cycle schedule ends (--epochs)."""
-    patience: Annotated[int | None, _OWN_DEFAULT_INT] = None
-    """Stop after so many epochs without a new best (never)."""
-    halving: bool = False
-    """Halve the learning rate instead, and stop at 1/128 of the first."""
-    target: HyperOption = None
-    """Stop once what decides has reached this (never)."""
-    decides: Curve = "evaluation-accuracy"
-    """What decides on the best epoch where there is a --patience or a --target."""
     time_budget: HyperOption = None
     """Seconds, compilation included, after which no further epoch is begun; each time that the run
     is resumed (none)."""
-    epochs: int = 30
-    """How many times every example is visited."""
-    batch_size: int = 10
-    """Examples per mini-batch."""
     seed: int = 0
     """Of the initial weights and the mini-batches: the same seed gives the same bits."""
-    data: DataOption = "mnist"
-    """What to learn: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
-    train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
-    an .npz archive of x_train, y_train, x_test, y_test."""
     monitor: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
     """What to evaluate after each epoch: the validation set, the training set."""
     measure: Annotated[
@@ -203,7 +84,7 @@ class Train(Architecture):
     """What to measure inside the network, in single mini-batches, for monitors.csv and monitors.png
     (nothing): norms of gradient, mean error (delta) and weights, the size of an update relative to
     its weights, shares of saturated activations and of dead units, the learning rate."""
-    measure_every: Annotated[int | None, _OWN_DEFAULT_INT] = None
+    measure_every: Annotated[int | None, WHOLE_OPTION] = None
     """Mini-batches between measurements (the last one of each epoch is measured)."""
     checkpoint_every: int = 1
     """Epochs between checkpoints."""
@@ -222,15 +103,15 @@ class Train(Architecture):
         if self.resume is None:
             # A schedule keeps its end when the run is resumed for more epochs.
             name, horizon = self.schedule, self.horizon
-            if name and horizon is None and "horizon" in _numbers(schedules.NAMED, name):
+            if name and horizon is None and "horizon" in numbers(schedules.NAMED, name):
                 horizon = float(self.epochs)
             dataclasses.replace(self, horizon=horizon)._run(out, None)
         else:
             self._resumed()._run(out, self.resume)
 
     def _run(self, out: Console, before: Path | None) -> None:
-        net = dataclasses.replace(self.network(), init=self._init(), precision=self.precision)
-        recipe, data = self.recipe(), _read(self.data)
+        net = self.full_network()
+        recipe, data = self.recipe(), read(self.data)
         watched, counts = self._monitors(), (self.epochs, self.batch_size, self.seed)
         doors.checked(net, data, recipe, *counts, None, self.monitor, watched)
         with self._folder(before) as folder:
@@ -301,76 +182,6 @@ class Train(Architecture):
                     "--time-budget or --checkpoint-every, and --tensorboard."
                 )
         return dataclasses.replace(before, epochs=epochs, **freely)
-
-    def _init(self) -> Any:
-        if self.init == "gaussian":
-            return initializers.gaussian(0.01 if self.std is None else self.std)
-        if self.std is not None:
-            raise ValueError(f"--init {self.init} takes no --std; --init gaussian does.")
-        return initializers.NAMED[self.init]
-
-    def recipe(self) -> Recipe:
-        """The recipe that the options describe."""
-        constructor = optimizers.NAMED[self.optimizer]
-        known = _numbers(optimizers.NAMED, self.optimizer)
-        flags = ("learning_rate", "decay", "b1", "b2", "eps", "weight_decay")
-        given = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
-        given |= dict(_hyper("--hyper", number) for number in self.hyper)
-        if unknown := [flag for flag in given if flag not in known]:
-            raise ValueError(
-                f"{self.optimizer} takes no {unknown[0]}; its numbers are {', '.join(known)}."
-            )
-        return Recipe(
-            constructor(**given),
-            self.l2,
-            self.l1,
-            self.dropout,
-            self.input_dropout,
-            self.max_norm,
-            self.label_smoothing,
-            self._augmentation(),
-            self._schedule(),
-            self._stopping(),
-        )
-
-    def _augmentation(self) -> Augmentation | None:
-        numbers = (self.shift, self.rotation, self.scaling, self.elastic)
-        return None if all(number is None for number in numbers) else Augmentation(*numbers)
-
-    def _schedule(self) -> schedules.Schedule | None:
-        if self.schedule is None:
-            if self.schedule_hyper or self.horizon is not None:
-                raise ValueError("--schedule-hyper and --horizon need a --schedule.")
-            return None
-        constructor = schedules.NAMED[self.schedule]
-        known = _numbers(schedules.NAMED, self.schedule)
-        given = dict(_hyper("--schedule-hyper", number) for number in self.schedule_hyper)
-        if "horizon" in given:
-            raise ValueError("the horizon of a schedule is an option of its own, --horizon.")
-        if "horizon" in known:
-            given["horizon"] = self.epochs if self.horizon is None else self.horizon
-        elif self.horizon is not None:
-            raise ValueError(f"{self.schedule} has no end, and takes no --horizon.")
-        if "warmup" in known and self.schedule == "one-cycle":
-            given.setdefault("warmup", 0.3 * given["horizon"])
-        if unknown := [name for name in given if name not in known]:
-            raise ValueError(
-                f"{self.schedule} takes no {unknown[0]}; its numbers are {', '.join(known)}."
-            )
-        return constructor(**given)
-
-    def _stopping(self) -> stopping.Stopping | None:
-        split, _, metric = self.decides.partition("-")
-        where: dict[str, Any] = {"metric": metric, "split": split, "target": self.target}
-        if self.halving and self.patience is None:
-            raise ValueError("--halving needs a --patience: after how many epochs without a best?")
-        if self.patience is None and self.target is None:
-            if self.decides != "evaluation-accuracy":
-                raise ValueError("--decides needs a --patience or a --target to decide on.")
-            return None
-        if self.halving:
-            return stopping.halving(self.patience, **where)
-        return stopping.Stopping(patience=self.patience, **where)
 
     def _monitors(self) -> Monitors | None:
         if self.measure_every is not None and not self.measure:
@@ -475,7 +286,7 @@ class Predict:
             xs.append(_read_image(path, net.sizes[0], self.invert))
             labels.append("")
         if self.test:
-            test = _read(self.data).test
+            test = read(self.data).test
             if test is None:
                 raise ValueError(f"--data {self.data} has no test set.")
             if test.x.shape[1] != net.sizes[0]:
@@ -518,6 +329,9 @@ class Check(Architecture):
         )
 
 
+COMMANDS = {"train": Train, "sweep": Sweep, "predict": Predict, "check": Check}
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0, 1 (it failed), 2 (a wrong call), 130 (Ctrl-C)."""
     args = sys.argv[1:] if args is None else args
@@ -552,7 +366,7 @@ def _parse(args: Sequence[str]) -> Callable[[Console], None]:
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.extras.subcommand_cli_from_dict(
-                {"train": Train, "predict": Predict, "check": Check},
+                COMMANDS,
                 prog="jaxnet",
                 args=args,
                 description=(
@@ -564,11 +378,7 @@ def _parse(args: Sequence[str]) -> Callable[[Console], None]:
             )
     except SystemExit as stop:
         if stop.code == 2:
-            page = (
-                f"jaxnet {args[0]}"
-                if args and args[0] in ("train", "predict", "check")
-                else "jaxnet"
-            )
+            page = f"jaxnet {args[0]}" if args and args[0] in COMMANDS else "jaxnet"
             raise ValueError(f"{_one_line(complaint.getvalue())} See {page} --help.") from None
         raise
     finally:
@@ -595,40 +405,6 @@ def _one_line(boxed: str) -> str:
 def _complain(message: str, status: int) -> int:
     print(f"jaxnet: {message}", file=sys.stderr)
     return status
-
-
-def _numbers(named: dict[str, Callable[..., Any]], name: str) -> list[str]:
-    """What an optimizer or a schedule takes."""
-    return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
-
-
-def _hyper(option: str, given: str) -> tuple[str, Any]:
-    """The name and the number of NAME=NUMBER."""
-    name, _, value = given.partition("=")
-    if value in ("true", "false"):
-        return name, value == "true"
-    try:
-        return name, int(value) if value.lstrip("-").isdigit() else float(value)
-    except ValueError:
-        raise ValueError(
-            f"{option} must be NAME=NUMBER, such as rate=0.95, not {given!r}."
-        ) from None
-
-
-def _read(data: str) -> Dataset:
-    if data == "mnist":
-        return datasets.mnist()
-    if data == "digits":
-        return datasets.digits()
-    path = Path(data)
-    if path.is_dir():
-        return datasets.idx(path)
-    if path.suffix == ".npz":
-        return datasets.npz(path)
-    fault = "is neither" if path.exists() else "does not exist"
-    raise ValueError(
-        f"--data must be mnist, digits, a folder of IDX files or an .npz archive; {data} {fault}."
-    )
 
 
 def _network_file(path: Path) -> Path:

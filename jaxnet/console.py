@@ -1,12 +1,15 @@
 """What the command line shows: a headline, a moving bar, tables."""
 
 import contextlib
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -14,6 +17,8 @@ from jaxnet.driver import EpochReport
 from jaxnet.gradcheck import Check
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
+from jaxnet.runners import SweepReport
+from jaxnet.studies import Study
 from jaxnet.types import Dataset
 
 
@@ -99,6 +104,71 @@ def progress(console: Console, epochs: int, n: int) -> Any:
             bar.update(task, completed=report.epoch, **fields)
 
         yield move
+
+
+@contextlib.contextmanager
+def sweeping(console: Console) -> Iterator[Any]:
+    """Yield an `on_progress` that moves a table on a terminal, and says a line now and then."""
+    if not console.is_terminal:
+        last = [time.perf_counter()]
+
+        def line(report: SweepReport) -> None:
+            now = time.perf_counter()
+            if report.total and (now - last[0] > 10 or report.done == report.lanes):
+                last[0] = now
+                cells = _sweep_cells(report).items()
+                say(console, ", ".join(f"{name} {cell}" for name, cell in cells))
+
+        yield line
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+
+        def table(report: SweepReport) -> None:
+            cells = _sweep_cells(report)
+            shown = Table(*cells, box=box.SIMPLE)
+            shown.add_row(*cells.values())
+            live.update(shown)
+
+        yield table
+
+
+def _sweep_cells(report: SweepReport) -> dict[str, str]:
+    """Where a sweep is, by heading."""
+    rate = report.trained / report.seconds if report.seconds else 0
+    left = (report.total - report.trained) / rate if rate else float("nan")
+    best = report.best
+    return {
+        "done": f"{report.done:,} of {report.lanes:,}",
+        "alive": f"{report.alive:,}",
+        "frozen": f"{report.frozen:,}",
+        "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
+        "epochs/s": f"{rate:,.1f}",
+        "left": f"{left:,.0f} s" if np.isfinite(left) else "compiling …",
+    }
+
+
+def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
+    """The best recipes of a study by the mean over seeds, and what they have of these names."""
+    mean = study.score.mean(axis=1)
+    order = np.argsort(-mean, kind="stable")[:n]
+    title = f"The best {len(order)} of {len(mean)} recipes, by validation over the seeds"
+    table = Table(box=box.SIMPLE, title=title if len(order) < len(mean) else None)
+    for heading in ("recipe", *names, "mean ± SD", "range", "diverged", "epochs"):
+        table.add_column(heading.replace("_", " "), justify="right")
+    accuracy = np.isfinite(study.history.evaluation_accuracy).any()
+    form = (lambda x: f"{x:.2%}") if accuracy else (lambda x: f"{-x:.4g}")
+    for recipe in order:
+        setting, score = study.settings[recipe], study.score[recipe]
+        sound = score[np.isfinite(score)]
+        numbers = [f"{setting.number(name):.4g}" for name in names]
+        cells = ["–", "–"]
+        if sound.size:
+            spread = f"{sound.std():.2%}" if accuracy else f"{sound.std():.2g}"
+            ends = sorted((form(sound.min()), form(sound.max())))
+            cells = [f"{form(sound.mean())} ± {spread}", f"{ends[0]}–{ends[1]}"]
+        diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
+        table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
+    return table
 
 
 def results_table(results: dict[str, dict[str, float]]) -> Table:

@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from jaxnet.studies import Study
 from jaxnet.types import History
 
 # Two hues that differ in lightness and in line style too: readable in grey and by the colour-blind.
@@ -108,3 +110,43 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def sweep(study: Study, names: Sequence[str]) -> Figure:
+    """The score of every lane against each number that was varied.
+
+    Args:
+      study: the study.
+      names: the numbers, as `Setting.number` knows them: a panel each.
+
+    Returns:
+      A figure: a dot for each lane, a line through the best recipe's mean over seeds at each value,
+      and a cross at the bottom for each lane that diverged.
+    """
+    figure = Figure(figsize=(max(5.0, 4.2 * len(names)), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    accuracy = bool(np.isfinite(study.history.evaluation_accuracy).any())
+    score = np.where(np.isfinite(study.score), study.score, np.nan) * (1 if accuracy else -1)
+    bottom = np.nanmin(score, initial=np.inf) if np.isfinite(score).any() else 0.0
+    dot, line = STYLES["training"]["color"], STYLES["validation"]["color"]
+    for panel, name in zip(panels, names, strict=True):
+        values = np.array([setting.number(name) for setting in study.settings])
+        across = np.broadcast_to(values[:, None], score.shape)
+        panel.plot(across.ravel(), score.ravel(), "o", color=dot, alpha=0.5, markersize=3.5)
+        mean = study.score.mean(axis=1)
+        best = np.array([mean[values == value].max() for value in np.unique(values)])
+        best = np.where(np.isfinite(best), best, np.nan) * (1 if accuracy else -1)
+        panel.plot(np.unique(values), best, "-", color=line, linewidth=1.8)
+        lost = study.diverged_epoch > 0
+        panel.plot(across[lost], np.full(lost.sum(), bottom), "x", color="black", markersize=5)
+        if values.min() > 0 and values.max() >= 10 * values.min():
+            panel.set_xscale("log")
+        panel.set_xlabel(name.replace("_", " "))
+        panel.grid(alpha=0.25)
+    panels[0].set_ylabel(f"validation {'accuracy' if accuracy else 'cost'}, last epoch")
+    if accuracy:
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.suptitle(
+        "Each network (dots; crosses diverged) and the best mean over seeds", fontsize=10
+    )
+    return figure
