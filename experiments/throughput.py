@@ -1,19 +1,39 @@
-"""How fast does one network train, against scikit-learn at the same shape and batch size?
+"""How fast do networks train: alone, in sweeps, and in other libraries?
 
-    python experiments/throughput.py               # about 1 minute on 2 cores
+    python experiments/throughput.py               # about 10 minutes on 2 cores
     python experiments/throughput.py --features    # what dropout, shifts … cost: 2 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
+    python experiments/throughput.py --plot-only   # draws the picture again
 
-[784, 30, 10], mini-batches of 10, plain SGD on the shipped MNIST. The contestants take turns, an
-epoch each, so that a machine that slows down slows all of them: read the ratios, not the seconds.
-scikit-learn is `MLPClassifier.partial_fit`, one pass over the data in mini-batches, as its
-documentation has it. Operations are counted as 4·784·30 + 6·30·10 an example: a product forwards
-and one for each gradient, none for the gradient with respect to pixels.
+On the shipped MNIST. The contestants take turns, so that a machine that slows down slows all of
+them: read the ratios, not the seconds. A time is that of an epoch of 50,000 examples, for one
+network of those that are trained together. Operations are counted as 4·n_in·n_1 for the first layer
+and 6·n_in·n_out for each other, an example: a product forwards and one for each gradient, none for
+that of pixels; no padding. Their rate is a fraction of that of a product of 2048² matrices.
+
+Peers, where they are installed: scikit-learn's `partial_fit`; PyTorch's loop of zero_grad, backward
+and step; Flax NNX and Equinox with a jitted train step; mini-batches in NumPy; and in JAX by hand
+an expert's `scan` over an epoch, its gather and shuffle included, and a `vmap` of that over
+learning rates with one order for all.
+
+What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cores:
+- plain `vmap` of the whole run: no faster than one after the other; the first layer's lane axis
+  next to the outputs: twice as fast; widths filled up to 32: elementwise passes 2.5 times as fast;
+- one program over two CPU devices (`shard_map`): 0.132 s; a program for each: 0.083 s;
+- the first layer in the span of 8 mini-batches (`jaxnet.spans`): 0.083 to 0.056 s for SGD;
+  blocks of 5 to 10 alike, 25 slower; for a network alone slower (0.22 to 0.26 s);
+- small layers' weight gradients transposed, so that the product's operands are contiguous: 33 to
+  3 µs a step for 16 lanes; with one exponential for σ(z) and σ(−z): 0.056 to 0.044 s;
+- sums of outer products written out, barriers between fusions, wider vectors, other XLA flags:
+  nothing, or slower; Adam is left with three passes over weights and moments at the speed of the
+  cache, 0.5 ns a weight each.
 """
 
+import importlib.util
 import json
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,10 +41,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from sklearn.neural_network import MLPClassifier
 
 import jaxnet as jn
 
@@ -33,38 +53,256 @@ import jaxnet as jn
 class Config:
     """Settings of the measurement."""
 
-    rounds: int = 9
+    rounds: int = 3
     """How often each contestant takes its turn; the medians count."""
     examples: int = 50_000
-    """Training examples."""
-    hidden: int = 30
-    """Hidden units."""
-    batch_size: int = 10
-    """Examples per mini-batch."""
+    """Training examples of a turn of 64 lanes or fewer; larger sweeps and peers have fewer."""
+    most: int = 1024
+    """Lanes of the largest sweep."""
     features: bool = False
     """Measure parts of a recipe against the bare epoch instead."""
     smoke: bool = False
-    """Two rounds of 500 examples: does it run?"""
+    """Two rounds of few examples and few contestants: does it run?"""
+    plot_only: bool = False
+    """Draw the picture from results.json."""
     results: Path = Path("results/throughput")
-    """Where to write results.json."""
+    """Where to write results.json and throughput.png."""
 
 
-def features(config: Config) -> dict:
-    """A function for each part of a recipe that trains one epoch with it."""
-    whole = jn.datasets.mnist()
-    train = jn.Split(whole.train.x[: config.examples], whole.train.y[: config.examples])
-    net = jn.Network((784, config.hidden, 10))
-    data = jax.device_put(jn.Dataset(train, whole.valid))
+@dataclass(frozen=True)
+class Contestant:
+    """Something that trains."""
+
+    turn: Callable[[], object]
+    net: jn.Network
+    examples: int
+    networks: int = 1
+
+
+BOOK = jn.Network((784, 30, 10))
+RULES = {"SGD": jn.sgd, "momentum": jn.momentum, "Adam": jn.adam}
+
+
+def split(n: int) -> jn.Split:
+    """The first n training examples."""
+    train = jn.datasets.mnist().train
+    return jn.Split(train.x[:n], train.y[:n])
+
+
+def sweeps(config: Config) -> dict[str, Contestant]:
+    """Sweeps of every form, size, rule and shape."""
+    found = {}
+
+    def add(name, net, rule, recipes, seeds, batch_size, n):
+        rates = np.geomspace(0.01, 0.1, recipes) * (0.1 if rule == "Adam" else 1.0)
+        data, recipe = jn.Dataset(split(n)), jn.Recipe(RULES[rule](rates))
+        options = {"epochs": 1, "batch_size": batch_size, "monitor": (), "say": None}
+        turn = lambda: jn.sweep(net, data, recipe, seeds=seeds, **options)
+        found[name] = Contestant(turn, net, n, recipes * seeds)
+
+    n = config.examples
+    for rule in RULES:
+        for lanes in (8, 64, 256, 1024, 4096):
+            if lanes <= config.most and (rule == "SGD" or lanes <= 256):
+                few = n * 64 // max(64, lanes) // 10 * 10
+                add(f"{rule}, {lanes} recipes × 1 seed", BOOK, rule, lanes, 1, 10, few)
+    add("SGD, 8 recipes × 8 seeds", BOOK, "SGD", 8, 8, 10, n)
+    add("SGD, 1 recipe × 64 seeds", BOOK, "SGD", 1, 64, 10, n)
+    add("Adam, 8 recipes × 8 seeds", BOOK, "Adam", 8, 8, 10, n)
+    if not config.smoke:
+        wide, deep = jn.Network((784, 128, 10)), jn.Network((784, 512, 512, 10))
+        for rule in ("SGD", "Adam"):
+            add(f"{rule}, [784, 128, 10], batch 128, 64 × 1", wide, rule, 64, 1, 128, n // 5)
+            add(f"{rule}, [784, 512, 512, 10], batch 128, 8 × 1", deep, rule, 8, 1, 128, n // 10)
+    return found
+
+
+def alone(config: Config) -> dict[str, Contestant]:
+    """One network: jaxnet's `train`, and what an expert would write in JAX."""
+    n, few = config.examples, config.examples // 5
+    data = jax.device_put(jn.Dataset(split(n)))
+    options = {"epochs": 1, "batch_size": 10, "monitor": ()}
+    recipe = jn.Recipe(jn.sgd(0.5))
+    return {
+        "jaxnet, train": Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n),
+        "JAX by hand, scan": Contestant(by_hand(split(n), None), BOOK, n),
+        "JAX by hand, vmap of the scan, 64": Contestant(
+            by_hand(split(few), jnp.geomspace(0.01, 0.1, 64)), BOOK, few, 64
+        ),
+    }
+
+
+def by_hand(data: jn.Split, rates: jax.Array | None) -> Callable[[], object]:
+    """An epoch as one jitted `scan`, or a `vmap` of it over learning rates, one order for all."""
+    xs, labels = jnp.asarray(data.x, jnp.float32) / 255, jax.nn.one_hot(data.y, 10)
+    keys = jax.random.split(jax.random.key(0), 2)
+    draw = lambda key, a, b: jax.random.normal(key, (a, b)) / a**0.5
+    params = [(draw(keys[0], 784, 30), jnp.zeros(30)), (draw(keys[1], 30, 10), jnp.zeros(10))]
+
+    def cost(params, x, y):
+        (w1, b1), (w2, b2) = params
+        z = jax.nn.sigmoid(x @ w1 + b1) @ w2 + b2
+        return jnp.mean(jnp.sum(jnp.logaddexp(0, z) - y * z, axis=1))
+
+    def epoch(params, rate, xs, ys, order):
+        def step(params, rows):
+            grads = jax.grad(cost)(params, xs[rows], ys[rows])
+            return jax.tree.map(lambda p, g: p - rate * g, params, grads), None
+
+        return jax.lax.scan(step, params, order.reshape(-1, 10))[0]
+
+    @jax.jit
+    def run(params, rate, xs, ys, key):
+        order = jax.random.permutation(key, len(xs))
+        many = epoch if rates is None else jax.vmap(epoch, (None, 0, None, None, None))
+        return many(params, rate, xs, ys, order)
+
+    rate = jnp.float32(0.5) if rates is None else rates
+    return lambda: jax.block_until_ready(run(params, rate, xs, labels, keys[0]))
+
+
+def peers(config: Config) -> dict[str, Contestant]:
+    """Other libraries, as their documentation writes a training loop."""
+    n = 500 if config.smoke else 5000
+    train = split(n)
+    xs, ys = train.x / np.float32(255), train.y.astype(np.int64)
+    found = {"NumPy, mini-batches": in_numpy(xs, ys)}
+    for name, make in (("sklearn", in_sklearn), ("torch", in_torch), ("flax", in_flax),
+                       ("equinox", in_equinox)):  # fmt: skip
+        if importlib.util.find_spec(name):
+            title = {"sklearn": "scikit-learn", "torch": "PyTorch", "flax": "Flax NNX"}
+            found[title.get(name, "Equinox")] = make(xs, ys)
+    return {name: Contestant(turn, BOOK, n) for name, turn in found.items()}
+
+
+def batches(n: int):
+    """A shuffled epoch's mini-batches of 10."""
+    return np.random.default_rng(0).permutation(n).reshape(-1, 10)
+
+
+def in_numpy(xs, ys):
+    """One matrix product for each mini-batch and layer."""
+    random, targets = np.random.default_rng(0), np.eye(10, dtype=np.float32)[ys]
+    w1 = (random.normal(size=(784, 30)) / 28).astype(np.float32)
+    w2 = (random.normal(size=(30, 10)) / 5.5).astype(np.float32)
+    b1, b2, rate = np.zeros(30, np.float32), np.zeros(10, np.float32), np.float32(0.05)
+
+    def turn():
+        for rows in batches(len(xs)):
+            x, y = xs[rows], targets[rows]
+            a1 = 1 / (1 + np.exp(-(x @ w1 + b1)))
+            a2 = 1 / (1 + np.exp(-(a1 @ w2 + b2)))
+            d2 = a2 - y
+            d1 = d2 @ w2.T * a1 * (1 - a1)
+            grads = (x.T @ d1, d1.sum(0), a1.T @ d2, d2.sum(0))
+            for parameter, grad in zip((w1, b1, w2, b2), grads):
+                parameter -= rate * grad
+
+    return turn
+
+
+def in_sklearn(xs, ys):
+    """`MLPClassifier.partial_fit`, one pass over the data."""
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier((30,), "logistic", solver="sgd", batch_size=10, momentum=0.0)  # pyright: ignore[reportArgumentType]
+    return lambda: model.partial_fit(xs, ys, classes=np.arange(10))
+
+
+def in_torch(xs, ys):
+    """The tutorial's loop."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    layers = (torch.nn.Linear(784, 30), torch.nn.Sigmoid(), torch.nn.Linear(30, 10))
+    model = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    cost = torch.nn.CrossEntropyLoss()
+    x_all, y_all = torch.from_numpy(xs), torch.from_numpy(ys)
+
+    def turn():
+        for rows in torch.from_numpy(batches(len(xs))):
+            optimizer.zero_grad()
+            cost(model(x_all[rows]), y_all[rows]).backward()
+            optimizer.step()
+
+    return turn
+
+
+def in_flax(xs, ys):
+    """Flax NNX: a module, `nnx.Optimizer`, a jitted train step."""
+    import optax
+    from flax import nnx  # pyright: ignore[reportMissingImports]
+
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.first, self.second = nnx.Linear(784, 30, rngs=rngs), nnx.Linear(30, 10, rngs=rngs)
+
+        def __call__(self, x):
+            return self.second(nnx.sigmoid(self.first(x)))
+
+    model = Model(nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, optax.sgd(0.5), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, x, y):
+        def cost(model):
+            return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
+
+        optimizer.update(model, nnx.grad(cost)(model))
+
+    def turn():
+        for rows in batches(len(xs)):
+            step(model, optimizer, xs[rows], ys[rows])
+        jax.block_until_ready(nnx.state(model))
+
+    return turn
+
+
+def in_equinox(xs, ys):
+    """Equinox: `eqx.nn.MLP`, `filter_grad`, a jitted step."""
+    import equinox as eqx  # pyright: ignore[reportMissingImports]
+    import optax
+
+    model = eqx.nn.MLP(784, 10, 30, 1, jax.nn.sigmoid, key=jax.random.key(0))
+    rule = optax.sgd(0.5)
+    state = [model, rule.init(eqx.filter(model, eqx.is_array))]
+
+    @eqx.filter_jit
+    def step(model, opt_state, x, y):
+        def cost(model):
+            logits = jax.vmap(model)(x)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+        updates, opt_state = rule.update(eqx.filter_grad(cost)(model), opt_state)
+        return eqx.apply_updates(model, updates), opt_state
+
+    def turn():
+        for rows in batches(len(xs)):
+            state[:] = step(state[0], state[1], xs[rows], ys[rows])  # pyright: ignore
+        jax.block_until_ready(jax.tree.leaves(eqx.filter(state[0], eqx.is_array)))
+
+    return turn
+
+
+def features(config: Config) -> dict[str, Contestant]:
+    """One epoch of `train` with each part of a recipe."""
+    n = config.examples
+    data = jax.device_put(jn.Dataset(split(n), jn.datasets.mnist().valid))
 
     def trained(monitor=(), monitors=None, **parts):
         recipe = jn.Recipe(jn.sgd(0.5), l2=5.0, **parts)
-        options = {"epochs": 1, "batch_size": config.batch_size, "monitor": monitor}
-        return lambda: jn.train(net, data, recipe, monitors=monitors, **options)
+        options = {"epochs": 1, "batch_size": 10, "monitor": monitor, "monitors": monitors}
+        return Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n)
 
     curves = ("evaluation", "training")
-    return {
+    found = {
         "bare": trained(),
         "dropout": trained(dropout=0.5),
+        "four curves, all monitors": trained(curves, jn.Monitors()),
+    }
+    if config.smoke:
+        return found
+    return found | {
         "dropout, of inputs too": trained(dropout=0.5, input_dropout=0.2),
         "shifts by a pixel": trained(augmentation=jn.Augmentation(shift=1)),
         "max-norm": trained(max_norm=3.0),
@@ -72,40 +310,11 @@ def features(config: Config) -> dict:
         "cosine schedule": trained(schedule=jn.schedules.cosine(30)),
         "halving": trained(("evaluation",), stopping=jn.stopping.halving(10)),
         "four curves": trained(curves),
-        "four curves, all monitors": trained(curves, jn.Monitors()),
         "all monitors, every 50 mini-batches": trained((), jn.Monitors(every=50)),
     }
 
 
-def contestants(config: Config) -> dict:
-    """A function for each contestant that trains one epoch (or multiplies two matrices)."""
-    whole = jn.datasets.mnist()
-    train = jn.Split(whole.train.x[: config.examples], whole.train.y[: config.examples])
-    net = jn.Network((784, config.hidden, 10))
-    recipe = jn.Recipe(jn.sgd(0.5), l2=5.0)
-    data = jax.device_put(jn.Dataset(train, whole.valid))
-    key = jax.random.key(0)
-
-    def trained(monitor):
-        options = {"epochs": 1, "batch_size": config.batch_size, "monitor": monitor}
-        return lambda: jn.train(net, data, recipe, **options)
-
-    peer = MLPClassifier(
-        (config.hidden,), "logistic", solver="sgd", batch_size=config.batch_size,  # pyright: ignore[reportArgumentType]
-        learning_rate_init=0.5, momentum=0.0, alpha=5.0 * config.batch_size / config.examples,
-    )  # fmt: skip
-    xs = train.x / np.float32(255)
-    square = jax.random.normal(key, (2048, 2048))
-    product = jax.jit(jnp.dot)
-    return {
-        "matrix product, 2048²": lambda: product(square, square).block_until_ready(),
-        "jaxnet": trained(()),
-        "jaxnet, with its monitors": trained(("evaluation", "training")),
-        "scikit-learn": lambda: peer.partial_fit(xs, train.y, classes=np.arange(10)),
-    }
-
-
-def medians(turns: dict, rounds: int) -> dict[str, float]:
+def medians(turns: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each, taking turns, after one turn to warm up."""
     times = {name: [] for name in turns}
     for round_number in range(rounds + 1):
@@ -117,68 +326,89 @@ def medians(turns: dict, rounds: int) -> dict[str, float]:
     return {name: float(np.median(some)) for name, some in times.items()}
 
 
-def described(config: Config) -> dict:
-    """The settings and the machine."""
-    return {
-        "config": asdict(config) | {"results": str(config.results)},
-        "versions": {"jax": jax.__version__, "python": platform.python_version()},
-        "device": jax.devices()[0].device_kind,
-    }
-
-
-def run_features(config: Config) -> dict:
-    """What each part of a recipe costs over the bare epoch."""
-    turns = features(config)
-    if config.smoke:
-        turns = {name: turns[name] for name in ("bare", "dropout", "four curves, all monitors")}
-    seconds = medians(turns, config.rounds)
-    rows = {
-        name: {"seconds": some, "of_bare": some / seconds["bare"]} for name, some in seconds.items()
-    }
-    return described(config) | {"rows": rows}
+def operations(net: jn.Network) -> int:
+    """Useful operations to train one example."""
+    pairs = list(zip(net.sizes, net.sizes[1:]))
+    return sum(6 * a * b for a, b in pairs) - 2 * pairs[0][0] * pairs[0][1]
 
 
 def run(config: Config) -> dict:
-    """What each contestant takes, and what part of the matrix-product rate it makes use of."""
-    turns = contestants(config)
-    seconds = medians(turns, config.rounds)
-    operations = config.examples * (4 * 784 * config.hidden + 6 * config.hidden * 10)
-    rate = 2 * 2048**3 / seconds["matrix product, 2048²"]
-    rows = {
-        name: {
-            "seconds": seconds[name],
-            "of_jaxnet": seconds[name] / seconds["jaxnet"],
-            "of_matrix_product_rate": operations / seconds[name] / rate,
+    """What each contestant takes, an epoch and network, and what part of the rate it uses."""
+    found = features(config) if config.features else alone(config) | sweeps(config) | peers(config)
+    square = jax.random.normal(jax.random.key(0), (2048, 2048))
+    product = jax.jit(jnp.dot)
+    matrix = "matrix product"
+    turns = {matrix: lambda: product(square, square).block_until_ready()}
+    seconds = medians(turns | {name: one.turn for name, one in found.items()}, config.rounds)
+    rate = 2 * 2048**3 / seconds[matrix]
+    rows = {}
+    for name, one in found.items():
+        each = seconds[name] / one.networks / one.examples
+        rows[name] = {
+            "seconds": 50_000 * each,
+            "networks": one.networks,
+            "of_matrix_product_rate": operations(one.net) / each / rate,
         }
-        for name in turns
-        if "matrix" not in name
+    first = next(iter(rows.values()))
+    for row in rows.values():
+        row["of_first"] = row["seconds"] / first["seconds"]
+    return {
+        "config": asdict(config) | {"results": str(config.results)},
+        "versions": {"jax": jax.__version__, "python": platform.python_version()},
+        "device": f"{jax.device_count()} × {jax.devices()[0].device_kind}",
+        "gflops_matrix_product": rate / 1e9,
+        "rows": rows,
     }
-    return described(config) | {"gflops_matrix_product": rate / 1e9, "rows": rows}
+
+
+def plot(results: dict) -> Figure:
+    """Seconds an epoch and network of [784, 30, 10]; the part of the rate beside them."""
+    rows = {name: row for name, row in results["rows"].items() if "[784" not in name}
+    names = sorted(rows, key=lambda name: -rows[name]["seconds"])
+    seconds = [rows[name]["seconds"] for name in names]
+    colors = [
+        "#b3402a" if rows[name]["networks"] > 1 and "hand" not in name else
+        "#7aa6c2" if name.startswith("jaxnet") else "#9a9a9a" for name in names
+    ]  # fmt: skip
+    figure = Figure(figsize=(8, 0.27 * len(names) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(names, seconds, color=colors)
+    axes.set_xscale("log")
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    axes.set_xlim(min(seconds) / 2, max(seconds) * 4)
+    for index, name in enumerate(names):
+        part = rows[name]["of_matrix_product_rate"]
+        told = f"{seconds[index]:.3g} s, {part:.0%}"
+        axes.text(seconds[index] * 1.1, index, told, va="center", fontsize=8)
+    axes.set_xlabel("seconds an epoch of 50,000 examples and network; part of a product's rate")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", labelsize=8)
+    return figure
 
 
 def main(config: Config) -> None:
     """Measure, print, write."""
     if config.smoke:
-        config = replace(config, rounds=2, examples=500)
-    title = f"One epoch of [784, {config.hidden}, 10], batch {config.batch_size}"
-    if config.features:
-        results, file = run_features(config), "features.json"
-        headings, keys = ("", "seconds", "over bare"), ("of_bare",)
+        config = replace(config, rounds=2, examples=100, most=8)
+    file = config.results / ("features.json" if config.features else "results.json")
+    if config.plot_only:
+        results = json.loads(file.read_text())
     else:
-        results, file = run(config), "results.json"
-        title += f"; a 2048² matrix product runs at {results['gflops_matrix_product']:.0f} GFLOP/s"
-        headings = ("", "seconds", "relative", "of matrix product")
-        keys = ("of_jaxnet", "of_matrix_product_rate")
-    table = Table(box=box.SIMPLE, title=title, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading else "left")
-    form = {"of_bare": "{:.2f}", "of_jaxnet": "{:.2f}", "of_matrix_product_rate": "{:.1%}"}
-    for name, row in results["rows"].items():
-        cells = [form[key].format(row[key]) for key in keys]
-        table.add_row(name, f"{row['seconds']:.3f}", *cells)
-    Console().print(table)
-    config.results.mkdir(parents=True, exist_ok=True)
-    (config.results / file).write_text(json.dumps(results, indent=2) + "\n")
+        jn.use_all_cores()
+        results = run(config)
+        rate = results["gflops_matrix_product"]
+        title = f"A matrix product runs at {rate:.0f} GFLOP/s on {results['device']}"
+        table = Table(box=box.SIMPLE, title=title, title_justify="left", padding=(0, 1, 0, 0))
+        for heading in ("", "networks", "seconds", "relative", "of the rate"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for name, row in results["rows"].items():
+            cells = (f"{row['networks']}", f"{row['seconds']:.3f}", f"{row['of_first']:.2f}")
+            table.add_row(name, *cells, f"{row['of_matrix_product_rate']:.1%}")
+        Console().print(table)
+        config.results.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(results, indent=2) + "\n")
+    if not config.features:
+        plot(results).savefig(config.results / "throughput.png", dpi=120)
 
 
 if __name__ == "__main__":

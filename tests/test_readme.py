@@ -63,6 +63,21 @@ def test_the_recipe_with_many_parts_runs(tmp_path, monkeypatch, capsys):
     assert sum(map(int, numbers)) == 10_000
 
 
+def test_the_sweep_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    """Shortened: one epoch of 1,000 images."""
+    monkeypatch.chdir(tmp_path)
+    mnist = jn.datasets.mnist()
+    few = jn.Split(mnist.train.x[:1000], mnist.train.y[:1000])
+    example = _blocks("python")[2]
+    assert example.count("jn.use_all_cores()") == example.count("epochs=10") == 1
+    example = example.replace("jn.use_all_cores()", "None").replace("epochs=10", "epochs=1")
+    example = example.replace("(16, 4, 10)", "(16, 4, 1)")
+    monkeypatch.setattr(jn.datasets, "mnist", lambda: mnist._replace(train=few))
+    exec(example, {})
+    assert "(16, 4, 1) ('recipe', 'seed', 'epoch')" in capsys.readouterr().out
+    assert len((tmp_path / "momentum.csv").read_text().splitlines()) == 16 * 4 + 1
+
+
 @pytest.mark.parametrize("line", _blocks("sh")[2].splitlines())
 def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     """The commands with their real options; cut short, since each is trained elsewhere."""
@@ -70,6 +85,8 @@ def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     words = line.split("#")[0].split()
     assert words[0] == "jaxnet"
     monkeypatch.setattr(cli.Train, "__call__", lambda self, _: self.network() and self.recipe())
+    swept = lambda self, _: self.full_network() and self._varied(self.recipe())
+    monkeypatch.setattr(cli.Sweep, "__call__", swept)
     monkeypatch.setattr(cli.Predict, "__call__", lambda self, _: self.test == (0, 1, 2, 3) or 1 / 0)
     monkeypatch.setattr(cli.Check, "__call__", lambda self, _: self.network())
     assert cli.main(words[1:]) == 0
@@ -81,8 +98,10 @@ def test_the_throughput_experiment_runs(tmp_path):
     process = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "scikit-learn" in process.stdout
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert rows["jaxnet"]["of_jaxnet"] == 1
+    assert rows["jaxnet, train"]["of_first"] == 1
+    assert rows["SGD, 8 recipes × 1 seed"]["networks"] == 8
     assert all(np.isfinite(row["seconds"]) for row in rows.values())
+    assert (tmp_path / "throughput.png").stat().st_size > 10_000
 
 
 def test_what_the_features_cost_is_measured(tmp_path):
@@ -90,7 +109,7 @@ def test_what_the_features_cost_is_measured(tmp_path):
     command = [sys.executable, script, "--features", "--smoke", "--results", tmp_path]
     process = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = json.loads((tmp_path / "features.json").read_text())["rows"]
-    assert rows["bare"]["of_bare"] == 1
+    assert rows["bare"]["of_first"] == 1
     assert all(name in process.stdout for name in rows)
 
 
@@ -102,6 +121,13 @@ def test_the_gradients_experiment_runs(tmp_path):
     rows = json.loads((tmp_path / "results.json").read_text())
     assert max(autodiff for autodiff, _ in rows.values()) < 1e-15 * 10
     assert max(numerical for _, numerical in rows.values()) < 1e-8
+
+
+def test_the_lanes_experiment_runs(tmp_path):
+    script = ROOT / "experiments" / "lanes.py"
+    command = [sys.executable, script, "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "3 optimizers, all within 1e-09" in process.stdout
 
 
 @pytest.mark.parametrize("name", ["second_order", "dropout", "expanded_data", "l1"])
