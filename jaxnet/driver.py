@@ -18,13 +18,34 @@ from typing import Any, Literal, NamedTuple, SupportsIndex
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxnet import checkpoints, datasets, doors
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.training import TrainState, advance, start
-from jaxnet.types import Dataset, History, Params, constant, count
+from jaxnet.types import Dataset, History, Over, Params, alone, constant, count
+
+
+@dataclass(frozen=True)
+class Spread(Over):
+    """The `over` of a network whose mini-batches several devices share.
+
+    Each has all parameters, and computes the gradient of its rows; the sum of the gradients is
+    the only thing that goes from one to another.
+    """
+
+    devices: tuple[Any, ...] = ()
+
+    def sharding(self, *axes: str | None) -> NamedSharding:
+        """Arrays whose axis "rows" is split; without one, each device has all of it."""
+        return NamedSharding(Mesh(np.array(self.devices), ("rows",)), PartitionSpec(*axes))
+
+    def split(self, rows: Any, axis: int = 0) -> Any:
+        """A part of the rows for each device."""
+        return jax.lax.with_sharding_constraint(rows, self.sharding(*[None] * axis, "rows"))
+
 
 Ending = Literal["done", "stopped", "out of time", "interrupted", "diverged"]
 
@@ -93,6 +114,7 @@ def train(
     every: SupportsIndex = 1,
     resume: str | Path | None = None,
     time_budget: float | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Run:
     """Train a network, an epoch at a time: the driver around the compiled `epoch`.
 
@@ -120,6 +142,10 @@ def train(
         same.
       time_budget: seconds after which no further epoch is begun. The one thing that the seed does
         not decide: where a run ends then depends on the machine.
+      devices: devices that share each mini-batch, for a network so large that they gain by it;
+        those of several processes, too, if each makes this call. Sums over examples are then
+        rounded in another order: only the last places of numbers change. For many small networks
+        `sweep` uses all devices better.
 
     Returns:
       A `Run`. Ctrl-C ends it after the epoch, a second Ctrl-C at once. If the parameters or a cost
@@ -147,8 +173,12 @@ def train(
             f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
         )
     monitor = tuple(sorted(set(monitor)))
-    data = jax.device_put(data)
-    key = jax.random.key(seed, impl="threefry2x32")
+    over, put = alone, jax.device_put
+    if devices is not None:
+        over = Spread(devices=_distinct(devices))
+        # Not by device_put, which takes no random keys to another process.
+        put = jax.jit(lambda tree: tree, out_shardings=over.sharding())
+    data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     state = _compiled_start(net, recipe, key, params)
     log = _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
@@ -157,6 +187,7 @@ def train(
         settings = _settings(net, data, recipe, batch_size, seed, monitor, monitors, params)
     if resume is not None:
         state, log = _resumed(resume, state, settings, epochs)
+    state = put(state)
     current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
     ending: Ending = "done"
     stopped, written = None, len(log.rows)
@@ -174,8 +205,9 @@ def train(
             if stopped:
                 break
             done = _compiled_advance(
-                net, batch_size, monitor, monitors, data, key, np.int32(index), recipe, state
-            )
+                net, batch_size, monitor, monitors, data, key, np.int32(index), recipe, state,
+                over=over,
+            )  # fmt: skip
             if not done.finite:
                 ending, stopped = "diverged", _diverged(index + 1, float(done.learning_rate))
                 warnings.warn(stopped, RuntimeWarning, stacklevel=2)
@@ -211,7 +243,9 @@ def train(
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
-_compiled_advance = jax.jit(advance, static_argnames=("net", "batch_size", "monitor", "monitors"))
+_compiled_advance = jax.jit(
+    advance, static_argnames=("net", "batch_size", "monitor", "monitors", "over")
+)
 
 
 class _Log(NamedTuple):
@@ -219,6 +253,16 @@ class _Log(NamedTuple):
 
     rows: list[np.ndarray]
     measured: list[np.ndarray]
+
+
+def _distinct(devices: Sequence[Any]) -> tuple[Any, ...]:
+    """The devices that are to share mini-batches, checked."""
+    given = tuple(devices) if isinstance(devices, (list, tuple)) else ()
+    if not given or not all(isinstance(one, jax.Device) for one in given):
+        raise ValueError(f"devices must be a list such as jax.devices(), not {devices!r}.")
+    if len(set(given)) < len(given):
+        raise ValueError(f"devices must be different ones, not {devices!r}.")
+    return given
 
 
 def _before(

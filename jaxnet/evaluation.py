@@ -61,7 +61,7 @@ def scores(
 ) -> Scores:
     """What `evaluate` computes, inside a program; nothing is checked.
 
-    With `over`, of many networks: `params`, `l1` and `l2` are those of many.
+    With `over`, of many networks: `params`, `l1` and `l2` are those of many; or by many devices.
     """
     xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
     classes = jnp.issubdtype(ys.dtype, jnp.integer)
@@ -85,14 +85,15 @@ def scores(
     size = min(CHUNK, len(xs))
     whole = len(xs) // size * size
     chunks = tuple(a[:whole].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
-    parts = jax.lax.scan(lambda _, chunk: (None, many(params, *chunk)), None, chunks)[1]
+    of_chunk = lambda _, chunk: (None, many(params, *over.split(chunk)))
+    parts = jax.lax.scan(of_chunk, None, chunks)[1]
     total = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
     if whole < len(xs):
         total = jax.tree.map(jnp.add, total, many(params, xs[whole:], ys[whole:]))
     return over(means)((params, l1, l2, total))
 
 
-_compiled_scores = jax.jit(scores, static_argnames=("net", "over"))
+_compiled_scores = jax.jit(scores, static_argnames="net")
 
 
 def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_true n_said"]:

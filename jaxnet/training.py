@@ -282,7 +282,8 @@ def epoch(
       monitors: what to measure in some of the mini-batches (static).
       units: which hidden units are there, if not all.
       over: `alone`, or what makes many networks of one: then `recipe`, `units` and `state` are
-        those of many, which share key and order, and there are no monitors.
+        those of many, which share key and order, and there are no monitors. Or what splits the
+        mini-batches.
 
     Returns:
       The state after the epoch, and what the monitors measured (`Monitors.split` names it), or
@@ -310,7 +311,7 @@ def epoch(
 
         def one_step(one: Any, own: Any, *visit: Any) -> Any:
             *one, bases = one
-            batch = visit[0] if over is alone else drawn(one, *visit)
+            batch = visit[0] if over.lanes == 1 else drawn(one, *visit)
             xs = batch.xs if bases is None else InSpan(bases, batch.xs, own)
             return trained(one, batch._replace(xs=xs))
 
@@ -319,7 +320,7 @@ def epoch(
     def train_block(state: TrainState, block: Visits) -> tuple[TrainState, Any]:
         indices, weights = block
         steps = _step(state) + jnp.arange(len(indices))
-        xs, ys = all_xs[indices], all_ys[indices]
+        xs, ys = over.split((all_xs[indices], all_ys[indices]), axis=1)
         rows = bases = own = None
         begun = state
         if spanned:
@@ -331,7 +332,7 @@ def epoch(
             xs = jnp.pad(gram, ((0, 0), (0, n_bases))).reshape(split)
             bases = tuple(base.reshape(*indices.shape, *base.shape[1:]) for base in bases)
         visits = (steps, xs, ys, weights)
-        if over is alone:  # to draw for many steps at once is faster
+        if over.lanes == 1:  # to draw for many steps at once is faster
             visits = (jax.vmap(partial(drawn, (recipe, units)))(*visits),)
         state, found = jax.lax.scan(train_batch, state, (bases, own, visits))
         if spanned:
@@ -356,7 +357,8 @@ def epoch(
         """As many steps as lie between two measurements; the last one is measured."""
         state = train_many(state, tuple(a[:-1] for a in stretch))
         indices, weights = (a[-1] for a in stretch)
-        batch = drawn((recipe, units), state.step, all_xs[indices], all_ys[indices], weights)
+        xs, ys = over.split((all_xs[indices], all_ys[indices]))
+        batch = drawn((recipe, units), state.step, xs, ys, weights)
         return trained((recipe, units, state), batch, monitors)
 
     every = monitors.every or n_steps

@@ -79,17 +79,22 @@ class History(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Over:
-    """Makes of a function of one network, `f(tree, *shared)`, that of all trained together.
+    """How the program of one network on one device becomes another.
 
-    This one is for a network alone; the lanes of a sweep have a `vmap` over `tree` instead.
+    This one leaves it as it is. The lanes of a sweep have a `vmap` of every function of a network,
+    a network whose mini-batches several devices share has their rows split.
     """
 
     lanes: int = 1
     """How many networks share their mini-batches."""
 
     def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of all: here `f` itself."""
+        """Of a function of one network, `f(tree, *shared)`, that of all: here `f` itself."""
         return f
+
+    def split(self, rows: Any, axis: int = 0) -> Any:
+        """Arrays of examples, along this axis: here as they are."""
+        return rows
 
 
 alone = Over()

@@ -234,7 +234,10 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             "train --lerning-rate 1",
             "Unrecognized options: --lerning-rate, 1. Perhaps you meant --l",
         ),
-        ("trian", "options: trian. Available subcommands: train, sweep, predict, check. See jaxnet --"),
+        (
+            "trian",
+            "options: trian. Available subcommands: train, sweep, predict, check. See jaxnet --",
+        ),
         ("train --sizes 784,30,10", r"arguments: \['784,30,10'\]\. See jaxnet train"),
         ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),
         ("train --temperature 2", "cross-entropy takes no --temperature; log-likelihood does"),

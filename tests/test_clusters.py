@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -17,6 +18,10 @@ sys.path.insert(0, os.path.dirname(__file__))  # workers unpickle this module's 
 NET = jn.Network((4, 6, 3))
 RECIPE = jn.grid(jn.Recipe(jn.sgd(0.1)), learning_rate=np.linspace(0.1, 1, 6))
 OPTIONS = {"seeds": 2, "epochs": 3, "batch_size": 6, "say": None}
+
+
+DROPPED = jn.Recipe(jn.noisy_sgd(0.1), l2=1.0, dropout=0.3)
+OPTIONS_OF_ONE = {"epochs": 3, "batch_size": 6}
 
 
 def data():
@@ -35,6 +40,10 @@ study = jn.sweep(t.NET, t.data(), t.RECIPE, **t.OPTIONS)
 np.save(sys.argv[5], np.array(study.history))
 lane = study.best_lane
 assert np.array_equal(study.run(*lane).params[0].w, study.replay(*lane).params[0].w)
+run = jn.train(t.NET, t.data(), t.DROPPED, **t.OPTIONS_OF_ONE, devices=jax.devices())
+np.savez(sys.argv[5] + ".npz", *jax.tree.leaves((run.params, run.history)))
+rows = jn.driver.Spread(devices=tuple(jax.devices())).split(np.zeros((6, 4)))
+assert len(rows.addressable_shards[0].data) == -(-6 // int(sys.argv[2]))
 """
 
 
@@ -60,6 +69,12 @@ def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
         assert np.array_equal(found[0], other, equal_nan=True)
     alone = jn.sweep(NET, data(), RECIPE, **OPTIONS)
     np.testing.assert_allclose(found[0], np.array(alone.history), rtol=1e-5)
+    run = jn.train(NET, data(), DROPPED, **OPTIONS_OF_ONE)
+    for file in files:  # and one network, whose mini-batches they share
+        for one, other in zip(
+            jax.tree.leaves((run.params, run.history)), np.load(f"{file}.npz").values()
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):

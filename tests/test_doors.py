@@ -92,6 +92,8 @@ CASES = {
     "jn.train(net, data, recipe, monitors=3)": "monitors must be Monitors, such as.*not 3",
     "jn.train(net, data, recipe, monitors=jn.Monitors(every=99))": "an epoch has 20; choose fewer",
     "jn.train(net, data, recipe, time_budget=-1)": r"time_budget must be a number in \[0, inf\)",
+    "jn.train(net, data, recipe, devices=2)": "devices must be a list such as jax.devices.., not 2",
+    "jn.train(net, data, recipe, devices=jax.devices() * 2)": "devices must be different ones",
     "jn.train(net, data, with_(dropout=0.5))": "dropout is for hidden units, but sizes .2, 2. has",
     "jn.train(net, data, with_(max_norm=1))": "max_norm is for hidden units",
     "jn.train(net, data, with_(augmentation=jn.Augmentation(1)))": "images are 1×1, but",
