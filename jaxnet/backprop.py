@@ -202,6 +202,8 @@ def _mean(
     layer_inputs, deltas = batched(jax.tree.map(jnp.asarray, xs), jnp.asarray(ys), masks)
 
     def contract(a: Any, delta: Float[Array, "batch n_out"], layer_is_first: bool) -> Layer:
+        # The matrix product of many lanes is fast where both operands are contiguous. XLA would
+        # fold a transposition into it, and take ten times as long, unless a barrier keeps it out.
         if weights is not None:
             delta = delta * weights[:, None]
         if isinstance(xs, InSpan) and a.ndim == 1:

@@ -29,7 +29,7 @@ from jaxnet import network, training
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.training import TrainState, Units
-from jaxnet.types import Dataset, History, KeyArray, Over, Params, alone
+from jaxnet.types import Dataset, History, KeyArray, Layer, Over, Params, alone
 
 VECTOR = 8
 """Floats that a processor handles at once: narrower loops run at a half to a third of the rate."""
@@ -90,6 +90,8 @@ class Outcome(NamedTuple):
     """Each (lanes, epochs), NaN after a lane's end."""
     epochs: np.ndarray
     """Epochs trained."""
+    computed: np.ndarray
+    """Those, and the ones in which it was frozen, but its program went on."""
     best_epoch: np.ndarray
     best_score: np.ndarray
     stopped: np.ndarray
@@ -102,9 +104,6 @@ class Outcome(NamedTuple):
     """All that each lane was trained in, one after the other."""
     swept: bool
     """Whether lanes had inputs of their own: see `shared`."""
-    idle: int
-    """Epochs of lanes that were not computed because lanes had been packed together."""
-
     def alive(self) -> np.ndarray:
         """Whether each lane would go on."""
         return ~self.stopped & (self.diverged_epoch == 0)
@@ -263,7 +262,7 @@ def _swept(recipe: Recipe) -> Recipe:
     return jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, recipe)
 
 
-# One thread each: devices work side by side, and bits do not depend on how many threads there are.
+# Devices work side by side, one thread each; so bits do not depend on the number of cores either.
 _ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 _compiled_begin = jax.jit(_begin, static_argnames=("net", "keep_best", "over"))
 _compiled_advance = jax.jit(
@@ -284,13 +283,14 @@ def _key(seed: Any) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
 
+_keys = jax.jit(jax.vmap(_key))
+
+
 def _initial(work: Work) -> Params:
     """Initial parameters, a row a lane, drawn at each network's true widths and filled up."""
-    net, seeds = work.program, np.asarray(work.seeds, np.uint32)
-    rows = jax.tree.map(
-        lambda one: np.zeros((len(seeds), *one.shape), one.dtype),
-        jax.eval_shape(partial(network.init, net), _key(0)),
-    )
+    sizes, seeds = work.program.sizes, np.asarray(work.seeds, np.uint32)
+    zeros = lambda *shape: np.zeros((len(seeds), *shape), jax.dtypes.canonicalize_dtype(float))
+    rows = tuple(Layer(zeros(n_in, n_out), zeros(n_out)) for n_in, n_out in zip(sizes, sizes[1:]))
     for given in dict.fromkeys(work.networks):
         mine = np.array([net == given for net in work.networks])
         which, inverse = np.unique(seeds[mine], return_inverse=True)
@@ -313,7 +313,7 @@ class _Places:
         self.lanes = np.where(self.held, members, heads[:, None])
         """Who is in each place; an empty one holds a copy of its group's first lane."""
         self.over = _lanes_of(work.program, work.recipe, work.batch_size, n, packing.lanes)
-        self.keys = jax.vmap(_key)(np.asarray(work.seeds, np.uint32)[heads])
+        self.keys = _keys(np.asarray(work.seeds, np.uint32)[heads])
 
     def stacked(self, rows: Any) -> Any:
         """The arrays of a program, from rows."""
@@ -373,13 +373,15 @@ class _Log:
         n_lanes, self.rows = len(work.seeds), None
         nothing = np.zeros(n_lanes, int)
         history, places = np.full((4, n_lanes, 0), np.nan), [()] * n_lanes
-        self.epochs, self.diverged_epoch, self.diverged_step = (nothing.copy() for _ in range(3))
-        self.alive, self.idle = np.ones(n_lanes, bool), 0
+        self.epochs, self.computed = nothing.copy(), nothing.copy()
+        self.diverged_epoch, self.diverged_step = nothing.copy(), nothing.copy()
+        self.alive = np.ones(n_lanes, bool)
         if before is not None:
             outcome, rows = before
-            history, self.idle = np.array(outcome.history), outcome.idle
+            history = np.array(outcome.history)
             self.rows = jax.tree.map(np.array, rows)
             self.epochs[:] = outcome.epochs
+            self.computed[:] = outcome.computed
             self.diverged_epoch[:] = outcome.diverged_epoch
             self.diverged_step[:] = outcome.diverged_step
             self.alive = outcome.alive()
@@ -394,8 +396,9 @@ class _Log:
     def keep(self, places: _Places, train: TrainState) -> None:
         """Write the states of a program's lanes into the rows."""
         if self.rows is None:
-            shape = lambda leaf: places.over.one(leaf[0]).shape
-            empty = lambda leaf: np.zeros((len(self.alive), *shape(leaf)), leaf.dtype)
+            n = len(self.alive)
+            group = lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+            empty = lambda leaf: np.zeros((n, *places.over.one(group(leaf)).shape), leaf.dtype)
             self.rows = jax.tree.map(empty, train)
         places.unstack(train, self.rows)
 
@@ -412,7 +415,7 @@ class _Log:
         self.diverged_epoch[lost] = epoch + 1
         self.diverged_step[lost] = np.minimum(sound - epoch * n_steps + 1, n_steps)
         self.epochs[here[was & (now | stopped)]] = epoch + 1
-        self.idle += len(self.alive) - held.size if held.size < len(self.alive) else 0
+        self.computed[here] += 1
 
     def enter(self, packing: Packing) -> None:
         """Write down where lanes are trained from now on."""
@@ -428,6 +431,7 @@ class _Log:
         return Outcome(
             History(*self.history[:, :, :done]),
             self.epochs,
+            self.computed,
             watch.best_epoch,
             watch.best_score,
             watch.stopped,
@@ -435,7 +439,6 @@ class _Log:
             self.diverged_step,
             tuple(map(tuple, self.places)),
             self.swept,
-            self.idle,
         )
 
 

@@ -120,15 +120,13 @@ def _log_range(name: str, given: Any) -> LogUniform:
 def _with(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
     """The recipe with these numbers, each of its constructors having seen them."""
     parts: dict[str, Any] = {}
-    own = [field.name for field in dataclasses.fields(recipe)]
-    numbers = {name for name in own if name in ("l1", "l2", "max_norm", "init_scale")}
-    numbers |= {"dropout", "input_dropout", "label_smoothing"}
     homes: dict[str, tuple[str, ...]] = {
         "optimizer": tuple(recipe.optimizer.hyper),
         "schedule": tuple(recipe.schedule.hyper) if recipe.schedule else (),
         "stopping": tuple(_present(recipe.stopping)),
         "augmentation": tuple(_present(recipe.augmentation)),
     }
+    numbers = {field.name for field in dataclasses.fields(recipe)} - set(homes)
     for name, column in columns.items():
         home = next((part for part, names in homes.items() if name in names), None)
         if name in numbers:

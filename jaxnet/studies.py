@@ -36,7 +36,7 @@ Lane = tuple[int, int]
 """A lane by its places on the axes recipe and seed."""
 AXES = ("recipe", "seed", "epoch")
 CURVES = History._fields
-ARRAYS = ("epochs", "best_epoch", "best_score", "stopped", "diverged_epoch", "diverged_step")
+ARRAYS = tuple(name for name in Outcome._fields if name not in ("history", "places", "swept"))
 KEPT = 16
 """Without a folder, the parameters of so many lanes, the best ones, are kept."""
 
@@ -130,7 +130,6 @@ class Folder:
             "places": outcome.places,
             "epochs": record.length(),
             "swept": outcome.swept,
-            "idle": outcome.idle,
             "sha256": [storage.sha256(found), storage.sha256(leaves)],
         }
         content = safetensors.numpy.save(found | leaves, {"chunk": json.dumps(told)})
@@ -140,10 +139,10 @@ class Folder:
         """All chunks, without their states."""
         for path in sorted((self.path / "chunks").glob("*.safetensors")):
             found, told = _read(path, states=False)
-            ends = [found[name] for name in ARRAYS]
+            ends = {name: found[name] for name in ARRAYS}
             places = tuple(tuple(Place(*one) for one in some) for some in told["places"])
-            rest = (places, told["swept"], told["idle"])
-            outcome = Outcome(History(*found["history"]), *ends, *rest)  # pyright: ignore[reportCallIssue]
+            history = History(*found["history"])
+            outcome = Outcome(history, **ends, places=places, swept=told["swept"])
             lanes = tuple((key, seed) for key, seed in told["lanes"])
             yield Record(lanes, tuple(told["program"]), outcome, None)
 
@@ -216,7 +215,7 @@ class Study(NamedTuple):
     seconds: float
     """Of this call."""
     saved: float
-    """The part of all epochs that was not needed because lanes had stopped or diverged."""
+    """The part of the work that was not done because lanes had stopped or diverged."""
     source: Source
 
     axes = AXES
@@ -446,7 +445,7 @@ def joined(parts: list[tuple[Outcome, TrainState]]) -> tuple[Outcome, TrainState
     places = tuple(place for outcome in outcomes for place in outcome.places)
     swept = any(outcome.swept for outcome in outcomes)
     states = jax.tree.map(lambda *rows: np.concatenate(rows), *(states for _, states in parts))
-    return Outcome(history, **arrays, places=places, swept=swept, idle=0), states
+    return Outcome(history, **arrays, places=places, swept=swept), states
 
 
 def part(chunk: tuple[Outcome, TrainState], one: slice) -> tuple[Outcome, TrainState]:
@@ -454,7 +453,7 @@ def part(chunk: tuple[Outcome, TrainState], one: slice) -> tuple[Outcome, TrainS
     outcome, states = chunk
     arrays = {name: getattr(outcome, name)[one] for name in ARRAYS}
     history = History(*(curve[one] for curve in outcome.history))
-    alone = outcome._replace(history=history, **arrays, places=outcome.places[one], idle=0)
+    alone = outcome._replace(history=history, **arrays, places=outcome.places[one])
     return alone, jax.tree.map(lambda leaf: leaf[one], states)
 
 
@@ -578,7 +577,7 @@ class Book:
             numbers["stopped"][lane] = 1
         numbers["stopped"] = numbers["stopped"].astype(bool)
         ended = numbers["stopped"] | (numbers["diverged_epoch"] > 0)
-        saved = (epochs - numbers["epochs"])[ended].sum() / (epochs * ended.size)
+        saved = (epochs - numbers.pop("computed"))[ended].sum() / (epochs * ended.size)
         where, records = dict(self.where), tuple(self.records)
         kept = {lane: params for lane, (_, params) in self.params.items()}
         source = Source(data, monitor, records, where, self.folder, kept)

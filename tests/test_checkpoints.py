@@ -17,46 +17,65 @@ NET = jn.Network((2, 4, 2))
 RECIPE = jn.Recipe(jn.adam(0.02), l2=0.1)
 
 SCRIPT = """
-import jax, numpy as np, pathlib, sys, time
+import jax, numpy as np, os, pathlib, sys, time
 import jaxnet as jn
-folder, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-resume = folder if pathlib.Path(folder, "checkpoint.safetensors").exists() else None
-def said(report):
-    print(report.epoch, flush=True)
-    time.sleep(pause)
-run = jn.train(
-    jn.Network((2, 4, 2)), jn.datasets.xor(n=100), jn.Recipe(jn.adam(0.02), l2=0.1),
-    epochs=epochs, seed=3, checkpoint=folder, resume=resume, on_epoch=said,
-)
-np.savez(pathlib.Path(folder, "done.npz"), *jax.tree.leaves((run.params, run.best_params)),
-         *run.history, run.best_epoch)
+
+def train(folder, epochs, pause):
+    def said(report):
+        print(os.getpid(), report.epoch, flush=True)
+        time.sleep(pause)
+    resume = folder if pathlib.Path(folder, "checkpoint.safetensors").exists() else None
+    run = jn.train(
+        jn.Network((2, 4, 2)), jn.datasets.xor(n=100), jn.Recipe(jn.adam(0.02), l2=0.1),
+        epochs=epochs, seed=3, checkpoint=folder, resume=resume, on_epoch=said,
+    )
+    np.savez(pathlib.Path(folder, "done.npz"), *jax.tree.leaves((run.params, run.best_params)),
+             *run.history, run.best_epoch)
+
+for line in sys.stdin:  # a fork each, before JAX has begun: to import it takes seconds
+    pid = os.fork()
+    if not pid:
+        folder, epochs, pause = line.split()
+        train(folder, int(epochs), float(pause))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    print("ended", flush=True)
 """
-
-
-def _run(folder, epochs, pause=0.0):
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(epochs), str(pause)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_was(tmp_path):
     """kill -9, again and again, each time resumed: while it trains, and while it writes."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    whole.mkdir()
-    epochs = 400
-    with _run(whole, epochs) as process:
-        assert process.wait() == 0 or process.communicate()
-    moments = random.Random(0)
-    for _ in range(20):
-        with _run(broken, epochs, pause=0.002) as process:
-            process.stdout.readline()  # it is past compiling
+    epochs, moments = 400, random.Random(0)
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | cache,
+    ) as process:  # fmt: skip
+
+        def run(folder, pause=0.0):
+            """Begin, or go on: the pid and the first epoch."""
+            print(folder, epochs, pause, file=process.stdin, flush=True)
+            return map(int, process.stdout.readline().split())
+
+        def ended():
+            while process.stdout.readline() not in ("ended\n", ""):
+                pass
+
+        run(whole)
+        ended()
+        for _ in range(20):
+            pid, _ = run(broken, pause=0.002)  # it is past compiling
             time.sleep(moments.uniform(0, 0.06))
-            process.send_signal(signal.SIGKILL)
-        files = set(os.listdir(broken)) - {"done.npz"}
-        assert checkpoints.FILE in files
-    with _run(broken, epochs) as process:
-        first = process.stdout.readline()
-        process.stdout.read()
-    assert 20 < int(first) < epochs  # it was really resumed, and not yet done
+            os.kill(pid, signal.SIGKILL)
+            ended()
+            assert checkpoints.FILE in os.listdir(broken)
+            assert not (broken / "done.npz").exists()
+        _, first = run(broken)
+        ended()
+        process.stdin.close()
+    assert 20 < first < epochs  # it was really resumed, and not yet done
     one, other = np.load(whole / "done.npz"), np.load(broken / "done.npz")
     assert one.files == other.files
     for name in one.files:
