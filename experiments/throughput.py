@@ -1,6 +1,6 @@
 """How fast do networks train: alone, in sweeps, and in other libraries?
 
-    python experiments/throughput.py               # about 10 minutes on 2 cores
+    python experiments/throughput.py               # about 15 minutes on 2 cores
     python experiments/throughput.py --features    # what dropout, shifts … cost: 2 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again
@@ -32,6 +32,9 @@ What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cor
 import importlib.util
 import json
 import platform
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -56,7 +59,7 @@ class Config:
     rounds: int = 3
     """How often each contestant takes its turn; the medians count."""
     examples: int = 50_000
-    """Training examples of a turn of 64 lanes or fewer; larger sweeps and peers have fewer."""
+    """Training examples of a turn; sweeps of more than 64 lanes have as few as a fifth."""
     most: int = 1024
     """Lanes of the largest sweep."""
     features: bool = False
@@ -89,37 +92,70 @@ def split(n: int) -> jn.Split:
     return jn.Split(train.x[:n], train.y[:n])
 
 
+def swept(
+    n: int, rule: str, recipes: int, seeds: int = 1, net: jn.Network = BOOK, batch_size: int = 10
+) -> Contestant:
+    """A sweep over learning rates and seeds, an epoch of n examples, without evaluation."""
+    rates = np.geomspace(0.01, 0.1, recipes) * (0.1 if rule == "Adam" else 1.0)
+    data, recipe = jn.Dataset(split(n)), jn.Recipe(RULES[rule](rates))
+    options = {"epochs": 1, "batch_size": batch_size, "monitor": (), "say": None}
+    turn = lambda: jn.sweep(net, data, recipe, seeds=seeds, **options)
+    return Contestant(turn, net, n, recipes * seeds)
+
+
 def sweeps(config: Config) -> dict[str, Contestant]:
     """Sweeps of every form, size, rule and shape."""
-    found = {}
-
-    def add(name, net, rule, recipes, seeds, batch_size, n):
-        rates = np.geomspace(0.01, 0.1, recipes) * (0.1 if rule == "Adam" else 1.0)
-        data, recipe = jn.Dataset(split(n)), jn.Recipe(RULES[rule](rates))
-        options = {"epochs": 1, "batch_size": batch_size, "monitor": (), "say": None}
-        turn = lambda: jn.sweep(net, data, recipe, seeds=seeds, **options)
-        found[name] = Contestant(turn, net, n, recipes * seeds)
-
-    n = config.examples
+    found, n = {}, config.examples
     for rule in ["SGD"] if config.smoke else RULES:
         for lanes in (8, 64, 256, 1024, 4096):
             if lanes <= config.most and (rule == "SGD" or lanes <= 256):
-                few = n * 64 // max(64, lanes) // 10 * 10
-                add(f"{rule}, {lanes} recipes × 1 seed", BOOK, rule, lanes, 1, 10, few)
-    add("SGD, 1 recipe × 64 seeds", BOOK, "SGD", 1, 64, 10, n)
+                few = max(n // 5, n * 64 // max(64, lanes))
+                found[f"{rule}, {lanes} recipes × 1 seed"] = swept(few, rule, lanes)
+    found["SGD, 1 recipe × 64 seeds"] = swept(n, "SGD", 1, 64)
     if not config.smoke:
-        add("SGD, 8 recipes × 8 seeds", BOOK, "SGD", 8, 8, 10, n)
-        add("Adam, 8 recipes × 8 seeds", BOOK, "Adam", 8, 8, 10, n)
+        found["SGD, 8 recipes × 8 seeds"] = swept(n, "SGD", 8, 8)
+        found["Adam, 8 recipes × 8 seeds"] = swept(n, "Adam", 8, 8)
+        found["SGD, 64 recipes × 1 seed, in two processes"] = in_processes(n)
         wide, deep = jn.Network((784, 128, 10)), jn.Network((784, 512, 512, 10))
         for rule in ("SGD", "Adam"):
-            add(f"{rule}, [784, 128, 10], batch 128, 64 × 1", wide, rule, 64, 1, 128, n // 5)
-            add(f"{rule}, [784, 512, 512, 10], batch 128, 8 × 1", deep, rule, 8, 1, 128, n // 10)
+            name = f"{rule}, [784, 128, 10], batch 128, 64 × 1"
+            found[name] = swept(n // 5, rule, 64, 1, wide, 128)
+            name = f"{rule}, [784, 512, 512, 10], batch 128, 8 × 1"
+            found[name] = swept(n // 10, rule, 8, 1, deep, 128)
     return found
+
+
+def in_processes(n: int) -> Contestant:
+    """The sweep of 64 recipes, shared by two processes of one device each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    script = (
+        "import sys, jax; jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]));"
+        "import throughput; turn = throughput.swept(int(sys.argv[3]), 'SGD', 64).turn;"
+        "[turn() and print(flush=True) for _ in sys.stdin]"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, address, str(process), str(n)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent,
+        )
+        for process in range(2)
+    ]  # fmt: skip
+
+    def turn() -> None:
+        for process in processes:
+            print(file=process.stdin, flush=True)
+        for process in processes:
+            if not process.stdout.readline():  # pyright: ignore[reportOptionalMemberAccess]
+                raise RuntimeError("a process of the sweep in two processes has ended.")
+
+    return Contestant(turn, BOOK, n, 64)
 
 
 def alone(config: Config) -> dict[str, Contestant]:
     """One network: jaxnet's `train`, and what an expert would write in JAX."""
-    n, few = config.examples, config.examples // 5
+    n = config.examples
     data = jax.device_put(jn.Dataset(split(n)))
     options = {"epochs": 1, "batch_size": 10, "monitor": ()}
     recipe = jn.Recipe(jn.sgd(0.5))
@@ -127,7 +163,7 @@ def alone(config: Config) -> dict[str, Contestant]:
         "jaxnet, train": Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n),
         "JAX by hand, scan": Contestant(by_hand(split(n), None), BOOK, n),
         "JAX by hand, vmap of the scan, 64": Contestant(
-            by_hand(split(few), jnp.geomspace(0.01, 0.1, 64)), BOOK, few, 64
+            by_hand(split(n), jnp.geomspace(0.01, 0.1, 64)), BOOK, n, 64
         ),
     }
 
@@ -163,7 +199,7 @@ def by_hand(data: jn.Split, rates: jax.Array | None) -> Callable[[], object]:
 
 def peers(config: Config) -> dict[str, Contestant]:
     """Other libraries, as their documentation writes a training loop."""
-    n = 500 if config.smoke else 5000
+    n = config.examples
     train = split(n)
     xs, ys = train.x / np.float32(255), train.y.astype(np.int64)
     found = {"NumPy, mini-batches": in_numpy(xs, ys)}
@@ -389,7 +425,7 @@ def plot(results: dict) -> Figure:
 def main(config: Config) -> None:
     """Measure, print, write."""
     if config.smoke:
-        config = replace(config, rounds=1, examples=100, most=8)
+        config = replace(config, rounds=1, examples=500, most=8)
     file = config.results / ("features.json" if config.features else "results.json")
     if config.plot_only:
         results = json.loads(file.read_text())

@@ -104,6 +104,7 @@ class Outcome(NamedTuple):
     """All that each lane was trained in, one after the other."""
     swept: bool
     """Whether lanes had inputs of their own: see `shared`."""
+
     def alive(self) -> np.ndarray:
         """Whether each lane would go on."""
         return ~self.stopped & (self.diverged_epoch == 0)

@@ -74,7 +74,8 @@ class Plan(NamedTuple):
         each += f"; and {len(self.sizes) - 4} more sizes" if len(self.sizes) > 4 else ""
         where = f"{self.devices} {self.device} device{'s' if self.devices > 1 else ''}"
         return (
-            f"{self.lanes:,} network{'s' if self.lanes > 1 else ''} × {self.epochs} epochs: "
+            f"{self.lanes:,} network{'s' if self.lanes > 1 else ''} × "
+            f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}: "
             f"{each or 'nothing is missing'}, on {where}; about {self.bytes / 2**30:.2f} GiB, "
             f"{_duration(self.seconds)}"
             + (", sizes timed" if self.tuned else "")

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy.stats import qmc
 
 from jaxnet import optimizers
 from jaxnet.recipe import Recipe
@@ -75,6 +74,8 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
     >>> len(swept), bool(swept.optimizer.hyper["learning_rate"].max() < 1)
     (8, True)
     """
+    from scipy.stats import qmc  # only here: to import it takes longer than all of jaxnet
+
     count("n", n, low=1)
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
     columns = {}
