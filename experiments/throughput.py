@@ -65,7 +65,7 @@ class Config:
     features: bool = False
     """Measure parts of a recipe against the bare epoch instead."""
     smoke: bool = False
-    """A round of few examples and few contestants: does it run?"""
+    """A round of few examples and few contestants on one core: does it run?"""
     plot_only: bool = False
     """Draw the picture from results.json."""
     results: Path = Path("results/throughput")
@@ -133,7 +133,7 @@ def in_processes(n: int) -> Contestant:
     script = (
         "import sys, jax; jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]));"
         "import throughput; turn = throughput.swept(int(sys.argv[3]), 'SGD', 64).turn;"
-        "[turn() and print(flush=True) for _ in sys.stdin]"
+        "[turn() and print('done', flush=True) for _ in sys.stdin]"
     )
     processes = [
         subprocess.Popen(
@@ -147,7 +147,7 @@ def in_processes(n: int) -> Contestant:
         for process in processes:
             print(file=process.stdin, flush=True)
         for process in processes:
-            if not process.stdout.readline():  # pyright: ignore[reportOptionalMemberAccess]
+            if "done\n" not in iter(process.stdout.readline, ""):  # pyright: ignore
                 raise RuntimeError("a process of the sweep in two processes has ended.")
 
     return Contestant(turn, BOOK, n, 64)
@@ -430,7 +430,8 @@ def main(config: Config) -> None:
     if config.plot_only:
         results = json.loads(file.read_text())
     else:
-        jn.use_all_cores()
+        if not config.smoke:
+            jn.use_all_cores()
         results = run(config)
         rate = results["gflops_matrix_product"]
         title = f"A matrix product runs at {rate:.0f} GFLOP/s on {results['device']}"

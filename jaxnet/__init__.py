@@ -2,7 +2,8 @@
 
 The gradient is handwritten backpropagation, proved against `jax.grad` and finite differences;
 whole training runs compile with `jit`. Read the files from the floor up: `types`, `activations`,
-`costs`, `network`, `backprop`, `optimizers`, `recipe`, `training`, `driver`.
+`costs`, `network`, `backprop`, `optimizers`, `recipe`, `steps`, `training`, `driver`, `lanes`,
+`sweeps`.
 """
 
 from jaxnet import (
@@ -54,11 +55,12 @@ from jaxnet.recipe import Recipe
 from jaxnet.runners import SweepReport
 from jaxnet.schedules import Schedule
 from jaxnet.spaces import LogUniform, Uniform, grid, sample
+from jaxnet.steps import TrainState, start
 from jaxnet.stopping import Stopping
 from jaxnet.storage import load, save
 from jaxnet.studies import Study
 from jaxnet.sweeps import sweep, use_all_cores
-from jaxnet.training import TrainState, epoch, fit, start
+from jaxnet.training import epoch, fit
 from jaxnet.types import Dataset, History, Layer, Params, Split
 
 __version__ = "0.1.0"

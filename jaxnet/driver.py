@@ -24,7 +24,8 @@ from jaxnet import checkpoints, datasets, doors
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
-from jaxnet.training import TrainState, advance, start
+from jaxnet.steps import TrainState, start
+from jaxnet.training import advance
 from jaxnet.types import Dataset, History, Over, Params, alone, constant, count
 
 
@@ -143,7 +144,8 @@ def train(
       time_budget: seconds after which no further epoch is begun. The one thing that the seed does
         not decide: where a run ends then depends on the machine.
       devices: devices that share each mini-batch, for a network so large that they gain by it;
-        those of several processes, too, if each makes this call. Sums over examples are then
+        those of several processes, too, if each makes this call. On the cores of one CPU nothing
+        is gained: a single device's large products use them all already. Sums over examples are
         rounded in another order: only the last places of numbers change. For many small networks
         `sweep` uses all devices better.
 

@@ -120,8 +120,8 @@ def check_deltas(cost: Cost, n_out: int = 5, seed: int = 0) -> list[Check]:
     with jax.enable_x64(True):
         zs = jnp.asarray(2 * random.standard_normal((8, n_out)))
         ys = jnp.asarray(random.dirichlet(np.ones(n_out), size=8))
-        deltas = jax.vmap(cost.delta)(zs, ys)
-        autodiff = jax.vmap(jax.grad(cost.fn))(zs, ys)
+        deltas = jax.jit(jax.vmap(cost.delta))(zs, ys)
+        autodiff = jax.jit(jax.vmap(jax.grad(cost.fn)))(zs, ys)
         # The examples do not mix, so that one gradient of their sum holds all of theirs.
         numerical = numerical_gradient(lambda zs: jnp.sum(jax.vmap(cost.fn)(zs, ys)), zs)
     trios = zip(deltas, autodiff, numerical, strict=True)
@@ -167,17 +167,19 @@ def check_gradients(
     net = replace(net, precision="highest")
     with jax.enable_x64(True):
         start = replace(net, init=initializers.default)
-        drawn = network.init(start, jax.random.key(seed)) if params is None else params
+        draw = jax.jit(network.init, static_argnums=0)
+        drawn = draw(start, jax.random.key(seed)) if params is None else params
         network.check_params(net, drawn)
         theta = _float64(drawn)
         xs = jax.vmap(lambda x: network.inputs(x, jnp.dtype("float64")))(jnp.asarray(xs))
-        targets = jnp.stack([network.targets(y, n_out, jnp.dtype("float64")) for y in ys])
+        float64 = lambda y: network.targets(y, n_out, jnp.dtype("float64"))
+        targets = jax.vmap(float64)(jnp.asarray(ys))
 
         def cost(params: Params) -> Float[Array, ""]:
             return jnp.mean(jax.vmap(net.cost.fn)(network.logits(net, params, xs), targets))
 
-        handwritten = gradient(net, theta, xs, targets)
-        autodiff = jax.grad(cost)(theta)
+        handwritten = jax.jit(lambda theta: gradient(net, theta, xs, targets))(theta)
+        autodiff = jax.jit(jax.grad(cost))(theta)
         numerical = numerical_gradient(cost, theta)
         checks = []
         for index, layers in enumerate(zip(handwritten, autodiff, numerical, strict=True), 1):

@@ -25,10 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxnet import network, training
+from jaxnet import blocks, network, steps, training
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
-from jaxnet.training import TrainState, Units
+from jaxnet.steps import TrainState, Units
 from jaxnet.types import Dataset, History, KeyArray, Layer, Over, Params, alone
 
 VECTOR = 8
@@ -190,7 +190,7 @@ def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
 
 
 def _lanes_of(net: Network, recipe: Recipe, batch_size: int, n: int, lanes: int) -> Lanes:
-    rows = (net.sizes[0], *training.span_rows(net, recipe, batch_size, n, lanes))
+    rows = (net.sizes[0], *blocks.span_rows(net, recipe, batch_size, n, lanes))
     # JAX's conjugate gradients take no arrays whose lanes have different axes.
     return Lanes(lanes, () if recipe.optimizer.curvature else rows, net.sizes[1])
 
@@ -201,7 +201,7 @@ def _begin(
     """The states before the first mini-batch, from initial parameters of lanes, axes as stored."""
 
     def group(key: Any, recipe: Recipe, params: Params) -> TrainState:
-        begun = lambda one: training.start(net, one[0], key, one[1], keep_best)
+        begun = lambda one: steps.start(net, one[0], key, one[1], keep_best)
         return over(begun)((recipe, params))
 
     axes = (0, _swept(recipe), 0)
@@ -276,7 +276,7 @@ _compiled_advance = jax.jit(
 @partial(jax.jit, static_argnames="net")
 def _drawn(net: Network, seeds: Array) -> Params:
     """The initial parameters of this network under each seed."""
-    of_one = lambda seed: network.init(net, training.address(_key(seed), "init"))
+    of_one = lambda seed: network.init(net, steps.address(_key(seed), "init"))
     return jax.vmap(of_one)(seeds)
 
 

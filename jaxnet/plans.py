@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet import training
+from jaxnet import steps
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 
@@ -24,7 +24,7 @@ CACHE = 4 * 2**20
 best among 1 to 16 MiB at [784, 30, 10], for SGD, momentum and Adam."""
 EFFICIENCY = 0.3
 """The part of the rate of a matrix product at which lanes train, about."""
-FEW = 4
+FEW = 8
 """Lanes of one seed from which on a CPU's program has a single group."""
 MOST = 1024
 """Lanes of a program on an accelerator, at most."""
@@ -139,7 +139,7 @@ def state_bytes(net: Network, recipe: Recipe, keep_best: bool) -> int:
     """What one lane carries from step to step, in bytes."""
     one = jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), recipe)
     key = jax.random.key(0, impl="threefry2x32")
-    state = jax.eval_shape(partial(training.start, net, keep_best=keep_best), one, key)
+    state = jax.eval_shape(partial(steps.start, net, keep_best=keep_best), one, key)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
@@ -186,7 +186,7 @@ def rectangle(
     >>> rectangle(64, 1, most=16, devices=2)
     (1, 16)
     >>> rectangle(1, 64, most=16, devices=2)
-    (4, 1)
+    (8, 1)
     >>> rectangle(1, 64, most=16, devices=2, platform="gpu")
     (16, 1)
     >>> rectangle(10, 1, most=8, devices=2)

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet import studies
+from jaxnet import records
 from jaxnet.lanes import Outcome, Packing, Work, train_chunk
-from jaxnet.studies import Lane
-from jaxnet.training import TrainState
+from jaxnet.records import Lane
+from jaxnet.steps import TrainState
 from jaxnet.types import Dataset, History
 
 Data = Dataset | Callable[[], Dataset]
@@ -85,7 +85,7 @@ class Progress:
             self.trained += len(alive)
             self.running[id(job)] = (int(alive.sum()), len(alive))
             epochs = np.full(len(alive), history.shape[2])
-            score = studies.ranked(History(*history), epochs, ~alive)
+            score = records.ranked(History(*history), epochs, ~alive)
             self.best = max(self.best, score.max())
 
     def ended(self, job: Job, outcome: Outcome) -> None:
@@ -93,7 +93,7 @@ class Progress:
         with self.lock:
             if self.running.pop(id(job), None) is None:  # it was trained elsewhere
                 self.trained += job.epochs()
-                score = studies.ranked(outcome.history, outcome.epochs, outcome.diverged_epoch)
+                score = records.ranked(outcome.history, outcome.epochs, outcome.diverged_epoch)
                 self.best = max(self.best, score.max())
             self.done += len(job.lanes)
             before = 0 if job.before is None else np.count_nonzero(job.before[0].diverged_epoch)
@@ -164,7 +164,7 @@ class Here:
 
     def _on(self, device: Any, n: int) -> Dataset:
         if (device, n) not in self._there:
-            self._there[device, n] = jax.device_put(studies.examples(self.data, n), device)
+            self._there[device, n] = jax.device_put(records.examples(self.data, n), device)
         return self._there[device, n]
 
 
@@ -209,7 +209,7 @@ def halves(job: Job) -> list[Job]:
         members = np.full((len(groups), max(map(len, groups))), -1)
         for place, group in zip(members, groups, strict=True):
             place[: len(group)] = group
-        before = None if job.before is None else studies.part(job.before, part)
+        before = None if job.before is None else records.part(job.before, part)
         begun = 0 if before is None else before[0].history.training_cost.shape[1]
         packing = Packing(begun, *members.shape, tuple(members.ravel().tolist()))
         work = work._replace(
@@ -235,7 +235,7 @@ def _remote(job: Job, data: Data, x64: bool) -> list[Done]:
     with jax.enable_x64(x64):
         whole = _loaded(data) if callable(data) else data
         return [
-            (job, *train_chunk(job.work, studies.examples(whole, job.examples), None, job.before))
+            (job, *train_chunk(job.work, records.examples(whole, job.examples), None, job.before))
         ]
 
 

@@ -1,8 +1,8 @@
 """Sweeps: hundreds of networks over recipes and seeds, several at a time in one program.
 
-`sweep` cuts the lanes into chunks (`plans`), trains them on all devices of this process, of all
-processes, or by an executor's workers (`lanes`), keeps each as soon as it is done, and gathers a
-`Study` (`studies`).
+`sweep` cuts the lanes into chunks (`plans`), trains them (`lanes`) on all devices of this process,
+of all processes, or by an executor's workers (`runners`), keeps each as soon as it is done
+(`books`, `records`), and gathers a `Study` (`studies`).
 """
 
 import dataclasses
@@ -20,14 +20,16 @@ from typing import Any, SupportsIndex
 import jax
 import numpy as np
 
-from jaxnet import datasets, doors, plans, spaces, studies
+from jaxnet import datasets, doors, plans, records, spaces
+from jaxnet.books import Book
 from jaxnet.driver import interruptible
 from jaxnet.lanes import Outcome, Packing, Work, program_network, shared, train_chunk
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
+from jaxnet.records import Folder, Lane, Record, Setting
 from jaxnet.runners import Data, Elsewhere, Here, Job, Progress, SweepReport
-from jaxnet.studies import Book, Folder, Lane, Record, Setting, Study
-from jaxnet.training import TrainState
+from jaxnet.steps import TrainState
+from jaxnet.studies import Study
 from jaxnet.types import Dataset, count
 
 
@@ -72,13 +74,15 @@ def sweep(
         `concurrent.futures.ProcessPoolExecutor` or dask's `Client.get_executor()`. Without it, on
         all devices of this process: see `jaxnet.use_all_cores`.
       halving: successive halving: after 1/halving², 1/halving, … of the epochs only the best
-        1/halving of the recipes, by the mean over seeds, go on.
+        1/halving of the recipes, by the mean over seeds, go on, down to a single one if there
+        are epochs enough.
       tune_plan: whether to time how many lanes make the best program, instead of calculating it.
       on_progress: called about twice a second with a `SweepReport`.
       say: what to call with the plan, in one line, before the start; `None` for silence.
 
     Returns:
-      A `Study`. Ctrl-C ends it after the epoch: a study with a folder can go on from there.
+      A `Study`. Ctrl-C ends it after the epoch (with an executor, after the chunks that its
+      workers have begun): a study with a folder can go on from there.
 
     Raises:
       ValueError: network, data and settings do not fit together, or the folder holds another study.
@@ -188,7 +192,7 @@ def _expanded(
         scalars = spaces.rows(recipe)
         if not scalars:
             raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
-        doors.checked(net, studies.examples(data, n), scalars[0], epochs, size, 0, None, monitor)
+        doors.checked(net, records.examples(data, n), scalars[0], epochs, size, 0, None, monitor)
         settings += [Setting(net, one, operator.index(size), n) for one in scalars]
     listed = (
         several(seeds)
@@ -204,7 +208,7 @@ def _expanded(
 def _about(data: Dataset, monitor: tuple[str, ...]) -> dict[str, Any]:
     """What a folder is of: the same in every call."""
     return {
-        "format": studies.FORMAT,
+        "format": records.FORMAT,
         "data": datasets.sha256(data),
         "monitor": list(monitor),
         "dtype": str(jax.dtypes.canonicalize_dtype(float)),
@@ -217,7 +221,7 @@ def _rungs(epochs: int, n: int, halving: SupportsIndex | None) -> list[int]:
         return [epochs]
     factor = count("halving", halving, low=2)
     n_rungs = 1
-    while n > factor**n_rungs and epochs // factor**n_rungs >= 1:
+    while min(n, epochs) >= factor**n_rungs:
         n_rungs += 1
     return [epochs // factor**k for k in reversed(range(n_rungs))]
 
@@ -329,7 +333,7 @@ def _tuned(
 ) -> int:
     """Of half, once, twice and four times as many lanes, what trains most in a second."""
     setting = book.settings[lanes[0][0]]
-    few = studies.examples(data, min(setting.examples, 100 * setting.batch_size))
+    few = records.examples(data, min(setting.examples, 100 * setting.batch_size))
     few = jax.device_put(few._replace(valid=None if "training" in monitor else few.valid), device)
     rates: dict[int, float] = {most: 0.0}
     for n in sorted({max(1, most // 2), most, 2 * most, 4 * most}):
@@ -379,7 +383,7 @@ def _job(
     for row, begin, end in zip(members, ends, ends[1:]):
         row[: end - begin] = np.arange(begin, end)
     lanes = tuple(lane for group in groups for lane in group)
-    kept = None if before is None else studies.joined([before[lane] for lane in lanes])
+    kept = None if before is None else records.joined([before[lane] for lane in lanes])
     epoch = 0 if kept is None else kept[0].history.training_cost.shape[1]
     packing = Packing(epoch, *shape, tuple(members.ravel().tolist()))
     return _of(book, lanes, net.sizes, packing, until, monitor, kept)

@@ -12,7 +12,7 @@ from jaxnet.regularization import (
     penalty,
     smoothed,
 )
-from jaxnet.training import mini_batch
+from jaxnet.steps import mini_batch
 
 
 @pytest.mark.usefixtures("x64")

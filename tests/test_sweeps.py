@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jax import monitoring
 
 import jaxnet as jn
-from jaxnet import plans, runners, spaces
+from jaxnet import plans, runners, spaces, sweeps
 
 RANDOM = np.random.default_rng(0)
 DATA = jn.Dataset(
@@ -157,6 +157,14 @@ def test_halving_goes_on_with_the_best_recipes_only(study):
     assert len(run.history.evaluation_cost) == 4
 
 
+@pytest.mark.parametrize(
+    ("epochs", "n", "factor", "rungs"),
+    [(9, 9, 3, [1, 3, 9]), (4, 2, 2, [2, 4]), (2, 64, 3, [2]), (30, 8, 3, [10, 30])],
+)
+def test_halving_goes_down_to_one_recipe_if_there_are_epochs_enough(epochs, n, factor, rungs):
+    assert sweeps._rungs(epochs, n, factor) == rungs
+
+
 def test_widths_share_a_program_and_depths_do_not_behind_one_call():
     nets = [jn.Network((4, 5, 3)), jn.Network((4, 7, 3)), jn.Network((4, 3))]
     study = jn.sweep(nets, DATA, jn.Recipe(jn.sgd([0.1, 0.2])), **OPTIONS)
@@ -200,7 +208,7 @@ def test_files_hold_every_epoch_of_every_lane(tmp_path, study):
 
 
 def test_only_the_best_lanes_parameters_stay_in_memory(monkeypatch):
-    monkeypatch.setattr("jaxnet.studies.KEPT", 2)
+    monkeypatch.setattr("jaxnet.books.KEPT", 2)
     study = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
     assert len(study.source.params) == 2
     assert study.best_lane in study.source.params

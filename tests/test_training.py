@@ -10,7 +10,7 @@ from jax import monitoring
 from network2 import Network2
 
 import jaxnet as jn
-from jaxnet.training import address, shuffle, start
+from jaxnet.steps import address, shuffle, start
 
 XOR = jn.datasets.xor(n=100)
 NET = jn.Network((2, 4, 2))
