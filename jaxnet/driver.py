@@ -24,7 +24,7 @@ from jaxnet import checkpoints, datasets, doors
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
-from jaxnet.steps import TrainState, start
+from jaxnet.steps import TrainState, drawn, start
 from jaxnet.training import advance
 from jaxnet.types import Dataset, History, Over, Params, alone, constant, count
 
@@ -181,7 +181,9 @@ def train(
         # Not by device_put, which takes no random keys to another process.
         put = jax.jit(lambda tree: tree, out_shardings=over.sharding())
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
-    state = _compiled_start(net, recipe, key, params)
+    # Drawn by a program of their own, which other recipes share: it is the larger one.
+    begun = _compiled_drawn(net, key) if params is None else params
+    state = _compiled_start(net, recipe, key, begun)
     log = _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
     settings: dict[str, Any] = {}
@@ -244,6 +246,7 @@ def train(
     )
 
 
+_compiled_drawn = jax.jit(drawn, static_argnames="net")
 _compiled_start = jax.jit(start, static_argnames="net")
 _compiled_advance = jax.jit(
     advance, static_argnames=("net", "batch_size", "monitor", "monitors", "over")

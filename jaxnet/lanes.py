@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxnet import blocks, network, steps, training
+from jaxnet import blocks, steps, training
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.steps import TrainState, Units
@@ -276,8 +276,7 @@ _compiled_advance = jax.jit(
 @partial(jax.jit, static_argnames="net")
 def _drawn(net: Network, seeds: Array) -> Params:
     """The initial parameters of this network under each seed."""
-    of_one = lambda seed: network.init(net, steps.address(_key(seed), "init"))
-    return jax.vmap(of_one)(seeds)
+    return jax.vmap(lambda seed: steps.drawn(net, _key(seed)))(seeds)
 
 
 def _key(seed: Any) -> KeyArray:

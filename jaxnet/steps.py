@@ -92,6 +92,11 @@ def shuffle(key: KeyArray, n: int) -> Int[Array, " n"]:
     return jnp.argsort(jax.random.bits(key, (n,), jnp.uint32))
 
 
+def drawn(net: Network, key: KeyArray) -> Params:
+    """The initial parameters of the run with this key."""
+    return network.init(net, address(key, "init"))
+
+
 def start(
     net: Network,
     recipe: Recipe,
@@ -103,9 +108,9 @@ def start(
 
     Parameters that are given come to JAX's default float type, that of the recipe's leaves.
     """
-    drawn: Any = network.init(net, address(key, "init")) if params is None else params
+    given: Any = drawn(net, key) if params is None else params
     dtype = jax.dtypes.canonicalize_dtype(float)
-    begun = tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in drawn)
+    begun = tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in given)
     if recipe.init_scale is not None:
         begun = jax.tree.map(lambda array: array * recipe.init_scale, begun)
     transformation = recipe.optimizer.transformation(address(key, "rule"))
