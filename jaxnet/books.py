@@ -33,6 +33,15 @@ class Book:
         self.where: dict[Lane, tuple[int, int]] = {}
         self.params: dict[Lane, tuple[float, Params]] = {}
         self.new: list[Record] = []
+        alike: dict[str, Setting] = {}
+        for key, setting in zip(self.keys, settings, strict=True):
+            first = alike.setdefault(key, setting)
+            static = lambda one: (one.network, jax.tree.structure(one.recipe))
+            if static(first) != static(setting):
+                raise ValueError(
+                    f"two settings are called the same, {first.network!r}, {first.recipe!r}, but "
+                    "have different functions; give these names of their own, at a module's top."
+                )
         for record in folder.records() if folder else ():
             self._add(record)
 
@@ -45,16 +54,19 @@ class Book:
         once = {(self.keys[r], self.seeds[s]): (r, s) for r, s in lanes}
         return [lane for lane in once.values() if lane not in self.where]
 
-    def unfinished(self, lanes: list[Lane], until: int) -> list[Record]:
-        """The chunks with lanes that have had fewer epochs, and would go on."""
-        found: dict[int, None] = {}
-        for lane in lanes:
+    def unfinished(self, lanes: list[Lane], until: int) -> list[tuple[Record, list[Lane]]]:
+        """The chunks that have had fewer epochs, each with those of these lanes that would go on.
+
+        A lane that has left a chunk, and has had more epochs in another, is in the later one only.
+        """
+        found: dict[int, list[Lane]] = {}
+        for lane in dict.fromkeys(self.places[self.keys[r], self.seeds[s]][0] for r, s in lanes):
             if lane in self.where:
                 index, row = self.where[lane]
                 record = self.records[index]
                 if record.length() < until and record.outcome.alive()[row]:
-                    found[index] = None
-        return [self.records[index] for index in found]
+                    found.setdefault(index, []).append(lane)
+        return [(self.records[index], some) for index, some in found.items()]
 
     def members(self, record: Record) -> list[Lane | None]:
         """A chunk's lanes by their places on the axes; those that are not asked for have none."""
@@ -95,21 +107,32 @@ class Book:
         self.new.append(slim)
         self._add(record if keep and self.folder is None else slim)
 
-    def exchange(self) -> None:
-        """Tell all other processes of the new chunks, and hear of theirs."""
+    def exchange(self, interrupted: bool) -> bool:
+        """Tell all other processes of the new chunks, and hear of theirs.
+
+        Returns:
+          Whether any process was interrupted.
+        """
         if jax.process_count() == 1:
-            return
-        mine = np.frombuffer(pickle.dumps((self.new, self.params)), np.uint8)
+            return interrupted
+        mine = np.frombuffer(pickle.dumps((self.new, self.params, interrupted)), np.uint8)
         lengths = multihost_utils.process_allgather(np.array(len(mine)))
         padded = np.zeros(max(lengths), np.uint8)
         padded[: len(mine)] = mine
         for process, told in enumerate(multihost_utils.process_allgather(padded)):
             if process != jax.process_index():
-                records, params = pickle.loads(np.asarray(told)[: lengths[process]].tobytes())
+                sent = np.asarray(told)[: lengths[process]].tobytes()
+                records, params, theirs = pickle.loads(sent)
+                interrupted = interrupted or theirs
                 for record in records:
                     self._add(record)
                 self._keep(params)
         self.new = []
+        return interrupted
+
+    def let_go(self) -> None:
+        """Keep no states in memory any longer: chunks to come have theirs."""
+        self.records = [record._replace(states=None) for record in self.records]
 
     def scores(self, until: int) -> np.ndarray:
         """The score that each lane had after so many epochs: see `Study.score`."""

@@ -43,6 +43,7 @@ from jaxnet.options import (
     WHOLE_OPTION,
     Architecture,
     DataOption,
+    FailedError,
     HyperOption,
     MonitorName,
     Training,
@@ -52,14 +53,6 @@ from jaxnet.options import (
 from jaxnet.recipe import Recipe
 from jaxnet.sweep_command import Sweep
 from jaxnet.types import Dataset, count
-
-
-class FailedError(Exception):
-    """The call was right, but it failed: told in one line, with an exit status of its own."""
-
-    def __init__(self, message: str, status: int = 1) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,14 @@ HyperOption = Annotated[float | None, NUMBER_OPTION]
 DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
 
+class FailedError(Exception):
+    """The call was right, but it failed: told in one line, with an exit status of its own."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """The options that make a network."""

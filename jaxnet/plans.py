@@ -44,6 +44,8 @@ class Size(NamedTuple):
     lanes: int
     """To each."""
     chunks: int
+    epochs: int
+    """Of all their lanes, if none ends early."""
 
 
 class Plan(NamedTuple):
@@ -85,23 +87,24 @@ class Plan(NamedTuple):
 
 
 def predicted(
-    sizes: list[Size], lanes: int, epochs: int, devices: Sequence[Any], tuned: bool
+    sizes: list[Size],
+    lanes: int,
+    epochs: int,
+    data_bytes: int,
+    devices: Sequence[Any],
+    tuned: bool,
 ) -> Plan:
-    """The plan of a sweep, with the memory and time that it should take."""
+    """The plan of a sweep, with the memory and time that these chunks should take."""
     rate = _rate() * len(devices) if sizes else 1.0
-    operations = sum(
-        size.chunks * size.groups * size.lanes * size.examples * epochs * _operations(size.network)
-        for size in sizes
-    )
+    operations = sum(size.epochs * size.examples * _operations(size.network) for size in sizes)
     most = max((chunk_bytes(size) for size in sizes), default=0)
-    pixels = max((size.examples * size.network.sizes[0] for size in sizes), default=0)
     return Plan(
         lanes,
         epochs,
         tuple(sizes),
         len(devices),
         devices[0].platform.upper(),
-        len(devices) * (most + pixels),
+        len(devices) * (most + data_bytes),
         operations / rate / EFFICIENCY,
         tuned,
     )

@@ -6,6 +6,7 @@ one that dies costs only the time.
 """
 
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -76,8 +77,10 @@ class Progress:
 
     def expect(self, jobs: Sequence[Job]) -> None:
         """More chunks are to come."""
-        self.total += sum(job.epochs() for job in jobs)
-        self.done = self.lanes - sum(len(job.lanes) for job in jobs)
+        with self.lock:
+            mine = jobs[jax.process_index() :: jax.process_count()]
+            self.total += sum(job.epochs() for job in mine)
+            self.done = self.lanes - sum(len(job.lanes) for job in jobs)
 
     def epoch(self, job: Job, history: np.ndarray, alive: np.ndarray) -> None:
         """A chunk has had another epoch."""
@@ -126,10 +129,13 @@ class Here:
         for device in self.devices:
             free.put(device)
 
+        wide = _wide()  # threads do not inherit what `jax.enable_x64` says
+
         def train(job: Job) -> list[Done]:
             device = free.get()
             try:
-                return [] if interrupted else self._trained(job, device, progress, interrupted)
+                with jax.enable_x64(wide):
+                    return [] if interrupted else self._trained(job, device, progress, interrupted)
             finally:
                 free.put(device)
 
@@ -173,11 +179,13 @@ class Elsewhere:
 
     def __init__(self, executor: Executor, data: Data) -> None:
         self.executor, self.data, self.backed_off = executor, data, 0
-        self.devices = jax.local_devices()[:1] * max(1, getattr(executor, "_max_workers", 1))
+        client = getattr(executor, "_client", None)  # dask's
+        workers = getattr(executor, "_max_workers", 1) if client is None else len(client.nthreads())
+        self.devices = jax.local_devices()[:1] * max(1, workers)
 
     def run(self, jobs: list[Job], progress: Progress, interrupted: list[int]) -> Iterator[Done]:
         """Train them, in whatever order they end."""
-        wide = bool(jax.config.read("jax_enable_x64"))
+        wide = _wide()
         futures: set[Any] = set()
         try:
             futures |= {self.executor.submit(_remote, job, self.data, wide) for job in jobs}
@@ -202,14 +210,17 @@ def halves(job: Job) -> list[Job]:
         work, lanes = job.work, job.lanes[part]
         numbers = jax.tree.map(lambda n, part=part: n[part] if np.ndim(n) else n, work.recipe)
         seeds = work.seeds[part]
+        before = None if job.before is None else records.part(job.before, part)
+        alive = [True] * len(seeds) if before is None else before[0].alive()
+        if not any(alive):
+            continue
         groups = [
-            [row for row, seed in enumerate(seeds) if seed == given]
-            for given in dict.fromkeys(seeds)
+            [row for row, seed in enumerate(seeds) if seed == given and alive[row]]
+            for given in dict.fromkeys(seed for seed, lives in zip(seeds, alive) if lives)
         ]
         members = np.full((len(groups), max(map(len, groups))), -1)
         for place, group in zip(members, groups, strict=True):
             place[: len(group)] = group
-        before = None if job.before is None else records.part(job.before, part)
         begun = 0 if before is None else before[0].history.training_cost.shape[1]
         packing = Packing(begun, *members.shape, tuple(members.ravel().tolist()))
         work = work._replace(
@@ -230,8 +241,14 @@ def _collected(left: set[Any], progress: Progress) -> Iterator[Done]:
         progress.report()
 
 
+def _wide() -> bool:
+    return jax.dtypes.canonicalize_dtype(float).itemsize == 8
+
+
 def _remote(job: Job, data: Data, x64: bool) -> list[Done]:
-    """Train a chunk in a worker's process."""
+    """Train a chunk in a worker's process, which leaves Ctrl-C to the one that asked for it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     with jax.enable_x64(x64):
         whole = _loaded(data) if callable(data) else data
         return [

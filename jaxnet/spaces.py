@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxnet import optimizers
 from jaxnet.recipe import Recipe
+from jaxnet.schedules import Schedule
 from jaxnet.types import count, leaf
 
 
@@ -77,6 +78,8 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
     from scipy.stats import qmc  # only here: to import it takes longer than all of jaxnet
 
     count("n", n, low=1)
+    if not ranges:
+        raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
     columns = {}
     for (name, given), u in zip(ranges.items(), points.T, strict=True):
@@ -154,6 +157,9 @@ def _present(part: Any) -> Sequence[str]:
 
 def _rebuilt(part: Any, numbers: dict[str, Any]) -> Any:
     """A part with other numbers, by its own constructor, which knows their ranges."""
+    if isinstance(part, Schedule):  # whose numbers are all factors of at least 0
+        numbers = {name: leaf(name, column) for name, column in numbers.items()}
+        return dataclasses.replace(part, hyper=part.hyper | numbers)
     if not hasattr(part, "hyper"):
         return dataclasses.replace(part, **numbers)
     hyper = part.hyper | numbers

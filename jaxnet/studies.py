@@ -156,6 +156,11 @@ class Study(NamedTuple):
                 }
                 yield told | {"epoch": epoch + 1} | curves
 
+    def _table(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """All rows, and the names that any of them has."""
+        table = list(self.rows())
+        return list(dict.fromkeys(name for row in table for name in row)), table
+
     def ending(self, recipe: int, seed: int) -> Ending:
         """How a lane ended, in a word."""
         if self.diverged_epoch[recipe, seed]:
@@ -167,8 +172,7 @@ class Study(NamedTuple):
 
     def to_csv(self, path: str | Path) -> None:
         """Write `rows` as CSV, atomically; what was not monitored stays empty."""
-        table = list(self.rows())
-        names = list(dict.fromkeys(name for row in table for name in row))
+        names, table = self._table()
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
@@ -199,7 +203,9 @@ class Study(NamedTuple):
         except ImportError:
             raise ImportError("Parquet needs pyarrow: pip install pyarrow.") from None
         sink = pyarrow.BufferOutputStream()
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(self.rows())), sink)
+        names, table = self._table()
+        columns = {name: [row.get(name) for row in table] for name in names}
+        pyarrow.parquet.write_table(pyarrow.table(columns), sink)
         storage.write_atomic(path, sink.getvalue().to_pybytes())
 
     def __repr__(self) -> str:

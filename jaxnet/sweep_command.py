@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from jaxnet import console, evaluation, plots, spaces, storage, sweeps
-from jaxnet.options import HyperOption, Training, read
+from jaxnet.options import FailedError, HyperOption, Training, read
 from jaxnet.recipe import Recipe
 from jaxnet.studies import Study
 
@@ -86,6 +86,10 @@ class Sweep(Training):
         option = "" if self.data == "mnist" else f" --data {self.data}"
         if data.test is not None:
             console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
+        if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
+            raise FailedError(f"interrupted; the same command with --folder {folder} goes on.", 130)
+        if not np.isfinite(study.score).any():
+            raise FailedError("all networks diverged; try smaller learning rates.")
 
     def _varied(self, recipe: Recipe) -> Recipe:
         """The recipe with all that --vary says."""

@@ -19,6 +19,7 @@ from typing import Any, SupportsIndex
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxnet import datasets, doors, plans, records, spaces
 from jaxnet.books import Book
@@ -104,11 +105,14 @@ def sweep(
     )
     epochs, monitor = operator.index(epochs), tuple(sorted(set(monitor)))
     rungs = _rungs(epochs, len(settings), halving)
+    if len(rungs) > 1 and not monitor:
+        raise ValueError('halving ranks by what is monitored; monitor "evaluation" or "training".')
     loaded = loaded._replace(test=None)
     store = None if folder is None else Folder(folder, _about(loaded, monitor))
     if len(rungs) > 1 and store is None and jax.process_count() > 1:
         raise ValueError("halving over several processes needs a folder that all of them see.")
     book = Book(settings, seed_list, store)
+    _together("read")  # before any process writes
     left = list(np.ndindex(len(settings), len(seed_list)))
     if tune_plan and jax.process_count() > 1:
         raise ValueError("tune_plan is for one process: several might choose different sizes.")
@@ -120,27 +124,34 @@ def sweep(
     work = partial(_jobs, book, loaded, monitor, tune_plan)
     progress = Progress(len(left), on_progress)
     runner = Here(loaded) if executor is None else Elsewhere(executor, data)
+    n_bytes = sum(array.nbytes for split in loaded if split is not None for array in split)
+    n_lanes = len(left)
+    planned = lambda sizes: plans.predicted(
+        sizes, n_lanes, epochs, n_bytes, runner.devices, tune_plan
+    )
     plan, out = None, []
     with interruptible() as interrupted:
         for until in rungs:
             jobs = work(left, until, runner.devices)
-            if plan is None:
-                plan = plans.predicted(_sizes(jobs), len(left), epochs, runner.devices, tune_plan)
+            book.let_go()
+            _together(f"jobs to epoch {until}")
+            if plan is None and (jobs or until == epochs):
+                plan = planned(_sizes(jobs))
                 if say is not None:
                     say(str(plan))
             progress.expect(jobs)
             for job, outcome, states in runner.run(jobs, progress, interrupted):
                 book.enter(job.lanes, job.work.program.sizes, outcome, states, until < epochs)
                 progress.ended(job, outcome)
-            book.exchange()
-            if interrupted:
+            if book.exchange(bool(interrupted)):
                 break
             if until < epochs:
                 stay = _survivors(book, left, until, count("halving", halving, low=2))
                 out += [lane for lane in left if lane[0] not in stay]
                 left = [lane for lane in left if lane[0] in stay]
     progress.report()
-    assert plan is not None
+    if plan is None:  # interrupted before there was anything to do
+        plan = planned([])
     plan = plan._replace(backed_off=runner.backed_off)
     return book.study(epochs, out, plan, time.perf_counter() - began, loaded, monitor)
 
@@ -178,8 +189,11 @@ def _expanded(
     """All settings and seeds, checked: one after the other by network, sizes and recipe."""
     several = lambda given: list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
     nets, recipes = several(net), several(recipe)
-    if not nets or not recipes or not several(batch_size):
-        raise ValueError("a sweep needs at least one network, one recipe and one batch size.")
+    if not all(several(given) for given in (nets, recipes, batch_size, examples)):
+        raise ValueError(
+            "a sweep needs at least one network, one recipe, one batch size and one number of "
+            "examples, not an empty list."
+        )
     settings = []
     if not isinstance(data, Dataset):
         raise ValueError(f"data must be a Dataset, not {type(data).__name__}.")
@@ -205,6 +219,12 @@ def _expanded(
     return tuple(settings), listed
 
 
+def _together(where: str) -> None:
+    """Wait for the other processes, if there are any."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(where)
+
+
 def _about(data: Dataset, monitor: tuple[str, ...]) -> dict[str, Any]:
     """What a folder is of: the same in every call."""
     return {
@@ -221,7 +241,7 @@ def _rungs(epochs: int, n: int, halving: SupportsIndex | None) -> list[int]:
         return [epochs]
     factor = count("halving", halving, low=2)
     n_rungs = 1
-    while min(n, epochs) >= factor**n_rungs:
+    while n > factor ** (n_rungs - 1) and epochs >= factor**n_rungs:
         n_rungs += 1
     return [epochs // factor**k for k in reversed(range(n_rungs))]
 
@@ -243,14 +263,11 @@ def _jobs(
     devices: Sequence[Any],
 ) -> list[Job]:
     """The chunks that are missing until these lanes have had so many epochs."""
-    jobs, wanted = [], set(left)
+    jobs = []
     # Lanes that begin, in programs as wide as they need, and those that leave a chunk.
     apart: dict[tuple[tuple[int, ...], int] | None, list[Lane]] = {None: book.missing(left)}
-    for record in book.unfinished(left, until):
-        mine = book.members(record)
-        alive = record.outcome.alive()
-        go_on = [lane for lane, lives in zip(mine, alive, strict=True) if lives and lane in wanted]
-        if None not in mine and len(go_on) == alive.sum():
+    for record, go_on in book.unfinished(left, until):
+        if None not in book.members(record) and len(go_on) == record.outcome.alive().sum():
             jobs.append(_continued(book, record, until, monitor))
         else:
             apart.setdefault((record.program, record.length()), []).extend(go_on)
@@ -277,16 +294,20 @@ def _sizes(jobs: list[Job]) -> list[plans.Size]:
     """The sizes of programs that train these chunks, each once."""
     first: dict[Any, Job] = {}
     counts: Counter[Any] = Counter()
+    epochs: Counter[Any] = Counter()
     for job in jobs:
         work, (_, groups, lanes, _) = job.work, job.work.packings[-1]
         key = (work.program, work.batch_size, job.examples, groups, lanes)
-        first.setdefault((key, jax.tree.structure(work.recipe)), job)
-        counts[key, jax.tree.structure(work.recipe)] += 1
+        named = (key, jax.tree.structure(work.recipe))
+        first.setdefault(named, job)
+        counts[named] += 1
+        epochs[named] += job.epochs()
     found = []
     for (key, tree), n in counts.items():
         net, batch_size, examples, groups, lanes = key
         recipe = first[key, tree].work.recipe
-        found.append(plans.Size(net, recipe, batch_size, examples, groups, lanes, n))
+        total = epochs[key, tree]
+        found.append(plans.Size(net, recipe, batch_size, examples, groups, lanes, n, total))
     return found
 
 

@@ -32,6 +32,11 @@ def data():
     return DATA
 
 
+def _named_f(f):
+    """Networks whose activations only seem to be the same."""
+    return jn.Network((4, 6, 3), jn.activations.Elementwise("f", f, f))
+
+
 def _same(one, other):
     assert one.settings[0]._replace(recipe=None) == other.settings[0]._replace(recipe=None)
     for a, b in zip((*one.history, *one[3:7]), (*other.history, *other[3:7]), strict=True):
@@ -159,7 +164,7 @@ def test_halving_goes_on_with_the_best_recipes_only(study):
 
 @pytest.mark.parametrize(
     ("epochs", "n", "factor", "rungs"),
-    [(9, 9, 3, [1, 3, 9]), (4, 2, 2, [2, 4]), (2, 64, 3, [2]), (30, 8, 3, [10, 30])],
+    [(9, 9, 3, [1, 3, 9]), (4, 2, 2, [2, 4]), (2, 64, 3, [2]), (30, 8, 3, [3, 10, 30])],
 )
 def test_halving_goes_down_to_one_recipe_if_there_are_epochs_enough(epochs, n, factor, rungs):
     assert sweeps._rungs(epochs, n, factor) == rungs
@@ -260,9 +265,10 @@ def test_a_rectangle_is_never_larger_than_it_may_be_nor_much_larger_than_needed(
 
 def test_the_plan_grows_with_the_chunk_not_with_the_sweep():
     net, recipe = jn.Network((784, 30, 10)), jn.Recipe(jn.adam())
-    size = plans.Size(net, recipe, 10, 50_000, 1, 8, chunks=8)
-    few = plans.predicted([size], 64, 10, jax.devices()[:1], False)
-    many = plans.predicted([size._replace(chunks=1250)], 10_000, 10, jax.devices()[:1], False)
+    size = plans.Size(net, recipe, 10, 50_000, 1, 8, chunks=8, epochs=640)
+    few = plans.predicted([size], 64, 10, 0, jax.devices()[:1], False)
+    longer = size._replace(chunks=1250, epochs=100_000)
+    many = plans.predicted([longer], 10_000, 10, 0, jax.devices()[:1], False)
     assert few.bytes == many.bytes < 2**30
     assert "10,000 networks × 10 epochs: 1250 chunks of 8 lanes [784, 30, 10]" in str(many)
 
@@ -312,11 +318,32 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
             r"examples must be .*\[1, 54\)",
         ),
         (lambda: jn.sweep([], DATA, RECIPE, **OPTIONS), "at least one network"),
+        (lambda: jn.sweep(NET, DATA, RECIPE, examples=[], **OPTIONS), "not an empty list"),
+        (
+            lambda: jn.sweep(NET, DATA, RECIPE, halving=2, monitor=(), **OPTIONS),
+            "halving ranks by what is monitored",
+        ),
+        (lambda: jn.sample(RECIPE, 4), "sample takes one or more names"),
+        (
+            lambda: jn.grid(jn.Recipe(jn.sgd(), schedule=jn.schedules.exponential()), rate=[-2]),
+            r"rate must be a number in \[0, inf\), not -2",
+        ),
+        (
+            lambda: jn.sweep([_named_f(np.cos), _named_f(np.sin)], DATA, RECIPE, **OPTIONS),
+            "two settings are called the same",
+        ),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_sweep_within_a_context_of_float64_trains_in_float64():
+    with jax.enable_x64(True):
+        study = jn.sweep(NET, DATA, jn.Recipe(jn.sgd([0.1, 0.2])), **OPTIONS)
+        alone = jn.train(NET, DATA, jn.Recipe(jn.sgd(0.2)), epochs=3, batch_size=6)
+        np.testing.assert_allclose(study.params(1, 0)[0].w, alone.params[0].w, rtol=1e-12)
 
 
 def test_a_lane_that_is_not_there_is_told(study):
@@ -345,6 +372,13 @@ def test_lanes_leave_chunks_of_different_lengths(tmp_path):
     cost, expected = study.history.evaluation_cost, whole.history.evaluation_cost
     np.testing.assert_allclose(cost, expected, rtol=1e-4)
     again = jn.sweep(NET, DATA, rates(0.1, 0.2), epochs=3, **options)
+    totals = []
+    told = lambda report: totals.append(report.total)
+    jn.sweep(NET, DATA, rates(0.5, 0.6, 0.7), epochs=1, **options)
+    jn.sweep(NET, DATA, rates(0.5), epochs=3, **options)  # it leaves the other two behind
+    jn.sweep(NET, DATA, rates(0.5, 0.6), epochs=3, on_progress=told, **options)
+    jn.sweep(NET, DATA, rates(0.5, 0.6, 0.7), epochs=3, on_progress=told, **options)
+    assert sorted(set(totals)) == [2]  # two epochs of 0.6, then two of 0.7
     for study, epochs in ((older, 1), (again, 3)):  # the older one is not given newer weights
         alone = jn.train(NET, DATA, jn.Recipe(jn.sgd(0.2)), epochs=epochs, batch_size=6)
         w = study.params(1, 0)[0].w
