@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import json
 import subprocess
@@ -43,6 +44,23 @@ def test_a_sample_with_halving(here, capsys):
     assert cli.main([*SMALL, *options]) == 0
     out = capsys.readouterr().out
     assert "25% saved by stopping early" in out  # two of four recipes after one of two epochs
+
+
+def test_ctrl_c_ends_with_its_own_status_and_says_how_to_go_on(here, capsys, monkeypatch):
+    monkeypatch.setattr(sweeps, "interruptible", lambda: contextlib.nullcontext([2]))
+    assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 130
+    assert "the same command with --folder found goes on" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sweeps, "use_all_cores", lambda: 1)
+    assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 0
+    assert (here / "found" / "best.json").exists()
+
+
+def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
+    options = ["--vary", "learning_rate=1e38", "--hidden", "relu", "--cost", "quadratic"]
+    assert cli.main([*SMALL, *options, "--output", "linear"]) == 1
+    assert "all networks diverged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
