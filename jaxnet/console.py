@@ -153,17 +153,18 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
     order = np.argsort(-mean, kind="stable")[:n]
     title = f"The best {len(order)} of {len(mean)} recipes, by validation over the seeds"
     table = Table(box=box.SIMPLE, title=title if len(order) < len(mean) else None)
-    for heading in ("recipe", *names, "mean ± SD", "range", "diverged", "epochs"):
-        table.add_column(heading.replace("_", " "), justify="right")
     accuracy = np.isfinite(study.history.evaluation_accuracy).any()
-    form = (lambda x: f"{x:.2%}") if accuracy else (lambda x: f"{-x:.4g}")
+    unit = " (%)" if accuracy else ""
+    for heading in ("recipe", *names, f"mean ± SD{unit}", f"range{unit}", "diverged", "epochs"):
+        table.add_column(heading.replace("_", " "), justify="right", no_wrap="(" in heading)
+    form = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{-x:.4g}")
     for recipe in order:
         setting, score = study.settings[recipe], study.score[recipe]
         sound = score[np.isfinite(score)]
         numbers = [f"{setting.number(name):.4g}" for name in names]
         cells = ["–", "–"]
         if sound.size:
-            spread = f"{sound.std():.2%}" if accuracy else f"{sound.std():.2g}"
+            spread = form(sound.std()) if accuracy else f"{sound.std():.2g}"
             ends = sorted((form(sound.min()), form(sound.max())))
             cells = [f"{form(sound.mean())} ± {spread}", f"{ends[0]}–{ends[1]}"]
         diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
