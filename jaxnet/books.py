@@ -122,9 +122,9 @@ class Book:
         for process, told in enumerate(multihost_utils.process_allgather(padded)):
             if process != jax.process_index():
                 sent = np.asarray(told)[: lengths[process]].tobytes()
-                records, params, theirs = pickle.loads(sent)
+                new, params, theirs = pickle.loads(sent)
                 interrupted = interrupted or theirs
-                for record in records:
+                for record in new:
                     self._add(record)
                 self._keep(params)
         self.new = []
@@ -162,9 +162,9 @@ class Book:
         numbers["stopped"] = numbers["stopped"].astype(bool)
         ended = numbers["stopped"] | (numbers["diverged_epoch"] > 0)
         saved = (epochs - numbers.pop("computed"))[ended].sum() / (epochs * ended.size)
-        where, records = dict(self.where), tuple(self.records)
         kept = {lane: params for lane, (_, params) in self.params.items()}
-        source = Source(data, monitor, records, where, self.folder, kept)
+        chunks = tuple(self.records)
+        source = Source(data, monitor, chunks, dict(self.where), self.folder, kept)
         return Study(
             self.settings, np.array(self.seeds), History(*curves), **numbers, plan=plan,
             seconds=seconds, saved=saved, source=source,

@@ -20,16 +20,7 @@ from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.spans import InSpan
 from jaxnet.steps import Batch, TrainState, Units, address, mini_batch, shuffle, start, step
-from jaxnet.types import (
-    AnyArray,
-    Dataset,
-    History,
-    KeyArray,
-    Over,
-    Params,
-    Split,
-    alone,
-)
+from jaxnet.types import AnyArray, Dataset, History, KeyArray, Over, Params, Split, alone
 
 Visits = tuple[Array, ...]
 """Mini-batches to come: their examples' indices and weights, each (n_steps, batch)."""
