@@ -49,10 +49,10 @@ class Book:
         """The most epochs that a lane of these settings and seeds has had."""
         return max((self.records[index].length() for index, _ in self.where.values()), default=0)
 
-    def missing(self, lanes: list[Lane]) -> list[Lane]:
-        """Those that have not begun, each once."""
+    def wanted(self, lanes: list[Lane]) -> list[Lane]:
+        """These lanes, each of those that are the same run once; none, if all have begun."""
         once = {(self.keys[r], self.seeds[s]): (r, s) for r, s in lanes}
-        return [lane for lane in once.values() if lane not in self.where]
+        return [] if all(lane in self.where for lane in once.values()) else list(once.values())
 
     def unfinished(self, lanes: list[Lane], until: int) -> list[tuple[Record, list[Lane]]]:
         """The chunks that have had fewer epochs, each with those of these lanes that would go on.

@@ -264,8 +264,9 @@ def _jobs(
 ) -> list[Job]:
     """The chunks that are missing until these lanes have had so many epochs."""
     jobs = []
-    # Lanes that begin, in programs as wide as they need, and those that leave a chunk.
-    apart: dict[tuple[tuple[int, ...], int] | None, list[Lane]] = {None: book.missing(left)}
+    # Lanes that begin, in programs as wide as they need, and those that leave a chunk. The former
+    # are cut as if none were there, so that the same call, after a crash, has the same programs.
+    apart: dict[tuple[tuple[int, ...], int] | None, list[Lane]] = {None: book.wanted(left)}
     for record, go_on in book.unfinished(left, until):
         if None not in book.members(record) and len(go_on) == record.outcome.alive().sum():
             jobs.append(_continued(book, record, until, monitor))
@@ -285,8 +286,11 @@ def _jobs(
             elif tune:
                 most = _tuned(book, group, net, data, most, monitor, devices[0])
             n_devices = len(devices) * jax.process_count()
-            cut = list(_cut(group, most, n_devices, devices[0].platform))
-            jobs += [_job(book, some, shape, net, until, monitor, before) for some, shape in cut]
+            for some, shape in _cut(group, most, n_devices, devices[0].platform):
+                if before is None:
+                    some = [[lane for lane in one if lane not in book.where] for one in some]
+                if any(some):
+                    jobs.append(_job(book, some, shape, net, until, monitor, before))
     return jobs
 
 

@@ -115,6 +115,22 @@ def test_a_sweep_that_is_killed_goes_on_to_the_same_bits(tmp_path, study):
     _same(jn.sweep(NET, DATA, RECIPE, seeds=3, folder=tmp_path, **OPTIONS), study)
 
 
+def test_whatever_chunks_are_lost_the_same_call_makes_the_same_programs(tmp_path, monkeypatch):
+    """Of 40 lanes in chunks of 14, 14 and 12, the 26 of two are not cut into 13 and 13."""
+    monkeypatch.setattr(plans, "most_lanes", lambda *_: 16)
+    net, data = jn.Network((2, 4, 2)), jn.datasets.xor(n=20)
+    recipe = jn.Recipe(jn.sgd(np.linspace(0.1, 4, 40)))
+    call = lambda: jn.sweep(net, data, recipe, epochs=3, folder=tmp_path, say=None)
+    whole = call()
+    chunks = sorted((tmp_path / "chunks").iterdir(), key=lambda path: path.stat().st_size)
+    assert len(chunks) == 3
+    for path in chunks[:2]:
+        path.unlink()
+    again = call()
+    assert [size.lanes for size in again.plan.sizes] == [14]
+    _same(again, whole)
+
+
 def test_a_damaged_chunk_is_named_and_another_study_refused(tmp_path):
     jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, **OPTIONS)
     with pytest.raises(ValueError, match="holds another study: its monitor was"):
