@@ -3,21 +3,24 @@
 The gradient is handwritten backpropagation, proved against `jax.grad` and finite differences;
 whole training runs compile with `jit`. Read the files from the floor up: `types`, `activations`,
 `costs`, `network`, `backprop`, `optimizers`, `recipe`, `steps`, `training`, `driver`, `lanes`,
-`sweeps`.
+`sweeps`, `comparison`.
 """
 
 from jaxnet import (
     activations,
     augmentation,
     callbacks,
+    comparison,
     costs,
     datasets,
     initializers,
     schedules,
     stopping,
+    tasks,
 )
 from jaxnet.augmentation import Augmentation
 from jaxnet.backprop import backprop, gradient
+from jaxnet.comparison import Comparison, compare
 from jaxnet.driver import EpochReport, Run, train
 from jaxnet.evaluation import confusion, evaluate
 from jaxnet.gradcheck import GradientError, check_deltas, check_gradients, numerical_gradient
@@ -54,7 +57,7 @@ from jaxnet.optimizers import (
 from jaxnet.recipe import Recipe
 from jaxnet.runners import SweepReport
 from jaxnet.schedules import Schedule
-from jaxnet.spaces import LogUniform, Uniform, grid, sample
+from jaxnet.spaces import LogUniform, OneMinus, Uniform, grid, sample
 from jaxnet.steps import TrainState, start
 from jaxnet.stopping import Stopping
 from jaxnet.storage import load, save
@@ -67,6 +70,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Augmentation",
+    "Comparison",
     "Dataset",
     "EpochReport",
     "GradientError",
@@ -75,6 +79,7 @@ __all__ = [
     "LogUniform",
     "Monitors",
     "Network",
+    "OneMinus",
     "Optimizer",
     "Params",
     "Recipe",
@@ -99,6 +104,8 @@ __all__ = [
     "callbacks",
     "check_deltas",
     "check_gradients",
+    "compare",
+    "comparison",
     "confusion",
     "costs",
     "custom",
@@ -136,6 +143,7 @@ __all__ = [
     "start",
     "stopping",
     "sweep",
+    "tasks",
     "train",
     "use_all_cores",
     "yogi",

@@ -239,6 +239,34 @@ def function(
     return _synthetic(draw, seed)
 
 
+def quadratic(n: int = 1000, n_in: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
+    """Linear regression whose cost is a quadratic of known curvatures, 1, 1/2, …, 1/n_in.
+
+    y = Σ xⱼ√j + noise with xⱼ ~ N(0, 1/j): so a linear unit's mean squared error has the Hessian
+    diag(1/j), its best weights are √j, and each direction is worth as much of the cost.
+
+    Args:
+      n: examples in each of the three splits.
+      n_in: inputs.
+      noise: standard deviation of the targets' noise, relative to that of the signal, √n_in.
+      seed: of the draw.
+
+    Source: the spectrum of Zhang et al., Which algorithmic choices matter at which batch sizes?,
+    2019, section 3.1.
+
+    >>> quadratic(n=5).train.x.shape
+    (5, 100)
+    """
+    scale = np.sqrt(1 + np.arange(n_in))
+
+    def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        z = random.standard_normal((n, n_in))
+        error = noise * np.sqrt(n_in) * random.standard_normal((n, 1))
+        return z / scale, z.sum(axis=1, keepdims=True) + error
+
+    return _synthetic(draw, seed)
+
+
 def sha256(data: Dataset) -> str:
     """The hash of a dataset's contents: two runs with the same hash saw the same examples."""
     digest = hashlib.sha256()

@@ -64,16 +64,10 @@ def scores(
     With `over`, of many networks: `params`, `l1` and `l2` are those of many; or by many devices.
     """
     xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
-    classes = jnp.issubdtype(ys.dtype, jnp.integer)
 
     def sums(params: Params, xs: Array, ys: Array) -> Scores:
-        def score(x: Array, y: Array) -> Scores:
-            label = _label(net, net.cost.output.fn(z := network.logits(net, params, x)))
-            target = network.targets(y, net.sizes[-1], z.dtype)
-            hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
-            return Scores(net.cost.fn(z, target), hit)
-
-        return jax.tree.map(jnp.sum, jax.vmap(score)(xs, ys))
+        of_example = jax.vmap(lambda x, y: _score(net, params, x, y))
+        return jax.tree.map(jnp.sum, of_example(xs, ys))
 
     def means(one: tuple[Params, Any, Any, Scores]) -> Scores:
         params, l1, l2, total = one
@@ -94,6 +88,31 @@ def scores(
 
 
 _compiled_scores = jax.jit(scores, static_argnames="net")
+
+
+def by_example(
+    net: Network, params: Params, split: Split
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The cost of each example, without penalties, and whether it is classified rightly (1 or 0).
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      split: the examples; with float targets the second array is NaN.
+
+    Raises:
+      ValueError: network and split do not fit together.
+
+    >>> net = Network((2, 3, 2))
+    >>> split = Split(jnp.ones((4, 2)), jnp.zeros(4, int))
+    >>> [array.shape for array in by_example(net, network.init(net, jax.random.key(0)), split)]
+    [(4,), (4,)]
+    """
+    network.check_params(net, params)
+    doors.check_split(net, "evaluated", split)
+    arrays = _compiled_by_example(net, params, jnp.asarray(split.x), jnp.asarray(split.y))
+    costs, hits = (np.asarray(array) for array in arrays)
+    return costs, hits
 
 
 def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_true n_said"]:
@@ -124,6 +143,15 @@ def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_
     return np.bincount(n * labels.astype(np.int64) + said, minlength=n * n).reshape(n, n)
 
 
+def _score(net: Network, params: Params, x: Array, y: Array) -> Scores:
+    """The cost of one example, without penalties, and whether its label is said."""
+    label = _label(net, net.cost.output.fn(z := network.logits(net, params, x)))
+    target = network.targets(y, net.sizes[-1], z.dtype)
+    classes = jnp.issubdtype(y.dtype, jnp.integer)
+    hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
+    return Scores(net.cost.fn(z, target), hit)
+
+
 def _label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:
     """The class that output activations say: of one output, whether it is above ½."""
     says = (a[0] > 0.5) if net.sizes[-1] == 1 else jnp.argmax(a)
@@ -135,4 +163,10 @@ def _classes(net: Network, params: Params, xs: Array) -> Int[Array, " n"]:
     return jax.lax.map(says, xs, batch_size=min(CHUNK, len(xs)))
 
 
+def _by_example(net: Network, params: Params, xs: Array, ys: Array) -> Scores:
+    of_example = lambda pair: _score(net, params, *pair)
+    return jax.lax.map(of_example, (xs, ys), batch_size=min(CHUNK, len(xs)))
+
+
+_compiled_by_example = jax.jit(_by_example, static_argnames="net")
 _compiled_classes = jax.jit(_classes, static_argnames="net")

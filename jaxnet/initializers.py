@@ -68,5 +68,26 @@ class gaussian:  # noqa: N801 (used as a function that returns an initializer: g
         return _normal(key, n_in, n_out, self.std, 0.0)
 
 
+@dataclass(frozen=True)
+class truncated:  # noqa: N801 (as gaussian)
+    """Weights N(0, std²), cut off at two of these standard deviations, biases 0.
+
+    >>> layer = truncated(0.03)(jax.random.key(0), 784, 30)
+    >>> bool(abs(layer.w).max() <= 0.06), float(layer.b.sum())
+    (True, 0.0)
+    """
+
+    std: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "std", constant("truncated: std", self.std, low=0))
+
+    def __call__(self, key: KeyArray, n_in: int, n_out: int) -> Layer:
+        """Draw one layer."""
+        key_w, _ = jax.random.split(key)
+        w = self.std * jax.random.truncated_normal(key_w, -2.0, 2.0, (n_in, n_out))
+        return Layer(w, jnp.zeros((n_out,)))
+
+
 NAMED = {"default": default, "large": large, "he": he, "glorot": glorot}
 """The initializers that the command line and the files know by name."""

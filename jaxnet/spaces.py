@@ -32,6 +32,14 @@ class LogUniform(NamedTuple):
     high: float
 
 
+class OneMinus(NamedTuple):
+    """A range to sample from so that 1 − x is even in its logarithm, as decays near 1 want it."""
+
+    low: float
+    """Of 1 − x."""
+    high: float
+
+
 def grid(recipe: Recipe, **values: Any) -> Recipe:
     """All combinations of values, the last name's varying fastest.
 
@@ -63,7 +71,7 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
       n: how many.
       seed: of the scrambling.
       **ranges: for each name (see `grid`) a `LogUniform`, or a pair (low, high) for short, or a
-        `Uniform`.
+        `Uniform`, or a `OneMinus`.
 
     Raises:
       ValueError: a name is none of the recipe's, or a range is empty or reaches out of bounds.
@@ -88,7 +96,8 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
         if not low < high:
             raise ValueError(f"the range of {name} must have low < high, not ({low}, {high}).")
         inside = low + (high - low) * u if isinstance(span, Uniform) else low * (high / low) ** u
-        columns[name] = np.clip(inside, low, high)
+        inside = np.clip(inside, low, high)
+        columns[name] = 1 - inside if isinstance(span, OneMinus) else inside
     return _with(recipe, columns)
 
 
@@ -108,7 +117,7 @@ def rows(recipe: Recipe) -> list[Recipe]:
     return [at(index) for index in range(n)]
 
 
-def _log_range(name: str, given: Any) -> LogUniform:
+def _log_range(name: str, given: Any) -> LogUniform | OneMinus:
     try:
         low, high = given
     except (TypeError, ValueError):
@@ -118,7 +127,7 @@ def _log_range(name: str, given: Any) -> LogUniform:
             f"the range of {name} begins at {low}, which has no logarithm; begin above 0, or take "
             f"jaxnet.Uniform({low}, {high})."
         )
-    return LogUniform(low, high)
+    return given if isinstance(given, OneMinus) else LogUniform(low, high)
 
 
 def _with(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:

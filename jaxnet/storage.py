@@ -13,9 +13,11 @@ import hashlib
 import io
 import json
 import os
+import platform
 import tempfile
 import warnings
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,11 @@ NETWORK2_COSTS: dict[str, Cost] = {
     "CrossEntropyCost": CrossEntropy(),
     "QuadraticCost": Quadratic(),
 }
+INITIALIZERS = (initializers.gaussian, initializers.truncated)
 CLASSES: dict[str, type] = {
     **{cls.__name__: cls for cls in costs.NAMED.values()},
     **{cls.__name__: cls for cls in (activations.LeakyRelu, activations.Elu, activations.Softmax)},
-    "gaussian": initializers.gaussian,
+    **{cls.__name__: cls for cls in INITIALIZERS},
 }
 
 
@@ -161,6 +164,16 @@ def history_csv(history: History) -> bytes:
     return text.getvalue().encode()
 
 
+def environment() -> dict[str, Any]:
+    """What a result may depend on besides its settings: versions and the device."""
+    packages = ("jaxnet-mlp", "jax", "jaxlib", "optax", "numpy", "scipy")
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in packages},
+        "device": {"platform": jax.default_backend(), "kind": jax.devices()[0].device_kind},
+    }
+
+
 def _suffix(path: Path) -> str:
     if path.suffix not in (".json", ".safetensors"):
         raise ValueError(f"{path} must end with .json or .safetensors.")
@@ -234,7 +247,7 @@ def part_name(part: Any) -> Any:
     )
 
 
-def _named(name: Any, kind: type | None, known: dict[str, Any]) -> Any:
+def _named(name: Any, kind: tuple[type, ...], known: dict[str, Any]) -> Any:
     """The part that `part_name` described; only the library's own names are ever looked up."""
     if isinstance(name, str):
         if name not in known:
@@ -243,10 +256,11 @@ def _named(name: Any, kind: type | None, known: dict[str, Any]) -> Any:
     cls, constants = name
     if cls not in CLASSES or not isinstance(constants, dict):
         raise ValueError(f"its part {cls!r} is not one of {sorted(CLASSES)}")
-    if kind is not None and not issubclass(CLASSES[cls], kind):
-        raise ValueError(f"its part {cls!r} is no {kind.__name__}")
+    if not issubclass(CLASSES[cls], kind):
+        kinds = " or ".join(one.__name__ for one in kind)
+        raise ValueError(f"its part {cls!r} is no {kinds}")
     values = {
-        key: _named(value, Activation, activations.NAMED) if key == "output" else value
+        key: _named(value, (Activation,), activations.NAMED) if key == "output" else value
         for key, value in constants.items()
     }
     return CLASSES[cls](**values)
@@ -257,9 +271,9 @@ def _network(described: dict[str, Any]) -> Network:
         raise ValueError(f"its format is {described['format']!r}; this version reads {FORMAT}")
     return Network(
         tuple(described["sizes"]),
-        tuple(_named(name, Activation, activations.NAMED) for name in described["hidden"]),
-        _named(described["cost"], Cost, {}),
-        _named(described["init"], initializers.gaussian, dict(initializers.NAMED)),
+        tuple(_named(name, (Activation,), activations.NAMED) for name in described["hidden"]),
+        _named(described["cost"], (Cost,), {}),
+        _named(described["init"], INITIALIZERS, dict(initializers.NAMED)),
         described["precision"],
     )
 

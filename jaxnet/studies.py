@@ -1,7 +1,5 @@
 """Studies: what a sweep has found, lane by lane."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet import lanes, records, storage
+from jaxnet import lanes, records, tables
 from jaxnet.driver import Ending, Run, train
 from jaxnet.lanes import Work
 from jaxnet.network import Network
@@ -156,11 +154,6 @@ class Study(NamedTuple):
                 }
                 yield told | {"epoch": epoch + 1} | curves
 
-    def _table(self) -> tuple[list[str], list[dict[str, Any]]]:
-        """All rows, and the names that any of them has."""
-        table = list(self.rows())
-        return list(dict.fromkeys(name for row in table for name in row)), table
-
     def ending(self, recipe: int, seed: int) -> Ending:
         """How a lane ended, in a word."""
         if self.diverged_epoch[recipe, seed]:
@@ -172,12 +165,7 @@ class Study(NamedTuple):
 
     def to_csv(self, path: str | Path) -> None:
         """Write `rows` as CSV, atomically; what was not monitored stays empty."""
-        names, table = self._table()
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in table)
-        storage.write_atomic(path, text.getvalue().encode())
+        tables.write_csv(path, self.rows())
 
     def to_frame(self) -> Any:
         """`rows` as a pandas frame.
@@ -197,16 +185,7 @@ class Study(NamedTuple):
         Raises:
           ImportError: pyarrow is not installed.
         """
-        try:
-            import pyarrow  # pyright: ignore[reportMissingImports]
-            import pyarrow.parquet  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise ImportError("Parquet needs pyarrow: pip install pyarrow.") from None
-        sink = pyarrow.BufferOutputStream()
-        names, table = self._table()
-        columns = {name: [row.get(name) for row in table] for name in names}
-        pyarrow.parquet.write_table(pyarrow.table(columns), sink)
-        storage.write_atomic(path, sink.getvalue().to_pybytes())
+        tables.write_parquet(path, self.rows())
 
     def __repr__(self) -> str:
         recipe, seed = self.best_lane

@@ -1,0 +1,351 @@
+"""Findings: the tables of a comparison, and its conclusion in words, from the runs it has made.
+
+A score is what is better when it is higher: the accuracy, or R² for float targets. A run that
+diverged has learnt nothing: its loss is infinite, and its score is 0.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxnet import searches, statistics
+from jaxnet.recipe import Recipe
+from jaxnet.searches import CONTAINED, Search
+from jaxnet.tables import Row
+
+ALPHA = 0.05
+"""The level of the test that decides "different", and of all intervals."""
+GOOD = 0.01
+"""A learning rate is good if its validation score is so near to the best one's."""
+
+
+class Runs(NamedTuple):
+    """What became of the runs of one contender: a row a trial, a column a seed."""
+
+    label: str
+    recipes: tuple[Recipe, ...]
+    seeds: tuple[int, ...]
+    valid_loss: np.ndarray
+    """After the last epoch, without penalties; infinite for a run that diverged."""
+    valid_score: np.ndarray
+    test_loss: np.ndarray
+    test_score: np.ndarray
+    diverged_epoch: np.ndarray
+    """From 1; 0 for a run that did not diverge."""
+    diverged_step: np.ndarray
+    cost_curve: np.ndarray
+    """The validation cost after each epoch, with penalties: (trials, seeds, epochs)."""
+    score_curve: np.ndarray
+
+
+def best_trial(runs: Runs) -> int:
+    """The trial with the least mean validation loss; the first one if all have diverged."""
+    return int(np.argmin(runs.valid_loss.mean(axis=1)))
+
+
+def run_rows(phase: str, runs: Runs) -> Iterator[Row]:
+    """A row for each run."""
+    for trial, seed in np.ndindex(runs.valid_loss.shape):
+        yield {
+            **_named(phase, runs, trial, seed),
+            **_numbers(runs.recipes[trial]),
+            "diverged_epoch": int(runs.diverged_epoch[trial, seed]),
+            "diverged_step": int(runs.diverged_step[trial, seed]),
+            "valid_loss": float(runs.valid_loss[trial, seed]),
+            "valid_score": float(runs.valid_score[trial, seed]),
+            "test_loss": float(runs.test_loss[trial, seed]),
+            "test_score": float(runs.test_score[trial, seed]),
+        }
+
+
+def curve_rows(phase: str, runs: Runs) -> Iterator[Row]:
+    """A row for each epoch of each run; none after a run has diverged."""
+    for trial, seed, epoch in np.ndindex(runs.cost_curve.shape):
+        cost = float(runs.cost_curve[trial, seed, epoch])
+        if math.isfinite(cost):
+            score = float(runs.score_curve[trial, seed, epoch])
+            told = {"epoch": epoch + 1, "valid_cost": cost, "valid_score": score}
+            yield _named(phase, runs, trial, seed) | told
+
+
+def divergence_rows(tuned: Runs) -> Iterator[Row]:
+    """How many seeds diverged, a row for each trial of the search."""
+    for trial, recipe in enumerate(tuned.recipes):
+        n = int(np.count_nonzero(tuned.diverged_epoch[trial]))
+        yield {
+            "optimizer": tuned.label, "trial": trial, **_numbers(recipe),
+            "seeds": len(tuned.seeds), "diverged": n,
+        }  # fmt: skip
+
+
+def summary_row(search: Search, tuned: Runs, report: Runs, drawn: np.ndarray, seed: int) -> Row:
+    """What is reported of one contender; `drawn` are the resampled means of its test score."""
+    chosen = best_trial(tuned)
+    score, loss = report.test_score[0], report.test_loss[0]
+    interval = statistics.bootstrap(score, seed=seed)
+    middle = statistics.bootstrap(score, statistics.iqm, seed=seed)
+    both = statistics.percentiles(drawn)
+    edge = search.edge(searches.rate_of(tuned.recipes[chosen]))
+    spread = lambda x: float(np.std(x, ddof=1)) if np.isfinite(x).all() else math.nan
+    return {
+        "optimizer": report.label,
+        **_numbers(report.recipes[0]),
+        "edge": {-1: "EDGE (low)", 0: "", 1: "EDGE (high)"}[edge],
+        "trials": len(tuned.recipes),
+        "tuning_seeds": len(tuned.seeds),
+        "seeds": len(report.seeds),
+        "diverged": int(np.count_nonzero(report.diverged_epoch)),
+        "test_score": float(score.mean()),
+        "test_score_sd": spread(score),
+        "test_score_low": interval.low,
+        "test_score_high": interval.high,
+        "test_score_low_examples": both.low,
+        "test_score_high_examples": both.high,
+        "test_score_iqm": float(statistics.iqm(score)),
+        "test_score_iqm_low": middle.low,
+        "test_score_iqm_high": middle.high,
+        "test_score_worst_decile": float(np.quantile(score, 0.1)),
+        "test_loss": float(loss.mean()),
+        "test_loss_sd": spread(loss),
+        "valid_loss": float(report.valid_loss.mean()),
+        "valid_score": float(report.valid_score.mean()),
+        "good_decades": good_decades(search, tuned),
+        "tuning_diverged": int(np.count_nonzero(tuned.diverged_epoch)),
+    }
+
+
+def good_decades(search: Search, tuned: Runs) -> float:
+    """The width, in decades, of the learning rates around the best one that are good, too.
+
+    NaN where learning rates are not on a grid.
+    """
+    if search.tier != "lr":
+        return math.nan
+    score = tuned.valid_score.mean(axis=1)
+    best = int(np.argmax(score))
+    good = score >= score[best] - GOOD
+    low = best - int(np.argmin(np.append(good[best::-1], False))) + 1
+    high = best + int(np.argmin(np.append(good[best:], False))) - 1
+    return float((high - low) * search.step)
+
+
+def pair_rows(
+    reports: Sequence[Runs], tuned: Sequence[Runs], drawn: np.ndarray, margin: float, seed: int
+) -> list[Row]:
+    """A row for each pair of contenders: by how much the first is ahead of the second.
+
+    Args:
+      reports: the runs of each from the report's seeds, one trial.
+      tuned: the runs of each from the tuning seeds.
+      drawn: resampled means of the test scores, (resamples, contenders).
+      margin: within which two are called equivalent.
+      seed: of the resampling.
+    """
+    rows = []
+    pairs = list(itertools.combinations(range(len(reports)), 2))
+    scores = [runs.test_score[0] for runs in reports]
+    p = np.array([statistics.wilcoxon(scores[i] - scores[j]) for i, j in pairs])
+    studies = [statistics.tuning_studies(t.valid_loss, t.test_score, seed=seed + k)[:, -1]
+               for k, t in enumerate(tuned)]  # fmt: skip
+    for (i, j), alone, adjusted in zip(pairs, p, statistics.holm(p), strict=True):
+        difference = scores[i] - scores[j]
+        interval = statistics.bootstrap(difference, seed=seed)
+        both = statistics.percentiles(drawn[:, i] - drawn[:, j])
+        sd = float(difference.std(ddof=1))
+        rows.append({
+            "a": reports[i].label,
+            "b": reports[j].label,
+            "difference": float(difference.mean()),
+            "low": interval.low,
+            "high": interval.high,
+            "low_examples": both.low,
+            "high_examples": both.high,
+            "sd": sd,
+            "p_a_better": statistics.superiority(scores[i], scores[j]),
+            "p": float(alone),
+            "p_holm": float(adjusted),
+            "verdict": _verdict(float(adjusted), float(difference.mean()), both, margin),
+            "detectable": statistics.detectable(sd, len(difference), ALPHA / len(pairs)),
+            "usual_study_a_better": statistics.superiority(studies[i], studies[j]),
+        })  # fmt: skip
+    return rows
+
+
+def _verdict(p: float, difference: float, both: statistics.Interval, margin: float) -> str:
+    """The one rule: different if Holm's p-value is below α; equivalent within the margin."""
+    words = ("better" if difference > 0 else "worse") if p < ALPHA else "indistinguishable"
+    inside = -margin < both.low and both.high < margin
+    return words + (", equivalent" if inside else "")
+
+
+def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> Iterator[Row]:
+    """When the runs reached each target, on validation, to the resolution of an epoch."""
+    curve = report.score_curve[0]
+    horizon = curve.shape[1]
+    for target in targets:
+        there = curve >= target  # false for NaN, after a divergence
+        reached = there.any(axis=1)
+        # A run that diverged is censored at the horizon: earlier, it would count as nearly there.
+        times = np.where(reached, there.argmax(axis=1) + 1, horizon).astype(float)
+        median, fraction = statistics.time_to(times, reached)
+        yield {
+            "optimizer": report.label,
+            "target": target,
+            "median_epochs": median,
+            "median_steps": median * steps_per_epoch,
+            "fraction_reached": fraction,
+            "seeds": len(reached),
+            "censored": int(np.count_nonzero(~reached)),
+            "resolution_steps": steps_per_epoch,
+        }
+
+
+def luck_rows(tuned: Runs, seed: int) -> Iterator[Row]:
+    """What a study with one seed would report after so many trials: mean and middle 90 %."""
+    studies = statistics.tuning_studies(tuned.valid_loss, tuned.test_score, seed=seed)
+    for n, found in enumerate(studies.T, 1):
+        low, high = statistics.percentiles(found, 0.9)
+        told = {"expected": float(found.mean()), "low": low, "high": high}
+        yield {"optimizer": tuned.label, "trials": n, **told}
+
+
+def audits(
+    found: Sequence[Search], tuned: Sequence[Runs], pairs: Sequence[Row]
+) -> list[tuple[bool, str]]:
+    """Whether rules that include another one have lost to it, which a search enough would forbid.
+
+    Audited is only what was really searched: tier `full`, where the chosen numbers of the one lie
+    in the other's search.
+    """
+    said = []
+    for outer, inner in itertools.permutations(range(len(found)), 2):
+        names = [found[k].recipe.optimizer.name for k in (outer, inner)]
+        contained, numbers = CONTAINED.get(names[0], ("", {}))
+        chosen = tuned[inner].recipes[best_trial(tuned[inner])]
+        point = numbers | {"learning_rate": searches.rate_of(chosen)}
+        if found[outer].tier != "full" or contained != names[1] or not found[outer].covers(point):
+            continue
+        a, b = found[outer].label, found[inner].label
+        row = next(row for row in pairs if {row["a"], row["b"]} == {a, b})
+        lost = row["verdict"].startswith("worse" if row["a"] == a else "better")
+        told = ", ".join(f"{name} = {value:g}" for name, value in numbers.items())
+        outcome = "lost to it: the search was too small" if lost else "did not lose to it"
+        said.append((not lost, f"{a} includes {b} ({told}), and {outcome}."))
+    return said
+
+
+def profile_rows(times: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """Performance profiles: for each optimizer, on what part of the tasks' targets it is how near.
+
+    That is, by a factor, the part of the targets that it reaches, in the median, in at most so many
+    times the steps of the fastest of those compared. Targets that none reaches are left out.
+
+    Args:
+      times: the rows of `speed_rows` of all optimizers, by task.
+
+    Source: Dolan, Moré, Benchmarking optimization software with performance profiles, 2002.
+    """
+    ratios: dict[str, list[float]] = {}
+    for rows in times.values():
+        for target in dict.fromkeys(row["target"] for row in rows):
+            some = {row["optimizer"]: row["median_steps"] for row in rows
+                    if row["target"] == target}  # fmt: skip
+            best = min(some.values())
+            for label, steps in some.items() if math.isfinite(best) else ():
+                ratios.setdefault(label, []).append(steps / best)
+    factors = sorted({1.0, *(r for some in ratios.values() for r in some if math.isfinite(r))})
+    return [
+        {"optimizer": label, "factor": factor, "fraction": float(np.mean(np.array(some) <= factor))}
+        for label, some in ratios.items()
+        for factor in factors
+    ]
+
+
+def conclusion(
+    summary: Sequence[Row], pairs: Sequence[Row], score: str, margin: float
+) -> list[str]:
+    """What was found, in sentences."""
+    form = (lambda x: f"{100 * x:.2f}") if score == "accuracy" else (lambda x: f"{x:.4f}")
+    points = lambda x: form(x).replace("-", "−")
+    unit, sign = (" points", " %") if score == "accuracy" else ("", "")
+    best = max(summary, key=lambda row: row["test_score"])
+    ends = f"{points(best['test_score_low'])} to {points(best['test_score_high'])}"
+    said = [
+        f"{best['optimizer']} has the best mean test {score}: {points(best['test_score'])}{sign} "
+        f"(95 % interval {ends} over {best['seeds']} seeds)."
+    ]
+    within = f"within {points(margin)}{unit}"
+    for row in pairs:
+        low, high, difference = row["low"], row["high"], row["difference"]
+        a, b = row["a"], row["b"]
+        if difference < 0:  # the one that is ahead is named first
+            a, b, difference, low, high = b, a, -difference, -high, -low
+        amount = f"{points(difference)}{unit} ({points(low)} to {points(high)})"
+        p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
+        ahead = row["p_a_better"] if a == row["a"] else 1 - row["p_a_better"]
+        if row["verdict"].startswith("indistinguishable"):
+            found = f"{a} and {b} are indistinguishable: {amount}, {p}"
+            if math.isfinite(row["detectable"]) and row["detectable"] > 0:
+                found += f"; {points(row['detectable'])}{unit} would be found 4 times out of 5"
+            found += f". They are equivalent {within}." if "equivalent" in row["verdict"] else "."
+        else:
+            found = f"{a} is better than {b} by {amount}, in {100 * ahead:.0f} % of the seeds, {p}"
+            found += f"; but equivalent {within}." if "equivalent" in row["verdict"] else "."
+        said.append(found)
+    return said
+
+
+def warnings(
+    summary: Sequence[Row],
+    tuned: Sequence[Runs],
+    n_pairs: int,
+    audited: Sequence[tuple[bool, str]],
+    margin: float,
+) -> list[str]:
+    """What a reader has to know before believing the conclusion."""
+    n_seeds = summary[0]["seeds"]
+    said = [
+        f"{row['optimizer']}: the chosen learning rate {row['learning_rate']:g} is at the "
+        f"{row['edge'][6:-1]} edge of what was searched (EDGE): its optimum may lie beyond."
+        for row in summary
+        if row["edge"]
+    ]
+    if statistics.smallest_p(n_seeds) * n_pairs > ALPHA:
+        said.append(
+            f"{n_seeds} seeds can never show a difference: the smallest p-value that {n_pairs} "
+            f"pairs allow is {min(1.0, statistics.smallest_p(n_seeds) * n_pairs):.2g}, above "
+            f"{ALPHA:g}; take more seeds."
+        )
+    said += [
+        f"{row['optimizer']}: {row['diverged']} of {row['seeds']} runs of the report diverged, and "
+        "count with a score of 0."
+        for row in summary
+        if row["diverged"]
+    ]
+    for runs in tuned:
+        score, by_loss = runs.valid_score.mean(axis=1), best_trial(runs)
+        by_score = int(np.argmax(score))
+        if score[by_score] - score[by_loss] > margin:
+            rates = [searches.rate_of(runs.recipes[k]) for k in (by_loss, by_score)]
+            said.append(
+                f"{runs.label}: the validation loss is least at learning rate {rates[0]:.3g}, but "
+                f"the score is best at {rates[1]:.3g}, by {score[by_score] - score[by_loss]:.4f} "
+                "on validation: selected by its score, it would rank higher."
+            )
+    return said + [f"Audit: {told}" for passed, told in audited if not passed]
+
+
+def _named(phase: str, runs: Runs, trial: int, seed: int) -> dict[str, Any]:
+    return {"phase": phase, "optimizer": runs.label, "trial": trial, "seed": runs.seeds[seed]}
+
+
+def _numbers(recipe: Recipe) -> dict[str, float]:
+    # Through their decimal forms: 0.1, not float32's 0.10000000149011612.
+    return {
+        name: float(f"{float(n):.7g}")
+        for name, n in recipe.optimizer.hyper.items()
+        if n is not None
+    }
