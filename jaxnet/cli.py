@@ -1,11 +1,10 @@
-"""The command line: `jaxnet train`, `jaxnet sweep`, `jaxnet predict`, `jaxnet check`."""
+"""The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `check`."""
 
 import contextlib
 import dataclasses
 import io
 import json
 import os
-import platform
 import re
 import shutil
 import sys
@@ -36,6 +35,7 @@ from jaxnet import (
     schedules,
     storage,
 )
+from jaxnet.compare_command import Compare
 from jaxnet.driver import Run
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
@@ -322,7 +322,7 @@ class Check(Architecture):
         )
 
 
-COMMANDS = {"train": Train, "sweep": Sweep, "predict": Predict, "check": Check}
+COMMANDS = {"train": Train, "sweep": Sweep, "compare": Compare, "predict": Predict, "check": Check}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -492,9 +492,7 @@ def _write_config(
         "recipe": recipe.parts() | {"optimizer": recipe.optimizer.name} | numbers,
         "stopped": stopped,
         "results": results,
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("jaxnet-mlp", "jax", "jaxlib", "optax", "numpy")},
-        "device": {"platform": jax.default_backend(), "kind": jax.devices()[0].device_kind},
+        **storage.environment(),
         "data_sha256": datasets.sha256(data),
     }
     text = json.dumps(_without_nan(config), indent=2) + "\n"

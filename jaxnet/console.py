@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from jaxnet.comparison import Comparison
 from jaxnet.driver import EpochReport
 from jaxnet.gradcheck import Check
 from jaxnet.network import Network
@@ -108,23 +109,27 @@ def progress(console: Console, epochs: int, n: int) -> Any:
 
 @contextlib.contextmanager
 def sweeping(console: Console) -> Iterator[Any]:
-    """Yield an `on_progress` that moves a table on a terminal, and says a line now and then."""
+    """Yield an `on_progress` that moves a table on a terminal, and says a line now and then.
+
+    It takes the report, and the stage that it is of, where there are several.
+    """
     if not console.is_terminal:
         last = [time.perf_counter()]
 
-        def line(report: SweepReport) -> None:
+        def line(report: SweepReport, stage: str = "") -> None:
             now = time.perf_counter()
             if report.total and (now - last[0] > 10 or report.done == report.lanes):
                 last[0] = now
                 cells = _sweep_cells(report).items()
-                say(console, ", ".join(f"{name} {cell}" for name, cell in cells))
+                told = ", ".join(f"{name} {cell}" for name, cell in cells)
+                say(console, f"{stage}: {told}" if stage else told)
 
         yield line
         return
     with Live(console=console, refresh_per_second=4) as live:
 
-        def table(report: SweepReport) -> None:
-            cells = _sweep_cells(report)
+        def table(report: SweepReport, stage: str = "") -> None:
+            cells = ({"stage": stage} if stage else {}) | _sweep_cells(report)
             shown = Table(*cells, box=box.SIMPLE)
             shown.add_row(*cells.values())
             live.update(shown)
@@ -169,6 +174,34 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
             cells = [f"{form(sound.mean())} ± {spread}", f"{ends[0]}–{ends[1]}"]
         diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
         table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
+    return table
+
+
+def report_table(found: Comparison) -> Table:
+    """What a comparison reports of each optimizer, the best first."""
+    accuracy = found.manifest["score"] == "accuracy"
+    score = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{x:.4f}")
+    seeds = len(found.manifest["protocol"]["report_seeds"])
+    unit = " (%)" if accuracy else ""
+    title = f"Test {found.manifest['score']}{unit} over {seeds} fresh seeds"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
+    target = max((row["target"] for row in found.time_to_target), default=None)
+    reached = {row["optimizer"]: row for row in found.time_to_target if row["target"] == target}
+    headings = ["optimizer", "learning rate", "mean ± SD", "95 % interval", "diverged"]
+    for heading in headings + ([] if target is None else [f"epochs to {target:g}"]):
+        left, whole = heading == "optimizer", heading in ("mean ± SD", "95 % interval")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=whole)
+    for row in sorted(found.summary, key=lambda row: -row["test_score"]):
+        median = reached[row["optimizer"]]["median_epochs"] if reached else np.nan
+        edge = " EDGE" if isinstance(row["edge"], str) and row["edge"] else ""
+        table.add_row(
+            str(row["optimizer"]),
+            f"{row.get('learning_rate', np.nan):.3g}{edge}",
+            f"{score(row['test_score'])} ± {score(row['test_score_sd'])}",
+            f"{score(row['test_score_low'])}–{score(row['test_score_high'])}",
+            f"{row['diverged']}",
+            *([] if target is None else [f"{median:g}" if np.isfinite(median) else "–"]),
+        )
     return table
 
 

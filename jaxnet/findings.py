@@ -333,7 +333,7 @@ def warnings(
             said.append(
                 f"{runs.label}: the validation loss is least at learning rate {rates[0]:.3g}, but "
                 f"the score is best at {rates[1]:.3g}, by {score[by_score] - score[by_loss]:.4f} "
-                "on validation: selected by its score, it would rank higher."
+                "on validation: selected by the score, it might rank higher."
             )
     return said + [f"Audit: {told}" for passed, told in audited if not passed]
 
