@@ -24,7 +24,7 @@ from jaxnet import checkpoints, datasets, doors
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
-from jaxnet.steps import TrainState, drawn, start
+from jaxnet.steps import TrainState, compiled_drawn, start
 from jaxnet.training import advance
 from jaxnet.types import Dataset, History, Over, Params, alone, constant, count
 
@@ -182,7 +182,7 @@ def train(
         put = jax.jit(lambda tree: tree, out_shardings=over.sharding())
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     # Drawn by a program of their own, which other recipes share: it is the larger one.
-    begun = _compiled_drawn(net, key) if params is None else params
+    begun = compiled_drawn(net, key) if params is None else params
     state = _compiled_start(net, recipe, key, begun)
     log = _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
@@ -246,7 +246,6 @@ def train(
     )
 
 
-_compiled_drawn = jax.jit(drawn, static_argnames="net")
 _compiled_start = jax.jit(start, static_argnames="net")
 _compiled_advance = jax.jit(
     advance, static_argnames=("net", "batch_size", "monitor", "monitors", "over")

@@ -273,12 +273,6 @@ _compiled_advance = jax.jit(
 )
 
 
-@partial(jax.jit, static_argnames="net")
-def _drawn(net: Network, seeds: Array) -> Params:
-    """The initial parameters of this network under each seed."""
-    return jax.vmap(lambda seed: steps.drawn(net, _key(seed)))(seeds)
-
-
 def _key(seed: Any) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
@@ -294,10 +288,12 @@ def _initial(work: Work) -> Params:
     for given in dict.fromkeys(work.networks):
         mine = np.array([net == given for net in work.networks])
         which, inverse = np.unique(seeds[mine], return_inverse=True)
-        for row, drawn in zip(rows, _drawn(given, which), strict=True):
-            n_in, n_out = drawn.w.shape[1:]
-            row.w[mine, :n_in, :n_out] = np.asarray(drawn.w)[inverse]
-            row.b[mine, :n_out] = np.asarray(drawn.b)[inverse]
+        for place, key in enumerate(_keys(which)):
+            these = np.flatnonzero(mine)[inverse == place]
+            for row, drawn in zip(rows, steps.compiled_drawn(given, key), strict=True):
+                n_in, n_out = drawn.w.shape
+                row.w[these, :n_in, :n_out] = drawn.w
+                row.b[these, :n_out] = drawn.b
     return rows
 
 

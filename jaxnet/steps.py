@@ -97,6 +97,10 @@ def drawn(net: Network, key: KeyArray) -> Params:
     return network.init(net, address(key, "init"))
 
 
+compiled_drawn = jax.jit(drawn, static_argnames="net")
+"""Compiled once for a network: to compile the draws takes longer than to train small networks."""
+
+
 def start(
     net: Network,
     recipe: Recipe,
