@@ -15,6 +15,7 @@ from jaxnet import (
     datasets,
     initializers,
     schedules,
+    statistics,
     stopping,
     tasks,
 )
@@ -141,6 +142,7 @@ __all__ = [
     "sgd",
     "sm3",
     "start",
+    "statistics",
     "stopping",
     "sweep",
     "tasks",

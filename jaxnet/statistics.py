@@ -267,8 +267,9 @@ def power(difference: float, sd: float, n: int, alpha: float = 0.05) -> float:
     pairs = n * EFFICIENCY
     shift = abs(difference) / sd * math.sqrt(pairs)
     limit = float(stats.t.ppf(1 - alpha / 2, pairs - 1))
-    tail = stats.nct.sf(limit, pairs - 1, shift) + stats.nct.cdf(-limit, pairs - 1, shift)
-    return float(tail)
+    # Far below its mean scipy's noncentral t is NaN, for a probability that is 0.
+    below = np.nan_to_num(stats.nct.cdf(-limit, pairs - 1, shift))
+    return float(stats.nct.sf(limit, pairs - 1, shift) + below)
 
 
 def detectable(sd: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> float:

@@ -130,7 +130,7 @@ def test_the_lanes_experiment_runs(tmp_path):
     assert "2 optimizers, all within 1e-09" in process.stdout
 
 
-@pytest.mark.parametrize("name", ["second_order", "dropout", "expanded_data", "l1"])
+@pytest.mark.parametrize("name", ["second_order", "dropout", "expanded_data", "l1", "calibration"])
 def test_an_experiment_runs_and_draws(name, tmp_path):
     script = ROOT / "experiments" / f"{name}.py"
     command = [sys.executable, script, "--smoke", "--results", tmp_path]

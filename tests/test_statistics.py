@@ -107,7 +107,7 @@ def test_tuning_studies_are_all_orders_of_all_trials():
     np.testing.assert_allclose(studies.mean(axis=0), expected, atol=0.015)
 
 
-@pytest.mark.parametrize("difference", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("difference", [0.0, 0.3, 0.6, 3.0])
 def test_the_power_is_the_part_of_simulated_tests_that_reject(difference):
     random = np.random.default_rng(4)
     samples = difference + random.standard_normal((3000, 32))

@@ -1,0 +1,178 @@
+"""Does a comparison say what is so? Where nothing differs, where something was planted.
+
+    python experiments/calibration.py            # 3 minutes on 2 cores
+    python experiments/calibration.py --smoke    # seconds, for the tests
+
+A/A: SGD against SGD on scikit-learn's digits, [64, 30, 10], 32 report seeds each, disjoint and
+fixed in advance, 200 times. A test at 5 % should find a difference in 5 % of them, and a 95 %
+interval of the difference should hold 0 in 95 %. A/B: differences planted into the same scores
+should be found as often as the stated power says. And two answers that are known beforehand:
+momentum without momentum is SGD, and Adam at a thousandth of its learning rate is worse.
+
+Source: the thresholds are the project's own; Henderson et al., Deep reinforcement learning that
+matters, 2018, section 4, split runs of one algorithm in two in the same way.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+import jaxnet as jn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment."""
+
+    repetitions: int = 200
+    """A/A comparisons."""
+    seeds: int = 32
+    """Of each of the two in every comparison."""
+    epochs: int = 10
+    """Of every run."""
+    smoke: bool = False
+    """Four comparisons of four seeds, one epoch: does it run?"""
+    plot_only: bool = False
+    """Draw the picture anew from the results that are there."""
+    results: Path = Path("results/calibration")
+    """Where to write results.json, curves.npz and calibration.png."""
+
+
+PLANTED = np.array([0.0, 0.001, 0.003, 0.005, 0.0075, 0.01, 0.015])
+"""Differences of accuracy; 0.003 are 0.3 points."""
+
+
+def run(config: Config) -> tuple[dict, dict]:
+    """All comparisons, as rows."""
+    net, digits = jn.Network((64, 30, 10)), jn.datasets.digits()
+    on_test = digits._replace(valid=digits.test)  # the curve is the score that is reported
+    n = 2 * config.repetitions * config.seeds
+    study = jn.sweep(net, on_test, jn.Recipe(jn.sgd(1.0)), seeds=n, epochs=config.epochs)
+    score = np.asarray(study.history.evaluation_accuracy[0, :, -1], float)
+    pairs = score.reshape(config.repetitions, 2, config.seeds)
+    differences = pairs[:, 0] - pairs[:, 1]
+    p = np.array(
+        [[jn.statistics.wilcoxon(d + planted) for d in differences] for planted in PLANTED]
+    )
+    intervals = np.array([jn.statistics.bootstrap(d) for d in differences])
+    holds = (intervals[:, 0] <= 0) & (intervals[:, 1] >= 0)
+    sd = differences.std(ddof=1, axis=1)
+    power = np.array([
+        np.mean([jn.statistics.power(planted, s, config.seeds) for s in sd]) for planted in PLANTED
+    ])  # fmt: skip
+    rows = [
+        share("A/A declared different", p[0] < 0.05, 0.02, 0.09),
+        share("A/A: interval holds 0", holds, 0.91, 0.98),
+    ]
+    for planted, stated, found in zip(PLANTED[1:], power[1:], p[1:], strict=True):
+        name = f"{100 * planted:g} points planted, found"
+        rows.append(share(name, found < 0.05, stated - 0.1, stated + 0.1))
+        rows[-1]["verdict"] += f" (stated: {100 * stated:.0f} %)"
+    rows += known_answers(config, net, digits)
+    settings = asdict(config) | {"results": str(config.results)}
+    curves = {"p": p[0], "intervals": intervals, "planted": PLANTED, "power": power,
+              "found": (p < 0.05).mean(axis=1)}  # fmt: skip
+    return {"config": settings, "jax": jax.__version__, "rows": rows}, curves
+
+
+def known_answers(config: Config, net: jn.Network, digits: jn.Dataset) -> list[dict]:
+    """Two comparisons whose outcome is known."""
+    found = jn.compare(
+        net,
+        digits,
+        {
+            "sgd": jn.sgd(1.0),
+            "momentum 0": jn.momentum(1.0, decay=0.0),
+            "adam": jn.adam(0.01),
+            "a thousandth": jn.adam(1e-5),
+        },
+        tier="defaults", tuning_seeds=1, epochs=config.epochs, seeds=max(config.seeds, 10),
+        timing=False, say=None,
+    )  # fmt: skip
+    rows = []
+    for name, pair, right in (
+        ("SGD − momentum with decay 0", ("sgd", "momentum 0"), "indistinguishable, equivalent"),
+        ("Adam − a thousandth of η", ("adam", "a thousandth"), "better"),
+    ):
+        row = next(row for row in found.pairwise if (row["a"], row["b"]) == pair)
+        right = row["verdict"] == right
+        rows.append({
+            "name": name, "published": None, "mean": row["difference"], "low": row["low"],
+            "high": row["high"], "n_seeds": max(config.seeds, 10),
+            "verdict": "as known" if right else f"WRONG: {row['verdict']}",
+        })  # fmt: skip
+    return rows
+
+
+def share(name: str, found: np.ndarray, low: float, high: float) -> dict:
+    """How often something was found, with its exact 95 % interval, and whether that is right."""
+    interval = stats.binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
+    mean = float(found.mean())
+    return {
+        "name": name, "published": None, "mean": mean, "low": float(interval.low),
+        "high": float(interval.high), "n_seeds": len(found),
+        "verdict": "as it should be" if low <= mean <= high else "WRONG",
+    }  # fmt: skip
+
+
+def plot(curves: dict) -> Figure:
+    """p-values where nothing differs, the intervals, and what was found of what was planted."""
+    figure = Figure(figsize=(11, 3.6), dpi=120, layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    left.hist(curves["p"], bins=np.linspace(0, 1, 11), color="#7aa6c2", edgecolor="white")
+    left.axhline(len(curves["p"]) / 10, color="0.3", linewidth=1, linestyle="--")
+    left.set(xlabel="p-value, A/A", ylabel="comparisons", title="Nothing differs: p is uniform")
+    low, high = 100 * curves["intervals"][np.argsort(curves["intervals"].mean(axis=1))].T
+    misses = (low > 0) | (high < 0)
+    for miss, colour in ((False, "#7aa6c2"), (True, "#b3402a")):
+        rows = np.flatnonzero(misses == miss)
+        middle.hlines(rows, low[rows], high[rows], color=colour, linewidth=1)
+    middle.axvline(0, color="black", linewidth=0.8)
+    middle.set(xlabel="difference, points", ylabel="comparisons, sorted",
+               title=f"Intervals: {np.mean(~misses):.1%} hold 0")  # fmt: skip
+    right.plot(100 * curves["planted"], curves["power"], "-", color="#7aa6c2", label="stated power")
+    right.plot(100 * curves["planted"], curves["found"], "o", color="#b3402a", label="found")
+    right.set(xlabel="planted difference, points", ylabel="part of the comparisons",
+              title="Something differs", ylim=(0, 1.03))  # fmt: skip
+    right.legend(frameon=False)
+    for axes in (left, middle, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+    return figure
+
+
+def main(config: Config) -> None:
+    """Run, print, write, draw."""
+    if config.smoke:
+        config = Config(4, 4, 1, smoke=True, plot_only=config.plot_only, results=config.results)
+    config.results.mkdir(parents=True, exist_ok=True)
+    if not config.plot_only:
+        results, curves = run(config)
+        (config.results / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        np.savez(config.results / "curves.npz", **curves)
+    results = json.loads((config.results / "results.json").read_text())
+    table = Table(box=box.SIMPLE, title="Does a comparison say what is so? (%)",
+                  title_justify="left")  # fmt: skip
+    for column in ("", "mean", "95 % interval", "of", ""):
+        table.add_column(column, justify="right" if column else "left")
+    for r in results["rows"]:
+        interval = f"{100 * r['low']:.1f} … {100 * r['high']:.1f}"
+        mean = f"{100 * r['mean']:.1f}"
+        table.add_row(r["name"], mean, interval, str(r["n_seeds"]), r["verdict"])
+    Console().print(table)
+    plot(dict(np.load(config.results / "curves.npz"))).savefig(config.results / "calibration.png")
+    print(f"Written to {config.results}/")
+
+
+if __name__ == "__main__":
+    jn.use_all_cores()
+    main(tyro.cli(Config, description=__doc__))
