@@ -161,7 +161,7 @@ class Compare:
                     data,
                     recipes,
                     tier=self.tier,
-                    batch_size=self.batch_size or task.batch_size,
+                    batch_size=task.batch_size if self.batch_size is None else self.batch_size,
                     targets=self.targets or task.targets,
                     margin=self.margin,
                     ranges=self._ranges(),
@@ -181,7 +181,11 @@ class Compare:
             out,
             f"{found.summary[0]['trials']} trials × {len(protocol['tuning_seeds'])} seeds, then "
             f"{len(protocol['report_seeds'])} fresh seeds, of {len(recipes)} optimizers: "
-            f"{n:,} network·epochs trained in {seconds:.0f} s, {n / seconds:.1f} a second.",
+            + (
+                f"{n:,} network·epochs trained in {seconds:.0f} s, {n / seconds:.1f} a second."
+                if n
+                else "all were there."
+            ),
         )
         return found
 
@@ -190,9 +194,10 @@ class Compare:
 
     def _folder(self) -> Path:
         name = self.name or "-".join([*self.tasks, *self.optimizers, *["quick"] * self.quick])
-        if not re.fullmatch(r"[\w.-]+", name):
+        if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(
-                f"--name must be made of letters, digits, '.', '-', '_', not {name!r}."
+                "--name must be made of letters, digits, '_', '.' and '-', the latter two not in "
+                f"front, not {name!r}."
             )
         return self.comparisons / name
 

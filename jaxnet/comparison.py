@@ -5,14 +5,17 @@ learning rate is at its edge, selects on the validation set, and reports, on the
 fresh seeds give: `searches` says where is searched, `statistics` and `findings` what is concluded.
 """
 
+import dataclasses
 import json
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
 
+import jax
 import numpy as np
 
 from jaxnet import datasets, doors, evaluation, findings, searches, statistics, storage, tables
@@ -34,7 +37,7 @@ REPORT_FROM = 1000
 TIMED = 4
 """Epochs of the solo runs that are timed; the first one compiles, and does not count."""
 TABLES = (
-    "runs", "curves", "summary", "pairwise", "time_to_target", "divergence", "luck",
+    "runs", "curves", "summary", "pairwise", "time_to_target", "divergence", "luck", "usual_study",
 )  # fmt: skip
 
 
@@ -66,6 +69,7 @@ class Comparison(NamedTuple):
     time_to_target: list[Row]
     divergence: list[Row]
     luck: list[Row]
+    usual_study: list[Row]
     timing: dict[str, float]
     """Seconds an epoch of each optimizer in a run by itself; empty if it was not measured."""
 
@@ -150,7 +154,8 @@ def compare(
       say: what to call with each stage's plan; `None` for silence.
 
     Returns:
-      A `Comparison`.
+      A `Comparison`. `jaxnet.pages.publish(folder)` draws its pictures and its page, as `jaxnet
+      compare` does.
 
     Raises:
       ValueError: something does not fit together, or the folder holds another comparison.
@@ -190,13 +195,16 @@ def compare(
         searches.begin(label, recipe, tier, protocol.trials, (ranges or {}).get(label, {}))
         for label, recipe in named.items()
     ]
-    about = {
+    about = storage.environment() | {
         "format": FORMAT,
         "protocol": _json(asdict(protocol)),
         "network": repr(net),
         "contenders": {label: repr(recipe) for label, recipe in named.items()},
         "ranges": repr(ranges or {}),
         "data_sha256": datasets.sha256(data),
+        # Bits depend on these two: see `jaxnet.plans`.
+        "devices": jax.local_device_count(),
+        "dtype": str(jax.dtypes.canonicalize_dtype(float)),
     }
     with tempfile.TemporaryDirectory() as temporary:
         where = Path(temporary if folder is None else folder)
@@ -205,9 +213,9 @@ def compare(
         stage = _Stage(net, data, protocol, where / "study", on_progress, say)
         found, tuned = _tuned(begun, stage)
         chosen = {runs.label: [runs.recipes[findings.best_trial(runs)]] for runs in tuned}
-        reports, scores = stage.reported(chosen)
-        seconds = _timing(where, net, data, chosen, protocol) if timing else {}
-        result = _concluded(about, stage, found, tuned, reports, scores, seconds)
+        reports, on_test = stage.reported(chosen)
+        seconds = _timing(where, net, data, chosen, protocol, timing)
+        result = _concluded(about, stage, found, tuned, reports, on_test, seconds)
         if folder is not None:
             result.write(where)
     return result
@@ -224,7 +232,7 @@ def read(folder: str | Path) -> Comparison:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         if "conclusion" not in manifest:
             raise ValueError("it was not finished; the same command goes on")
-        rows = {name: tables.read_csv(folder / f"{name}.csv") for name in TABLES}
+        rows = {name: tables.read_csv(folder / f"{name}.csv", findings.TEXT) for name in TABLES}
         timing = json.loads((folder / "timing.json").read_bytes())
     except OSError as error:
         raise ValueError(f"{folder} holds no comparison: {error.strerror}.") from None
@@ -254,9 +262,9 @@ class _Stage:
         return [runs for runs, _ in self._runs(name, recipes, self.protocol.tuning_seeds)]
 
     def reported(self, recipes: Mapping[str, list[Recipe]]) -> tuple[list[Runs], np.ndarray]:
-        """The runs from the report's seeds, and their scores on each test example."""
+        """The runs from the report's seeds, and scores and losses: (2, label, seed, example)."""
         found = self._runs("Report", recipes, self.protocol.report_seeds)
-        return [runs for runs, _ in found], np.stack([scores[0] for _, scores in found])
+        return [runs for runs, _ in found], np.stack([table[:, 0] for _, table in found], axis=1)
 
     def _runs(
         self, name: str, recipes: Mapping[str, list[Recipe]], seeds: tuple[int, ...]
@@ -289,7 +297,8 @@ class _Stage:
         losses, scores = np.full((2, *shape), np.inf), np.zeros((2, *shape))
         assert self.data.valid is not None
         assert self.data.test is not None
-        on_test = np.zeros((*shape, len(self.data.test.x)), np.float32)
+        on_test = np.zeros((2, *shape, len(self.data.test.x)), np.float32)
+        on_test[1] = np.inf
         for trial, recipe in enumerate(places):
             for seed in range(shape[1]):
                 if study.diverged_epoch[recipe, seed]:
@@ -298,10 +307,11 @@ class _Stage:
                 for k, split in enumerate((self.data.valid, self.data.test)):
                     cost, hit = evaluation.by_example(self.net, params, split)
                     score = hit if _labels(split) else 1 - cost / _cost_of_mean(split)
+                    score = np.where(np.mean(score) > 0, score, 0.0)  # R² of less is no better
                     losses[k, trial, seed] = np.mean(cost, dtype=float)
                     scores[k, trial, seed] = np.mean(score, dtype=float)
                     if k:
-                        on_test[trial, seed] = score
+                        on_test[:, trial, seed] = score, cost
         losses[~np.isfinite(losses)] = np.inf
         some = slice(places.start, places.stop)
         cost_curve = np.asarray(study.history.evaluation_cost[some])
@@ -309,7 +319,7 @@ class _Stage:
         n = len(self.data.valid.x)
         score_curve = np.rint(n * np.asarray(study.history.evaluation_accuracy[some], float)) / n
         if not _labels(self.data.valid):
-            score_curve = 1 - cost_curve / _cost_of_mean(self.data.valid)
+            score_curve = np.maximum(0.0, 1 - cost_curve / _cost_of_mean(self.data.valid))
         runs = Runs(
             label, tuple(study.settings[recipe].recipe for recipe in places),
             tuple(study.seeds.tolist()), losses[0], scores[0], losses[1], scores[1],
@@ -329,7 +339,7 @@ def _tuned(begun: list[Search], stage: _Stage) -> tuple[list[Search], list[Runs]
         for side in sorted(edges - {0}):  # for all, where it is needed for any
             more = [search.extended(side, seed + extension) for search in found]
             found = [search for search, _ in more]
-            name = f"Tuning, {'smaller' if side < 0 else 'larger'} learning rates"
+            name = f"Extension {extension}, {'smaller' if side < 0 else 'larger'} learning rates"
             new = stage.tuned(name, {search.label: recipes for search, recipes in more})
             runs = [_joined(*some) for some in zip(runs, new, strict=True)]
     return found, runs
@@ -352,22 +362,22 @@ def _concluded(
     found: list[Search],
     tuned: list[Runs],
     reports: list[Runs],
-    scores: np.ndarray,
+    on_test: np.ndarray,
     seconds: dict[str, float],
 ) -> Comparison:
     """All tables, and the manifest."""
     protocol, data = stage.protocol, stage.data
-    drawn = statistics.crossed(scores, protocol.seed)
+    drawn = [statistics.crossed(table, protocol.seed) for table in on_test]
     steps = -(-len(data.train.x) // protocol.batch_size)
     summary = [
-        findings.summary_row(*some, drawn[:, k], protocol.seed)
+        findings.summary_row(*some, [means[:, k] for means in drawn], protocol.seed)
         for k, some in enumerate(zip(found, tuned, reports, strict=True))
     ]
-    pairs = findings.pair_rows(reports, tuned, drawn, protocol.margin, protocol.seed)
+    pairs = findings.pair_rows(reports, drawn[0], protocol.margin, protocol.seed)
     audited = findings.audits(found, tuned, pairs)
     kind = "accuracy" if _labels(data.train) else "R²"
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
-    manifest = about | storage.environment() | {
+    manifest = about | {
         "score": kind,
         "searches": {search.label: search.described() for search in found},
         "networks": sum(runs.valid_loss.size for _, runs in phases),
@@ -386,6 +396,7 @@ def _concluded(
         flat(findings.speed_rows(runs, protocol.targets, steps) for runs in reports),
         flat(findings.divergence_rows(runs) for runs in tuned),
         flat(findings.luck_rows(runs, protocol.seed) for runs in tuned),
+        list(findings.usual_rows(tuned, protocol.seed)),
         seconds,
     )
 
@@ -396,22 +407,31 @@ def _timing(
     data: Dataset,
     chosen: Mapping[str, list[Recipe]],
     protocol: Protocol,
+    measure: bool,
 ) -> dict[str, float]:
-    """Seconds an epoch of each optimizer in a run by itself, measured once for a folder."""
+    """Seconds an epoch of each optimizer in a run by itself, measured once for a folder.
+
+    An optimizer that diverges at once has none.
+    """
     known = folder / "timing.json"
-    if known.exists():
-        return json.loads(known.read_bytes())
-    found = {}
+    found = json.loads(known.read_bytes()) if known.exists() else {}
+    if found or not measure:
+        return found
     for label, (recipe,) in chosen.items():
+        recipe = dataclasses.replace(recipe, schedule=None)  # it may end before the runs timed here
         ends = [time.perf_counter()]
 
         def on_epoch(_: EpochReport, ends: list[float] = ends) -> None:
             ends.append(time.perf_counter())
 
-        train(
-            net, data, recipe, epochs=TIMED, batch_size=protocol.batch_size,
-            seed=protocol.report_seeds[0], monitor=(), on_epoch=on_epoch,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the report has said what diverged
+            run = train(
+                net, data, recipe, epochs=TIMED, batch_size=protocol.batch_size,
+                seed=protocol.report_seeds[0], monitor=(), on_epoch=on_epoch,
+            )  # fmt: skip
+        if run.ending == "interrupted":
+            raise KeyboardInterrupt
         if len(ends) > 2:
             found[label] = float(np.median(np.diff(ends)[1:]))
     _write_json(known, found)
@@ -458,7 +478,14 @@ def _checked(net: Network, data: Dataset, named: Mapping[str, Recipe], protocol:
         raise ValueError(
             f"on float targets the score is R², which needs the quadratic cost, not {net.cost!r}."
         )
-    for recipe in named.values():
+    if not protocol.targets:
+        raise ValueError("targets must be one validation score or more, such as 0.95.")
+    for label, recipe in named.items():
+        if not _labels(data.train) and not recipe.l1 is recipe.l2 is None:
+            raise ValueError(
+                f"on float targets curves are of the cost, which must be without penalties: leave "
+                f"l1 and l2 out of {label}."
+            )
         doors.checked(
             net, data, recipe, protocol.epochs, protocol.batch_size, 0, None, ("evaluation",)
         )

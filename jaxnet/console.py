@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from jaxnet import findings
 from jaxnet.comparison import Comparison
 from jaxnet.driver import EpochReport
 from jaxnet.gradcheck import Check
@@ -180,7 +181,7 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
 def report_table(found: Comparison) -> Table:
     """What a comparison reports of each optimizer, the best first."""
     accuracy = found.manifest["score"] == "accuracy"
-    score = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{x:.4f}")
+    score = findings.score_text(found.manifest["score"])
     seeds = len(found.manifest["protocol"]["report_seeds"])
     unit = " (%)" if accuracy else ""
     title = f"Test {found.manifest['score']}{unit} over {seeds} fresh seeds"
@@ -193,9 +194,9 @@ def report_table(found: Comparison) -> Table:
         table.add_column(heading, justify="left" if left else "right", no_wrap=whole)
     for row in sorted(found.summary, key=lambda row: -row["test_score"]):
         median = reached[row["optimizer"]]["median_epochs"] if reached else np.nan
-        edge = " EDGE" if isinstance(row["edge"], str) and row["edge"] else ""
+        edge = " EDGE" if row["edge"] else ""
         table.add_row(
-            str(row["optimizer"]),
+            row["optimizer"],
             f"{row.get('learning_rate', np.nan):.3g}{edge}",
             f"{score(row['test_score'])} ± {score(row['test_score_sd'])}",
             f"{score(row['test_score_low'])}–{score(row['test_score_high'])}",

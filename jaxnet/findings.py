@@ -1,12 +1,12 @@
 """Findings: the tables of a comparison, and its conclusion in words, from the runs it has made.
 
-A score is what is better when it is higher: the accuracy, or R² for float targets. A run that
-diverged has learnt nothing: its loss is infinite, and its score is 0.
+A score is what is better when it is higher: the accuracy, or R² for float targets, 0 where that is
+negative. A run that diverged has learnt nothing: its loss is infinite, and its score is 0.
 """
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,10 @@ ALPHA = 0.05
 """The level of the test that decides "different", and of all intervals."""
 GOOD = 0.01
 """A learning rate is good if its validation score is so near to the best one's."""
+
+
+TEXT = ("phase", "optimizer", "edge", "a", "b", "verdict")
+"""The columns of tables that are text; all others are numbers."""
 
 
 class Runs(NamedTuple):
@@ -81,15 +85,19 @@ def divergence_rows(tuned: Runs) -> Iterator[Row]:
         }  # fmt: skip
 
 
-def summary_row(search: Search, tuned: Runs, report: Runs, drawn: np.ndarray, seed: int) -> Row:
-    """What is reported of one contender; `drawn` are the resampled means of its test score."""
-    chosen = best_trial(tuned)
-    score, loss = report.test_score[0], report.test_loss[0]
-    interval = statistics.bootstrap(score, seed=seed)
-    middle = statistics.bootstrap(score, statistics.iqm, seed=seed)
-    both = statistics.percentiles(drawn)
-    edge = search.edge(searches.rate_of(tuned.recipes[chosen]))
-    spread = lambda x: float(np.std(x, ddof=1)) if np.isfinite(x).all() else math.nan
+def summary_row(
+    search: Search, tuned: Runs, report: Runs, drawn: Sequence[np.ndarray], seed: int
+) -> Row:
+    """What is reported of one contender.
+
+    Args:
+      search: where it was looked for.
+      tuned: its runs from the tuning seeds.
+      report: its runs from the report's seeds, one trial.
+      drawn: means of its test scores and losses, seeds and examples resampled.
+      seed: of the resampling.
+    """
+    edge = search.edge(searches.rate_of(tuned.recipes[best_trial(tuned)]))
     return {
         "optimizer": report.label,
         **_numbers(report.recipes[0]),
@@ -98,22 +106,31 @@ def summary_row(search: Search, tuned: Runs, report: Runs, drawn: np.ndarray, se
         "tuning_seeds": len(tuned.seeds),
         "seeds": len(report.seeds),
         "diverged": int(np.count_nonzero(report.diverged_epoch)),
-        "test_score": float(score.mean()),
-        "test_score_sd": spread(score),
-        "test_score_low": interval.low,
-        "test_score_high": interval.high,
-        "test_score_low_examples": both.low,
-        "test_score_high_examples": both.high,
-        "test_score_iqm": float(statistics.iqm(score)),
-        "test_score_iqm_low": middle.low,
-        "test_score_iqm_high": middle.high,
-        "test_score_worst_decile": float(np.quantile(score, 0.1)),
-        "test_loss": float(loss.mean()),
-        "test_loss_sd": spread(loss),
+        **_described("test_score", report.test_score[0], drawn[0], seed),
+        "test_score_q10": float(np.quantile(report.test_score[0], 0.1)),
+        **_described("test_loss", report.test_loss[0], drawn[1], seed),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),
         "good_decades": good_decades(search, tuned),
         "tuning_diverged": int(np.count_nonzero(tuned.diverged_epoch)),
+    }
+
+
+def _described(name: str, x: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, float]:
+    """Mean, SD and interquartile mean of it, with their intervals; NaN if one is not finite."""
+    mean = statistics.bootstrap(x, seed=seed)
+    middle = statistics.bootstrap(x, statistics.iqm, seed=seed)
+    both = statistics.percentiles(drawn)
+    return {
+        name: float(x.mean()),
+        f"{name}_sd": float(np.std(x, ddof=1)) if np.isfinite(x).all() else math.nan,
+        f"{name}_low": mean.low,
+        f"{name}_high": mean.high,
+        f"{name}_low_examples": both.low,
+        f"{name}_high_examples": both.high,
+        f"{name}_iqm": float(statistics.iqm(x)),
+        f"{name}_iqm_low": middle.low,
+        f"{name}_iqm_high": middle.high,
     }
 
 
@@ -126,21 +143,20 @@ def good_decades(search: Search, tuned: Runs) -> float:
         return math.nan
     score = tuned.valid_score.mean(axis=1)
     best = int(np.argmax(score))
+    if score[best] <= 0:  # all have diverged
+        return math.nan
     good = score >= score[best] - GOOD
     low = best - int(np.argmin(np.append(good[best::-1], False))) + 1
     high = best + int(np.argmin(np.append(good[best:], False))) - 1
     return float((high - low) * search.step)
 
 
-def pair_rows(
-    reports: Sequence[Runs], tuned: Sequence[Runs], drawn: np.ndarray, margin: float, seed: int
-) -> list[Row]:
+def pair_rows(reports: Sequence[Runs], drawn: np.ndarray, margin: float, seed: int) -> list[Row]:
     """A row for each pair of contenders: by how much the first is ahead of the second.
 
     Args:
       reports: the runs of each from the report's seeds, one trial.
-      tuned: the runs of each from the tuning seeds.
-      drawn: resampled means of the test scores, (resamples, contenders).
+      drawn: means of the test scores, seeds and examples resampled: (resamples, contenders).
       margin: within which two are called equivalent.
       seed: of the resampling.
     """
@@ -148,13 +164,15 @@ def pair_rows(
     pairs = list(itertools.combinations(range(len(reports)), 2))
     scores = [runs.test_score[0] for runs in reports]
     p = np.array([statistics.wilcoxon(scores[i] - scores[j]) for i, j in pairs])
-    studies = [statistics.tuning_studies(t.valid_loss, t.test_score, seed=seed + k)[:, -1]
-               for k, t in enumerate(tuned)]  # fmt: skip
     for (i, j), alone, adjusted in zip(pairs, p, statistics.holm(p), strict=True):
         difference = scores[i] - scores[j]
         interval = statistics.bootstrap(difference, seed=seed)
         both = statistics.percentiles(drawn[:, i] - drawn[:, j])
         sd = float(difference.std(ddof=1))
+        # The test is one of ranks: a mean that one lost run has moved does not turn it round.
+        ahead = statistics.signed_ranks(difference) > 0
+        words = ("better" if ahead else "worse") if adjusted < ALPHA else "indistinguishable"
+        inside = -margin < both.low and both.high < margin
         rows.append({
             "a": reports[i].label,
             "b": reports[j].label,
@@ -167,18 +185,25 @@ def pair_rows(
             "p_a_better": statistics.superiority(scores[i], scores[j]),
             "p": float(alone),
             "p_holm": float(adjusted),
-            "verdict": _verdict(float(adjusted), float(difference.mean()), both, margin),
+            "verdict": words + (", equivalent" if inside else ""),
             "detectable": statistics.detectable(sd, len(difference), ALPHA / len(pairs)),
-            "usual_study_a_better": statistics.superiority(studies[i], studies[j]),
         })  # fmt: skip
     return rows
 
 
-def _verdict(p: float, difference: float, both: statistics.Interval, margin: float) -> str:
-    """The one rule: different if Holm's p-value is below α; equivalent within the margin."""
-    words = ("better" if difference > 0 else "worse") if p < ALPHA else "indistinguishable"
-    inside = -margin < both.low and both.high < margin
-    return words + (", equivalent" if inside else "")
+def usual_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
+    """How often, by its trials, a study with one seed would put the first of a pair ahead.
+
+    Tuned, selected and reported with that one seed; the two of a pair have seeds of their own.
+    """
+    studies = [
+        statistics.tuning_studies(runs.valid_loss, runs.test_score, seed=seed + k)
+        for k, runs in enumerate(tuned)
+    ]
+    for i, j in itertools.combinations(range(len(tuned)), 2):
+        for n, (a, b) in enumerate(zip(studies[i].T, studies[j].T), 1):
+            told = {"trials": n, "p_a_better": statistics.superiority(a, b)}
+            yield {"a": tuned[i].label, "b": tuned[j].label} | told
 
 
 def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> Iterator[Row]:
@@ -223,10 +248,12 @@ def audits(
     said = []
     for outer, inner in itertools.permutations(range(len(found)), 2):
         names = [found[k].recipe.optimizer.name for k in (outer, inner)]
+        parts = [found[k].recipe.parts() | {"optimizer": ""} for k in (outer, inner)]
         contained, numbers = CONTAINED.get(names[0], ("", {}))
         chosen = tuned[inner].recipes[best_trial(tuned[inner])]
         point = numbers | {"learning_rate": searches.rate_of(chosen)}
-        if found[outer].tier != "full" or contained != names[1] or not found[outer].covers(point):
+        included = contained == names[1] and parts[0] == parts[1] and found[outer].covers(point)
+        if found[outer].tier != "full" or not included:
             continue
         a, b = found[outer].label, found[inner].label
         row = next(row for row in pairs if {row["a"], row["b"]} == {a, b})
@@ -264,36 +291,54 @@ def profile_rows(times: Mapping[str, Sequence[Row]]) -> list[Row]:
     ]
 
 
+def score_text(score: str) -> Callable[[float], str]:
+    """How scores of this kind are written: accuracies in percent."""
+    factor, places = (100, 2) if score == "accuracy" else (1, 4)
+    # The sum with 0.0 is 0.0, not −0.0.
+    return lambda x: f"{round(factor * x, places) + 0.0:.{places}f}".replace("-", "−")
+
+
 def conclusion(
     summary: Sequence[Row], pairs: Sequence[Row], score: str, margin: float
 ) -> list[str]:
     """What was found, in sentences."""
-    form = (lambda x: f"{100 * x:.2f}") if score == "accuracy" else (lambda x: f"{x:.4f}")
-    points = lambda x: form(x).replace("-", "−")
+    points = score_text(score)
     unit, sign = (" points", " %") if score == "accuracy" else ("", "")
+    name = {row["optimizer"]: row["optimizer"] + " (EDGE)" * bool(row["edge"]) for row in summary}
     best = max(summary, key=lambda row: row["test_score"])
     ends = f"{points(best['test_score_low'])} to {points(best['test_score_high'])}"
     said = [
-        f"{best['optimizer']} has the best mean test {score}: {points(best['test_score'])}{sign} "
-        f"(95 % interval {ends} over {best['seeds']} seeds)."
+        f"{name[best['optimizer']]} has the best mean test {score}: "
+        f"{points(best['test_score'])}{sign} (95 % interval {ends} over {best['seeds']} seeds)."
     ]
-    within = f"within {points(margin)}{unit}"
     for row in pairs:
-        low, high, difference = row["low"], row["high"], row["difference"]
-        a, b = row["a"], row["b"]
-        if difference < 0:  # the one that is ahead is named first
-            a, b, difference, low, high = b, a, -difference, -high, -low
-        amount = f"{points(difference)}{unit} ({points(low)} to {points(high)})"
+        different = not row["verdict"].startswith("indistinguishable")
+        # The one that is ahead is named first.
+        turned = row["verdict"].startswith("worse") if different else row["difference"] < 0
+        a, b, factor = (row["b"], row["a"], -1) if turned else (row["a"], row["b"], 1)
+        difference = factor * row["difference"]
+        interval = lambda end, row=row, factor=factor: " to ".join(
+            points(x) for x in sorted((factor * row[f"low{end}"], factor * row[f"high{end}"]))
+        )
+        amount = (
+            f"{points(difference)}{unit} ({interval('')} over seeds; {interval('_examples')} over "
+            "seeds and test examples)"
+        )
         p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
-        ahead = row["p_a_better"] if a == row["a"] else 1 - row["p_a_better"]
-        if row["verdict"].startswith("indistinguishable"):
-            found = f"{a} and {b} are indistinguishable: {amount}, {p}"
+        if different:
+            found = f"{name[a]} is better than {name[b]} by {amount}, {p}."
+            if difference < 0:
+                found = (
+                    f"{name[a]} is ahead of {name[b]} in most seeds, {p}; but its mean is lower, "
+                    f"by {points(-difference)}{unit}, since some of its runs are much worse."
+                )
+        else:
+            found = f"{name[a]} and {name[b]} are indistinguishable: {amount}, {p}"
             if math.isfinite(row["detectable"]) and row["detectable"] > 0:
                 found += f"; {points(row['detectable'])}{unit} would be found 4 times out of 5"
-            found += f". They are equivalent {within}." if "equivalent" in row["verdict"] else "."
-        else:
-            found = f"{a} is better than {b} by {amount}, in {100 * ahead:.0f} % of the seeds, {p}"
-            found += f"; but equivalent {within}." if "equivalent" in row["verdict"] else "."
+            found += "."
+        if "equivalent" in row["verdict"]:
+            found += f" They are equivalent: within {points(margin)}{unit}."
         said.append(found)
     return said
 
@@ -343,9 +388,9 @@ def _named(phase: str, runs: Runs, trial: int, seed: int) -> dict[str, Any]:
 
 
 def _numbers(recipe: Recipe) -> dict[str, float]:
+    """Its hyperparameters, the learning rate first."""
+    hyper = recipe.optimizer.hyper
     # Through their decimal forms: 0.1, not float32's 0.10000000149011612.
-    return {
-        name: float(f"{float(n):.7g}")
-        for name, n in recipe.optimizer.hyper.items()
-        if n is not None
-    }
+    decimal = {name: float(str(np.asarray(n)[()])) for name, n in hyper.items() if n is not None}
+    first = {name: decimal[name] for name in ("learning_rate",) if name in decimal}
+    return first | decimal

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxnet import comparison, pictures, plots, storage, tables
+from jaxnet import comparison, findings, pictures, plots, storage, tables
 from jaxnet.comparison import Comparison
 from jaxnet.tables import Row
 
@@ -32,7 +32,9 @@ figure { margin: 1.2rem 0 1.8rem; }
 img { max-width: 100%; height: auto; }
 code { font-size: .85rem; overflow-wrap: anywhere; }
 @media print { body { margin: 0; max-width: none; font-size: 11pt; }
-               figure, table, .warning { break-inside: avoid; } h2 { break-after: avoid; } }
+               figure, table, .warning { break-inside: avoid; } h2 { break-after: avoid; }
+               .wide { overflow: visible; } table { font-size: 7.5pt; }
+               th, td { white-space: normal; padding: .15rem .3rem; } }
 """
 
 
@@ -69,7 +71,7 @@ def publish_profile(folder: str | Path, rows: Sequence[Row]) -> None:
 def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
     """The page, with pictures (PNG, caption) by name inside of it."""
     manifest, protocol = found.manifest, found.manifest["protocol"]
-    names = [html.escape(str(row["optimizer"])) for row in found.summary]
+    names = [html.escape(row["optimizer"]) for row in found.summary]
     title = f"{', '.join(names[:-1])} and {names[-1]}"
     n_seeds = len(protocol["report_seeds"])
     parts = [
@@ -86,7 +88,8 @@ def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
         '<p class="note">Difference: the first minus the second, paired by seed. p: Wilcoxon '
         "signed-rank test over the seeds, adjusted by Holm for all pairs. Found 4 times in 5: the "
         "true difference that so many seeds would show with a chance of 80 %. Usual study: how "
-        "often the first would win if each were tuned and reported with a single seed.</p>",
+        "often the first would come out ahead of the second if each were tuned, with as many "
+        "trials, and reported with one of the tuning seeds (usual_study.csv: with fewer).</p>",
         "<h2>Speed and robustness</h2>",
         _table(found.time_to_target, _speed_columns(found)),
         '<p class="note">Median: Kaplan–Meier, to the resolution of an epoch; a run that never '
@@ -113,18 +116,15 @@ def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
 Column = tuple[str, Callable[[Row], str]]
 
 
-def score_text(found: Comparison) -> Callable[[float], str]:
-    """How a score is written: an accuracy in percent."""
-    if found.manifest["score"] == "accuracy":
-        return lambda x: f"{100 * x:.2f}"
-    return lambda x: f"{x:.4f}"
+def _score(found: Comparison) -> Callable[[float], str]:
+    return findings.score_text(found.manifest["score"])
 
 
 def _summary_columns(found: Comparison) -> list[Column]:
-    score, unit = score_text(found), " (%)" if found.manifest["score"] == "accuracy" else ""
+    score, unit = _score(found), " (%)" if found.manifest["score"] == "accuracy" else ""
     span = lambda row, end: f"{score(row[f'{end}_low'])}–{score(row[f'{end}_high'])}"
     return [
-        ("optimizer", lambda row: str(row["optimizer"])),
+        ("optimizer", lambda row: row["optimizer"]),
         ("chosen", lambda row: chosen(found, row)),
         (f"test {found.manifest['score']}{unit}",
          lambda row: f"{score(row['test_score'])} ± {score(row['test_score_sd'])}"),
@@ -132,34 +132,39 @@ def _summary_columns(found: Comparison) -> list[Column]:
         ("and examples", lambda row: f"{score(row['test_score_low_examples'])}–"
                                      f"{score(row['test_score_high_examples'])}"),
         ("IQM", lambda row: score(row["test_score_iqm"])),
-        ("worst decile", lambda row: score(row["test_score_worst_decile"])),
+        ("10 % quantile", lambda row: score(row["test_score_q10"])),
         ("test loss", lambda row: _number(row["test_loss"])),
         ("diverged", lambda row: f"{row['diverged']} of {row['seeds']}"),
     ]  # fmt: skip
 
 
 def _pair_columns(found: Comparison) -> list[Column]:
-    score = score_text(found)
-    signed = lambda x: score(x).replace("-", "−")
+    score = _score(found)
+
+    def usual(pair: Row) -> float:
+        rows = [r for r in found.usual_study if (r["a"], r["b"]) == (pair["a"], pair["b"])]
+        return max(rows, key=lambda row: row["trials"])["p_a_better"]
+
     return [
         ("", lambda row: f"{row['a']} − {row['b']}"),
-        ("difference", lambda row: signed(row["difference"])),
-        ("95 % over seeds", lambda row: f"{signed(row['low'])} to {signed(row['high'])}"),
+        ("difference", lambda row: score(row["difference"])),
+        ("95 % over seeds", lambda row: f"{score(row['low'])} to {score(row['high'])}"),
         ("and examples",
-         lambda row: f"{signed(row['low_examples'])} to {signed(row['high_examples'])}"),
+         lambda row: f"{score(row['low_examples'])} to {score(row['high_examples'])}"),
         ("P(first better)", lambda row: f"{row['p_a_better']:.2f}"),
         ("p", lambda row: f"{row['p_holm']:.2g}" if row["p_holm"] >= 1e-4 else "< 0.0001"),
-        ("verdict", lambda row: str(row["verdict"])),
-        ("found 4 times in 5", lambda row: signed(row["detectable"])),
-        ("usual study", lambda row: f"{row['usual_study_a_better'] * 100:.0f} %"),
+        ("verdict", lambda row: row["verdict"]),
+        ("found 4 times in 5",
+         lambda row: score(row["detectable"]) if math.isfinite(row["detectable"]) else "–"),
+        ("usual study", lambda row: f"{100 * usual(row):.0f} %"),
     ]  # fmt: skip
 
 
 def _speed_columns(found: Comparison) -> list[Column]:
     median = lambda x, form: format(x, form) if math.isfinite(x) else "not reached"
-    seconds = lambda row: row["median_epochs"] * found.timing.get(str(row["optimizer"]), math.nan)
+    seconds = lambda row: row["median_epochs"] * found.timing.get(row["optimizer"], math.nan)
     columns: list[Column] = [
-        ("optimizer", lambda row: str(row["optimizer"])),
+        ("optimizer", lambda row: row["optimizer"]),
         ("target", lambda row: f"{row['target']:g}"),
         ("median epochs", lambda row: median(row["median_epochs"], "g")),
         ("median steps", lambda row: median(row["median_steps"], ",.0f")),
@@ -173,9 +178,9 @@ def _speed_columns(found: Comparison) -> list[Column]:
 
 
 def _robustness_columns(found: Comparison) -> list[Column]:
-    score = score_text(found)
+    score = _score(found)
     columns: list[Column] = [
-        ("optimizer", lambda row: str(row["optimizer"])),
+        ("optimizer", lambda row: row["optimizer"]),
         ("trials", lambda row: str(row["trials"])),
         ("good learning rates (decades)", lambda row: _number(row["good_decades"])),
         ("SD over seeds", lambda row: score(row["test_score_sd"])),
@@ -183,7 +188,9 @@ def _robustness_columns(found: Comparison) -> list[Column]:
          lambda row: f"{row['tuning_diverged']} of {row['trials'] * row['tuning_seeds']}"),
     ]  # fmt: skip
     if found.timing:
-        columns.append(("seconds an epoch", lambda row: _number(found.timing[row["optimizer"]])))
+        columns.append(
+            ("seconds an epoch", lambda row: _number(found.timing.get(row["optimizer"], math.nan)))
+        )
     return columns
 
 
@@ -192,7 +199,7 @@ def chosen(found: Comparison, row: Row) -> str:
     search = found.manifest["searches"][row["optimizer"]]
     names = {"defaults": []}.get(search["tier"], ["learning_rate", *search.get("others", [])])
     told = ", ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names) or "defaults"
-    return told + (f" {row['edge']}" if isinstance(row["edge"], str) else "")
+    return told + (f" {row['edge']}" if row["edge"] else "")
 
 
 def _protocol(found: Comparison) -> str:
@@ -220,7 +227,7 @@ def _protocol(found: Comparison) -> str:
         "weights and mini-batches. Two are called different if the Wilcoxon signed-rank test over "
         "these seeds, with Holm's correction for all pairs, rejects at 5 %; equivalent, if the 95 "
         "% interval over seeds and test examples lies within "
-        f"±{score_text(found)(protocol['margin'])}"
+        f"±{_score(found)(protocol['margin'])}"
         + (" points." if found.manifest["score"] == "accuracy" else ".")
     )
 

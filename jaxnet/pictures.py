@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
@@ -14,7 +15,16 @@ from jaxnet.tables import Row
 
 # Okabe and Ito's colours, with a line style each: readable in grey and by the colour-blind.
 COLOURS = ("#b3402a", "#0072b2", "#1a1a1a", "#c98a00", "#009e73", "#a8508c", "#56b4e9", "#7f7f7f")
-DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
+DASHES: tuple[Any, ...] = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1)),
+    (0, (3, 1, 1, 1)),
+    (0, (1, 1)),
+    (0, (7, 2)),
+)
 
 
 def drawn(found: Comparison) -> dict[str, tuple[Figure, str]]:
@@ -28,7 +38,7 @@ def drawn(found: Comparison) -> dict[str, tuple[Figure, str]]:
                         "seeds, from the best to the worst of them. Grey: where an optimum would "
                         "be at the edge. ○: chosen. ×: some seeds diverged."),
         "curves": (curves, "Validation error by step, tuned: mean and middle 80 % of the report's "
-                   "seeds."),
+                   "seeds; a run that diverged has an error of 100 %."),
         "strips": (strips, "The report: every seed, the mean, its 95 % interval over seeds (thick) "
                    "and over seeds and test examples (thin)."),
         "differences": (differences, "By how much the row is ahead of the column, paired by seed. "
@@ -76,10 +86,9 @@ def sensitivity(found: Comparison) -> Figure:
         chosen = int(np.argmin(np.abs(np.log(rates / summary["learning_rate"]))))
         axes.plot(rates[chosen], mean[chosen], "o", color=colour, markersize=10, fillstyle="none",
                   markeredgewidth=1.6)  # fmt: skip
-        edge = f"  {summary['edge']}" if isinstance(summary["edge"], str) else ""
+        edge = f"  {summary['edge']}" if summary["edge"] else ""
         axes.set(title=f"{label}: η = {summary['learning_rate']:.3g}{edge}", xscale="log")
-        if k >= len(labels) - 2:
-            axes.set_xlabel("learning rate η")  # fmt: skip
+        axes.set_xlabel("learning rate η")  # fmt: skip
     _error_axis(found, panels, "validation error")
     return figure
 
@@ -91,9 +100,9 @@ def curves(found: Comparison) -> Figure:
     for k, label in enumerate(_labels(found)):
         error = _error(_by_epoch(found, label))
         at = steps * np.arange(1, error.shape[1] + 1)
-        low, high = np.nanquantile(error, [0.1, 0.9], axis=0)
+        low, high = np.quantile(error, [0.1, 0.9], axis=0)
         axes.fill_between(at, low, high, color=_style(k)["color"], alpha=0.15, linewidth=0)
-        axes.plot(at, np.nanmean(error, axis=0), label=label, linewidth=1.8, **_style(k))
+        axes.plot(at, error.mean(axis=0), label=_shown(found, label), linewidth=1.8, **_style(k))
     axes.set(xlabel=f"step (mini-batches of {found.manifest['protocol']['batch_size']})", xlim=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.legend(frameon=False)
@@ -117,7 +126,8 @@ def strips(found: Comparison) -> Figure:
         axes.plot([row["test_score_low"], row["test_score_high"]], [k, k], color=colour,
                   linewidth=5, solid_capstyle="butt")  # fmt: skip
         axes.plot(row["test_score"], k, "o", color="white", markeredgecolor=colour, markersize=7)
-    axes.set(yticks=range(len(labels)), yticklabels=labels, xlabel=f"test {_score(found)}",
+    names = [_shown(found, label) for label in labels]
+    axes.set(yticks=range(len(labels)), yticklabels=names, xlabel=f"test {_score(found)}",
              ylim=(len(labels) - 0.45, -0.4))  # fmt: skip
     axes.xaxis.set_major_formatter(_percent(found))
     _plain(axes)
@@ -130,9 +140,9 @@ def differences(found: Comparison) -> Figure:
     n, size = len(labels), 1.15 * len(labels)
     table, bold = np.full((n, n), np.nan), np.zeros((n, n), bool)
     for row in found.pairwise:
-        i, j = labels.index(str(row["a"])), labels.index(str(row["b"]))
+        i, j = labels.index(row["a"]), labels.index(row["b"])
         table[i, j], table[j, i] = row["difference"], -row["difference"]
-        bold[i, j] = bold[j, i] = not str(row["verdict"]).startswith("indistinguishable")
+        bold[i, j] = bold[j, i] = not row["verdict"].startswith("indistinguishable")
     figure = Figure(figsize=(2.2 + size, 0.9 + 0.6 * size), dpi=120, layout="constrained")
     axes = figure.subplots()
     scale = 100 if _is_accuracy(found) else 1
@@ -147,7 +157,8 @@ def differences(found: Comparison) -> Figure:
             value = "0.00" if value in ("+0.00", "−0.00") else value
             axes.text(j, i, value, ha="center", va="center", color=_ink(float(table[i, j]) / most),
                       weight="bold" if bold[i, j] else "normal")  # fmt: skip
-    axes.set(xticks=range(n), xticklabels=labels, yticks=range(n), yticklabels=labels)
+    names = [_shown(found, label) for label in labels]
+    axes.set(xticks=range(n), xticklabels=names, yticks=range(n), yticklabels=names)
     if n > 4:
         axes.tick_params(axis="x", rotation=40)
     axes.spines[:].set_visible(False)
@@ -167,7 +178,7 @@ def luck(found: Comparison) -> Figure:
         )
         colour = _style(k)["color"]
         axes.fill_between(at, _error(low), _error(high), color=colour, alpha=0.1, linewidth=0)
-        axes.plot(at, _error(expected), label=label, linewidth=1.8, **_style(k))
+        axes.plot(at, _error(expected), label=_shown(found, label), linewidth=1.8, **_style(k))
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
@@ -183,8 +194,8 @@ def time_to_target(found: Comparison) -> Figure:
         for k, label in enumerate(_labels(found)):
             there = np.maximum.accumulate(_by_epoch(found, label) >= target, axis=1)
             fraction = np.append(0.0, there.mean(axis=0))
-            axes.step(np.arange(len(fraction)), fraction, where="post", label=label, linewidth=1.8,
-                      **_style(k))  # fmt: skip
+            axes.step(np.arange(len(fraction)), fraction, where="post", label=_shown(found, label),
+                      linewidth=1.8, **_style(k))  # fmt: skip
         named = f"{100 * target:g} %" if _is_accuracy(found) else f"{target:g}"
         axes.set(title=f"validation {_score(found)} {named}", xlabel="epoch", ylim=(-0.02, 1.02),
                  xlim=0)  # fmt: skip
@@ -200,7 +211,7 @@ def search(found: Comparison) -> Figure:
     """Validation error over learning rate and a second hyperparameter, a panel each."""
     labels = [label for label in _labels(found) if found.manifest["searches"][label].get("others")]
     figure, panels = _panels(max(1, len(labels)))
-    shown = None
+    scale, shown = _scale(found), None
     for axes, label in zip(panels, labels):
         others = found.manifest["searches"][label]["others"]
         second = next(iter(others))
@@ -214,7 +225,7 @@ def search(found: Comparison) -> Figure:
         y = [value(rows[0][second]) for rows in points.values()]
         error = _error(np.array([np.mean([r["valid_score"] for r in rows])
                                  for rows in points.values()]))  # fmt: skip
-        shown = axes.scatter(x, y, c=np.log10(error), cmap="viridis_r", s=46, vmin=-1.6, vmax=0)
+        shown = axes.scatter(x, y, c=np.log10(error), cmap="viridis_r", s=46, norm=scale)
         (summary,) = _of(found.summary, label)
         axes.plot(summary["learning_rate"], value(summary[second]), "o", fillstyle="none",
                   markersize=13, color="#b3402a", markeredgewidth=2)  # fmt: skip
@@ -225,10 +236,17 @@ def search(found: Comparison) -> Figure:
     return figure
 
 
+def _scale(found: Comparison) -> Normalize:
+    """One for all panels: from the least error of a run to the median one."""
+    score = [row["valid_score"] for row in found.runs if row["phase"] == "tuning"]
+    error = np.log10(_error(np.array(score)))
+    return Normalize(float(error.min()), max(float(np.median(error)), float(error.min()) + 0.1))
+
+
 def profile(rows: Sequence[Row]) -> Figure:
-    """Performance profiles: of `profiles.profile_rows`, a line for each optimizer."""
+    """Performance profiles: of `findings.profile_rows`, a line for each optimizer."""
     figure, axes = _single()
-    for k, label in enumerate(dict.fromkeys(str(row["optimizer"]) for row in rows)):
+    for k, label in enumerate(dict.fromkeys(row["optimizer"] for row in rows)):
         some = _of(rows, label)
         axes.step([row["factor"] for row in some], [row["fraction"] for row in some], where="post",
                   label=label, linewidth=1.8, **_style(k))  # fmt: skip
@@ -240,11 +258,17 @@ def profile(rows: Sequence[Row]) -> Figure:
 
 
 def _labels(found: Comparison) -> list[str]:
-    return [str(row["optimizer"]) for row in found.summary]
+    return [row["optimizer"] for row in found.summary]
+
+
+def _shown(found: Comparison, label: str) -> str:
+    """A label, marked where its optimum is at the edge of what was searched."""
+    (summary,) = _of(found.summary, label)
+    return f"{label} (EDGE)" if summary["edge"] else label
 
 
 def _of(rows: Sequence[Row], label: str) -> list[Row]:
-    return [row for row in rows if str(row["optimizer"]) == label]
+    return [row for row in rows if row["optimizer"] == label]
 
 
 def _report(row: Row) -> bool:
@@ -252,9 +276,9 @@ def _report(row: Row) -> bool:
 
 
 def _by_epoch(found: Comparison, label: str) -> np.ndarray:
-    """The validation scores of the report's runs: (seed, epoch), NaN after a divergence."""
+    """The validation scores of the report's runs: (seed, epoch), 0 after a divergence."""
     seeds = found.manifest["protocol"]["report_seeds"]
-    table = np.full((len(seeds), found.manifest["protocol"]["epochs"]), np.nan)
+    table = np.zeros((len(seeds), found.manifest["protocol"]["epochs"]))
     for row in _of(found.curves, label):
         if _report(row):
             table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]
@@ -311,7 +335,8 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _style(k: int) -> dict[str, Any]:
-    return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
+    n = len(COLOURS)  # beyond so many, the same colours with other dashes
+    return {"color": COLOURS[k % n], "linestyle": DASHES[(k + k // n) % n]}
 
 
 def _ink(part: float) -> str:

@@ -27,6 +27,8 @@ TRIALS: dict[str, int] = {"defaults": 1, "lr": 21, "full": 64}
 """Trials of each tier, unless told otherwise."""
 DECADES = 4
 """Of learning rates, at first."""
+PLACES = 20
+"""Steps from end to end that tier `full` measures an edge by: there is no grid."""
 EXTENSIONS = 2
 """How often, at most, a search is extended by a decade."""
 OTHERS: dict[str, LogUniform | OneMinus] = {
@@ -62,7 +64,7 @@ class Search:
     low: float
     """The learning rate of place 0."""
     step: float
-    """Decades from place to place; in tier `full`, a fifth."""
+    """Decades from place to place."""
     first: int
     last: int
     others: tuple[tuple[str, LogUniform | OneMinus | spaces.Uniform], ...] = ()
@@ -87,9 +89,13 @@ class Search:
         return -1 if place < self.first + 1.01 else 1 if place > self.last - 1.01 else 0
 
     def extended(self, side: int, seed: int) -> tuple["Search", list[Recipe]]:
-        """The search with another decade below (−1) or above (1), and the recipes there."""
-        places = max(1, round(1 / self.step))
-        n = max(1, round(self.trials / DECADES)) if self.tier == "full" else places
+        """The search with another decade below (−1) or above (1), and the recipes there.
+
+        That is a quarter of what it began with, also where this was another range than its own: so
+        that all contenders have as many trials.
+        """
+        places = (self.trials - 1 if self.tier == "lr" else PLACES) // DECADES
+        n = self.trials // DECADES
         if side < 0:
             new = dataclasses.replace(self, first=self.first - places)
             ends = new.first, self.first - (self.tier == "lr")
@@ -160,11 +166,15 @@ def begin(label: str, recipe: Recipe, tier: Tier, trials: int, ranges: Mapping[s
     given = dict(ranges)
     centre = 10.0 ** round(math.log10(max(float(optimizer.hyper["learning_rate"]), 1e-30)))
     half = 10.0 ** (DECADES // 2)
-    low, high = given.pop("learning_rate", (centre / half, centre * half))
-    if not 0 < low < high:
+    rates = given.pop("learning_rate", (centre / half, centre * half))
+    try:
+        low, high = (float(end) for end in rates)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if not 0 < low < high < math.inf:
         raise ValueError(
             f"the learning rates of {label} must be a range (low, high) with 0 < low < high, not "
-            f"({low}, {high})."
+            f"{rates}."
         )
     if tier == "lr":
         if given:
@@ -180,9 +190,8 @@ def begin(label: str, recipe: Recipe, tier: Tier, trials: int, ranges: Mapping[s
         name: span if hasattr(span, "_fields") else LogUniform(*span)
         for name, span in given.items()
     }
-    last = round(math.log10(high / low) * 5)
-    step = math.log10(high / low) / last
-    return Search(label, recipe, tier, trials, low, step, 0, last, tuple(own.items()))
+    step = math.log10(high / low) / PLACES
+    return Search(label, recipe, tier, trials, low, step, 0, PLACES, tuple(own.items()))
 
 
 def rate_of(recipe: Recipe) -> float:

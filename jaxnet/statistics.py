@@ -90,7 +90,8 @@ def crossed(
     are a little too wide, since the interaction of seeds and examples is counted thrice.
 
     Args:
-      scores: for each of k methods, what each run scored on each example.
+      scores: for each of k methods, what each run scored on each example; where one of them is
+        not finite, all means are NaN.
       seed: of the resampling.
 
     Source: Owen, The pigeonhole bootstrap, 2007.
@@ -99,7 +100,9 @@ def crossed(
     np.float64(0.0)
     """
     random = np.random.default_rng(seed)
-    _, n_seeds, n_examples = scores.shape
+    k, n_seeds, n_examples = scores.shape
+    if not np.isfinite(scores).all():
+        return np.full((N_RESAMPLES, k), np.nan)
     drawn = lambda n: np.bincount(random.integers(n, size=n), minlength=n) / n
     found = []
     for begin in range(0, N_RESAMPLES, 200):  # as many weights of examples as stay in memory
@@ -139,6 +142,21 @@ def wilcoxon(differences: Float[np.ndarray, " n"]) -> float:
         return 1.0
     found: Any = stats.wilcoxon(rounded)
     return float(found.pvalue)
+
+
+def signed_ranks(differences: Float[np.ndarray, " n"]) -> float:
+    """The ranks of the positive differences minus those of the negative ones, by their size.
+
+    What the signed-rank test looks at; its sign says on which side of 0 they lie.
+
+    >>> signed_ranks(np.array([1.0, 2.0, 3.0, -100.0]))  # 1 + 2 + 3 − 4
+    2.0
+    """
+    from scipy import stats
+
+    rounded = np.round(differences, 12)
+    rounded = rounded[rounded != 0]
+    return float(np.sum(np.sign(rounded) * stats.rankdata(np.abs(rounded))))
 
 
 def smallest_p(n: int) -> float:
@@ -275,14 +293,18 @@ def power(difference: float, sd: float, n: int, alpha: float = 0.05) -> float:
 def detectable(sd: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> float:
     """The smallest mean difference that the signed-rank test finds with this chance: see `power`.
 
+    Infinite where so few pairs can never reject.
+
     >>> found = detectable(sd=1.0, n=32)
     >>> round(power(found, 1.0, 32), 3)
     0.8
     """
     from scipy import optimize
 
-    if sd == 0 or n < 3:
-        return 0.0 if sd == 0 else math.inf
+    if smallest_p(n) >= alpha or not math.isfinite(sd):
+        return math.inf
+    if sd == 0:
+        return 0.0
     lacking = lambda difference: power(difference, sd, n, alpha) - wanted
     high = sd
     while lacking(high) < 0:

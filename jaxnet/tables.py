@@ -3,7 +3,7 @@
 import csv
 import importlib.util
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,19 @@ Row = dict[str, Any]
 
 
 def names(rows: Sequence[Row]) -> list[str]:
-    """All names that any row has, in the order in which they come.
+    """All names that any row has, each after the one that it follows there.
 
-    >>> names([{"a": 1}, {"b": 2, "a": 3}])
-    ['a', 'b']
+    >>> names([{"a": 1, "c": 2}, {"a": 1, "b": 2, "c": 3}])
+    ['a', 'b', 'c']
     """
-    return list(dict.fromkeys(name for row in rows for name in row))
+    found: list[str] = []
+    for kind in dict.fromkeys(tuple(row) for row in rows):
+        place = 0
+        for name in kind:
+            if name not in found:
+                found.insert(place, name)
+            place = found.index(name) + 1
+    return found
 
 
 def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
@@ -31,19 +38,20 @@ def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
     storage.write_atomic(path, text.getvalue().encode())
 
 
-def read_csv(path: str | Path) -> list[Row]:
-    """The rows of a CSV file: numbers where they are numbers, NaN where nothing stands."""
+def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
+    """The rows of a CSV file, its columns numbers, NaN where nothing stands, but for `text`."""
 
-    def value(text: str) -> Any:
-        for kind in (int, float):
-            try:
-                return kind(text)
-            except ValueError:
-                continue
-        return text if text else float("nan")
+    def value(name: str, told: str) -> Any:
+        if name in text:
+            return told
+        try:
+            return int(told)
+        except ValueError:
+            return float(told or "nan")
 
     with Path(path).open(newline="") as file:
-        return [{name: value(text) for name, text in row.items()} for row in csv.DictReader(file)]
+        return [{name: value(name, told) for name, told in row.items()}
+                for row in csv.DictReader(file)]  # fmt: skip
 
 
 def write_parquet(path: str | Path, rows: Iterable[Row]) -> None:
