@@ -78,7 +78,23 @@ def test_the_sweep_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert len((tmp_path / "momentum.csv").read_text().splitlines()) == 16 * 4 + 1
 
 
-@pytest.mark.parametrize("line", _blocks("sh")[2].splitlines())
+def test_the_comparison_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    """Shortened: one epoch of 500 images, five trials."""
+    monkeypatch.chdir(tmp_path)
+    mnist = jn.datasets.mnist()
+    few = jn.Dataset(*(jn.Split(split.x[:500], split.y[:500]) for split in mnist))
+    example = _blocks("python")[3]
+    assert example.count("jn.use_all_cores()") == example.count("epochs=10") == 1
+    example = example.replace("jn.use_all_cores()", "None")
+    short = "epochs=1, trials=5, tuning_seeds=1, seeds=6, timing=False"
+    monkeypatch.setattr(jn.datasets, "mnist", lambda: few)
+    exec(example.replace("epochs=10", short), {})
+    out = capsys.readouterr().out
+    assert "has the best mean test accuracy" in out
+    assert (tmp_path / "comparisons" / "adam" / "pairwise.csv").exists()
+
+
+@pytest.mark.parametrize("line", "".join(_blocks("sh")[2:4]).splitlines())
 def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     """The commands with their real options; cut short, since each is trained elsewhere."""
     monkeypatch.chdir(tmp_path)
@@ -87,6 +103,8 @@ def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     monkeypatch.setattr(cli.Train, "__call__", lambda self, _: self.network() and self.recipe())
     swept = lambda self, _: self.full_network() and self._varied(self.recipe())
     monkeypatch.setattr(cli.Sweep, "__call__", swept)
+    compared = lambda self, _: [jn.tasks.named(name) for name in self.tasks] and self._folder()
+    monkeypatch.setattr(cli.Compare, "__call__", compared)
     monkeypatch.setattr(cli.Predict, "__call__", lambda self, _: self.test == (0, 1, 2, 3) or 1 / 0)
     monkeypatch.setattr(cli.Check, "__call__", lambda self, _: self.network())
     assert cli.main(words[1:]) == 0
