@@ -100,15 +100,15 @@ def known_answers(config: Config, net: jn.Network, digits: jn.Dataset) -> list[d
     )  # fmt: skip
     rows = []
     for name, pair, right in (
-        ("SGD − momentum with decay 0", ("sgd", "momentum 0"), "indistinguishable, equivalent"),
-        ("Adam − a thousandth of η", ("adam", "a thousandth"), "better"),
+        ("SGD − momentum, decay 0", ("sgd", "momentum 0"), "indistinguishable, equivalent"),
+        ("Adam − Adam at η/1,000", ("adam", "a thousandth"), "better"),
     ):
         row = next(row for row in found.pairwise if (row["a"], row["b"]) == pair)
         right = row["verdict"] == right
         rows.append({
             "name": name, "published": None, "mean": row["difference"], "low": row["low"],
             "high": row["high"], "n_seeds": max(config.seeds, 10),
-            "verdict": "as known" if right else f"WRONG: {row['verdict']}",
+            "verdict": "right" if right else f"WRONG: {row['verdict']}",
         })  # fmt: skip
     return rows
 
@@ -120,7 +120,7 @@ def share(name: str, found: np.ndarray, low: float, high: float) -> dict:
     return {
         "name": name, "published": None, "mean": mean, "low": float(interval.low),
         "high": float(interval.high), "n_seeds": len(found),
-        "verdict": "as it should be" if low <= mean <= high else "WRONG",
+        "verdict": "right" if low <= mean <= high else "WRONG",
     }  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def main(config: Config) -> None:
     table = Table(box=box.SIMPLE, title="Does a comparison say what is so? (%)",
                   title_justify="left")  # fmt: skip
     for column in ("", "mean", "95 % interval", "of", ""):
-        table.add_column(column, justify="right" if column else "left")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for r in results["rows"]:
         interval = f"{100 * r['low']:.1f} … {100 * r['high']:.1f}"
         mean = f"{100 * r['mean']:.1f}"

@@ -167,8 +167,8 @@ def compare(
 
     >>> from jaxnet.optimizers import adam, sgd
     >>> found = compare(
-    ...     Network((2, 4, 2)), datasets.xor(), [sgd, adam], trials=5, epochs=3, seeds=8,
-    ...     tuning_seeds=2, timing=False, say=None,
+    ...     Network((2, 4, 2)), datasets.xor(), [sgd, adam], tier="defaults", epochs=2, seeds=8,
+    ...     tuning_seeds=1, timing=False, say=None,
     ... )
     >>> [row["optimizer"] for row in found.summary], len(found.pairwise)
     (['sgd', 'adam'], 1)

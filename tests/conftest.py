@@ -1,5 +1,11 @@
 """Shapes in signatures are checked at run time here, and nowhere else."""
 
+import os
+
+# Compiling takes most of the tests' time, and without XLA's optimizations a third less of it. The
+# second half of `.ci/run` tests what they do: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 import jax
 import pytest
 from beartype import BeartypeConf, beartype

@@ -236,7 +236,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ),
         (
             "trian",
-            "options: trian. Available subcommands: train, sweep, predict, check. See jaxnet --",
+            "options: trian. Available subcommands: train, sweep, compare, predict, check. See",
         ),
         ("train --sizes 784,30,10", r"arguments: \['784,30,10'\]\. See jaxnet train"),
         ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),

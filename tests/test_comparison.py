@@ -12,8 +12,10 @@ from jaxnet.findings import Runs
 
 NET = jn.Network((2, 6, 2))
 DATA = jn.datasets.xor(n=120)
-SMALL = {"trials": 5, "epochs": 3, "tuning_seeds": 2, "seeds": 8, "timing": False, "say": None}
-WIDE = {"learning_rate": (0.03, 30.0)}
+SMALL = {"trials": 9, "epochs": 3, "tuning_seeds": 2, "seeds": 8, "timing": False, "say": None}
+WIDE = {"learning_rate": (0.05, 500.0)}  # of 9 rates, the 5 inner ones are at no edge
+
+RANGES = {"sgd": WIDE, "still": WIDE, "adam": {"learning_rate": (1e-3, 10.0)}}
 
 
 def _compare(optimizers, data=DATA, **options):
@@ -29,7 +31,7 @@ def found(tmp_path_factory):
     """Momentum without momentum, and Adam; in a folder."""
     folder = tmp_path_factory.mktemp("comparison") / "xor"
     optimizers = {"sgd": jn.sgd, "still": jn.momentum(decay=0.0), "adam": jn.adam}
-    options = {"ranges": {"sgd": WIDE, "still": WIDE}, "targets": (0.6, 0.99)}
+    options = {"ranges": RANGES, "targets": (0.6, 0.99)}
     return folder, optimizers, options, _compare(optimizers, folder=folder, **options)
 
 
@@ -143,7 +145,7 @@ def test_a_thousandth_of_the_learning_rate_is_found_worse():
 
 def test_an_optimum_at_the_edge_extends_all_searches_twice_and_is_marked():
     ranges = {"sgd": {"learning_rate": (1e-6, 1e-2)}, "adam": {"learning_rate": (1e-3, 1e-1)}}
-    result = _compare(["sgd", "adam"], ranges=ranges, epochs=2)
+    result = _compare(["sgd", "adam"], ranges=ranges, trials=5, epochs=2)
     low = [result.manifest["searches"][name]["learning_rate"] for name in ("sgd", "adam")]
     np.testing.assert_allclose(low[0], (1e-6, 1.0), rtol=1e-6)
     np.testing.assert_allclose(low[1], (1e-3, 1.0), rtol=1e-6)  # a quarter of its range, twice
@@ -157,7 +159,8 @@ def test_an_optimum_at_the_edge_extends_all_searches_twice_and_is_marked():
 
 def test_runs_that_diverge_are_never_chosen_and_are_counted(tmp_path):
     net = jn.Network((2, 6, 2), jn.activations.relu, jn.costs.Quadratic(jn.activations.linear))
-    ranges = {"sgd": {"learning_rate": (1e-2, 1e18)}}
+    ranges = RANGES | {"sgd": {"learning_rate": (1e-8, 1e18)}}
+    del ranges["still"]
     result = jn.compare(net, DATA, ["sgd", "adam"], ranges=ranges, **SMALL)
     lost = [row["diverged"] for row in result.divergence if row["optimizer"] == "sgd"]
     assert lost[-1] == 2
@@ -173,7 +176,7 @@ def test_float_targets_are_scored_by_r_squared():
     task = jn.tasks.named("noisy-quadratic")
     data = jn.datasets.quadratic(n=100, n_in=8)
     net = jn.Network((8, 1), cost=task.network.cost, init=task.network.init)
-    options = {"ranges": {"sgd": {"learning_rate": (0.001, 0.1)}}}
+    options = {"ranges": {"sgd": {"learning_rate": (0.001, 10.0)}}}
     result = jn.compare(net, data, ["sgd", "momentum"], **(SMALL | options))
     row = next(r for r in result.runs if r["phase"] == "report" and r["optimizer"] == "sgd")
     rate = result.summary[0]["learning_rate"]
@@ -186,7 +189,7 @@ def test_float_targets_are_scored_by_r_squared():
 
 def test_the_full_search_is_audited_by_inclusion():
     ranges = {"sgd": WIDE, "momentum": WIDE}
-    result = _compare(["sgd", "momentum"], tier="full", trials=8, epochs=2, ranges=ranges)
+    result = _compare(["sgd", "momentum"], tier="full", trials=8, epochs=3, ranges=ranges)
     assert result.manifest["audits"][0].startswith("momentum includes sgd (decay = 0), and")
     assert result.manifest["searches"]["momentum"]["others"] == {"decay": "OneMinus(0.01, 1.0)"}
 

@@ -79,14 +79,14 @@ def test_the_sweep_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_comparison_of_the_readme_runs(tmp_path, monkeypatch, capsys):
-    """Shortened: one epoch of 500 images, five trials."""
+    """Shortened: one epoch of 500 images, nothing tuned."""
     monkeypatch.chdir(tmp_path)
     mnist = jn.datasets.mnist()
     few = jn.Dataset(*(jn.Split(split.x[:500], split.y[:500]) for split in mnist))
     example = _blocks("python")[3]
     assert example.count("jn.use_all_cores()") == example.count("epochs=10") == 1
     example = example.replace("jn.use_all_cores()", "None")
-    short = "epochs=1, trials=5, tuning_seeds=1, seeds=6, timing=False"
+    short = 'epochs=1, tier="defaults", tuning_seeds=1, seeds=6, timing=False'
     monkeypatch.setattr(jn.datasets, "mnist", lambda: few)
     exec(example.replace("epochs=10", short), {})
     out = capsys.readouterr().out
