@@ -24,8 +24,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def iqm(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"]:
-    """The interquartile mean: the mean without the lowest and the highest quarter.
+def iqm(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]:
+    """The interquartile mean: the mean, along an axis, without the lowest and the highest quarter.
 
     Source: Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice,
     2021, section 4.3; by `scipy.stats.trim_mean`.
@@ -35,7 +35,7 @@ def iqm(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"]:
     """
     from scipy import stats  # in functions only: to import it takes longer than all of jaxnet
 
-    return np.asarray(stats.trim_mean(x, 0.25, axis=-1))
+    return np.asarray(stats.trim_mean(x, 0.25, axis=axis))
 
 
 def bootstrap(
@@ -48,7 +48,7 @@ def bootstrap(
 
     Args:
       x: a number for each seed.
-      statistic: `np.mean`, or any other that takes an axis or works along the last one.
+      statistic: `np.mean` or `iqm`, or any other of an array and an axis.
       level: the interval's coverage.
       seed: of the resampling.
 
