@@ -135,11 +135,18 @@ def test_what_the_features_cost_is_measured(tmp_path):
     assert all(name in process.stdout for name in rows)
 
 
-def test_the_gradients_experiment_runs(tmp_path):
-    script = ROOT / "experiments" / "gradients.py"
-    command = [sys.executable, script, "--smoke", "--results", tmp_path]
-    process = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert process.stdout.startswith("8 networks in ")
+def _run(name, results, monkeypatch, capsys):
+    """A script in this process, which has JAX imported: what it prints."""
+    script = str(ROOT / "experiments" / f"{name}.py")
+    monkeypatch.setattr(sys, "argv", [script, "--smoke", "--results", str(results)])
+    monkeypatch.setattr(jn, "use_all_cores", lambda: 1)
+    with jax.numpy_rank_promotion("allow"):
+        runpy.run_path(script, run_name="__main__")
+    return capsys.readouterr().out
+
+
+def test_the_gradients_experiment_runs(tmp_path, monkeypatch, capsys):
+    assert _run("gradients", tmp_path, monkeypatch, capsys).startswith("8 networks in ")
     rows = json.loads((tmp_path / "results.json").read_text())
     assert max(autodiff for autodiff, _ in rows.values()) < 1e-15 * 10
     assert max(numerical for _, numerical in rows.values()) < 1e-8
@@ -149,16 +156,6 @@ def test_the_lanes_experiment_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(jax.config, "update", lambda *_: None)  # other tests are in this process
     with jax.enable_x64(True):
         assert "2 optimizers, all within 1e-09" in _run("lanes", tmp_path, monkeypatch, capsys)
-
-
-def _run(name, results, monkeypatch, capsys):
-    """A script in this process, which has JAX imported: what it prints."""
-    script = str(ROOT / "experiments" / f"{name}.py")
-    monkeypatch.setattr(sys, "argv", [script, "--smoke", "--results", str(results)])
-    monkeypatch.setattr(jn, "use_all_cores", lambda: 1)
-    with jax.numpy_rank_promotion("allow"):
-        runpy.run_path(script, run_name="__main__")
-    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["second_order", "dropout", "expanded_data", "l1", "calibration"])
