@@ -13,24 +13,17 @@ Source: the thresholds are the project's own; Henderson et al., Deep reinforceme
 matters, 2018, section 4, split runs of one algorithm in two in the same way.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from scipy import stats
 
 import jaxnet as jn
+from jaxnet import scripts
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(scripts.Config):
     """Settings of the experiment."""
 
     repetitions: int = 200
@@ -39,19 +32,13 @@ class Config:
     """Of each of the two in every comparison."""
     epochs: int = 10
     """Of every run."""
-    smoke: bool = False
-    """Four comparisons of four seeds, one epoch: does it run?"""
-    plot_only: bool = False
-    """Draw the picture anew from the results that are there."""
-    results: Path = Path("results/calibration")
-    """Where to write results.json, curves.npz and calibration.png."""
 
 
 PLANTED = np.array([0.0, 0.001, 0.003, 0.005, 0.0075, 0.01, 0.015])
 """Differences of accuracy; 0.003 are 0.3 points."""
 
 
-def run(config: Config) -> tuple[dict, dict]:
+def run(config: Config) -> tuple[list[dict], dict]:
     """All comparisons, as rows."""
     net, digits = jn.Network((64, 30, 10)), jn.datasets.digits()
     on_test = digits._replace(valid=digits.test)  # the curve is the score that is reported
@@ -70,18 +57,15 @@ def run(config: Config) -> tuple[dict, dict]:
         np.mean([jn.statistics.power(planted, s, config.seeds) for s in sd]) for planted in PLANTED
     ])  # fmt: skip
     rows = [
-        share("A/A declared different", p[0] < 0.05, 0.02, 0.09),
-        share("A/A: interval holds 0", holds, 0.91, 0.98),
+        scripts.share("A/A: declared different", p[0] < 0.05, 0.02, 0.09),
+        scripts.share("A/A: interval holds 0", holds, 0.91, 0.98),
     ]
     for planted, stated, found in zip(PLANTED[1:], power[1:], p[1:], strict=True):
-        name = f"{100 * planted:g} points planted, found"
-        rows.append(share(name, found < 0.05, stated - 0.1, stated + 0.1))
-        rows[-1]["verdict"] += f" (stated: {100 * stated:.0f} %)"
-    rows += known_answers(config, net, digits)
-    settings = asdict(config) | {"results": str(config.results)}
+        name, note = f"{100 * planted:g} points planted, found", f", stated {100 * stated:.0f} %"
+        rows.append(scripts.share(name, found < 0.05, stated - 0.1, stated + 0.1, note))
     curves = {"p": p[0], "intervals": intervals, "planted": PLANTED, "power": power,
               "found": (p < 0.05).mean(axis=1)}  # fmt: skip
-    return {"config": settings, "jax": jax.__version__, "rows": rows}, curves
+    return rows + known_answers(config, net, digits), curves
 
 
 def known_answers(config: Config, net: jn.Network, digits: jn.Dataset) -> list[dict]:
@@ -99,29 +83,22 @@ def known_answers(config: Config, net: jn.Network, digits: jn.Dataset) -> list[d
         timing=False, say=None,
     )  # fmt: skip
     rows = []
-    for name, pair, right in (
+    for name, pair, known in (
         ("SGD − momentum, decay 0", ("sgd", "momentum 0"), "indistinguishable, equivalent"),
         ("Adam − Adam at η/1,000", ("adam", "a thousandth"), "better"),
     ):
+        score = {
+            label: [
+                r["test_score"]
+                for r in found.runs
+                if r["optimizer"] == label and r["phase"] == "report"
+            ]
+            for label in pair
+        }
         row = next(row for row in found.pairwise if (row["a"], row["b"]) == pair)
-        right = row["verdict"] == right
-        rows.append({
-            "name": name, "published": None, "mean": row["difference"], "low": row["low"],
-            "high": row["high"], "n_seeds": max(config.seeds, 10),
-            "verdict": "right" if right else f"WRONG: {row['verdict']}",
-        })  # fmt: skip
+        right = "right" if row["verdict"] == known else f"WRONG: {row['verdict']}"
+        rows.append(scripts.compared(name, *score.values()) | {"verdict": right})
     return rows
-
-
-def share(name: str, found: np.ndarray, low: float, high: float) -> dict:
-    """How often something was found, with its exact 95 % interval, and whether that is right."""
-    interval = stats.binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
-    mean = float(found.mean())
-    return {
-        "name": name, "published": None, "mean": mean, "low": float(interval.low),
-        "high": float(interval.high), "n_seeds": len(found),
-        "verdict": "right" if low <= mean <= high else "WRONG",
-    }  # fmt: skip
 
 
 def plot(curves: dict) -> Figure:
@@ -150,29 +127,6 @@ def plot(curves: dict) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    """Run, print, write, draw."""
-    if config.smoke:
-        config = Config(4, 4, 1, smoke=True, plot_only=config.plot_only, results=config.results)
-    config.results.mkdir(parents=True, exist_ok=True)
-    if not config.plot_only:
-        results, curves = run(config)
-        (config.results / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        np.savez(config.results / "curves.npz", **curves)
-    results = json.loads((config.results / "results.json").read_text())
-    table = Table(box=box.SIMPLE, title="Does a comparison say what is so? (%)",
-                  title_justify="left")  # fmt: skip
-    for column in ("", "mean", "95 % interval", "of", ""):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for r in results["rows"]:
-        interval = f"{100 * r['low']:.1f} … {100 * r['high']:.1f}"
-        mean = f"{100 * r['mean']:.1f}"
-        table.add_row(r["name"], mean, interval, str(r["n_seeds"]), r["verdict"])
-    Console().print(table)
-    plot(dict(np.load(config.results / "curves.npz"))).savefig(config.results / "calibration.png")
-    print(f"Written to {config.results}/")
-
-
 if __name__ == "__main__":
-    jn.use_all_cores()
-    main(tyro.cli(Config, description=__doc__))
+    smoke = Config(repetitions=4, seeds=4, epochs=1)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -12,27 +12,21 @@ Source of the question: Nielsen, chapter 3, other techniques for regularization;
 number for it at this size.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from scipy import stats
 
 import jaxnet as jn
+from jaxnet import scripts
 
 ARMS = {"none": None, "dropout": 0.5}
 COLORS = {"none": "#7aa6c2", "dropout": "#b3402a"}
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(scripts.Config):
     """Settings of the experiment."""
 
     rates: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -45,12 +39,6 @@ class Config:
     """Epochs of each run."""
     examples: int = 1000
     """Training images, the first of MNIST."""
-    smoke: bool = False
-    """Two rates, two seeds, two epochs: does it run?"""
-    plot_only: bool = False
-    """Draw the picture anew from the results that are there."""
-    results: Path = Path("results/dropout")
-    """Where to write results.json, curves.npz and dropout.png."""
 
 
 def accuracies(config: Config, data: jn.Dataset, split: str, rate: float, dropout, seeds) -> list:
@@ -62,7 +50,7 @@ def accuracies(config: Config, data: jn.Dataset, split: str, rate: float, dropou
     return [float(jn.evaluate(net, run.params, getattr(data, split)).accuracy) for run in runs]
 
 
-def run(config: Config) -> tuple[dict, dict]:
+def run(config: Config) -> tuple[list[dict], dict]:
     """Tune both arms, compare them from fresh seeds."""
     mnist = jn.datasets.mnist()
     data = mnist._replace(train=jn.Split(*(array[: config.examples] for array in mnist.train)))
@@ -78,31 +66,11 @@ def run(config: Config) -> tuple[dict, dict]:
         curves[f"{arm}_test"] = np.array(
             accuracies(config, data, "test", tuned[arm], dropout, range(config.seeds))
         )
-        edge = index in (0, len(config.rates) - 1)
-        rows.append(row(f"{arm}, η = {tuned[arm]:g}", curves[f"{arm}_test"], edge=edge))
-    difference = curves["dropout_test"] - curves["none_test"]
-    rows.append(row("dropout − none", difference))
-    low, high = rows[-1]["low"], rows[-1]["high"]
-    rows[-1]["verdict"] = "helps" if low > 0 else "harms" if high < 0 else "undecided"
-    settings = asdict(config) | {"results": str(config.results)}
-    return {
-        "config": settings,
-        "jax": jax.__version__,
-        "learning_rates": tuned,
-        "rows": rows,
-    }, curves
-
-
-def row(name: str, values: np.ndarray, edge: bool = False) -> dict:
-    """Mean and 95 % t-interval of it over the seeds."""
-    n = len(values)
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    mean = float(values.mean())
-    verdict = "EDGE of the grid" if edge else ""
-    return {
-        "name": name, "published": None, "mean": mean, "low": float(mean - half),
-        "high": float(mean + half), "n_seeds": n, "verdict": verdict,
-    }  # fmt: skip
+        rows.append(scripts.measured(f"{arm}, η = {tuned[arm]:g}", curves[f"{arm}_test"]))
+        if index in (0, len(config.rates) - 1):
+            rows[-1]["verdict"] = "EDGE of the grid"
+    rows.append(scripts.compared("dropout − none", curves["dropout_test"], curves["none_test"]))
+    return rows, curves
 
 
 def plot(curves: dict) -> Figure:
@@ -129,29 +97,6 @@ def plot(curves: dict) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    """Run, print, write, draw."""
-    if config.smoke:
-        config = Config((0.2, 0.5), 2, 2, 2, 200, smoke=True, results=config.results)
-    config.results.mkdir(parents=True, exist_ok=True)
-    if not config.plot_only:
-        results, curves = run(config)
-        (config.results / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        np.savez(config.results / "curves.npz", **curves)
-    results = json.loads((config.results / "results.json").read_text())
-    table = Table(box=box.SIMPLE, title="Test accuracy after the last epoch, in %")
-    for column in ("", "mean", "95 % interval", "seeds", ""):
-        table.add_column(column, justify="right" if column else "left")
-    for r in results["rows"]:
-        interval = f"{100 * r['low']:.2f} … {100 * r['high']:.2f}"
-        table.add_row(
-            r["name"], f"{100 * r['mean']:.2f}", interval, str(r["n_seeds"]), r["verdict"]
-        )
-    Console().print(table)
-    figure = plot(dict(np.load(config.results / "curves.npz")))
-    figure.savefig(config.results / "dropout.png")
-    print(f"Written to {config.results}/")
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    smoke = Config(rates=(0.2, 0.5), tuning_seeds=2, seeds=2, epochs=2, examples=200)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -12,24 +12,18 @@ Source of the question: Nielsen, chapter 3, the exercises on "How to choose a ne
 hyper-parameters?"; he asks, and gives no number.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from scipy import stats
 
 import jaxnet as jn
+from jaxnet import scripts
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(scripts.Config):
     """Settings of the experiment."""
 
     strengths: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -42,12 +36,6 @@ class Config:
     """Epochs of each run."""
     examples: int = 50_000
     """Training images, the first of MNIST."""
-    smoke: bool = False
-    """One strength, two seeds, two epochs: does it run?"""
-    plot_only: bool = False
-    """Draw the picture anew from the results that are there."""
-    results: Path = Path("results/l1")
-    """Where to write results.json, curves.npz and l1.png."""
 
 
 def accuracies(config: Config, data: jn.Dataset, l1: float, seeds) -> np.ndarray:
@@ -59,7 +47,7 @@ def accuracies(config: Config, data: jn.Dataset, l1: float, seeds) -> np.ndarray
     return np.array([[score(run, split) for split in (data.valid, data.test)] for run in runs])
 
 
-def run(config: Config) -> tuple[dict, dict]:
+def run(config: Config) -> tuple[list[dict], dict]:
     """Choose λ₁ on validation, compare it with none on test."""
     mnist = jn.datasets.mnist()
     data = mnist._replace(train=jn.Split(*(array[: config.examples] for array in mnist.train)))
@@ -70,26 +58,12 @@ def run(config: Config) -> tuple[dict, dict]:
     best = float(strengths[1:][np.argmax(valid[1:].mean(axis=1))])
     test = {l1: accuracies(config, data, l1, range(config.seeds))[:, 1] for l1 in (0.0, best)}
     rows = [
-        row(f"validation, λ₁ = {l1:g}", values) for l1, values in zip(strengths, valid, strict=True)
+        scripts.measured(f"validation, λ₁ = {l1:g}", values)
+        for l1, values in zip(strengths, valid, strict=True)
     ]
-    rows += [row(f"test, λ₁ = {l1:g}", values) for l1, values in test.items()]
-    rows.append(row(f"test, λ₁ = {best:g} − none", test[best] - test[0.0]))
-    low, high = rows[-1]["low"], rows[-1]["high"]
-    rows[-1]["verdict"] = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    settings = asdict(config) | {"results": str(config.results)}
-    curves = {"strengths": strengths, "valid": valid, "difference": test[best] - test[0.0]}
-    return {"config": settings, "jax": jax.__version__, "l1": best, "rows": rows}, curves
-
-
-def row(name: str, values: np.ndarray) -> dict:
-    """Mean and 95 % t-interval of it over the seeds."""
-    n = len(values)
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    mean = float(values.mean())
-    return {
-        "name": name, "published": None, "mean": mean, "low": float(mean - half),
-        "high": float(mean + half), "n_seeds": n, "verdict": "",
-    }  # fmt: skip
+    rows += [scripts.measured(f"test, λ₁ = {l1:g}", values) for l1, values in test.items()]
+    rows.append(scripts.compared(f"test, λ₁ = {best:g} − none", test[best], test[0.0]))
+    return rows, {"strengths": strengths, "valid": valid, "difference": test[best] - test[0.0]}
 
 
 def plot(curves: dict) -> Figure:
@@ -115,28 +89,6 @@ def plot(curves: dict) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    """Run, print, write, draw."""
-    if config.smoke:
-        config = Config((1.0,), 2, 2, 2, 500, smoke=True, results=config.results)
-    config.results.mkdir(parents=True, exist_ok=True)
-    if not config.plot_only:
-        results, curves = run(config)
-        (config.results / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        np.savez(config.results / "curves.npz", **curves)
-    results = json.loads((config.results / "results.json").read_text())
-    table = Table(box=box.SIMPLE, title="Accuracy after the last epoch, in %", title_justify="left")
-    for column in ("", "mean", "95 % interval", "seeds", ""):
-        table.add_column(column, justify="right" if column else "left")
-    for r in results["rows"]:
-        interval = f"{100 * r['low']:.2f} … {100 * r['high']:.2f}"
-        table.add_row(
-            r["name"], f"{100 * r['mean']:.2f}", interval, str(r["n_seeds"]), r["verdict"]
-        )
-    Console().print(table)
-    plot(dict(np.load(config.results / "curves.npz"))).savefig(config.results / "l1.png")
-    print(f"Written to {config.results}/")
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    smoke = Config(strengths=(1.0,), tuning_seeds=2, seeds=2, epochs=2, examples=500)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -54,6 +54,7 @@ FLOORS = {
     "console": 19,
     "pictures": 19,
     "pages": 20,
+    "scripts": 20,
     "sweep_command": 20,
     "compare_command": 21,
     "cli": 22,

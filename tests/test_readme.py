@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
-from jaxnet import cli
+from jaxnet import cli, sweeps
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -139,7 +139,7 @@ def _run(name, results, monkeypatch, capsys):
     """A script in this process, which has JAX imported: what it prints."""
     script = str(ROOT / "experiments" / f"{name}.py")
     monkeypatch.setattr(sys, "argv", [script, "--smoke", "--results", str(results)])
-    monkeypatch.setattr(jn, "use_all_cores", lambda: 1)
+    monkeypatch.setattr(sweeps, "use_all_cores", lambda: 1)
     with jax.numpy_rank_promotion("allow"):
         runpy.run_path(script, run_name="__main__")
     return capsys.readouterr().out
@@ -158,7 +158,9 @@ def test_the_lanes_experiment_runs(tmp_path, monkeypatch, capsys):
         assert "2 optimizers, all within 1e-09" in _run("lanes", tmp_path, monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("name", ["second_order", "dropout", "expanded_data", "l1", "calibration"])
+@pytest.mark.parametrize(
+    "name", ["second_order", "dropout", "expanded_data", "l1", "calibration", "learning_rate"]
+)
 def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     out = _run(name, tmp_path, monkeypatch, capsys)
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]

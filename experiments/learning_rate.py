@@ -1,0 +1,79 @@
+"""Does the learning rate alone decide where the training cost of [784, 30, 10] ends?
+
+    python experiments/learning_rate.py            # 3 minutes on 2 cores
+    python experiments/learning_rate.py --smoke    # seconds, for the tests
+
+η = 0.025, 0.25 and 2.5 for 30 epochs of all 50,000 training images of MNIST, in mini-batches of 10;
+cross-entropy, λ = 5, weights N(0, 1/n_in).
+
+Source: Nielsen, chapter 3, "How to choose a neural network's hyper-parameters?", the figure
+of three training costs: they end at 0.339, 0.339 and 0.861.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import jaxnet as jn
+from jaxnet import scripts
+
+PUBLISHED = {0.025: 0.339, 0.25: 0.339, 2.5: 0.861}
+STYLES = {0.025: ("#7aa6c2", "--"), 0.25: ("#b3402a", "-"), 2.5: ("#1a1a1a", "-.")}
+
+
+@dataclass(frozen=True)
+class Config(scripts.Config):
+    """Settings of the experiment."""
+
+    seeds: int = 16
+    """Of each learning rate, from 0 on."""
+    epochs: int = 30
+    """Epochs of each run."""
+    examples: int = 50_000
+    """Training images, the first of MNIST."""
+
+
+def run(config: Config) -> tuple[list[dict], dict]:
+    """All three under all seeds, in one sweep."""
+    study = jn.sweep(
+        jn.Network((784, 30, 10)),
+        jn.datasets.mnist(),
+        jn.Recipe(jn.sgd(list(PUBLISHED)), l2=5.0),
+        seeds=config.seeds,
+        epochs=config.epochs,
+        examples=config.examples,
+        monitor=("training",),
+    )
+    cost = study.history.training_cost
+    rows = [
+        scripts.measured(f"cost at η = {eta:g}", cost[k, :, -1], published, "", log=True)
+        for k, (eta, published) in enumerate(PUBLISHED.items())
+    ]
+    ends = cost[2, :, -1], cost[1, :, -1]
+    rows.append(scripts.compared("at η = 2.5 it is higher than at 0.25", *ends, "", claimed=True))
+    return rows, {"cost": cost}
+
+
+def plot(curves: dict) -> Figure:
+    """Training cost by epoch: mean, and range over the seeds; published ends as crosses."""
+    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    epochs = np.arange(1, curves["cost"].shape[2] + 1)
+    for table, (eta, (colour, dashes)) in zip(curves["cost"], STYLES.items(), strict=True):
+        axes.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.2,
+                          linewidth=0)  # fmt: skip
+        axes.plot(epochs, table.mean(axis=0), color=colour, linestyle=dashes, label=f"η = {eta:g}")
+        axes.plot(epochs[-1] + 0.6, PUBLISHED[eta], "x", color=colour, markersize=8, clip_on=False)
+    axes.set(xlabel="epoch", ylabel="training cost", yscale="log", xlim=(0, epochs[-1] + 1))
+    axes.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])
+    axes.minorticks_off()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.legend(frameon=False, title="× published")
+    return figure
+
+
+if __name__ == "__main__":
+    smoke = Config(seeds=2, epochs=2, examples=500)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)

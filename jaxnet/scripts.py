@@ -1,0 +1,184 @@
+"""What the scripts of `experiments/` share: rows with their verdicts, a command line, a folder.
+
+A script has `run(config) -> (rows, curves)`, `plot(curves) -> figure` and a call of `main`; this is
+the rest. It needs the extra `cli`.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from jaxnet import plots, storage, sweeps
+from jaxnet.tables import Row
+
+LEAST_SEEDS = 16
+"""A published number is judged from so many seeds or more."""
+Curves = dict[str, Any]
+"""Arrays by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What every script can be told; its own settings come in a class that inherits this one."""
+
+    smoke: bool = False
+    """The same code on very little, in seconds: does it run?"""
+    plot_only: bool = False
+    """Draw the picture anew from the results that are there."""
+    results: Path | None = None
+    """Where to write results.json, curves.npz and the picture (results/NAME)."""
+
+
+def measured(
+    name: str, values: Any, published: float | None = None, unit: str = "%", log: bool = False
+) -> Row:
+    """A row: the mean over seeds, and whether a published number is one more run of the same kind.
+
+    It is *reproduced* within mean ± t·s·√(1 + 1/n), the 95 % prediction interval for one more run.
+    Without one, the interval is that of the mean, mean ± t·s/√n.
+
+    Args:
+      name: what was measured.
+      values: a number for each seed; of "%" the fraction.
+      published: what the source says, in the same unit.
+      unit: "%", or nothing.
+      log: whether to judge the logarithm, as of norms and costs.
+
+    >>> row = measured("accuracy", np.linspace(0.95, 0.96, 16), published=0.957)
+    >>> row["verdict"], round(row["low"], 3), row["n_seeds"]
+    ('reproduced', 0.948, 16)
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    judged = np.log(values) if log else values
+    sd = judged.std(ddof=1)
+    wide = np.sqrt(1 / n) if published is None else np.sqrt(1 + 1 / n)
+    half = stats.t.ppf(0.975, n - 1) * sd * wide
+    ends = judged.mean() - half, judged.mean() + half
+    mean, low, high = np.exp([judged.mean(), *ends]) if log else (judged.mean(), *ends)
+    verdict = ""
+    if published is not None:
+        verdict = "reproduced" if low <= published <= high else "differs"
+        verdict = verdict if n >= LEAST_SEEDS else "too few seeds"
+    return _row(name, published, (mean, low, high, values.std(ddof=1)), n, verdict, unit)
+
+
+def compared(name: str, a: Any, b: Any, unit: str = "%", claimed: bool = False) -> Row:
+    """A row for whether a is more than b: the paired difference, with its 95 % t-interval.
+
+    Args:
+      name: the question.
+      a: a number for each seed.
+      b: the other's, from the same seeds.
+      unit: "%", or nothing.
+      claimed: whether a source says so: then it is *reproduced* or *differs*.
+
+    >>> compared("a − b", [0.97, 0.96, 0.98], [0.95, 0.95, 0.96])["verdict"]
+    'more'
+    """
+    row = measured(name, np.asarray(a, float) - np.asarray(b, float), unit=unit)
+    more, less = ("reproduced", "differs") if claimed else ("more", "less")
+    decided = more if row["low"] > 0 else less if row["high"] < 0 else "undecided"
+    return row | {"verdict": decided}
+
+
+def share(name: str, found: Any, low: float, high: float, note: str = "") -> Row:
+    """A row for how often something was found: right if that lies in [low, high].
+
+    The interval is Clopper and Pearson's.
+
+    >>> share("heads", np.arange(100) % 2 == 0, 0.4, 0.6)["verdict"]
+    'right'
+    """
+    found = np.asarray(found, bool)
+    ends = stats.binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
+    verdict = "right" if low <= found.mean() <= high else "WRONG"
+    numbers = (found.mean(), ends.low, ends.high, np.nan)
+    return _row(name, None, numbers, len(found), verdict + note, "%")
+
+
+def main(
+    file: str,
+    doc: str | None,
+    config: Any,
+    smoke: Any,
+    run: Callable[[Any], tuple[list[Row], Curves]],
+    plot: Callable[[Curves], Figure],
+) -> None:
+    """The command line of a script: run, print, write, draw.
+
+    Args:
+      file: the script's `__file__`, which names its results.
+      doc: its docstring.
+      config: its settings, a `Config`.
+      smoke: the settings for `--smoke`.
+      run: makes the rows, and the arrays behind the picture.
+      plot: draws these.
+    """
+    name = Path(file).stem
+    given: Any = tyro.cli(type(config), default=config, description=doc)
+    folder = given.results or Path("results") / name
+    if given.smoke:
+        given = dataclasses.replace(smoke, smoke=True, plot_only=given.plot_only)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not given.plot_only:
+        sweeps.use_all_cores()
+        began = time.perf_counter()
+        rows, curves = run(given)
+        settings = dataclasses.asdict(given) | {"results": None}
+        told = {"config": settings, **storage.environment(), "rows": rows}
+        told["seconds"] = round(time.perf_counter() - began, 1)
+        text = json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n"
+        storage.write_atomic(folder / "results.json", text.encode())
+        np.savez(folder / "curves.npz", **curves)
+    rows = json.loads((folder / "results.json").read_text())["rows"]
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = 120  # a file or a pipe has room
+    out.print(_table(rows))
+    content = plots.png(plot(dict(np.load(folder / "curves.npz"))))
+    storage.write_atomic(folder / f"{name}.png", content)
+    print(f"Written to {folder}/")
+
+
+def _row(
+    name: str, published: float | None, numbers: tuple[Any, ...], n: int, verdict: str, unit: str
+) -> Row:
+    mean, low, high, sd = (float(number) for number in numbers)
+    return {
+        "name": name, "published": published, "mean": mean, "low": low, "high": high,
+        "sd": None if np.isnan(sd) else sd, "n_seeds": n, "verdict": verdict, "unit": unit,
+    }  # fmt: skip
+
+
+def _table(rows: list[Row]) -> Table:
+    """Published and measured, side by side."""
+    published = any(row["published"] is not None for row in rows)
+    table = Table(box=box.SIMPLE)
+    for heading in ["", *["published"] * published, "mean ± SD", "95 % interval", "n", "verdict"]:
+        side = "left" if heading in ("", "verdict") else "right"
+        table.add_column(heading, justify=side, no_wrap=heading not in ("", "verdict"))
+    for row in rows:
+        percent = row["unit"] == "%"
+        form = (lambda x: f"{100 * x:.2f}") if percent else (lambda x: f"{x:.3g}")
+        cell = lambda x, form=form: "" if x is None else form(x)
+        table.add_row(
+            row["name"] + (", %" if percent else ""),
+            *[cell(row["published"])] * published,
+            cell(row["mean"]) + ("" if row["sd"] is None else f" ± {cell(row['sd'])}"),
+            f"{cell(row['low'])} … {cell(row['high'])}",
+            str(row["n_seeds"]),
+            row["verdict"],
+        )
+    return table
