@@ -87,17 +87,14 @@ def known_answers(config: Config, net: jn.Network, digits: jn.Dataset) -> list[d
         ("SGD − momentum, decay 0", ("sgd", "momentum 0"), "indistinguishable, equivalent"),
         ("Adam − Adam at η/1,000", ("adam", "a thousandth"), "better"),
     ):
-        score = {
-            label: [
-                r["test_score"]
-                for r in found.runs
-                if r["optimizer"] == label and r["phase"] == "report"
-            ]
+        a, b = (
+            [row["test_score"] for row in found.runs
+             if row["optimizer"] == label and row["phase"] == "report"]
             for label in pair
-        }
+        )  # fmt: skip
         row = next(row for row in found.pairwise if (row["a"], row["b"]) == pair)
         right = "right" if row["verdict"] == known else f"WRONG: {row['verdict']}"
-        rows.append(scripts.compared(name, *score.values()) | {"verdict": right})
+        rows.append(scripts.compared(name, a, b) | {"verdict": right})
     return rows
 
 
