@@ -145,7 +145,7 @@ class Compare:
             ).recipe()
             for optimizer in self.optimizers
         }
-        console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else name)
+        console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}")
         console.say(out, console.architecture(net))
         console.say(out, console.describe(self.data or name, data))
         began, trained = time.perf_counter(), {}
@@ -193,7 +193,9 @@ class Compare:
         return not self.sizes and self.data is None
 
     def _folder(self) -> Path:
-        name = self.name or "-".join([*self.tasks, *self.optimizers, *["quick"] * self.quick])
+        what = self.tasks if self.data is None else (Path(self.data).stem,)
+        parts = [*what, *map(str, self.sizes), *self.optimizers, *["quick"] * self.quick]
+        name = self.name or "-".join(parts)
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(
                 "--name must be made of letters, digits, '_', '.' and '-', the latter two not in "
@@ -220,6 +222,13 @@ class Compare:
 
 def _show(found: Comparison, out: Console) -> None:
     """The report, the pairs and what follows from them."""
+    protocol, examples = found.manifest["protocol"], found.manifest["examples"]
+    out.print()
+    console.say(
+        out,
+        f"{found.manifest['network']}, {examples[0]:,} training examples, "
+        f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
+    )
     out.print(console.report_table(found))
     for said in found.conclusion:
         console.say(out, f"• {said}")

@@ -58,7 +58,13 @@ class Protocol:
 
 
 class Comparison(NamedTuple):
-    """What a comparison has found: its tables, as rows of named values, and its manifest."""
+    """What a comparison has found: its tables, as rows of named values, and its manifest.
+
+    A `score` is the accuracy, or R²; a `loss` is without penalties; `valid_cost` is the cost that
+    is monitored, with them. `_low` and `_high` are the ends of 95 % intervals over seeds,
+    `_low_examples` and `_high_examples` over seeds and examples. A `trial` counts the points of a
+    search, by learning rate; the report has one, the chosen point. `diverged_epoch` 0: it did not.
+    """
 
     manifest: dict[str, Any]
     """Protocol, searches, versions, device, data, warnings, conclusion: see `manifest.json`."""
@@ -113,7 +119,7 @@ def compare(
     batch_size: SupportsIndex = 10,
     tuning_seeds: SupportsIndex | Sequence[int] = 5,
     seeds: SupportsIndex | Sequence[int] = 32,
-    targets: Sequence[float] = (0.9, 0.95),
+    targets: float | Sequence[float] = (0.9, 0.95),
     margin: float = 0.002,
     ranges: Mapping[str, Mapping[str, Any]] | None = None,
     timing: bool = True,
@@ -181,7 +187,7 @@ def compare(
         count("batch_size", batch_size, low=1),
         _seeds("tuning_seeds", tuning_seeds, 0, 1),
         _seeds("seeds", seeds, REPORT_FROM, 2),
-        tuple(_target(target) for target in targets),
+        tuple(_target(target) for target in np.atleast_1d(targets).tolist()),
         constant("margin", margin, low=0),
         count("seed", seed, low=0),
     )
@@ -201,6 +207,7 @@ def compare(
         "network": repr(net),
         "contenders": {label: repr(recipe) for label, recipe in named.items()},
         "ranges": repr(ranges or {}),
+        "examples": [len(split.x) for split in data if split is not None],
         "data_sha256": datasets.sha256(data),
         # Bits depend on these two: see `jaxnet.plans`.
         "devices": jax.local_device_count(),
@@ -452,9 +459,12 @@ def _enter(folder: Path, about: dict[str, Any]) -> None:
                 if isinstance(now, dict) and isinstance(was, dict):
                     name = next(k for k in {**was, **now} if was.get(k) != now.get(k))
                     was, now = was.get(name), now.get(name)
+                remedy = "choose another folder (--name)"
+                if name == "devices":  # bits depend on it
+                    remedy = "call jaxnet.use_all_cores() first, or not, as then"
                 raise ValueError(
-                    f"{folder} holds another comparison: its {name} was {was} and is {now}; choose "
-                    "another name or folder."
+                    f"{folder} holds another comparison: its {name} was {was} and is {now}; "
+                    f"{remedy}. jaxnet.comparison.read opens what is there."
                 )
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ def sweeping(console: Console) -> Iterator[Any]:
     It takes the report, and the stage that it is of, where there are several.
     """
     if not console.is_terminal:
-        last = [time.perf_counter()]
+        last, said = [time.perf_counter()], [""]
 
         def line(report: SweepReport, stage: str = "") -> None:
             now = time.perf_counter()
@@ -123,7 +123,10 @@ def sweeping(console: Console) -> Iterator[Any]:
                 last[0] = now
                 cells = _sweep_cells(report).items()
                 told = ", ".join(f"{name} {cell}" for name, cell in cells)
-                say(console, f"{stage}: {told}" if stage else told)
+                told = f"{stage}: {told}" if stage else told
+                if told != said[-1]:
+                    say(console, told)
+                said.append(told)
 
         yield line
         return
@@ -170,8 +173,9 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
         numbers = [f"{setting.number(name):.4g}" for name in names]
         cells = ["–", "–"]
         if sound.size:
-            spread = form(sound.std()) if accuracy else f"{sound.std():.2g}"
-            ends = sorted((form(sound.min()), form(sound.max())))
+            sd = sound.std(ddof=1) if sound.size > 1 else 0.0
+            spread = form(sd) if accuracy else f"{sd:.2g}"
+            ends = [form(end) for end in sorted((sound.min(), sound.max()), reverse=not accuracy)]
             cells = [f"{form(sound.mean())} ± {spread}", f"{ends[0]}–{ends[1]}"]
         diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
         table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
@@ -189,7 +193,7 @@ def report_table(found: Comparison) -> Table:
     target = max((row["target"] for row in found.time_to_target), default=None)
     reached = {row["optimizer"]: row for row in found.time_to_target if row["target"] == target}
     headings = ["optimizer", "learning rate", "mean ± SD", "95 % interval", "diverged"]
-    for heading in headings + ([] if target is None else [f"epochs to {target:g}"]):
+    for heading in headings + ([] if target is None else [f"valid. to {target:g}"]):
         left, whole = heading == "optimizer", heading in ("mean ± SD", "95 % interval")
         table.add_column(heading, justify="left" if left else "right", no_wrap=whole)
     for row in sorted(found.summary, key=lambda row: -row["test_score"]):

@@ -158,7 +158,8 @@ class Training(Architecture):
     data: DataOption = "mnist"
     """What to learn: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
     train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
-    an .npz archive of x_train, y_train, x_test, y_test."""
+    an .npz archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth
+    of the training examples validates)."""
 
     def full_network(self) -> Network:
         """The network with its initial weights and its precision."""

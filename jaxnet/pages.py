@@ -71,18 +71,21 @@ def publish_profile(folder: str | Path, rows: Sequence[Row]) -> None:
 def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
     """The page, with pictures (PNG, caption) by name inside of it."""
     manifest, protocol = found.manifest, found.manifest["protocol"]
+    examples = manifest["examples"]
+    ranked = sorted(found.summary, key=lambda row: -row["test_score"])
     names = [html.escape(row["optimizer"]) for row in found.summary]
     title = f"{', '.join(names[:-1])} and {names[-1]}"
     n_seeds = len(protocol["report_seeds"])
     parts = [
         f"<h1>{title}</h1>",
         f'<p class="sub">{html.escape(manifest["network"])}, mini-batches of '
-        f"{protocol['batch_size']}, {protocol['epochs']} epochs; {n_seeds} fresh seeds.</p>",
+        f"{protocol['batch_size']}, {protocol['epochs']} epochs; {n_seeds} fresh seeds. "
+        f"{examples[0]:,} training, {examples[1]:,} validation, {examples[2]:,} test examples.</p>",
         *(f'<p class="warning">{html.escape(said)}</p>' for said in found.warnings),
         "<h2>Conclusion</h2>",
         "<ul>" + "".join(f"<li>{html.escape(said)}</li>" for said in found.conclusion) + "</ul>",
         "<h2>The report</h2>",
-        _table(found.summary, _summary_columns(found)),
+        _table(ranked, _summary_columns(found)),
         "<h2>Pairs</h2>",
         _table(found.pairwise, _pair_columns(found)),
         '<p class="note">Difference: the first minus the second, paired by seed. p: Wilcoxon '
@@ -94,9 +97,11 @@ def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
         _table(found.time_to_target, _speed_columns(found)),
         '<p class="note">Median: Kaplan–Meier, to the resolution of an epoch; a run that never '
         "reached the target, or diverged, is censored at the last epoch.</p>",
-        _table(found.summary, _robustness_columns(found)),
+        _table(ranked, _robustness_columns(found)),
         '<p class="note">Good learning rates: decades around the best one whose validation score '
-        "is within 0.01 of it. Seconds an epoch: a run by itself, without compilation.</p>",
+        "is within 0.01 of it."
+        + (" Seconds an epoch: a run by itself, without compilation." if found.timing else "")
+        + "</p>",
         "<h2>Pictures</h2>",
         *(_figure(name, *content) for name, content in drawn.items()),
         "<h2>How it was done</h2>",
@@ -165,7 +170,7 @@ def _speed_columns(found: Comparison) -> list[Column]:
     seconds = lambda row: row["median_epochs"] * found.timing.get(row["optimizer"], math.nan)
     columns: list[Column] = [
         ("optimizer", lambda row: row["optimizer"]),
-        ("target", lambda row: f"{row['target']:g}"),
+        ("target, on validation", lambda row: f"{row['target']:g}"),
         ("median epochs", lambda row: median(row["median_epochs"], "g")),
         ("median steps", lambda row: median(row["median_steps"], ",.0f")),
         ("reached by", lambda row: f"{row['fraction_reached'] * 100:.0f} %"),
@@ -198,7 +203,7 @@ def chosen(found: Comparison, row: Row) -> str:
     """The numbers that were tuned, and whether the learning rate stands at an edge."""
     search = found.manifest["searches"][row["optimizer"]]
     names = {"defaults": []}.get(search["tier"], ["learning_rate", *search.get("others", [])])
-    told = ", ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names) or "defaults"
+    told = ", ".join(f"{name.replace('_', ' ')} {row[name]:.5g}" for name in names) or "defaults"
     return told + (f" {row['edge']}" if row["edge"] else "")
 
 

@@ -253,6 +253,7 @@ def profile(rows: Sequence[Row]) -> Figure:
     axes.set(xscale="log", xlabel="within this factor of the fastest", ylim=(-0.02, 1.02),
              ylabel="part of the tasks and targets")  # fmt: skip
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.legend(frameon=False, loc="lower right")
     return figure
 

@@ -90,6 +90,8 @@ def compared(name: str, a: Any, b: Any, unit: str = "%", claimed: bool = False) 
     row = measured(name, np.asarray(a, float) - np.asarray(b, float), unit=unit)
     more, less = ("reproduced", "differs") if claimed else ("more", "less")
     decided = more if row["low"] > 0 else less if row["high"] < 0 else "undecided"
+    if claimed and row["n_seeds"] < LEAST_SEEDS:
+        decided = "too few seeds"
     return row | {"verdict": decided}
 
 

@@ -132,6 +132,8 @@ def _log_range(name: str, given: Any) -> LogUniform | OneMinus:
 
 def _with(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
     """The recipe with these numbers, each of its constructors having seen them."""
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"grid and sample vary a Recipe, such as Recipe({recipe!r}).")
     parts: dict[str, Any] = {}
     homes: dict[str, tuple[str, ...]] = {
         "optimizer": tuple(recipe.optimizer.hyper),

@@ -63,7 +63,7 @@ class Sweep(Training):
         folder = self.folder or Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
         if self.keep is not None and (self.keep != int(self.keep) or self.keep < 2):
             raise ValueError(f"--keep must be a whole number of at least 2, not {self.keep:g}.")
-        console.say(out, f"{console.architecture(net)}, {self.optimizer}, batch {self.batch_size}")
+        console.say(out, f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}")
         console.say(out, console.describe(self.data, data))
         with console.sweeping(out) as move:
             study = sweeps.sweep(

@@ -333,6 +333,7 @@ def test_a_trial_with_a_better_score_than_the_selected_one_is_told():
         ({"data": DATA._replace(valid=None)}, "no validation split, and a comparison selects"),
         ({"data": DATA._replace(test=None)}, "no test split, and a comparison reports"),
         ({"ranges": {"lion": {}}}, "ranges name lion, which is not compared"),
+        ({"targets": 1.5}, r"targets are validation scores in \(0, 1\)"),
         ({"targets": ()}, "targets must be one validation score or more"),
         ({"margin": -1}, "margin must be a number in"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1"),

@@ -95,7 +95,7 @@ def test_the_comparison_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     exec(example.replace("epochs=10", short), {})
     out = capsys.readouterr().out
     assert "has the best mean test accuracy" in out
-    assert (tmp_path / "comparisons" / "adam" / "pairwise.csv").exists()
+    assert (tmp_path / "comparisons" / "adam" / "report.html").exists()
 
 
 @pytest.mark.parametrize("line", "".join(_blocks("sh")[2:4]).splitlines())
@@ -159,7 +159,16 @@ def test_the_lanes_experiment_runs(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["second_order", "dropout", "expanded_data", "l1", "calibration", "learning_rate"]
+    "name",
+    [
+        "second_order",
+        "dropout",
+        "expanded_data",
+        "l1",
+        "calibration",
+        "learning_rate",
+        "weight_initialization",
+    ],
 )
 def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     out = _run(name, tmp_path, monkeypatch, capsys)
