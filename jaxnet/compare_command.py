@@ -125,7 +125,7 @@ class Compare:
                 "with the optimizers that are compared, and with the tasks.",
             )
 
-    def _compare(self, name: str, task: Task, folder: Path, out: Console) -> Comparison:
+    def _compare(self, name: str, task: Task, folder: Path, out: Console) -> None:
         sweeps.use_all_cores()
         data = task.data() if self.data is None else read(self.data)
         net = task.network
@@ -187,7 +187,6 @@ class Compare:
                 else "all were there."
             ),
         )
-        return found
 
     def _is_the_tasks(self) -> bool:
         return not self.sizes and self.data is None

@@ -24,6 +24,7 @@ from jaxnet.driver import EpochReport, train
 from jaxnet.findings import Runs
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
+from jaxnet.records import Setting
 from jaxnet.runners import SweepReport
 from jaxnet.searches import Search, Tier
 from jaxnet.studies import Study
@@ -201,11 +202,17 @@ def compare(
         searches.begin(label, recipe, tier, protocol.trials, (ranges or {}).get(label, {}))
         for label, recipe in named.items()
     ]
+    n = len(data.train.x)
     about = storage.environment() | {
         "format": FORMAT,
         "protocol": _json(asdict(protocol)),
         "network": repr(net),
         "contenders": {label: repr(recipe) for label, recipe in named.items()},
+        # What a repr leaves out: initial weights, precision, an optimizer's options, last digits.
+        "settings": {
+            f"settings of {label}": Setting(net, recipe, protocol.batch_size, n).key()
+            for label, recipe in named.items()
+        },
         "ranges": repr(ranges or {}),
         "examples": [len(split.x) for split in data if split is not None],
         "data_sha256": datasets.sha256(data),
