@@ -19,7 +19,6 @@ import jaxnet as jn
 from jaxnet import scripts
 
 PUBLISHED = {0.025: 0.339, 0.25: 0.339, 2.5: 0.861}
-STYLES = {0.025: ("#7aa6c2", "--"), 0.25: ("#b3402a", "-"), 2.5: ("#1a1a1a", "-.")}
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,15 @@ def run(config: Config) -> tuple[list[dict], dict]:
 
 def plot(curves: dict) -> Figure:
     """Training cost by epoch: mean, and range over the seeds; published ends as crosses."""
-    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = scripts.panels(width=7, height=4)
     epochs = np.arange(1, curves["cost"].shape[2] + 1)
-    for table, (eta, (colour, dashes)) in zip(curves["cost"], STYLES.items(), strict=True):
-        axes.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.2,
-                          linewidth=0)  # fmt: skip
-        axes.plot(epochs, table.mean(axis=0), color=colour, linestyle=dashes, label=f"η = {eta:g}")
-        axes.plot(epochs[-1] + 0.6, PUBLISHED[eta], "x", color=colour, markersize=8, clip_on=False)
+    for k, (table, eta) in enumerate(zip(curves["cost"], PUBLISHED, strict=True)):
+        scripts.band(axes, epochs, table, k, f"η = {eta:g}")
+        color = scripts.STYLES[k]["color"]
+        axes.plot(epochs[-1] + 0.6, PUBLISHED[eta], "x", color=color, markersize=8, clip_on=False)
     axes.set(xlabel="epoch", ylabel="training cost", yscale="log", xlim=(0, epochs[-1] + 1))
     axes.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])
     axes.minorticks_off()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
     axes.legend(frameon=False, title="× published")
     return figure
 

@@ -22,7 +22,6 @@ from jaxnet import scripts
 INITS = {"1/√n": jn.initializers.default, "1": jn.initializers.large}
 PUBLISHED = {(30, "1/√n"): (0.9270, 0.9650), (30, "1"): (0.8643, 0.9637),
              (100, "1/√n"): (0.9295, 0.9781), (100, "1"): (0.8994, 0.9742)}  # fmt: skip
-STYLES = {"1/√n": ("#b3402a", "-"), "1": ("#7aa6c2", "--")}
 
 
 @dataclass(frozen=True)
@@ -63,20 +62,14 @@ def run(config: Config) -> tuple[list[dict], dict]:
 
 def plot(curves: dict) -> Figure:
     """Validation accuracy by epoch: mean and range over the seeds; published points as crosses."""
-    figure = Figure(figsize=(9, 3.8), dpi=120, layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, *both = scripts.panels(1, 1, sharey=True)
     for table, ((width, init), published) in zip(100 * curves["accuracy"], PUBLISHED.items()):
-        axes = panels[int(width == 100)]
-        epochs, (colour, dashes) = np.arange(1, table.shape[1] + 1), STYLES[init]
-        axes.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.2,
-                          linewidth=0)  # fmt: skip
-        axes.plot(epochs, table.mean(axis=0), dashes, color=colour, label=f"σ = {init}")
+        axes, epochs = both[int(width == 100)], np.arange(1, table.shape[1] + 1)
+        scripts.band(axes, epochs, table, list(INITS).index(init), f"σ = {init}")
         axes.plot(epochs[[0, -1]], 100 * np.array(published), "x", color="black", zorder=3)
         axes.set(title=f"{width} hidden units", xlabel="epoch")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25, linewidth=0.6)
-    panels[0].set_ylabel("validation accuracy, %")
-    panels[1].legend(frameon=False, title="weights N(0, σ²); × published")
+    both[0].set_ylabel("validation accuracy, %")
+    both[1].legend(frameon=False, title="weights N(0, σ²); × published")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""What the scripts of `experiments/` share: rows with their verdicts, a command line, a folder.
+"""What the scripts of `experiments/` share: rows with verdicts, panels, a command line, a folder.
 
 A script has `run(config) -> (rows, curves)`, `plot(curves) -> figure` and a call of `main`; this is
 the rest. It needs the extra `cli`.
@@ -26,6 +26,14 @@ LEAST_SEEDS = 16
 """A published number is judged from so many seeds or more."""
 Curves = dict[str, Any]
 """Arrays by name."""
+STYLES: tuple[dict[str, Any], ...] = (
+    {"color": "#b3402a", "linestyle": "-", "linewidth": 2.0},
+    {"color": "#7aa6c2", "linestyle": "--", "linewidth": 1.8},
+    {"color": "#1a1a1a", "linestyle": "-.", "linewidth": 1.4},
+    {"color": "#4f6d3a", "linestyle": ":", "linewidth": 2.0},
+    {"color": "#d9a08c", "linestyle": (0, (6, 1, 1, 1, 1, 1)), "linewidth": 1.8},
+)
+"""Lines that differ in hue, lightness and dashes: readable in grey and by the colour-blind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +49,12 @@ class Config:
 
 
 def measured(
-    name: str, values: Any, published: float | None = None, unit: str = "%", log: bool = False
+    name: str,
+    values: Any,
+    published: float | None = None,
+    unit: str = "%",
+    log: bool = False,
+    why: str = "",
 ) -> Row:
     """A row: the mean over seeds, and whether a published number is one more run of the same kind.
 
@@ -54,6 +67,7 @@ def measured(
       published: what the source says, in the same unit.
       unit: "%", or nothing.
       log: whether to judge the logarithm, as of norms and costs.
+      why: the reason if it *differs*, which is told only then.
 
     >>> row = measured("accuracy", np.linspace(0.95, 0.96, 16), published=0.957)
     >>> row["verdict"], round(row["low"], 3), row["n_seeds"]
@@ -71,10 +85,12 @@ def measured(
     if published is not None:
         verdict = "reproduced" if low <= published <= high else "differs"
         verdict = verdict if n >= LEAST_SEEDS else "too few seeds"
-    return _row(name, published, (mean, low, high, values.std(ddof=1)), n, verdict, unit)
+    return _row(name, published, (mean, low, high, values.std(ddof=1)), n, verdict, unit, why)
 
 
-def compared(name: str, a: Any, b: Any, unit: str = "%", claimed: bool = False) -> Row:
+def compared(
+    name: str, a: Any, b: Any, unit: str = "%", claimed: bool = False, why: str = ""
+) -> Row:
     """A row for whether a is more than b: the paired difference, with its 95 % t-interval.
 
     Args:
@@ -83,16 +99,35 @@ def compared(name: str, a: Any, b: Any, unit: str = "%", claimed: bool = False) 
       b: the other's, from the same seeds.
       unit: "%", or nothing.
       claimed: whether a source says so: then it is *reproduced* or *differs*.
+      why: the reason if it is not reproduced.
 
     >>> compared("a − b", [0.97, 0.96, 0.98], [0.95, 0.95, 0.96])["verdict"]
     'more'
     """
-    row = measured(name, np.asarray(a, float) - np.asarray(b, float), unit=unit)
+    row = measured(name, np.asarray(a, float) - np.asarray(b, float), unit=unit, why=why)
     more, less = ("reproduced", "differs") if claimed else ("more", "less")
     decided = more if row["low"] > 0 else less if row["high"] < 0 else "undecided"
     if claimed and row["n_seeds"] < LEAST_SEEDS:
         decided = "too few seeds"
-    return row | {"verdict": decided}
+    told = why if decided in ("differs", "undecided") else ""
+    return row | {"verdict": decided, "why": told}
+
+
+def rounded(name: str, value: float, published: float, places: int, why: str = "") -> Row:
+    """A row for a number without chance in it: *reproduced* if it rounds to the published one.
+
+    Args:
+      name: what was calculated.
+      value: what it is.
+      published: what the source says.
+      places: decimal places of what the source says.
+      why: the reason if it *differs*.
+
+    >>> rounded("half of an eighth", 0.0625, 0.06, places=2)["verdict"]
+    'reproduced'
+    """
+    verdict = "reproduced" if abs(value - published) <= 0.5 / 10**places else "differs"
+    return _row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
 
 
 def share(name: str, found: Any, low: float, high: float, note: str = "") -> Row:
@@ -108,6 +143,45 @@ def share(name: str, found: Any, low: float, high: float, note: str = "") -> Row
     verdict = "right" if low <= found.mean() <= high else "WRONG"
     numbers = (found.mean(), ends.low, ends.high, np.nan)
     return _row(name, None, numbers, len(found), verdict + note, "%")
+
+
+def panels(*sizes: float, width: float = 9, height: float = 3.8, **options: Any) -> tuple:
+    """A figure and its axes, side by side, in the house's style.
+
+    Args:
+      sizes: their relative widths; none makes one panel.
+      width: of the figure, in inches.
+      height: likewise.
+      options: for `Figure.subplots`.
+
+    >>> figure, left, right = panels(3, 2, sharey=True)
+    """
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    sizes = sizes or (1,)
+    found = figure.subplots(1, len(sizes), width_ratios=sizes, squeeze=False, **options).ravel()
+    for axes in found:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+    return (figure, *found)
+
+
+def band(axes: Any, x: Any, table: Any, style: int = 0, label: str | None = None) -> None:
+    """A line for the mean over seeds, and a band from the lowest to the highest.
+
+    Args:
+      axes: where to draw.
+      x: the points.
+      table: a row a seed, a column a point.
+      style: which of `STYLES`.
+      label: for the legend.
+
+    >>> band(panels()[1], [1, 2, 3], np.ones((16, 3)), label="ones")
+    """
+    line, table = STYLES[style], np.asarray(table)
+    axes.fill_between(
+        x, table.min(axis=0), table.max(axis=0), color=line["color"], alpha=0.2, linewidth=0
+    )
+    axes.plot(x, table.mean(axis=0), label=label, **line)
 
 
 def main(
@@ -149,18 +223,28 @@ def main(
     if not out.is_terminal:
         out.width = 120  # a file or a pipe has room
     out.print(_table(rows))
+    for row in rows:
+        if row["why"]:
+            out.print(f"{row['name']}: {row['why']}", soft_wrap=True)
     content = plots.png(plot(dict(np.load(folder / "curves.npz"))))
     storage.write_atomic(folder / f"{name}.png", content)
     print(f"Written to {folder}/")
 
 
 def _row(
-    name: str, published: float | None, numbers: tuple[Any, ...], n: int, verdict: str, unit: str
+    name: str,
+    published: float | None,
+    numbers: tuple[Any, ...],
+    n: int,
+    verdict: str,
+    unit: str,
+    why: str = "",
 ) -> Row:
     mean, low, high, sd = (float(number) for number in numbers)
     return {
         "name": name, "published": published, "mean": mean, "low": low, "high": high,
         "sd": None if np.isnan(sd) else sd, "n_seeds": n, "verdict": verdict, "unit": unit,
+        "why": why if verdict in ("differs", "undecided") else "",
     }  # fmt: skip
 
 
