@@ -187,7 +187,8 @@ def _expanded(
     examples: Any, monitor: Any,
 ) -> tuple[tuple[Setting, ...], tuple[int, ...]]:  # fmt: skip
     """All settings and seeds, checked: one after the other by network, sizes and recipe."""
-    several = lambda given: list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
+    listing = (list, tuple, range, np.ndarray)
+    several = lambda given: list(given) if isinstance(given, listing) else [given]
     nets, recipes = several(net), several(recipe)
     if not all(several(given) for given in (nets, recipes, batch_size, examples)):
         raise ValueError(
@@ -208,11 +209,7 @@ def _expanded(
             raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
         doors.checked(net, records.examples(data, n), scalars[0], epochs, size, 0, None, monitor)
         settings += [Setting(net, one, operator.index(size), n) for one in scalars]
-    listed = (
-        several(seeds)
-        if isinstance(seeds, (list, tuple, np.ndarray, range))
-        else range(count("seeds", seeds, 1))
-    )
+    listed = several(seeds) if isinstance(seeds, listing) else range(count("seeds", seeds, 1))
     listed = tuple(count("seeds", seed, 0, 2**32) for seed in listed)
     if not listed or len(set(listed)) < len(listed):
         raise ValueError(f"seeds must be one or more different numbers, not {seeds!r}.")

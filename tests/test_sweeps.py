@@ -81,7 +81,7 @@ def test_the_same_call_resumes_and_more_of_anything_grows(tmp_path, study):
     grown = jn.sweep(NET, DATA, RECIPE, seeds=3, folder=folder, on_progress=count, **OPTIONS)
     assert max(trained) == 8 * 1 + 10 * 3  # one epoch more of eight lanes, ten new ones
     np.testing.assert_allclose(grown.history.evaluation_cost, study.history.evaluation_cost, 1e-4)
-    again = jn.sweep(NET, DATA, RECIPE, seeds=3, folder=folder, on_progress=count, **OPTIONS)
+    again = jn.sweep(NET, DATA, RECIPE, seeds=range(3), folder=folder, on_progress=count, **OPTIONS)
     assert trained[-1] == 0
     _same(again, grown)
     run = again.run(2, 1)
