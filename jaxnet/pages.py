@@ -1,41 +1,15 @@
 """The page of a comparison: conclusion, tables and pictures in one HTML file that opens offline."""
 
-import base64
 import html
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxnet import comparison, findings, pictures, plots, storage, tables
+from jaxnet import comparison, findings, pictures, plots, storage, tables, webpage
 from jaxnet.comparison import Comparison
 from jaxnet.tables import Row
-
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-       max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin-bottom: .2rem; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
-.sub, figcaption, .note { color: #555; font-size: .9rem; }
-ul { padding-left: 1.2rem; }
-.warning { border-left: 4px solid #b3402a; background: #fbf1ee; padding: .4rem .8rem;
-           margin: .5rem 0; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #ddd;
-         white-space: nowrap; }
-th { border-bottom: 2px solid #999; font-weight: 600; white-space: normal;
-     vertical-align: bottom; }
-th:first-child, td:first-child, td.text, th.text { text-align: left; }
-figure { margin: 1.2rem 0 1.8rem; }
-img { max-width: 100%; height: auto; }
-code { font-size: .85rem; overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: 11pt; }
-               figure, table, .warning { break-inside: avoid; } h2 { break-after: avoid; }
-               .wide { overflow: visible; } table { font-size: 7.5pt; }
-               th, td { white-space: normal; padding: .15rem .3rem; } }
-"""
+from jaxnet.webpage import Column, figure, table
 
 
 def publish(folder: str | Path) -> Comparison:
@@ -53,7 +27,7 @@ def publish(folder: str | Path) -> Comparison:
     folder = Path(folder)
     found = comparison.read(folder)
     drawn = {
-        name: (plots.png(figure), said) for name, (figure, said) in pictures.drawn(found).items()
+        name: (plots.png(drawing), said) for name, (drawing, said) in pictures.drawn(found).items()
     }
     for name, (content, _) in drawn.items():
         storage.write_atomic(folder / f"{name}.png", content)
@@ -73,11 +47,11 @@ def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
     manifest, protocol = found.manifest, found.manifest["protocol"]
     examples = manifest["examples"]
     ranked = sorted(found.summary, key=lambda row: -row["test_score"])
-    names = [html.escape(row["optimizer"]) for row in found.summary]
+    names = [row["optimizer"] for row in found.summary]
     title = f"{', '.join(names[:-1])} and {names[-1]}"
     n_seeds = len(protocol["report_seeds"])
     parts = [
-        f"<h1>{title}</h1>",
+        f"<h1>{html.escape(title)}</h1>",
         f'<p class="sub">{html.escape(manifest["network"])}, mini-batches of '
         f"{protocol['batch_size']}, {protocol['epochs']} epochs; {n_seeds} fresh seeds. "
         f"{examples[0]:,} training, {examples[1]:,} validation, {examples[2]:,} test examples.</p>",
@@ -85,40 +59,31 @@ def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
         "<h2>Conclusion</h2>",
         "<ul>" + "".join(f"<li>{html.escape(said)}</li>" for said in found.conclusion) + "</ul>",
         "<h2>The report</h2>",
-        _table(ranked, _summary_columns(found)),
+        table(ranked, _summary_columns(found), texts=("chosen",)),
         "<h2>Pairs</h2>",
-        _table(found.pairwise, _pair_columns(found)),
+        table(found.pairwise, _pair_columns(found), texts=("verdict",)),
         '<p class="note">Difference: the first minus the second, paired by seed. p: Wilcoxon '
         "signed-rank test over the seeds, adjusted by Holm for all pairs. Found 4 times in 5: the "
         "true difference that so many seeds would show with a chance of 80 %. Usual study: how "
         "often the first would come out ahead of the second if each were tuned, with as many "
         "trials, and reported with one of the tuning seeds (usual_study.csv: with fewer).</p>",
         "<h2>Speed and robustness</h2>",
-        _table(found.time_to_target, _speed_columns(found)),
+        table(found.time_to_target, _speed_columns(found)),
         '<p class="note">Median: Kaplan–Meier, to the resolution of an epoch; a run that never '
         "reached the target, or diverged, is censored at the last epoch.</p>",
-        _table(ranked, _robustness_columns(found)),
+        table(ranked, _robustness_columns(found)),
         '<p class="note">Good learning rates: decades around the best one whose validation score '
         "is within 0.01 of it."
         + (" Seconds an epoch: a run by itself, without compilation." if found.timing else "")
         + "</p>",
         "<h2>Pictures</h2>",
-        *(_figure(name, *content) for name, content in drawn.items()),
+        *(figure(name, *content) for name, content in drawn.items()),
         "<h2>How it was done</h2>",
         f"<p>{html.escape(_protocol(found))}</p>",
         "<ul>" + "".join(f"<li><code>{html.escape(line)}</code></li>" for line in _details(found))
         + "</ul>",
     ]  # fmt: skip
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body></html>\n"
-    )
-
-
-Column = tuple[str, Callable[[Row], str]]
+    return webpage.document(title, parts)
 
 
 def _score(found: Comparison) -> Callable[[float], str]:
@@ -253,24 +218,6 @@ def _details(found: Comparison) -> list[str]:
     lines.append(f"{versions}; {device['kind']}")
     lines.append(f"data SHA-256 {manifest['data_sha256']}")
     return lines
-
-
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    text = lambda name: ' class="text"' if name in ("verdict", "chosen") else ""
-    head = "".join(f"<th{text(name)}>{html.escape(name)}</th>" for name, _ in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td{text(n)}>{html.escape(cell(row))}</td>" for n, cell in columns)
-        + "</tr>" for row in rows
-    )  # fmt: skip
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _figure(name: str, content: bytes, said: str) -> str:
-    source = base64.b64encode(content).decode()
-    return (
-        f'<figure><img alt="{name.replace("_", " ")}" src="data:image/png;base64,{source}">'
-        f"<figcaption>{html.escape(said)}</figcaption></figure>"
-    )
 
 
 def _number(x: Any) -> str:

@@ -110,7 +110,7 @@ def compared(
     if claimed and row["n_seeds"] < LEAST_SEEDS:
         decided = "too few seeds"
     told = why if decided in ("differs", "undecided") else ""
-    return row | {"verdict": decided, "why": told}
+    return row | {"verdict": decided, "why": told, "claimed": claimed}
 
 
 def rounded(name: str, value: float, published: float, places: int, why: str = "") -> Row:
@@ -128,6 +128,18 @@ def rounded(name: str, value: float, published: float, places: int, why: str = "
     """
     verdict = "reproduced" if abs(value - published) <= 0.5 / 10**places else "differs"
     return _row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
+
+
+def bounded(name: str, values: Any, bound: float) -> Row:
+    """A row for errors that must not exceed a bound: their mean, and the least and the largest.
+
+    >>> bounded("distance", [1e-12, 3e-12], 1e-10)["verdict"]
+    'all within 1e-10'
+    """
+    values = np.asarray(values, float)
+    verdict = f"{'all within' if values.max() <= bound else 'BEYOND'} {bound:.0e}"
+    return _row(name, None, (values.mean(), values.min(), values.max(), np.nan), len(values),
+                verdict, "")  # fmt: skip
 
 
 def share(name: str, found: Any, low: float, high: float, note: str = "") -> Row:
@@ -244,27 +256,42 @@ def _row(
     return {
         "name": name, "published": published, "mean": mean, "low": low, "high": high,
         "sd": None if np.isnan(sd) else sd, "n_seeds": n, "verdict": verdict, "unit": unit,
-        "why": why if verdict in ("differs", "undecided") else "",
+        "why": why if verdict in ("differs", "undecided") else "", "claimed": False,
     }  # fmt: skip
 
 
-def _table(rows: list[Row]) -> Table:
-    """Published and measured, side by side."""
+def cells(row: Row) -> dict[str, str]:
+    """What the table shows of a row: a text under every heading.
+
+    >>> cells(measured("a", [0.5, 0.5], unit="%"))["mean ± SD"]
+    '50.00 ± 0.00'
+    """
+    percent = row["unit"] == "%"
+
+    def text(x: float | None) -> str:
+        return "" if x is None else f"{100 * x:.2f}" if percent else f"{x:.3g}"
+
+    return {
+        "": row["name"] + (", %" if percent else ""),
+        "published": text(row["published"]),
+        "mean ± SD": text(row["mean"]) + ("" if row["sd"] is None else f" ± {text(row['sd'])}"),
+        "95 % interval": f"{text(row['low'])} … {text(row['high'])}",
+        "n": str(row["n_seeds"]),
+        "verdict": row["verdict"],
+    }
+
+
+def headings(rows: list[Row]) -> list[str]:
+    """The columns of a table of rows; that of published numbers only where there are any."""
     published = any(row["published"] is not None for row in rows)
+    return [name for name in cells(rows[0]) if published or name != "published"]
+
+
+def _table(rows: list[Row]) -> Table:
     table = Table(box=box.SIMPLE)
-    for heading in ["", *["published"] * published, "mean ± SD", "95 % interval", "n", "verdict"]:
+    for heading in headings(rows):
         side = "left" if heading in ("", "verdict") else "right"
         table.add_column(heading, justify=side, no_wrap=heading not in ("", "verdict"))
     for row in rows:
-        percent = row["unit"] == "%"
-        form = (lambda x: f"{100 * x:.2f}") if percent else (lambda x: f"{x:.3g}")
-        cell = lambda x, form=form: "" if x is None else form(x)
-        table.add_row(
-            row["name"] + (", %" if percent else ""),
-            *[cell(row["published"])] * published,
-            cell(row["mean"]) + ("" if row["sd"] is None else f" ± {cell(row['sd'])}"),
-            f"{cell(row['low'])} … {cell(row['high'])}",
-            str(row["n_seeds"]),
-            row["verdict"],
-        )
+        table.add_row(*(cells(row)[heading] for heading in headings(rows)))
     return table

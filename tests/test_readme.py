@@ -3,17 +3,14 @@
 import json
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 
 import jaxnet as jn
-from jaxnet import cli, sweeps
+from jaxnet import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -112,71 +109,6 @@ def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     monkeypatch.setattr(cli.Predict, "__call__", lambda self, _: self.test == (0, 1, 2, 3) or 1 / 0)
     monkeypatch.setattr(cli.Check, "__call__", lambda self, _: self.network())
     assert cli.main(words[1:]) == 0
-
-
-def test_the_throughput_experiment_runs(tmp_path):
-    script = ROOT / "experiments" / "throughput.py"
-    command = [sys.executable, script, "--smoke", "--results", tmp_path]
-    process = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "scikit-learn" in process.stdout
-    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert rows["jaxnet, train"]["of_first"] == 1
-    assert rows["SGD, 8 recipes × 1 seed"]["networks"] == 8
-    assert all(np.isfinite(row["seconds"]) for row in rows.values())
-    assert (tmp_path / "throughput.png").stat().st_size > 10_000
-
-
-def test_what_the_features_cost_is_measured(tmp_path):
-    script = ROOT / "experiments" / "throughput.py"
-    command = [sys.executable, script, "--features", "--smoke", "--results", tmp_path]
-    process = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows = json.loads((tmp_path / "features.json").read_text())["rows"]
-    assert rows["bare"]["of_first"] == 1
-    assert all(name in process.stdout for name in rows)
-
-
-def _run(name, results, monkeypatch, capsys):
-    """A script in this process, which has JAX imported: what it prints."""
-    script = str(ROOT / "experiments" / f"{name}.py")
-    monkeypatch.setattr(sys, "argv", [script, "--smoke", "--results", str(results)])
-    monkeypatch.setattr(sweeps, "use_all_cores", lambda: 1)
-    with jax.numpy_rank_promotion("allow"):
-        runpy.run_path(script, run_name="__main__")
-    return capsys.readouterr().out
-
-
-def test_the_gradients_experiment_runs(tmp_path, monkeypatch, capsys):
-    assert _run("gradients", tmp_path, monkeypatch, capsys).startswith("8 networks in ")
-    rows = json.loads((tmp_path / "results.json").read_text())
-    assert max(autodiff for autodiff, _ in rows.values()) < 1e-15 * 10
-    assert max(numerical for _, numerical in rows.values()) < 1e-8
-
-
-def test_the_lanes_experiment_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)  # other tests are in this process
-    with jax.enable_x64(True):
-        assert "2 optimizers, all within 1e-09" in _run("lanes", tmp_path, monkeypatch, capsys)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "second_order",
-        "dropout",
-        "expanded_data",
-        "l1",
-        "calibration",
-        "learning_rate",
-        "weight_initialization",
-    ],
-)
-def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
-    out = _run(name, tmp_path, monkeypatch, capsys)
-    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert all({"name", "mean", "low", "high", "n_seeds", "verdict"} <= set(row) for row in rows)
-    assert all(row["name"] in out for row in rows)
-    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-    assert (tmp_path / "curves.npz").exists()
 
 
 def test_files_and_commands_that_the_readme_names_exist():

@@ -1,0 +1,85 @@
+"""Does a comparison say what is known beforehand: equal rules, and one that is surely worse?
+
+    python experiments/known_answers.py            # 40 seconds on 2 cores
+    python experiments/known_answers.py --smoke    # seconds, for the tests
+
+Scikit-learn's digits, [64, 30, 10], 10 epochs, 32 report seeds. Momentum without momentum is SGD:
+every difference must be exactly 0. Adam at a thousandth of its learning rate must be found worse.
+
+Source: the two answers follow from the update rules.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import jaxnet as jn
+from jaxnet import scripts
+
+CONTESTANTS = {
+    "SGD": jn.sgd(1.0),
+    "momentum, decay 0": jn.momentum(1.0, decay=0.0),
+    "Adam": jn.adam(0.01),
+    "Adam, η/1,000": jn.adam(1e-5),
+}
+KNOWN = {
+    ("SGD", "momentum, decay 0"): "indistinguishable, equivalent",
+    ("Adam", "Adam, η/1,000"): "better",
+}
+
+
+@dataclass(frozen=True)
+class Config(scripts.Config):
+    """Settings of the experiment."""
+
+    seeds: int = 32
+    """Of the report."""
+    epochs: int = 10
+    """Of every run."""
+    answers: int = 2
+    """How many of the two pairs."""
+
+
+def run(config: Config) -> tuple[list[dict], dict]:
+    """One comparison, nothing tuned."""
+    known = dict(list(KNOWN.items())[: config.answers])
+    contestants = {name: CONTESTANTS[name] for pair in known for name in pair}
+    found = jn.compare(
+        jn.Network((64, 30, 10)), jn.datasets.digits(), contestants, tier="defaults",
+        tuning_seeds=1, epochs=config.epochs, seeds=config.seeds, timing=False, say=None,
+    )  # fmt: skip
+    scores = {
+        name: np.array(
+            [
+                row["test_score"]
+                for row in found.runs
+                if row["optimizer"] == name and row["phase"] == "report"
+            ]
+        )
+        for name in contestants
+    }
+    rows = []
+    for (a, b), answer in known.items():
+        verdict = next(row["verdict"] for row in found.pairwise if (row["a"], row["b"]) == (a, b))
+        right = "right" if verdict == answer else f"WRONG: {verdict}"
+        rows.append(scripts.compared(f"{a} − {b}", scores[a], scores[b]) | {"verdict": right})
+    return rows, {"names": np.array(list(scores)), "scores": np.array(list(scores.values()))}
+
+
+def plot(curves: dict) -> Figure:
+    """Test accuracy of every seed."""
+    figure, axes = scripts.panels(width=7, height=2.8)
+    for place, scores in enumerate(100 * curves["scores"]):
+        heights = place + np.linspace(-0.25, 0.25, len(scores))
+        axes.plot(scores, heights, "o", color="#7aa6c2", markersize=3)
+        axes.plot(scores.mean(), place, "|", color="#b3402a", markersize=22, markeredgewidth=2)
+    axes.set(yticks=range(len(curves["names"])), yticklabels=curves["names"],
+             xlabel="test accuracy, %; each seed, and the mean")  # fmt: skip
+    axes.invert_yaxis()
+    return figure
+
+
+if __name__ == "__main__":
+    smoke = Config(seeds=10, epochs=1, answers=1)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -1,0 +1,139 @@
+"""All experiments: what they ask, what they found, and one offline page of it."""
+
+import ast
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxnet import scripts, storage, webpage
+from jaxnet.tables import Row
+
+
+class Script(NamedTuple):
+    """An experiment, as the docstring of its file tells of it."""
+
+    path: Path
+    question: str
+    duration: str
+    """Of a full run, in words; on two cores."""
+    setting: str
+    """The paragraphs after the commands."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, and of the folder with its results."""
+        return self.path.stem
+
+
+def catalogue(folder: str | Path) -> list[Script]:
+    """The experiments in a folder, by name.
+
+    A docstring is a question in one paragraph; the commands in a second one, in which the running
+    time stands in words between "#" and "on 2 cores"; and the setting and the sources.
+
+    Args:
+      folder: of the scripts; a file whose name begins with an underscore is none.
+
+    Raises:
+      ValueError: a docstring is not so.
+    """
+    found = []
+    for path in sorted(Path(folder).glob("[!_]*.py")):
+        doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+        question, _, rest = doc.partition("\n\n")
+        commands, _, setting = rest.partition("\n\n")
+        duration = re.search(r"# (.+) on 2 cores", commands)
+        if duration is None:
+            raise ValueError(f"{path}: no running time on 2 cores in the docstring's commands.")
+        found.append(Script(path, " ".join(question.split()), duration[1], setting))
+    return found
+
+
+def publish(listed: Sequence[Script], results: str | Path) -> Path:
+    """Write `index.html`: all tables and pictures in one file that opens offline.
+
+    Args:
+      listed: the experiments; those without results are named as such.
+      results: the folder that holds a folder of each.
+
+    Returns:
+      Where it was written.
+    """
+    results = Path(results)
+    told = {script.name: _told(results / script.name) for script in listed}
+    path = results / "index.html"
+    storage.write_atomic(path, _page(listed, told, results).encode())
+    return path
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
+    path = folder / "results.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
+    done = [script for script in listed if told[script.name]]
+    rows = [row for script in done for row in told[script.name]["rows"]]
+    published = [row for row in rows if row["published"] is not None]
+    claims = [row for row in rows if row["claimed"]]
+    minutes = sum(told[script.name]["seconds"] for script in done) / 60
+    missing = [script.name for script in listed if script not in done]
+    parts = [
+        "<h1>The experiments</h1>",
+        f'<p class="sub">{_counted(published, "published number")}; {_counted(claims, "claim")}; '
+        f"{len(done)} experiments, {minutes:.0f} minutes.</p>",
+        f'<p class="warning">Not run: {", ".join(missing)}.</p>' if missing else "",
+        f'<p class="warning">Only a smoke test: {", ".join(smoke)}.</p>'
+        if (smoke := [s.name for s in done if told[s.name]["config"]["smoke"]])
+        else "",
+        '<p class="note">A published number is reproduced if it lies in the 95 % prediction '
+        "interval for one more run, mean ± t·s·√(1 + 1/n); a claim, that one is more than another, "
+        "if the 95 % interval of the paired difference lies above 0. SD: over the seeds.</p>",
+        "<h2>Contents</h2>",
+        "<ul>" + "".join(_line(script, told[script.name]["rows"]) for script in done) + "</ul>",
+        *(_section(script, told[script.name], results / script.name) for script in done),
+    ]
+    return webpage.document("The experiments", parts)
+
+
+def _counted(rows: Sequence[Row], noun: str) -> str:
+    reproduced = sum(row["verdict"] == "reproduced" for row in rows)
+    return f"{reproduced} of {len(rows)} {noun}s reproduced"
+
+
+def _line(script: Script, rows: Sequence[Row]) -> str:
+    judged = [row for row in rows if row["published"] is not None or row["claimed"]]
+    count = f" {_counted(judged, 'row')}." if judged else ""
+    return f'<li><a href="#{script.name}">{html.escape(script.question)}</a>{count}</li>'
+
+
+def _section(script: Script, told: dict[str, Any], folder: Path) -> str:
+    rows = told["rows"]
+    columns = [(h, lambda row, h=h: scripts.cells(row)[h]) for h in scripts.headings(rows)]
+    picture = folder / f"{script.name}.png"
+    pages = "".join(
+        f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>'
+        for page in sorted(folder.glob("*.html"))
+    )
+    whys = "".join(
+        f"<li>{html.escape(row['name'])}: {html.escape(row['why'])}</li>"
+        for row in rows
+        if row["why"]
+    )
+    return "\n".join([
+        f'<h2 id="{script.name}">{html.escape(script.question)}</h2>',
+        f'<p class="sub"><code>python experiments/{script.name}.py</code>, '
+        f"{_duration(told['seconds'])}</p>",
+        *(f"<p>{html.escape(paragraph)}</p>" for paragraph in script.setting.split("\n\n")),
+        webpage.figure(script.name, picture.read_bytes()) if picture.exists() else "",
+        pages,
+        webpage.table(rows, columns, texts=("verdict",)),
+        f"<ul>{whys}</ul>" if whys else "",
+    ])  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"

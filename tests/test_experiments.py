@@ -1,0 +1,136 @@
+"""Every script of experiments/ runs on very little; the list, and the page of all results."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxnet import gallery, scripts, sweeps
+
+ROOT = Path(__file__).parent.parent
+LISTED = gallery.catalogue(ROOT / "experiments")
+NAMES = [script.name for script in LISTED]
+
+
+def _run(path, monkeypatch, *flags):
+    """A script in this process, which has JAX imported."""
+    monkeypatch.setattr(sys, "argv", [str(path), *map(str, flags)])
+    monkeypatch.setattr(sweeps, "use_all_cores", lambda: 1)
+    with jax.numpy_rank_promotion("allow"):
+        runpy.run_path(str(path), run_name="__main__")
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"throughput"}))
+def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
+    _run(ROOT / "experiments" / f"{name}.py", monkeypatch, "--smoke", "--results", tmp_path)
+    out = capsys.readouterr().out
+    told = json.loads((tmp_path / "results.json").read_text())
+    assert told["config"]["smoke"]
+    for row in told["rows"]:
+        assert {"published", "mean", "low", "high", "sd", "n_seeds", "verdict"} <= set(row)
+        assert row["name"] in out
+        assert "BEYOND" not in row["verdict"]
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert (tmp_path / "curves.npz").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_is_short_enough_to_be_read(name):
+    lines = (ROOT / "experiments" / f"{name}.py").read_text().splitlines()
+    longest = 500 if name == "throughput" else 100  # with the peers as their own pages write them
+    assert len(lines) <= longest
+
+
+def test_the_throughput_experiment_runs(tmp_path):
+    script = ROOT / "experiments" / "throughput.py"
+    command = [sys.executable, script, "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "scikit-learn" in process.stdout
+    listed = json.loads((tmp_path / "results.json").read_text())["rows"]
+    rows = {row["contestant"]: row for row in listed}
+    assert rows["jaxnet, train"]["of_first"] == 1
+    assert rows["SGD, 8 recipes × 1 seed"]["networks"] == 8
+    assert all(np.isfinite(row["mean"]) for row in listed)
+    assert (tmp_path / "throughput.png").stat().st_size > 10_000
+
+
+def test_what_the_features_cost_is_measured(tmp_path):
+    script = ROOT / "experiments" / "throughput.py"
+    command = [sys.executable, script, "--features", "--smoke", "--results", tmp_path]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = json.loads((tmp_path / "features.json").read_text())["rows"]
+    assert rows[0]["contestant"] == "bare"
+    assert rows[0]["of_first"] == 1
+    assert all(row["contestant"] in process.stdout for row in rows)
+
+
+def test_the_list_names_every_script_with_its_question_and_time(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as stopped:
+        _run(ROOT / "experiments" / "__main__.py", monkeypatch)
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    for script in LISTED:
+        assert script.question.endswith(("?", "."))
+        assert re.fullmatch(r"\d+ (seconds|minutes?)", script.duration)
+        assert re.search(rf"{script.name} .*{script.duration}", out)
+
+
+def test_what_was_run_is_on_one_page(tmp_path):
+    """In processes of their own, as a user runs them."""
+    flags = ["--smoke", "--results", tmp_path]
+    command = [sys.executable, "-m", "experiments", "learning_rate", *flags]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert str(tmp_path / "index.html") in process.stdout.replace("\n", "")
+    page = (tmp_path / "index.html").read_text()
+    assert "too few seeds" in page
+    assert "Only a smoke test: learning_rate." in page
+    assert f"Not run: {', '.join(name for name in NAMES if name != 'learning_rate')}." in page
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["all", "--smok"]])
+def test_what_does_not_exist_is_refused_in_a_line(words):
+    command = [sys.executable, "-m", "experiments", *words]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+    assert words[-1] in process.stderr
+
+
+def _results(folder, rows):
+    told = {"config": {"smoke": False}, "rows": rows, "seconds": 90.0}
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps(told))
+    (folder / f"{folder.name}.png").write_bytes(b"a picture")
+
+
+def test_the_page_counts_what_is_reproduced_and_says_why_the_rest_is_not(tmp_path):
+    values = np.linspace(0.94, 0.96, 16)
+    rows = [
+        scripts.measured("a <b>", values, 0.95),
+        scripts.measured("c", values, 0.5, why="another set."),
+        scripts.compared("a − c", values, values - 0.1, claimed=True),
+        scripts.compared("a − a", values, values),
+    ]
+    _results(tmp_path / "l1", rows)
+    path = gallery.publish(LISTED, tmp_path)
+    page = path.read_text()
+    assert "1 of 2 published numbers reproduced" in page
+    assert "1 of 1 claims reproduced" in page
+    assert "1 experiments, 2 minutes" in page
+    assert "<li>c: another set.</li>" in page
+    assert "a &lt;b&gt;, %" in page
+    assert "YSBwaWN0dXJl" in page  # the picture's bytes, in base 64
+    assert not re.search(r"(src|href)=\"(http|/)", page)
+
+
+def test_a_script_without_a_running_time_is_named(tmp_path):
+    (tmp_path / "odd.py").write_text('"""Why?\n\n    python odd.py\n"""\n')
+    with pytest.raises(ValueError, match=r"odd\.py: no running time"):
+        gallery.catalogue(tmp_path)
