@@ -130,6 +130,23 @@ def rounded(name: str, value: float, published: float, places: int, why: str = "
     return _row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
 
 
+def stated(name: str, value: float, true: bool, why: str = "") -> Row:
+    """A row for a claim of a source on what has no chance in it.
+
+    Args:
+      name: the claim.
+      value: the number that decides it.
+      true: whether it is so.
+      why: the reason if it is not.
+
+    >>> stated("the largest fall is the first, epoch", 1, 1 == 1)["verdict"]
+    'reproduced'
+    """
+    verdict = "reproduced" if true else "differs"
+    row = _row(name, None, (value, value, value, np.nan), 1, verdict, "", why)
+    return row | {"claimed": True}
+
+
 def bounded(name: str, values: Any, bound: float) -> Row:
     """A row for errors that must not exceed a bound: their mean, and the least and the largest.
 

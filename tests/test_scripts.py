@@ -54,6 +54,20 @@ def test_a_claim_is_judged_by_the_paired_difference(shift, claimed, verdict):
     assert row["verdict"] == verdict
 
 
+def test_numbers_without_chance_are_reproduced_if_they_round_to_the_published_one():
+    assert scripts.rounded("output", 0.0949, 0.09, places=2)["verdict"] == "reproduced"
+    row = scripts.rounded("output", 0.0951, 0.09, places=2, why="another start")
+    assert (row["verdict"], row["why"]) == ("differs", "another start")
+    assert scripts.rounded("epochs", 154.9, 150, places=-1)["verdict"] == "reproduced"
+    assert scripts.stated("it is largest at first", 2, False, "a plateau")["why"] == "a plateau"
+
+
+def test_errors_are_held_to_their_bound():
+    row = scripts.bounded("distance", [1e-12, 1e-9], 1e-10)
+    assert row["verdict"] == "BEYOND 1e-10"
+    assert (row["low"], row["high"]) == (1e-12, 1e-9)
+
+
 def test_a_script_writes_what_it_finds_and_draws_it_again(tmp_path, monkeypatch, capsys):
     @dataclass(frozen=True)
     class Config(scripts.Config):
