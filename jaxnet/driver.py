@@ -142,7 +142,8 @@ def train(
         before, as far as a schedule's horizon allows; all other settings and the data must be the
         same.
       time_budget: seconds after which no further epoch is begun. The one thing that the seed does
-        not decide: where a run ends then depends on the machine.
+        not decide: where a run ends then depends on the machine. Not with devices of several
+        processes.
       devices: devices that share each mini-batch, for a network so large that they gain by it;
         those of several processes, too, if each makes this call. On the cores of one CPU nothing
         is gained: a single device's large products use them all already. Sums over examples are
@@ -178,6 +179,11 @@ def train(
     over, put = alone, jax.device_put
     if devices is not None:
         over = Spread(devices=_distinct(devices))
+        if time_budget is not None and len({one.process_index for one in over.devices}) > 1:
+            raise ValueError(
+                "time_budget is for the devices of one process, since each of several has a clock "
+                "of its own, and would stop alone; leave it out."
+            )
         # Not by device_put, which takes no random keys to another process.
         put = jax.jit(lambda tree: tree, out_shardings=over.sharding())
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))

@@ -44,6 +44,12 @@ lane = study.best_lane
 assert np.array_equal(study.run(*lane).params[0].w, study.replay(*lane).params[0].w)
 run = jn.train(t.NET, t.data(), t.DROPPED, **t.OPTIONS_OF_ONE, devices=jax.devices())
 np.savez(sys.argv[5] + ".npz", *jax.tree.leaves((run.params, run.history)))
+try:
+    jn.train(t.NET, t.data(), t.DROPPED, time_budget=1.0, devices=jax.devices())
+except ValueError as error:
+    assert "time_budget is for the devices of one process" in str(error)
+else:
+    sys.exit("a time budget of several clocks was taken")
 rows = jn.driver.Spread(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
 assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
 """
