@@ -9,6 +9,7 @@ python -m experiments all --plot-only      # draws all pictures and the page ane
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Experiments:
     """Run the same code on very little: does it run?"""
     plot_only: bool = False
     """Draw the pictures and the page anew from the results that are there."""
+    jobs: int = os.cpu_count() or 1
+    """How many to run at a time; those that measure time run alone, and last."""
     results: Path = Path("results")
     """The folder of the results."""
 
@@ -46,13 +49,36 @@ def listing(listed: list[gallery.Script]) -> Table:
     return table
 
 
-def run(config: Experiments, script: gallery.Script) -> bool:
-    """Run a script in a process of its own; whether it did."""
+def run(config: Experiments, script: gallery.Script) -> tuple[bool, str]:
+    """Run a script in a process of its own: whether it did, and what it printed."""
     if config.plot_only and not (config.results / script.name / "results.json").exists():
-        return True
+        return True, "no results yet\n"
     flags = ["--smoke"] * config.smoke + ["--plot-only"] * config.plot_only
     command = [sys.executable, script.path, *flags, "--results", config.results / script.name]
-    return subprocess.run(command, check=False).returncode == 0
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.returncode == 0, done.stdout
+
+
+def run_all(config: Experiments, chosen: list[gallery.Script], out: Console) -> list[str]:
+    """Run several at a time, then one by one those that measure time; the names that failed."""
+    failed, number = [], 0
+    for alone in (False, True):
+        scripts = [script for script in chosen if script.alone == alone]
+        with ThreadPoolExecutor(1 if alone else config.jobs) as pool:
+            futures = {pool.submit(run, config, script): script for script in scripts}
+            try:
+                for future in as_completed(futures):
+                    script, (right, printed) = futures[future], future.result()
+                    number += 1
+                    out.rule(f"{number} of {len(chosen)}: {script.name}", align="left")
+                    print(f"{script.question}\n{printed}", flush=True)
+                    failed += [] if right else [script.name]
+            except KeyboardInterrupt:  # which the scripts that run have heard, too
+                pool.shutdown(cancel_futures=True)
+                raise
+    return failed
 
 
 def main(config: Experiments) -> int:
@@ -68,13 +94,15 @@ def main(config: Experiments) -> int:
         print(f"error: no experiment is called {unknown[0]}; there are all, {', '.join(known)}.",
               file=sys.stderr)  # fmt: skip
         return 2
+    if config.jobs < 1:
+        print(f"error: --jobs must be 1 or more, not {config.jobs}.", file=sys.stderr)
+        return 2
     chosen = listed if "all" in config.names else [known[name] for name in config.names]
-    failed = []
-    for number, script in enumerate(chosen, 1):
-        out.rule(f"{number} of {len(chosen)}: {script.name} ({script.duration})", align="left")
-        out.print(script.question)
-        if not run(config, script):
-            failed.append(script.name)
+    if len(chosen) > 1 and config.jobs > 1:
+        print(
+            f"{len(chosen)} experiments, {config.jobs} at a time; each is printed when it is done."
+        )
+    failed = run_all(config, chosen, out)
     print(f"The page of all results: {gallery.publish(listed, config.results)}")
     if failed:
         print(f"error: failed: {', '.join(failed)}; see above.", file=sys.stderr)

@@ -19,6 +19,8 @@ class Script(NamedTuple):
     question: str
     duration: str
     """Of a full run, in words; on two cores."""
+    alone: bool
+    """Whether nothing else should run meanwhile, since it measures time."""
     setting: str
     """The paragraphs after the commands."""
 
@@ -32,7 +34,8 @@ def catalogue(folder: str | Path) -> list[Script]:
     """The experiments in a folder, by name.
 
     A docstring is a question in one paragraph; the commands in a second one, in which the running
-    time stands in words between "#" and "on 2 cores"; and the setting and the sources.
+    time stands in words between "#" and "on 2 cores", with ", alone" behind it if it measures time;
+    and the setting and the sources.
 
     Args:
       folder: of the scripts; a file whose name begins with an underscore is none.
@@ -45,10 +48,11 @@ def catalogue(folder: str | Path) -> list[Script]:
         doc = ast.get_docstring(ast.parse(path.read_text())) or ""
         question, _, rest = doc.partition("\n\n")
         commands, _, setting = rest.partition("\n\n")
-        duration = re.search(r"# (.+) on 2 cores", commands)
-        if duration is None:
+        found_time = re.search(r"# (.+) on 2 cores(, alone)?", commands)
+        if found_time is None:
             raise ValueError(f"{path}: no running time on 2 cores in the docstring's commands.")
-        found.append(Script(path, " ".join(question.split()), duration[1], setting))
+        duration, alone = found_time.groups()
+        found.append(Script(path, " ".join(question.split()), duration, bool(alone), setting))
     return found
 
 
