@@ -98,6 +98,7 @@ def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
         "if the 95 % interval of the paired difference lies above 0. SD: over the seeds.</p>",
         "<h2>Contents</h2>",
         "<ul>" + "".join(_line(script, told[script.name]["rows"]) for script in done) + "</ul>",
+        *_summary(done, told),
         *(_section(script, told[script.name], results / script.name) for script in done),
     ]
     return webpage.document("The experiments", parts)
@@ -112,6 +113,24 @@ def _line(script: Script, rows: Sequence[Row]) -> str:
     judged = [row for row in rows if row["published"] is not None or row["claimed"]]
     count = f" {_counted(judged, 'row')}." if judged else ""
     return f'<li><a href="#{script.name}">{html.escape(script.question)}</a>{count}</li>'
+
+
+def _summary(done: Sequence[Script], told: dict[str, Any]) -> list[str]:
+    """Every published number beside what was measured."""
+    rows = [
+        row | {"script": script.name}
+        for script in done
+        for row in told[script.name]["rows"]
+        if row["published"] is not None
+    ]
+    if not rows:
+        return []
+    columns = [(h, lambda row, h=h: scripts.cells(row)[h]) for h in scripts.headings(rows)]
+    columns.insert(0, ("experiment", lambda row: row["script"]))
+    return [
+        "<h2>Published and measured</h2>",
+        webpage.table(rows, columns, texts=("", "verdict")),
+    ]
 
 
 def _section(script: Script, told: dict[str, Any], folder: Path) -> str:

@@ -235,7 +235,8 @@ def main(
     given: Any = tyro.cli(type(config), default=config, description=doc)
     folder = given.results or Path("results") / name
     if given.smoke:
-        given = dataclasses.replace(smoke, smoke=True, plot_only=given.plot_only)
+        flags = {"smoke": True, "plot_only": given.plot_only, "results": given.results}
+        given = dataclasses.replace(smoke, **flags)
     folder.mkdir(parents=True, exist_ok=True)
     if not given.plot_only:
         sweeps.use_all_cores()
@@ -282,11 +283,17 @@ def cells(row: Row) -> dict[str, str]:
 
     >>> cells(measured("a", [0.5, 0.5], unit="%"))["mean ± SD"]
     '50.00 ± 0.00'
+    >>> cells(rounded("weights", 13002, 13002, places=0))["published"]
+    '13,002'
     """
     percent = row["unit"] == "%"
 
     def text(x: float | None) -> str:
-        return "" if x is None else f"{100 * x:.2f}" if percent else f"{x:.3g}"
+        if x is None:
+            return ""
+        if percent:
+            return f"{100 * x:.2f}"
+        return f"{x:,.0f}" if 1000 <= abs(x) < 1e6 else f"{x:.3g}"
 
     return {
         "": row["name"] + (", %" if percent else ""),

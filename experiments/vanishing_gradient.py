@@ -1,0 +1,100 @@
+"""Do the first layers of a deep sigmoid network learn more slowly, and does depth help it at all?
+
+    python experiments/vanishing_gradient.py            # 6 minutes on 2 cores
+    python experiments/vanishing_gradient.py --smoke    # seconds, for the tests
+
+One to four hidden layers of 30 sigmoid units, cross-entropy, weights N(0, 1/n_in), η = 0.1, λ = 5.
+Accuracy: validation set, after 30 epochs of all 50,000 training images of MNIST in mini-batches of
+10. Speed of learning of a layer: ‖δ‖, the norm of its mean error over the first 1,000 images, all
+of them one batch, at the start and in 500 steps of gradient descent.
+
+Source: Nielsen, chapter 5, "The vanishing gradient problem": accuracies of 96.48, 96.90, 96.57 and
+96.53 %; ‖δ‖ of the hidden layers at the start: 0.07 and 0.31; 0.012, 0.060 and 0.283; 0.003,
+0.017, 0.070 and 0.285.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import jaxnet as jn
+from jaxnet import scripts
+
+ACCURACIES = {1: 0.9648, 2: 0.9690, 3: 0.9657, 4: 0.9653}
+NORMS = {2: (0.07, 0.31), 3: (0.012, 0.060, 0.283), 4: (0.003, 0.017, 0.070, 0.285)}
+
+
+@dataclass(frozen=True)
+class Config(scripts.Config):
+    """Settings of the experiment."""
+
+    depths: tuple[int, ...] = (1, 2, 3, 4)
+    """Numbers of hidden layers; the last one's ‖δ‖ is followed."""
+    seeds: int = 16
+    """Of each network, from 0 on."""
+    epochs: int = 30
+    """Epochs of each run that is evaluated."""
+    examples: int = 50_000
+    """Training images of these runs, the first of MNIST."""
+    steps: int = 500
+    """Steps in which ‖δ‖ is followed."""
+    batch: int = 1000
+    """Images that each of these steps sees, the first of MNIST."""
+
+
+def norms(config: Config, net: jn.Network, steps: int) -> np.ndarray:
+    """‖δ‖ of the hidden layers before each step: (seed, step, layer)."""
+    data = jn.Dataset(jn.Split(*(array[: config.batch] for array in jn.datasets.mnist().train)))
+    recipe, monitors = jn.Recipe(jn.sgd(0.1), l2=5.0), jn.Monitors(("delta_norm",))
+    options = {"epochs": steps, "batch_size": config.batch, "monitor": (), "monitors": monitors}
+    runs = [jn.train(net, data, recipe, seed=k, **options) for k in range(config.seeds)]
+    return np.array([run.monitors["delta_norm"][:, :-1] for run in runs])
+
+
+def run(config: Config) -> tuple[list[dict], dict]:
+    """All depths under all seeds, then the errors of their layers."""
+    nets = [jn.Network((784, *[30] * depth, 10)) for depth in config.depths]
+    study = jn.sweep(
+        nets, jn.datasets.mnist(), jn.Recipe(jn.sgd(0.1), l2=5.0),
+        seeds=config.seeds, epochs=config.epochs, examples=config.examples,
+    )  # fmt: skip
+    curves = {"depths": config.depths, "accuracy": study.history.evaluation_accuracy[:, :, -1]}
+    rows = [
+        scripts.measured(f"accuracy, {depth} hidden", values, ACCURACIES[depth])
+        for depth, values in zip(config.depths, curves["accuracy"], strict=True)
+    ]
+    for net, depth in zip(nets, config.depths, strict=True):
+        if depth in NORMS:
+            curves["norms"] = norms(config, net, config.steps if net == nets[-1] else 1)
+            start = curves["norms"][:, 0].T
+            for layer, (values, published) in enumerate(zip(start, NORMS[depth], strict=True), 1):
+                name = f"‖δ‖ at the start, {depth} hidden: layer {layer}"
+                rows.append(scripts.measured(name, values, published, "", log=True))
+            name = f"{depth} hidden: ln ‖δ‖, last hidden layer − first"
+            ends = np.log(start[-1]), np.log(start[0])
+            rows.append(scripts.compared(name, *ends, "", claimed=True))
+    return rows, curves
+
+
+def plot(curves: dict) -> Figure:
+    """Accuracy by depth, ‖δ‖ by step: mean and range over the seeds; published as crosses."""
+    figure, left, right = scripts.panels(2, 3)
+    depths, (_, n_steps, n_layers) = curves["depths"], curves["norms"].shape
+    scripts.band(left, depths, 100 * curves["accuracy"].T)
+    published = [100 * ACCURACIES[depth] for depth in depths]
+    left.plot(depths, published, "x", color="black", markersize=8, zorder=3)
+    left.set(xlabel="hidden layers", ylabel="validation accuracy, %", xticks=depths)
+    left.set_title("mean and range of the seeds")
+    for layer, published in enumerate(NORMS[n_layers]):
+        scripts.band(right, np.arange(n_steps), curves["norms"][..., layer], layer, str(layer + 1))
+        color = scripts.STYLES[layer]["color"]
+        right.plot(0, published, "x", color=color, markersize=8, clip_on=False, zorder=3)
+    right.set(xlabel="step", ylabel="‖δ‖", yscale="log", title=f"{n_layers} hidden layers")
+    right.legend(frameon=False, title="hidden layer; × published", ncols=2)
+    return figure
+
+
+if __name__ == "__main__":
+    smoke = Config(depths=(2,), seeds=2, epochs=1, examples=200, steps=2, batch=100)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
