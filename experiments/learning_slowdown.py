@@ -3,7 +3,7 @@
     python experiments/learning_slowdown.py            # 20 seconds on 2 cores
     python experiments/learning_slowdown.py --smoke    # seconds, for the tests
 
-One neuron, input 1, wanted output 0, w and b (0.6, 0.9) or, badly wrong, (2, 2); 300 steps, η = 0.15
+One neuron, input 1, target 0, from (w, b) = (0.6, 0.9) or, badly wrong, (2, 2); 300 steps, η = 0.15
 for the quadratic cost, 0.005 where δ = a − y. learning_slowdown.html plays the curves.
 
 Source: Nielsen, chapter 3, "The cross-entropy cost function": with the quadratic cost the outputs
@@ -46,8 +46,8 @@ def followed(start: tuple, how: tuple, epochs: int) -> np.ndarray:
     net, data = jn.Network((1, 1), cost=cost), jn.datasets.arrays(np.ones((1, 1)), np.zeros((1, 1)))
     jn.train(net, data, jn.Recipe(jn.sgd(eta)), epochs=epochs, batch_size=1, params=seen[0],
              monitor=(), on_epoch=lambda report: seen.append(report.params))  # fmt: skip
-    z = np.array([layer.w[0] + layer.b for (layer,) in seen])
-    return np.array([(c := jax.vmap(cost.fn)(z, 0 * z)) / c[0], cost.output.fn(z)[:, 0]])
+    z = jax.numpy.array([layer.w[0] + layer.b for (layer,) in seen])
+    return np.array([(c := jax.vmap(cost.fn)(z, 0 * z)) / c[0], cost.output.fn(z[:, 0])])
 
 
 def run(config: Config) -> tuple[list[dict], dict]:

@@ -75,6 +75,9 @@ def measured(
     """
     values = np.asarray(values, float)
     n = len(values)
+    if n < 2:
+        only = (*values, np.nan, np.nan, np.nan, np.nan)[:4]
+        return _row(name, published, only, n, "too few seeds", unit)
     judged = np.log(values) if log else values
     sd = judged.std(ddof=1)
     wide = np.sqrt(1 / n) if published is None else np.sqrt(1 + 1 / n)
@@ -113,7 +116,7 @@ def compared(
     return row | {"verdict": decided, "why": told, "claimed": claimed}
 
 
-def rounded(name: str, value: float, published: float, places: int, why: str = "") -> Row:
+def rounded(name: str, value: Any, published: float, places: int, why: str = "") -> Row:
     """A row for a number without chance in it: *reproduced* if it rounds to the published one.
 
     Args:
@@ -130,7 +133,7 @@ def rounded(name: str, value: float, published: float, places: int, why: str = "
     return _row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
 
 
-def stated(name: str, value: float, true: bool, why: str = "") -> Row:
+def stated(name: str, value: Any, true: Any, why: str = "") -> Row:
     """A row for a claim of a source on what has no chance in it.
 
     Args:
@@ -159,8 +162,10 @@ def bounded(name: str, values: Any, bound: float) -> Row:
                 verdict, "")  # fmt: skip
 
 
-def share(name: str, found: Any, low: float, high: float, note: str = "") -> Row:
-    """A row for how often something was found: right if that lies in [low, high].
+def share(
+    name: str, found: Any, low: float | None = None, high: float = 1.0, note: str = ""
+) -> Row:
+    """A row for how often something was found: if a `low` is given, right in [low, high].
 
     The interval is Clopper and Pearson's.
 
@@ -169,7 +174,7 @@ def share(name: str, found: Any, low: float, high: float, note: str = "") -> Row
     """
     found = np.asarray(found, bool)
     ends = stats.binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
-    verdict = "right" if low <= found.mean() <= high else "WRONG"
+    verdict = "" if low is None else "right" if low <= found.mean() <= high else "WRONG"
     numbers = (found.mean(), ends.low, ends.high, np.nan)
     return _row(name, None, numbers, len(found), verdict + note, "%")
 

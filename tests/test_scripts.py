@@ -22,6 +22,13 @@ def test_a_published_number_is_reproduced_within_the_prediction_interval():
     assert scripts.measured("accuracy", values[:15], inside)["verdict"] == "too few seeds"
 
 
+@pytest.mark.parametrize("values", [[], [0.5]])
+def test_less_than_two_seeds_have_no_interval(values):
+    row = scripts.measured("accuracy", values, 0.5)
+    assert (row["n_seeds"], row["verdict"]) == (len(values), "too few seeds")
+    assert np.isnan(row["low"])
+
+
 def test_without_a_published_number_the_interval_is_the_means():
     values = np.random.default_rng(1).normal(0.9, 0.01, 16)
     row = scripts.measured("accuracy", values)

@@ -1,0 +1,87 @@
+"""How does accuracy grow with the number of training images?
+
+    python experiments/more_data.py            # 9 minutes on 2 cores
+    python experiments/more_data.py --smoke    # seconds, for the tests
+
+[784, 30, 10], cross-entropy, η = 0.5, mini-batches of 10, weights N(0, 1), on the first 100 to
+50,000 training images of MNIST. All networks visit 1,500,000 images, 30 epochs of all 50,000, and
+λ grows in proportion, 0.0001 to each image; accuracy on the validation set in the end.
+
+Source: Nielsen, chapter 3, "Other techniques for regularization", the figure of accuracy by
+training set size, and the numbers behind it in his repository (fig/more_data.json).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import jaxnet as jn
+from jaxnet import scripts
+
+PUBLISHED = {100: 0.6909, 200: 0.7637, 500: 0.8529, 1_000: 0.8885, 2_000: 0.9127,
+             5_000: 0.9324, 10_000: 0.9489, 20_000: 0.9585, 50_000: 0.9597}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config(scripts.Config):
+    """Settings of the experiment."""
+
+    sizes: tuple[int, ...] = tuple(PUBLISHED)
+    """How many training images, each some of `PUBLISHED`."""
+    visits: int = 1_500_000
+    """Images that each network sees, one several times."""
+    seeds: int = 16
+    """Of each size, from 0 on."""
+
+
+def run(config: Config) -> tuple[list[dict], dict]:
+    """A sweep for each size; only the last parameters are evaluated."""
+    mnist = jn.datasets.mnist()
+    net = jn.Network((784, 30, 10), init=jn.initializers.large)
+    score = lambda params, split: float(jn.evaluate(net, params, split).accuracy)
+    found = []
+    for size in config.sizes:
+        study = jn.sweep(
+            net,
+            mnist,
+            jn.Recipe(jn.sgd(0.5), l2=1e-4 * size),
+            seeds=config.seeds,
+            epochs=config.visits // size,
+            examples=size,
+            monitor=(),  # a look at 10,000 images after each of 15,000 epochs would take longest
+        )
+        last = [study.params(0, seed) for seed in range(config.seeds)]
+        found.append([score(params, mnist.valid) for params in last])
+    accuracy = dict(zip(config.sizes, np.array(found), strict=True))
+    rows = [
+        scripts.measured(f"{size:,} images", values, PUBLISHED[size])
+        for size, values in accuracy.items()
+    ]
+    for less, more in zip(config.sizes, config.sizes[1:]):
+        name = f"{more:,} are better than {less:,}"
+        rows.append(scripts.compared(name, accuracy[more], accuracy[less], claimed=True))
+    return rows, {"sizes": np.array(config.sizes), "accuracy": np.array(found)}
+
+
+def plot(curves: dict) -> Figure:
+    """Accuracy by size, on a linear and a logarithmic axis: mean and range over the seeds."""
+    figure, left, right = scripts.panels(1, 1, sharey=True)
+    sizes = curves["sizes"]
+    for axes in (left, right):
+        scripts.band(axes, sizes, 100 * curves["accuracy"].T, label="mean and range")
+        published = [100 * PUBLISHED[size] for size in sizes]
+        axes.plot(sizes, published, "x", color="black", zorder=3, label="published")
+        axes.set(xlabel="training images")
+    left.set(ylabel="validation accuracy, %", title="Linear axis")
+    left.set_xticks([0, 10_000, 20_000, 30_000, 40_000, 50_000])
+    left.xaxis.set_major_formatter("{x:,.0f}")
+    right.set(xscale="log", title="Logarithmic axis")
+    right.xaxis.set_major_formatter("{x:,.0f}")
+    right.legend(frameon=False, loc="lower right")
+    return figure
+
+
+if __name__ == "__main__":
+    smoke = Config(sizes=(100, 200), visits=400, seeds=2)
+    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
