@@ -3,10 +3,9 @@
     python experiments/momentum.py            # 4 minutes on 2 cores
     python experiments/momentum.py --smoke    # seconds, for the tests
 
-[784, 30, 10], the first 10,000 training images of MNIST, cross-entropy, λ = 1, mini-batches of 10
-and of 500. Momentum's steps come to be η/(1 − μ) long under a steady gradient: each rule gets its
-own such effective rate, by validation cost after the last epoch over tuning seeds. Then fresh
-seeds, with initial weights and mini-batches in common, compare the rules.
+[784, 30, 10], first 10,000 images of MNIST, cross-entropy, λ = 1, 10 epochs, batches of 10 and 500.
+Under a steady gradient momentum's steps become η/(1 − μ) long. Each rule gets the best such rate by
+validation cost after the last epoch, over tuning seeds; fresh seeds, paired, compare the rules.
 
 Source of the question: Nielsen, chapter 3, "Variations on stochastic gradient descent". It has no
 number, and says that momentum often learns faster.
@@ -21,9 +20,7 @@ import jaxnet as jn
 from jaxnet import scripts
 
 RULES = {"SGD": 0.0, "μ = 0.5": 0.5, "μ = 0.9": 0.9, "μ = 0.99": 0.99, "Nesterov 0.9": 0.9}
-WHY = {
-    "μ = 0.9": "η is tuned, and SGD's steps are as long; at one small η for both momentum is ahead."
-}
+WHY = {"μ = 0.9": "With η tuned SGD steps as far; at one small η for both momentum is ahead."}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import jaxnet as jn
 from jaxnet import scripts
 
 NET = jn.Network((784, 16, 16, 10))
-WHY = "The source gives about 96 % without its recipe, and as a round number of one network."
+WHY = "by a recipe that is not told; η = 0.5 is too high: four runs at 0.1 end at 95.0 %."
 
 
 @dataclass(frozen=True)
