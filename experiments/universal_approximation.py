@@ -3,10 +3,10 @@
     python experiments/universal_approximation.py            # 4 minutes on 2 cores
     python experiments/universal_approximation.py --smoke    # seconds, for the tests
 
-1-D: f(x) = 0.2 + 0.4x² + 0.3x sin 15x + 0.05 cos 50x on [0, 1]; 2-D: one like it. Linear output,
-quadratic cost, Adam for 120 epochs of 4,000 points, η = 0.01 along a cosine, mini-batches of 100;
-root mean square error at 4,000 others. Hidden units begin as steps of slopes N(0, 50²/n_in) at
-random places, in 1-D also of slopes N(0, 1). By hand: n/2 bumps of two steep sigmoids, untrained.
+1-D: f(x) = 0.2 + 0.4x² + 0.3x sin 15x + 0.05 cos 50x on [0, 1]; 2-D: one like it. Adam, η = 0.01
+along a cosine, 120 epochs of 4,000 points; root mean square error at 4,000 others. Units begin as
+steps of slopes N(0, 50²/n_in) at random places, or N(0, 1). By hand: n/2 bumps of two sigmoids.
+
 Source: Nielsen, chapter 4: f, the bumps and, in pictures, that more hidden units fit better.
 """
 
@@ -33,6 +33,7 @@ def steps(key, n_in, n_out):
 
 
 COST, X = jn.costs.Quadratic(jn.activations.linear), (np.arange(1000) + 0.5) / 1000
+WHY = "training limits it: at an η of its own each, both widths ended near 0.0009 in a trial."
 SHOWN, BUMPS = (4, 16, 256), np.array([2, 8, 32, 128, 512])
 KINDS = {"1-D": (1, steps), "2-D": (2, steps), "1-D from N(0, 1)": (1, jn.initializers.default)}
 
@@ -71,11 +72,11 @@ def run(config: Config) -> tuple[list[dict], dict]:
             rows.append(scripts.measured(f"{kind}, {n[k]} units", error[k], unit="", log=True))
             if k and init is steps:
                 name, pair = f"{kind}: ln error, {n[k - 1]} − {n[k]}", np.log(error[[k - 1, k]])
-                rows.append(scripts.compared(name, *pair, unit="", claimed=True))
+                rows.append(scripts.compared(name, *pair, unit="", claimed=True, why=WHY))
             if kind == "1-D" and n[k] in SHOWN:
                 curves[f"{n[k]} units"] = jn.predict(net, study.params(k, 0), X[:, None])
     slope = np.polyfit(np.log(BUMPS[2:]), np.log(curves["by hand"][2:]), 1)[0]
-    rows.append(scripts.rounded("by hand: slope of ln error by ln n", slope, -1, places=1))
+    rows.append(scripts.stated("by hand: ln error by ln n, slope −1", slope, abs(slope + 1) < 0.05))
     return rows, curves
 
 
