@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -33,7 +33,7 @@ class Experiments:
     """Run the same code on very little: does it run?"""
     plot_only: bool = False
     """Draw the pictures and the page anew from the results that are there."""
-    jobs: int = os.cpu_count() or 1
+    jobs: int = min(2, os.cpu_count() or 1)
     """How many to run at a time; those that measure time run alone, and last."""
     results: Path = Path("results")
     """The folder of the results."""
@@ -89,6 +89,8 @@ def main(config: Experiments) -> int:
         out.print(listing(listed))
         out.print("Run some with python -m experiments NAME …, or all.")
         return 0
+    if config.smoke:  # beside the results of full runs, not over them
+        config = replace(config, results=config.results / "smoke")
     known = {script.name: script for script in listed}
     if unknown := [name for name in config.names if name != "all" and name not in known]:
         print(f"error: no experiment is called {unknown[0]}; there are all, {', '.join(known)}.",
@@ -97,13 +99,15 @@ def main(config: Experiments) -> int:
     if config.jobs < 1:
         print(f"error: --jobs must be 1 or more, not {config.jobs}.", file=sys.stderr)
         return 2
-    chosen = listed if "all" in config.names else [known[name] for name in config.names]
+    chosen = listed if "all" in config.names else [known[n] for n in dict.fromkeys(config.names)]
     if len(chosen) > 1 and config.jobs > 1:
         print(
             f"{len(chosen)} experiments, {config.jobs} at a time; each is printed when it is done."
         )
-    failed = run_all(config, chosen, out)
-    print(f"The page of all results: {gallery.publish(listed, config.results)}")
+    try:
+        failed = run_all(config, chosen, out)
+    finally:  # after Ctrl-C, too
+        print(f"The page of all results: {gallery.publish(listed, config.results)}")
     if failed:
         print(f"error: failed: {', '.join(failed)}; see above.", file=sys.stderr)
     return 1 if failed else 0

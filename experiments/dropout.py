@@ -1,6 +1,6 @@
 """Does dropout help a network of 100 hidden units that learns from 1,000 images, and by how much?
 
-    python experiments/dropout.py            # 2 minutes on 2 cores
+    python experiments/dropout.py            # 3 minutes on 2 cores
     python experiments/dropout.py --smoke    # seconds, for the tests
 
 [784, 100, 10], the first 1,000 training images of MNIST, mini-batches of 10, no other

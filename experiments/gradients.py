@@ -75,8 +75,8 @@ def run(config: Config) -> tuple[list[dict], dict]:
     autodiff, differences = found
     several = f"of {len(checked)} networks"
     rows = [
-        scripts.bounded(f"distance to jax.grad, {several}", autodiff, 1e-10),
-        scripts.bounded(f"distance to central differences, {several}", differences, 1e-6),
+        scripts.bounded(f"distance to jax.grad, {several}", autodiff, 1e-14),
+        scripts.bounded(f"distance to central differences, {several}", differences, 1e-8),
     ]
     return rows, {"errors": found}
 

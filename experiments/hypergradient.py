@@ -64,7 +64,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
             theta = theta - move / np.maximum(1, 4 * np.linalg.norm(move, axis=1, keepdims=True))
     thetas, costs, forward, central = (np.array(part) for part in zip(*descent))
     rise, one, ten = np.array(rise)[..., 0], config.steps // 2, config.steps * 3 // 4
-    size, off = np.log10(np.abs(rise)), np.abs(rise[:, 1] / rise[:, 0] - 1) > 0.01
+    size, off = np.log10(np.abs(rise)), ~(np.abs(rise[:, 1] / rise[:, 0] - 1) <= 0.01)
     error = np.abs(central / forward - 1)[0]
     measured, rows = partial(scripts.measured, unit="", log=True), []
     for k, name in enumerate(("η", "λ", "μ/(1−μ)")):

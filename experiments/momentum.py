@@ -70,10 +70,10 @@ def run(config: Config) -> tuple[list[dict], dict]:
         for k, rule in enumerate(RULES):
             name = f"batch {size}: SGD − {rule}"
             if k:
-                pair = cost[0, :, -1], cost[k, :, -1], "", rule in WHY, WHY.get(rule, "")
-                rows.append(scripts.compared(f"{name}, cost", *pair))
+                rows.append(scripts.compared(f"{name}, cost", cost[0, :, -1], cost[k, :, -1], ""))
             if rule in ("μ = 0.9", "Nesterov 0.9"):
-                rows.append(scripts.compared(f"{name}, epochs below 90 %", below[0], below[k], ""))
+                pair = below[0], below[k], "", rule in WHY, WHY.get(rule, "")
+                rows.append(scripts.compared(f"{name}, epochs below 90 %", *pair))
         curves |= {f"tuning_{size}": tuning, f"cost_{size}": cost}
     return rows, curves
 

@@ -55,7 +55,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
         found.append([score(params, mnist.valid) for params in last])
     accuracy = dict(zip(config.sizes, np.array(found), strict=True))
     rows = [
-        scripts.measured(f"{size:,} images", values, PUBLISHED[size])
+        scripts.measured(f"{size:,} images", values, PUBLISHED.get(size))
         for size, values in accuracy.items()
     ]
     for less, more in zip(config.sizes, config.sizes[1:]):
@@ -70,7 +70,7 @@ def plot(curves: dict) -> Figure:
     sizes = curves["sizes"]
     for axes in (left, right):
         scripts.band(axes, sizes, 100 * curves["accuracy"].T, label="mean and range")
-        published = [100 * PUBLISHED[size] for size in sizes]
+        published = [100 * PUBLISHED.get(size, np.nan) for size in sizes]
         axes.plot(sizes, published, "x", color="black", zorder=3, label="published")
         axes.set(xlabel="training images")
     left.set(ylabel="validation accuracy, %", title="Linear axis")

@@ -8,7 +8,7 @@ training images of MNIST for 400 epochs, all 50,000 for 30; evaluated on the tes
 
 Source: Nielsen, chapter 3, "Overfitting and regularization". With 1,000 images test accuracy peaks
 at 82.27 % and stalls from about epoch 280 on, training accuracy reaches 100 %, and test cost is
-lowest near epoch 15. With 50,000 test accuracy peaks at 95.33 %, training accuracy ends at 97.86 %.
+lowest near epoch 15. With 50,000 test accuracy peaks at 95.33 %, training accuracy at 97.86 %.
 """
 
 from dataclasses import dataclass
@@ -55,17 +55,17 @@ def run(config: Config) -> tuple[list[dict], dict]:
         )
         curves[name] = np.array(study.history)[:, 0]
         _, test, _, training = curves[name]
-        told, ends = f"{examples:,} images", training[:, -1]
-        rows.append(scripts.measured(f"{told}: test, peak", test.max(axis=1), published[0]))
-        rows.append(scripts.measured(f"{told}: training, end", ends, published[1]))
-        gaps.append(ends - test[:, -1])
+        for what, table, value in zip(("test", "training"), (test, training), published):
+            told = f"{examples:,} images: {what}, peak"
+            rows.append(scripts.measured(told, table.max(axis=1), value))
+        gaps.append(training[:, -1] - test[:, -1])
     rows.append(scripts.compared("more images narrow the gap, end", *gaps, claimed=True))
     test, accuracy, training, _ = curves["few"]
-    low, best, seed = test.argmin(axis=1), accuracy.argmax(axis=1), np.arange(config.seeds)
+    low, best, there = test.argmin(axis=1), accuracy.argmax(axis=1), min(LOWEST, test.shape[1]) - 1
     rows.append(scripts.measured("epoch of lowest test cost", low + 1, LOWEST, "", log=True))
     for name, more, less in (
-        ("test cost rises after it", test[:, -1], test[seed, low]),
-        ("training cost falls after it", training[seed, low], training[:, -1]),
+        (f"test cost rises after epoch {LOWEST}", test[:, -1], test[:, there]),
+        (f"training cost falls after epoch {LOWEST}", training[:, there], training[:, -1]),
         ("test accuracy peaks later, epochs", best, low),
     ):
         rows.append(scripts.compared(name, more, less, "", claimed=True))

@@ -11,7 +11,8 @@ Source: Nielsen, chapter 3, "Using the cross-entropy to classify MNIST digits": 
 hidden units, 96.82 % with 100; and chapter 1, "Implementing our network to classify digits", for
 the quadratic cost: 95.42 and 96.59 %, each the best of three runs. The book calls the first two
 close, and the cross-entropy a substantial improvement with 100 units. Many runs of the quadratic
-cost never learn one or several digits: its numbers are judged by the others, which do.
+cost get stuck 10, 20 or 30 points lower, as if they never learned some digits. The best of three is
+one that did not, so its number is judged by those of ours within 5 points of the best.
 """
 
 from dataclasses import dataclass
@@ -60,14 +61,16 @@ def run(config: Config) -> tuple[list[dict], dict]:
     peak = {key: table.max(axis=1) for key, table in accuracy.items()}
     for width in config.widths:
         for name in COSTS:
-            told, published = f"{width} hidden, {name}: peak", PUBLISHED[width, name]
-            learned = peak[width, name] > peak[width, name].max() - 0.05
-            rows.append(scripts.measured(told, peak[width, name][learned], published))
+            told, published = f"{width} hidden, {name}: peak", PUBLISHED.get((width, name))
+            well = peak[width, name] > peak[width, name].max() - 0.05
+            rows.append(scripts.measured(told, peak[width, name][well], published))
             if name == "quadratic":
-                rows.append(scripts.share(f"{width} hidden: a digit is not learned", ~learned))
-        both = (peak[width, name][: config.seeds] for name in COSTS)
+                rows.append(scripts.share(f"{width} hidden: over 5 points below the best", ~well))
+        both = [peak[width, name][: config.seeds] for name in COSTS]
         told = f"{width} hidden: cross-entropy is better"
         rows.append(scripts.compared(told, *both, claimed=width == 100, why=CLOSE))
+        both = (one[well[: config.seeds]] for one in both)
+        rows.append(scripts.compared(f"{width} hidden: so if none is stuck", *both))
     tables = {f"{width} {name}": table for (width, name), table in accuracy.items()}
     return rows, {"widths": np.array(config.widths)} | tables
 
@@ -83,7 +86,9 @@ def plot(curves: dict) -> Figure:
             lines = axes.plot(epochs, table.T, **style)
             lines[0].set_label(f"{name}, η = {eta:g}")
             place = epochs[-1] + 1 + k
-            axes.plot(place, 100 * PUBLISHED[width, name], "x", color=color, clip_on=False)
+            axes.plot(
+                place, 100 * PUBLISHED.get((width, name), np.nan), "x", color=color, clip_on=False
+            )
         axes.set(title=f"{width} hidden units", xlabel="epoch")
     panels[0].set_ylabel("test accuracy, %")
     panels[-1].legend(frameon=False, loc="lower right", title="× published peak")

@@ -387,7 +387,7 @@ def run(config: Config) -> dict:
         rows.append({
             "name": f"{name}: seconds an epoch", "contestant": name, "published": None,
             "mean": seconds, "low": float(epoch.min()), "high": float(epoch.max()), "sd": None,
-            "n_seeds": len(epoch), "unit": "", "why": "", "claimed": False,
+            "n_seeds": len(epoch), "unit": "", "log": False, "why": "", "claimed": False,
             "verdict": f"{part:.1%} of the matrix product's rate", "networks": one.networks,
             "of_matrix_product_rate": part,
         })  # fmt: skip
@@ -399,6 +399,7 @@ def run(config: Config) -> dict:
         "device": f"{jax.device_count()} × {jax.devices()[0].device_kind}",
         "gflops_matrix_product": rate / 1e9,
         "rows": rows,
+        "changed": [],
         "seconds": round(time.perf_counter() - began, 1),
     }
 

@@ -60,7 +60,8 @@ def run(config: Config) -> tuple[list[dict], dict]:
     """Train all widths, and build the bumps."""
     recipe = jn.Recipe(jn.adam(0.01), schedule=jn.schedules.cosine(config.epochs))
     rows, n, epochs = [], config.widths, config.epochs
-    curves: dict = {"n": n, "by hand": [np.std(by_hand(int(k)) - f(X, X)) for k in BUMPS]}
+    rms = lambda error: np.sqrt(np.mean(error**2))
+    curves: dict = {"n": n, "by hand": [rms(by_hand(int(k)) - f(X, X)) for k in BUMPS]}
     for kind, (n_in, init) in KINDS.items():
         data = jn.datasets.function(lambda x: f(x[:, 0], x[:, -1]), n_in=n_in, n=4000)
         nets = [jn.Network((n_in, width, 1), cost=COST, init=init) for width in n]

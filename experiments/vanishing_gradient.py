@@ -61,7 +61,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
     )  # fmt: skip
     curves = {"depths": config.depths, "accuracy": study.history.evaluation_accuracy[:, :, -1]}
     rows = [
-        scripts.measured(f"accuracy, {depth} hidden", values, ACCURACIES[depth])
+        scripts.measured(f"accuracy, {depth} hidden", values, ACCURACIES.get(depth))
         for depth, values in zip(config.depths, curves["accuracy"], strict=True)
     ]
     for net, depth in zip(nets, config.depths, strict=True):
@@ -82,7 +82,7 @@ def plot(curves: dict) -> Figure:
     figure, left, right = scripts.panels(2, 3)
     depths, (_, n_steps, n_layers) = curves["depths"], curves["norms"].shape
     scripts.band(left, depths, 100 * curves["accuracy"].T)
-    published = [100 * ACCURACIES[depth] for depth in depths]
+    published = [100 * ACCURACIES.get(depth, np.nan) for depth in depths]
     left.plot(depths, published, "x", color="black", markersize=8, zorder=3)
     left.set(xlabel="hidden layers", ylabel="validation accuracy, %", xticks=depths)
     left.set_title("mean and range of the seeds")

@@ -69,6 +69,7 @@ def publish(listed: Sequence[Script], results: str | Path) -> Path:
     results = Path(results)
     told = {script.name: _told(results / script.name) for script in listed}
     path = results / "index.html"
+    results.mkdir(parents=True, exist_ok=True)
     storage.write_atomic(path, _page(listed, told, results).encode())
     return path
 
@@ -80,7 +81,8 @@ def _told(folder: Path) -> dict[str, Any] | None:
 
 def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
     done = [script for script in listed if told[script.name]]
-    rows = [row for script in done for row in told[script.name]["rows"]]
+    full = [script for script in done if not _other(told[script.name])]
+    rows = [row for script in full for row in told[script.name]["rows"]]
     published = [row for row in rows if row["published"] is not None]
     claims = [row for row in rows if row["claimed"]]
     minutes = sum(told[script.name]["seconds"] for script in done) / 60
@@ -90,18 +92,29 @@ def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
         f'<p class="sub">{_counted(published, "published number")}; {_counted(claims, "claim")}; '
         f"{len(done)} experiments, {minutes:.0f} minutes.</p>",
         f'<p class="warning">Not run: {", ".join(missing)}.</p>' if missing else "",
-        f'<p class="warning">Only a smoke test: {", ".join(smoke)}.</p>'
-        if (smoke := [s.name for s in done if told[s.name]["config"]["smoke"]])
-        else "",
+        *(
+            f'<p class="warning">{script.name}, {other}: not counted.</p>'
+            for script in done
+            if (other := _other(told[script.name]))
+        ),
         '<p class="note">A published number is reproduced if it lies in the 95 % prediction '
-        "interval for one more run, mean ± t·s·√(1 + 1/n); a claim, that one is more than another, "
-        "if the 95 % interval of the paired difference lies above 0. SD: over the seeds.</p>",
+        "interval for one more run, mean ± t·s·√(1 + 1/n), of the logarithm where SD is a factor, "
+        "×/÷; without chance, if ours rounds to it. A claim, that one is more than another, is "
+        "reproduced if the 95 % interval of the paired difference lies above 0. Where nothing is "
+        "published, the interval is that of the mean. SD: over the seeds.</p>",
         "<h2>Contents</h2>",
         "<ul>" + "".join(_line(script, told[script.name]["rows"]) for script in done) + "</ul>",
         *_summary(done, told),
         *(_section(script, told[script.name], results / script.name) for script in done),
     ]
     return webpage.document("The experiments", parts)
+
+
+def _other(told: dict[str, Any]) -> str:
+    """How a run differs from the one that the script describes, if it does."""
+    if told["config"]["smoke"]:
+        return "only a smoke test"
+    return f"with other settings ({', '.join(told['changed'])})" if told["changed"] else ""
 
 
 def _counted(rows: Sequence[Row], noun: str) -> str:
@@ -125,17 +138,17 @@ def _summary(done: Sequence[Script], told: dict[str, Any]) -> list[str]:
     ]
     if not rows:
         return []
-    columns = [(h, lambda row, h=h: scripts.cells(row)[h]) for h in scripts.headings(rows)]
-    columns.insert(0, ("experiment", lambda row: row["script"]))
-    return [
-        "<h2>Published and measured</h2>",
-        webpage.table(rows, columns, texts=("", "verdict")),
-    ]
+    first: webpage.Column = ("experiment", lambda row: row["script"])
+    table = webpage.table(rows, [first, *_columns(rows)], texts=("", "verdict"))
+    return ["<h2>Published and measured</h2>", table]
+
+
+def _columns(rows: Sequence[Row]) -> list[webpage.Column]:
+    return [(h, lambda row, h=h: scripts.cells(row)[h]) for h in scripts.headings(list(rows))]
 
 
 def _section(script: Script, told: dict[str, Any], folder: Path) -> str:
     rows = told["rows"]
-    columns = [(h, lambda row, h=h: scripts.cells(row)[h]) for h in scripts.headings(rows)]
     picture = folder / f"{script.name}.png"
     pages = "".join(
         f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>'
@@ -153,7 +166,7 @@ def _section(script: Script, told: dict[str, Any], folder: Path) -> str:
         *(f"<p>{html.escape(paragraph)}</p>" for paragraph in script.setting.split("\n\n")),
         webpage.figure(script.name, picture.read_bytes()) if picture.exists() else "",
         pages,
-        webpage.table(rows, columns, texts=("verdict",)),
+        webpage.table(rows, _columns(rows), texts=("verdict",)),
         f"<ul>{whys}</ul>" if whys else "",
     ])  # fmt: skip
 

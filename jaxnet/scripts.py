@@ -1,11 +1,13 @@
 """What the scripts of `experiments/` share: rows with verdicts, panels, a command line, a folder.
 
 A script has `run(config) -> (rows, curves)`, `plot(curves) -> figure` and a call of `main`; this is
-the rest. It needs the extra `cli`.
+the rest. It needs the extra `experiments`.
 """
 
 import dataclasses
+import io
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +47,8 @@ class Config:
     plot_only: bool = False
     """Draw the picture anew from the results that are there."""
     results: Path | None = None
-    """Where to write results.json, curves.npz and the picture (results/NAME)."""
+    """Where to write results.json, curves.npz and the picture (results/NAME, and of a smoke test
+    results/smoke/NAME)."""
 
 
 def measured(
@@ -66,7 +69,8 @@ def measured(
       values: a number for each seed; of "%" the fraction.
       published: what the source says, in the same unit.
       unit: "%", or nothing.
-      log: whether to judge the logarithm, as of norms and costs.
+      log: whether to judge the logarithm, as of norms and costs: then the mean is the geometric
+        one, and the SD a factor.
       why: the reason if it *differs*, which is told only then.
 
     >>> row = measured("accuracy", np.linspace(0.95, 0.96, 16), published=0.957)
@@ -75,9 +79,10 @@ def measured(
     """
     values = np.asarray(values, float)
     n = len(values)
-    if n < 2:
-        only = (*values, np.nan, np.nan, np.nan, np.nan)[:4]
-        return _row(name, published, only, n, "too few seeds", unit)
+    if n < 2 or not np.isfinite(values).all():
+        only = values[0] if n == 1 else np.nan
+        verdict = "diverged" if n > 1 else "too few seeds"
+        return _row(name, published, (only, np.nan, np.nan, np.nan), n, verdict, unit)
     judged = np.log(values) if log else values
     sd = judged.std(ddof=1)
     wide = np.sqrt(1 / n) if published is None else np.sqrt(1 + 1 / n)
@@ -88,7 +93,8 @@ def measured(
     if published is not None:
         verdict = "reproduced" if low <= published <= high else "differs"
         verdict = verdict if n >= LEAST_SEEDS else "too few seeds"
-    return _row(name, published, (mean, low, high, values.std(ddof=1)), n, verdict, unit, why)
+    numbers = mean, low, high, np.exp(sd) if log else sd
+    return _row(name, published, numbers, n, verdict, unit, why) | {"log": log}
 
 
 def compared(
@@ -108,6 +114,8 @@ def compared(
     'more'
     """
     row = measured(name, np.asarray(a, float) - np.asarray(b, float), unit=unit, why=why)
+    if row["low"] is None:
+        return row | {"claimed": claimed}
     more, less = ("reproduced", "differs") if claimed else ("more", "less")
     decided = more if row["low"] > 0 else less if row["high"] < 0 else "undecided"
     if claimed and row["n_seeds"] < LEAST_SEEDS:
@@ -238,21 +246,22 @@ def main(
     """
     name = Path(file).stem
     given: Any = tyro.cli(type(config), default=config, description=doc)
-    folder = given.results or Path("results") / name
+    folder = given.results or Path("results") / ("smoke" if given.smoke else "") / name
+    changed = [key for key, value in vars(config).items() if vars(given)[key] != value]
+    changed = sorted({*changed} - {"smoke", "plot_only", "results"})
     if given.smoke:
-        flags = {"smoke": True, "plot_only": given.plot_only, "results": given.results}
+        flags = {"smoke": True, "plot_only": given.plot_only}
         given = dataclasses.replace(smoke, **flags)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not given.plot_only:
-        sweeps.use_all_cores()
-        began = time.perf_counter()
-        rows, curves = run(given)
-        settings = dataclasses.asdict(given) | {"results": None}
-        told = {"config": settings, **storage.environment(), "rows": rows}
-        told["seconds"] = round(time.perf_counter() - began, 1)
-        text = json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n"
-        storage.write_atomic(folder / "results.json", text.encode())
-        np.savez(folder / "curves.npz", **curves)
+    given = dataclasses.replace(given, results=folder)
+    try:
+        if not given.plot_only:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(folder, given, changed, run)
+        elif not (folder / "results.json").exists():
+            raise ValueError(f"{folder} holds no results to draw; run without --plot-only first.")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     rows = json.loads((folder / "results.json").read_text())["rows"]
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -266,6 +275,21 @@ def main(
     print(f"Written to {folder}/")
 
 
+def _write(folder: Path, given: Any, changed: list[str], run: Callable[[Any], Any]) -> None:
+    """Run, and write the curves and then the numbers: what is there is always whole."""
+    sweeps.use_all_cores()
+    began = time.perf_counter()
+    rows, curves = run(given)
+    settings = dataclasses.asdict(given) | {"results": None}
+    told = {"config": settings, "changed": changed, **storage.environment(), "rows": rows}
+    told["seconds"] = round(time.perf_counter() - began, 1)
+    archive = io.BytesIO()
+    np.savez(archive, **curves)
+    storage.write_atomic(folder / "curves.npz", archive.getvalue())
+    text = json.dumps(told, indent=2, ensure_ascii=False, default=str, allow_nan=False) + "\n"
+    storage.write_atomic(folder / "results.json", text.encode())
+
+
 def _row(
     name: str,
     published: float | None,
@@ -275,10 +299,11 @@ def _row(
     unit: str,
     why: str = "",
 ) -> Row:
-    mean, low, high, sd = (float(number) for number in numbers)
+    # JSON knows neither NaN nor infinity.
+    mean, low, high, sd = (float(x) if np.isfinite(x) else None for x in numbers)
     return {
         "name": name, "published": published, "mean": mean, "low": low, "high": high,
-        "sd": None if np.isnan(sd) else sd, "n_seeds": n, "verdict": verdict, "unit": unit,
+        "sd": sd, "n_seeds": n, "verdict": verdict, "unit": unit, "log": False,
         "why": why if verdict in ("differs", "undecided") else "", "claimed": False,
     }  # fmt: skip
 
@@ -291,7 +316,7 @@ def cells(row: Row) -> dict[str, str]:
     >>> cells(rounded("weights", 13002, 13002, places=0))["published"]
     '13,002'
     """
-    percent = row["unit"] == "%"
+    percent, sign = row["unit"] == "%", "×/÷" if row["log"] else "±"
 
     def text(x: float | None) -> str:
         if x is None:
@@ -303,8 +328,9 @@ def cells(row: Row) -> dict[str, str]:
     return {
         "": row["name"] + (", %" if percent else ""),
         "published": text(row["published"]),
-        "mean ± SD": text(row["mean"]) + ("" if row["sd"] is None else f" ± {text(row['sd'])}"),
-        "95 % interval": f"{text(row['low'])} … {text(row['high'])}",
+        "mean ± SD": text(row["mean"])
+        + ("" if row["sd"] is None else f" {sign} {text(row['sd'])}"),
+        "95 % interval": "" if row["low"] is None else f"{text(row['low'])} … {text(row['high'])}",
         "n": str(row["n_seeds"]),
         "verdict": row["verdict"],
     }

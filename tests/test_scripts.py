@@ -26,7 +26,15 @@ def test_a_published_number_is_reproduced_within_the_prediction_interval():
 def test_less_than_two_seeds_have_no_interval(values):
     row = scripts.measured("accuracy", values, 0.5)
     assert (row["n_seeds"], row["verdict"]) == (len(values), "too few seeds")
-    assert np.isnan(row["low"])
+    assert row["low"] is None
+    assert scripts.cells(row)["95 % interval"] == ""
+
+
+def test_a_run_that_diverged_is_named_and_not_judged():
+    values = [*np.linspace(0.94, 0.96, 15), np.nan]
+    assert scripts.measured("accuracy", values, 0.95)["verdict"] == "diverged"
+    row = scripts.compared("a − b", values, np.zeros(16), claimed=True)
+    assert (row["verdict"], row["claimed"], row["mean"]) == ("diverged", True, None)
 
 
 def test_without_a_published_number_the_interval_is_the_means():
