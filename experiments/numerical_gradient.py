@@ -73,9 +73,7 @@ def run(config: scripts.Config) -> tuple[list[dict], dict]:
             net = jn.Network((784, 50, 10), jn.activations.relu, cost, jn.initializers.gaussian(sd))
             found.append(descend(net, *jax.device_put((jn.datasets.mnist(), lanes, batches), core)))
     loss, error, accuracy = (np.array(part) for part in zip(*found))
-    rows = [
-        scripts.share(f"σ = {sd}: equal gradients", e < 1e-6, 0.9) for sd, e in zip(COSTS, error)
-    ]
+    rows = [scripts.share(f"σ = {k}: equal gradients", e < 1e-6, 0.9) for k, e in zip(COSTS, error)]
     for (name, (value, unit)), both in zip(PUBLISHED.items(), (loss[:, 0], loss[:, -1], accuracy)):
         for sd, some in zip(COSTS, both[:, 1:]):
             rows.append(scripts.measured(f"σ = {sd}: {name}", some, value, unit, not unit, WHY))
