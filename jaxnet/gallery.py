@@ -139,7 +139,9 @@ def _summary(done: Sequence[Script], told: dict[str, Any]) -> list[str]:
     if not rows:
         return []
     first: webpage.Column = ("experiment", lambda row: row["script"])
-    table = webpage.table(rows, [first, *_columns(rows)], texts=("", "verdict"))
+    # Intervals and n stand in the sections; with them the verdicts would be off the screen.
+    rest = [column for column in _columns(rows) if column[0] not in ("95 % interval", "n")]
+    table = webpage.table(rows, [first, *rest], texts=("", "verdict"))
     return ["<h2>Published and measured</h2>", table]
 
 
