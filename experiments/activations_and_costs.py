@@ -95,6 +95,6 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    smoke = Config(hidden=("sigmoid", "relu"), costs=("quadratic", "cross-entropy"), rates=(0.4,),
+    smoke = Config(hidden=("sigmoid",), costs=("quadratic", "cross-entropy"), rates=(0.4,),
                    tuning_seeds=2, seeds=2, epochs=1, examples=100)  # fmt: skip
     scripts.main(__file__, __doc__, Config(), smoke, run, plot)
