@@ -1,7 +1,7 @@
 """Is the handwritten gradient right everywhere: every cost, output, activation and depth?
 
     python experiments/gradients.py            # 2 minutes on 2 cores
-    python experiments/gradients.py --smoke    # 4 of 713 networks, for the tests
+    python experiments/gradients.py --smoke    # 8 of 713 networks, for the tests
 
 Each network's handwritten gradient is compared, in float64, with `jax.grad` and with central
 differences, as relative norms over all weights and biases. Kinks are avoided by chance: no weighted
@@ -92,5 +92,5 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    smoke = Config(depths=(2,), costs=4)
+    smoke = Config(depths=(2,), costs=8)
     scripts.main(__file__, __doc__, Config(), smoke, run, plot)

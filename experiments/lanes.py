@@ -79,5 +79,5 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    smoke = Config(optimizers=("sgd", "momentum"))
+    smoke = Config(optimizers=("momentum", "newton_cg"))
     scripts.main(__file__, __doc__, Config(), smoke, run, plot)

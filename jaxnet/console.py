@@ -124,9 +124,9 @@ def sweeping(console: Console) -> Iterator[Any]:
                 cells = _sweep_cells(report).items()
                 told = ", ".join(f"{name} {cell}" for name, cell in cells)
                 told = f"{stage}: {told}" if stage else told
-                if told != said[-1]:
+                if told != said[0]:
                     say(console, told)
-                said.append(told)
+                said[0] = told
 
         yield line
         return

@@ -48,10 +48,10 @@ def catalogue(folder: str | Path) -> list[Script]:
         doc = ast.get_docstring(ast.parse(path.read_text())) or ""
         question, _, rest = doc.partition("\n\n")
         commands, _, setting = rest.partition("\n\n")
-        found_time = re.search(r"# (.+) on 2 cores(, alone)?", commands)
-        if found_time is None:
+        told = re.search(r"# (.+) on 2 cores(, alone)?", commands)
+        if told is None:
             raise ValueError(f"{path}: no running time on 2 cores in the docstring's commands.")
-        duration, alone = found_time.groups()
+        duration, alone = told.groups()
         found.append(Script(path, " ".join(question.split()), duration, bool(alone), setting))
     return found
 
@@ -104,7 +104,7 @@ def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
         "published, the interval is that of the mean. SD: over the seeds.</p>",
         "<h2>Contents</h2>",
         "<ul>" + "".join(_line(script, told[script.name]["rows"]) for script in done) + "</ul>",
-        *_summary(done, told),
+        *_summary(full, told),
         *(_section(script, told[script.name], results / script.name) for script in done),
     ]
     return webpage.document("The experiments", parts)
@@ -128,11 +128,11 @@ def _line(script: Script, rows: Sequence[Row]) -> str:
     return f'<li><a href="#{script.name}">{html.escape(script.question)}</a>{count}</li>'
 
 
-def _summary(done: Sequence[Script], told: dict[str, Any]) -> list[str]:
+def _summary(full: Sequence[Script], told: dict[str, Any]) -> list[str]:
     """Every published number beside what was measured."""
     rows = [
         row | {"script": script.name}
-        for script in done
+        for script in full
         for row in told[script.name]["rows"]
         if row["published"] is not None
     ]

@@ -94,6 +94,7 @@ def test_what_was_run_is_on_one_page(tmp_path):
     assert "too few seeds" in page
     assert "learning_rate, only a smoke test: not counted." in page
     assert "0 of 0 published numbers reproduced" in page
+    assert "Published and measured" not in page
     assert f"Not run: {', '.join(name for name in NAMES if name != 'learning_rate')}." in page
 
 
