@@ -51,6 +51,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxnet as jn
+from jaxnet import scripts
 
 
 @dataclass(frozen=True)
@@ -384,12 +385,11 @@ def run(config: Config) -> dict:
         epoch = 50_000 * np.array(times[name]) / one.networks / one.examples
         seconds = float(np.median(epoch))
         part = 50_000 * operations(one.net) / seconds / rate
-        rows.append({
-            "name": f"{name}: seconds an epoch", "contestant": name, "published": None,
-            "mean": seconds, "low": float(epoch.min()), "high": float(epoch.max()), "sd": None,
-            "n_seeds": len(epoch), "unit": "", "log": False, "why": "", "claimed": False,
-            "verdict": f"{part:.1%} of the matrix product's rate", "networks": one.networks,
-            "of_matrix_product_rate": part,
+        numbers = seconds, epoch.min(), epoch.max(), np.nan
+        told = f"{part:.1%} of the matrix product's rate"
+        row = scripts.as_row(f"{name}: seconds an epoch", None, numbers, len(epoch), told, "")
+        rows.append(row | {
+            "contestant": name, "networks": one.networks, "of_matrix_product_rate": part,
         })  # fmt: skip
     for row in rows:
         row["of_first"] = row["mean"] / rows[0]["mean"]

@@ -51,6 +51,37 @@ class Config:
     results/smoke/NAME)."""
 
 
+def as_row(
+    name: str,
+    published: float | None,
+    numbers: tuple[Any, ...],
+    n: int,
+    verdict: str,
+    unit: str,
+    why: str = "",
+) -> Row:
+    """A row as all scripts write it; the others here decide on its verdict.
+
+    Args:
+      name: what was measured.
+      published: what a source says.
+      numbers: mean, low, high and SD; what is not finite is left out, since JSON cannot hold it.
+      n: of how many.
+      verdict: in words.
+      unit: "%", or nothing.
+      why: the reason if it differs or is undecided.
+
+    >>> as_row("seconds", None, (1.5, 1.4, 1.6, np.nan), 3, "fast", "")["sd"] is None
+    True
+    """
+    mean, low, high, sd = (float(x) if np.isfinite(x) else None for x in numbers)
+    return {
+        "name": name, "published": published, "mean": mean, "low": low, "high": high,
+        "sd": sd, "n_seeds": n, "verdict": verdict, "unit": unit, "log": False,
+        "why": why if verdict in ("differs", "undecided") else "", "claimed": False,
+    }  # fmt: skip
+
+
 def measured(
     name: str,
     values: Any,
@@ -82,7 +113,7 @@ def measured(
     if n < 2 or not np.isfinite(values).all():
         only = values[0] if n == 1 else np.nan
         verdict = "diverged" if n > 1 else "too few seeds"
-        return _row(name, published, (only, np.nan, np.nan, np.nan), n, verdict, unit)
+        return as_row(name, published, (only, np.nan, np.nan, np.nan), n, verdict, unit)
     judged = np.log(values) if log else values
     sd = judged.std(ddof=1)
     wide = np.sqrt(1 / n) if published is None else np.sqrt(1 + 1 / n)
@@ -94,7 +125,7 @@ def measured(
         verdict = "reproduced" if low <= published <= high else "differs"
         verdict = verdict if n >= LEAST_SEEDS else "too few seeds"
     numbers = mean, low, high, np.exp(sd) if log else sd
-    return _row(name, published, numbers, n, verdict, unit, why) | {"log": log}
+    return as_row(name, published, numbers, n, verdict, unit, why) | {"log": log}
 
 
 def compared(
@@ -138,7 +169,7 @@ def rounded(name: str, value: Any, published: float, places: int, why: str = "")
     'reproduced'
     """
     verdict = "reproduced" if abs(value - published) <= 0.5 / 10**places else "differs"
-    return _row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
+    return as_row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
 
 
 def stated(name: str, value: Any, true: Any, why: str = "") -> Row:
@@ -154,7 +185,7 @@ def stated(name: str, value: Any, true: Any, why: str = "") -> Row:
     'reproduced'
     """
     verdict = "reproduced" if true else "differs"
-    row = _row(name, None, (value, value, value, np.nan), 1, verdict, "", why)
+    row = as_row(name, None, (value, value, value, np.nan), 1, verdict, "", why)
     return row | {"claimed": True}
 
 
@@ -166,7 +197,7 @@ def bounded(name: str, values: Any, bound: float) -> Row:
     """
     values = np.asarray(values, float)
     verdict = f"{'all within' if values.max() <= bound else 'BEYOND'} {bound:.0e}"
-    return _row(name, None, (values.mean(), values.min(), values.max(), np.nan), len(values),
+    return as_row(name, None, (values.mean(), values.min(), values.max(), np.nan), len(values),
                 verdict, "")  # fmt: skip
 
 
@@ -184,7 +215,7 @@ def share(
     ends = stats.binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
     verdict = "" if low is None else "right" if low <= found.mean() <= high else "WRONG"
     numbers = (found.mean(), ends.low, ends.high, np.nan)
-    return _row(name, None, numbers, len(found), verdict + note, "%")
+    return as_row(name, None, numbers, len(found), verdict + note, "%")
 
 
 def panels(*sizes: float, width: float = 9, height: float = 3.8, **options: Any) -> tuple:
@@ -288,24 +319,6 @@ def _write(folder: Path, given: Any, changed: list[str], run: Callable[[Any], An
     storage.write_atomic(folder / "curves.npz", archive.getvalue())
     text = json.dumps(told, indent=2, ensure_ascii=False, default=str, allow_nan=False) + "\n"
     storage.write_atomic(folder / "results.json", text.encode())
-
-
-def _row(
-    name: str,
-    published: float | None,
-    numbers: tuple[Any, ...],
-    n: int,
-    verdict: str,
-    unit: str,
-    why: str = "",
-) -> Row:
-    # JSON knows neither NaN nor infinity.
-    mean, low, high, sd = (float(x) if np.isfinite(x) else None for x in numbers)
-    return {
-        "name": name, "published": published, "mean": mean, "low": low, "high": high,
-        "sd": sd, "n_seeds": n, "verdict": verdict, "unit": unit, "log": False,
-        "why": why if verdict in ("differs", "undecided") else "", "claimed": False,
-    }  # fmt: skip
 
 
 def cells(row: Row) -> dict[str, str]:
