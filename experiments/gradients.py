@@ -44,7 +44,8 @@ def networks(config: Config) -> list[jn.Network]:
     ]
     hidden = outputs if config.costs is None else [jn.activations.gelu]
     products = itertools.product(config.depths, hidden, costs[: config.costs])
-    return [jn.Network(SIZES[depth], hidden, cost) for depth, hidden, cost in products]
+    found = [jn.Network(SIZES[depth], hidden, cost) for depth, hidden, cost in products]
+    return list({repr(net): net for net in found}.values())  # at depth 1 nothing is hidden
 
 
 def errors(net: jn.Network) -> tuple[float, float]:
