@@ -14,6 +14,7 @@ Source: Nielsen, chapter 5, "The vanishing gradient problem": accuracies of 96.4
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -36,7 +37,7 @@ class Config(scripts.Config):
     epochs: int = 30
     """Epochs of each run that is evaluated."""
     examples: int = 50_000
-    """Training images of these runs, the first of MNIST."""
+    """Training images of these runs."""
     steps: int = 500
     """Steps in which ‖δ‖ is followed."""
     batch: int = 1000
@@ -64,6 +65,9 @@ def run(config: Config) -> tuple[list[dict], dict]:
         scripts.measured(f"accuracy, {depth} hidden", values, ACCURACIES.get(depth))
         for depth, values in zip(config.depths, curves["accuracy"], strict=True)
     ]
+    for (few, less), (many, more) in pairwise(zip(config.depths, curves["accuracy"])):
+        name = f"{many} hidden are better than {few}"
+        rows.append(scripts.compared(name, more, less, claimed=many == 2))
     for net, depth in zip(nets, config.depths, strict=True):
         if depth in NORMS:
             curves["norms"] = norms(config, net, config.steps if net == nets[-1] else 1)
@@ -72,8 +76,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
                 name = f"‖δ‖ at the start, {depth} hidden: layer {layer}"
                 rows.append(scripts.measured(name, values, published, "", log=True))
             name = f"{depth} hidden: ln ‖δ‖, last hidden layer − first"
-            ends = np.log(start[-1]), np.log(start[0])
-            rows.append(scripts.compared(name, *ends, "", claimed=True))
+            rows.append(scripts.compared(name, *np.log(start[[-1, 0]]), "", claimed=True))
     return rows, curves
 
 
@@ -82,19 +85,16 @@ def plot(curves: dict) -> Figure:
     figure, left, right = scripts.panels(2, 3)
     depths, (_, n_steps, n_layers) = curves["depths"], curves["norms"].shape
     scripts.band(left, depths, 100 * curves["accuracy"].T)
-    published = [100 * ACCURACIES.get(depth, np.nan) for depth in depths]
-    left.plot(depths, published, "x", color="black", markersize=8, zorder=3)
+    left.plot(depths, [100 * ACCURACIES.get(k, np.nan) for k in depths], "kx", zorder=3)
     left.set(xlabel="hidden layers", ylabel="validation accuracy, %", xticks=depths)
-    left.set_title("mean and range of the seeds")
     for layer, published in enumerate(NORMS[n_layers]):
         scripts.band(right, np.arange(n_steps), curves["norms"][..., layer], layer, str(layer + 1))
-        color = scripts.STYLES[layer]["color"]
-        right.plot(0, published, "x", color=color, markersize=8, clip_on=False, zorder=3)
+        right.plot(0, published, "x", color=scripts.STYLES[layer]["color"], clip_on=False, zorder=3)
     right.set(xlabel="step", ylabel="‖δ‖", yscale="log", title=f"{n_layers} hidden layers")
     right.legend(frameon=False, title="hidden layer; × published", ncols=2)
     return figure
 
 
 if __name__ == "__main__":
-    smoke = Config(depths=(2,), seeds=2, epochs=1, examples=200, steps=2, batch=100)
+    smoke = Config(depths=(1, 2), seeds=2, epochs=1, examples=200, steps=2, batch=100)
     scripts.main(__file__, __doc__, Config(), smoke, run, plot)
