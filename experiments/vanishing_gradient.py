@@ -76,7 +76,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
                 name = f"‖δ‖ at the start, {depth} hidden: layer {layer}"
                 rows.append(scripts.measured(name, values, published, "", log=True))
             name = f"{depth} hidden: ln ‖δ‖, last hidden layer − first"
-            rows.append(scripts.compared(name, *np.log(start[[-1, 0]]), "", claimed=True))
+            rows.append(scripts.compared(name, *np.log(start[[-1, 0]]), unit="", claimed=True))
     return rows, curves
 
 
