@@ -87,8 +87,8 @@ class Progress:
         with self.lock:
             self.trained += len(alive)
             self.running[id(job)] = (int(alive.sum()), len(alive))
-            epochs = np.full(len(alive), history.shape[2])
-            score = records.ranked(History(*history), epochs, ~alive)
+            newest = History(*history[:, :, -1:])
+            score = records.ranked(newest, np.ones(len(alive), int), ~alive)
             self.best = max(self.best, score.max())
 
     def ended(self, job: Job, outcome: Outcome) -> None:

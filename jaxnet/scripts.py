@@ -280,11 +280,11 @@ def main(
     folder = given.results or Path("results") / ("smoke" if given.smoke else "") / name
     changed = [key for key, value in vars(config).items() if vars(given)[key] != value]
     changed = sorted({*changed} - {"smoke", "plot_only", "results"})
-    if given.smoke:
-        flags = {"smoke": True, "plot_only": given.plot_only}
-        given = dataclasses.replace(smoke, **flags)
-    given = dataclasses.replace(given, results=folder)
     try:
+        _check(config, given)
+        if given.smoke:
+            given = dataclasses.replace(smoke, smoke=True, plot_only=given.plot_only)
+        given = dataclasses.replace(given, results=folder)
         if not given.plot_only:
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder, given, changed, run)
@@ -304,6 +304,18 @@ def main(
     content = plots.png(plot(dict(np.load(folder / "curves.npz"))))
     storage.write_atomic(folder / f"{name}.png", content)
     print(f"Written to {folder}/")
+
+
+def _check(config: Any, given: Any) -> None:
+    """What takes several values has one, and names are among those that the script knows."""
+    for key, known in vars(config).items():
+        if not isinstance(known, tuple):
+            continue
+        if not vars(given)[key]:
+            raise ValueError(f"--{key} takes at least one value.")
+        for value in vars(given)[key]:
+            if isinstance(value, str) and value not in known:
+                raise ValueError(f"--{key} takes some of {', '.join(known)}, not {value!r}.")
 
 
 def _write(folder: Path, given: Any, changed: list[str], run: Callable[[Any], Any]) -> None:

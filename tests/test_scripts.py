@@ -116,3 +116,24 @@ def test_a_script_writes_what_it_finds_and_draws_it_again(tmp_path, monkeypatch,
     told = json.loads((tmp_path / "results.json").read_text())
     assert told["config"]["seeds"] == told["rows"][0]["n_seeds"] == 17
     assert (tmp_path / "halves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--names heads edge", "--names takes some of heads, tails, not 'edge'."),
+        ("--names", "--names takes at least one value."),
+        ("--smoke --rates", "--rates takes at least one value."),
+    ],
+)
+def test_a_value_that_a_script_does_not_know_is_a_line(words, told, tmp_path, monkeypatch, capsys):
+    @dataclass(frozen=True)
+    class Config(scripts.Config):
+        names: tuple[str, ...] = ("heads", "tails")
+        rates: tuple[float, ...] = (0.1, 0.2)
+
+    monkeypatch.setattr("sys.argv", ["x", "--results", str(tmp_path), *words.split()])
+    with pytest.raises(SystemExit) as stopped:
+        scripts.main("experiments/coin.py", "Which?", Config(), Config(), lambda config: 1 / 0, abs)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
