@@ -1,6 +1,6 @@
 """What do shifts by one pixel bring [784, 100, 10]: drawn anew in the loop, or as 250,000 images?
 
-    python experiments/expanded_data.py            # 8 minutes on 2 cores
+    python experiments/expanded_data.py            # 5 minutes on 2 cores
     python experiments/expanded_data.py --smoke    # seconds, for the tests
 
 MNIST, mini-batches of 10, η along a cosine. Every arm takes 150,000 steps: 30 epochs of 50,000

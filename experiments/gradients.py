@@ -1,6 +1,6 @@
 """Is the handwritten gradient right everywhere: every cost, output, activation and depth?
 
-    python experiments/gradients.py            # 2 minutes on 2 cores
+    python experiments/gradients.py            # 1 minute on 2 cores
     python experiments/gradients.py --smoke    # 8 of 713 networks, for the tests
 
 Each network's handwritten gradient is compared, in float64, with `jax.grad` and with central

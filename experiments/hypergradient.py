@@ -1,6 +1,6 @@
 """Can the derivative of a whole training run tune its learning rate, penalty and momentum?
 
-    python experiments/hypergradient.py            # 3 minutes on 2 cores
+    python experiments/hypergradient.py            # 2 minutes on 2 cores
     python experiments/hypergradient.py --smoke    # seconds, for the tests
 
 [64, 30, 10], cross-entropy, 10 epochs of scikit-learn's digits in mini-batches of 32. C is the last

@@ -1,6 +1,6 @@
 """Does a search by hand, begun badly, find good hyper-parameters, and does a grid find better ones?
 
-    python experiments/hyperparameter_search.py            # 75 seconds on 2 cores
+    python experiments/hyperparameter_search.py            # 1 minute on 2 cores
     python experiments/hyperparameter_search.py --smoke    # seconds, for the tests
 
 The book's steps: [784, 30, 10] with all 50,000 training images of MNIST, then [784, 10] with the

@@ -1,6 +1,6 @@
 """Does a comparison say what is known beforehand: equal rules, and one that is surely worse?
 
-    python experiments/known_answers.py            # 40 seconds on 2 cores
+    python experiments/known_answers.py            # 20 seconds on 2 cores
     python experiments/known_answers.py --smoke    # seconds, for the tests
 
 Scikit-learn's digits, [64, 30, 10], 10 epochs, 32 report seeds. Momentum without momentum is SGD:

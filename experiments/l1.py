@@ -1,6 +1,6 @@
 """Is there a λ₁ for which L1 regularization beats none, on [784, 30, 10]?
 
-    python experiments/l1.py            # 5 minutes on 2 cores
+    python experiments/l1.py            # 3 minutes on 2 cores
     python experiments/l1.py --smoke    # seconds, for the tests
 
 All 50,000 training images of MNIST, η = 0.5, mini-batches of 10, 30 epochs. λ₁ is chosen by the

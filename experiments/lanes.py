@@ -1,6 +1,6 @@
 """Is a lane of a sweep the network that `train` trains alone, under every optimizer?
 
-    python experiments/lanes.py            # 4 minutes on 2 cores
+    python experiments/lanes.py            # 3 minutes on 2 cores
     python experiments/lanes.py --smoke    # two optimizers
 
 In float64, over 200 steps in mini-batches, with L2, in a program that is wider than the network
@@ -73,7 +73,8 @@ def plot(curves: dict) -> Figure:
     axes.plot(curves["distances"][order].clip(1e-17), curves["names"][order], "o", color="#b3402a")
     axes.axvline(1e-9, color="0.4", linestyle="--", linewidth=1)
     axes.set(
-        xscale="log", xlabel="largest difference of a weight, of the largest weight; allowed --"
+        xscale="log",
+        xlabel="largest difference of a weight, of the largest weight; 0 at 10⁻¹⁷; allowed --",
     )
     return figure
 

@@ -1,6 +1,6 @@
 """Why does a sigmoid neuron that is badly wrong learn slowly, and which costs cure it?
 
-    python experiments/learning_slowdown.py            # 20 seconds on 2 cores
+    python experiments/learning_slowdown.py            # 30 seconds on 2 cores
     python experiments/learning_slowdown.py --smoke    # seconds, for the tests
 
 One neuron, input 1, target 0, from (w, b) = (0.6, 0.9) or, badly wrong, (2, 2); 300 steps, η = 0.15

@@ -1,6 +1,6 @@
 """What does momentum bring, if every rule has its own learning rate?
 
-    python experiments/momentum.py            # 4 minutes on 2 cores
+    python experiments/momentum.py            # 3 minutes on 2 cores
     python experiments/momentum.py --smoke    # seconds, for the tests
 
 [784, 30, 10], first 10,000 images of MNIST, cross-entropy, λ = 1, 10 epochs, batches of 10 and 500.

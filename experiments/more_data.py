@@ -1,6 +1,6 @@
 """How does accuracy grow with the number of training images?
 
-    python experiments/more_data.py            # 9 minutes on 2 cores
+    python experiments/more_data.py            # 7 minutes on 2 cores
     python experiments/more_data.py --smoke    # seconds, for the tests
 
 [784, 30, 10], cross-entropy, η = 0.5, mini-batches of 10, weights N(0, 1), on the first 100 to

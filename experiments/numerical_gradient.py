@@ -1,6 +1,6 @@
 """Can finite differences alone train a network, and which start explains what some notes report?
 
-    python experiments/numerical_gradient.py            # 8 minutes on 2 cores
+    python experiments/numerical_gradient.py            # 5 minutes on 2 cores
     python experiments/numerical_gradient.py --smoke    # seconds, for the tests
 
 [784, 50, 10], relu, softmax, MNIST's pixels 0 to 255, 1,000 mini-batches of 100, η = 0.001; weights

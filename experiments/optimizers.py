@@ -1,6 +1,6 @@
 """Which optimizer is better on the book's network, each at its own learning rate?
 
-    python experiments/optimizers.py            # 8 minutes on 2 cores
+    python experiments/optimizers.py            # 4 minutes on 2 cores
     python experiments/optimizers.py --smoke    # seconds, for the tests
 
 [784, 30, 10], cross-entropy, the first 10,000 training images of MNIST, mini-batches of 10, 10

@@ -1,6 +1,6 @@
 """How does [784, 30, 10] overfit 1,000 training images, and how much less 50,000?
 
-    python experiments/overfitting.py            # 5 minutes on 2 cores
+    python experiments/overfitting.py            # 2 minutes on 2 cores
     python experiments/overfitting.py --smoke    # seconds, for the tests
 
 Cross-entropy, η = 0.5, mini-batches of 10, weights N(0, 1), no regularization: the first 1,000

@@ -1,6 +1,6 @@
 """How many gradients' worth of work do Newton-CG and L-BFGS need, against momentum at its best?
 
-    python experiments/second_order.py            # 6 minutes on 2 cores
+    python experiments/second_order.py            # 5 minutes on 2 cores
     python experiments/second_order.py --smoke    # seconds, for the tests
 
 [784, 30, 10] on the first 1,000 training images of MNIST, full batch, no regularization, until the

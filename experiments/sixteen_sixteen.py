@@ -1,6 +1,6 @@
 """What does the best-known small network, 784-16-16-10, learn, and what does it answer to noise?
 
-    python experiments/sixteen_sixteen.py            # 1 minute on 2 cores
+    python experiments/sixteen_sixteen.py            # 70 seconds on 2 cores
     python experiments/sixteen_sixteen.py --smoke    # seconds, for the tests
 
 Sigmoid units, cross-entropy, η = 0.5, λ = 5, mini-batches of 10, 30 epochs of all 50,000 training

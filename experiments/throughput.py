@@ -1,6 +1,6 @@
 """How fast do networks train: alone, in sweeps, and in other libraries?
 
-    python experiments/throughput.py               # 10 minutes on 2 cores, alone
+    python experiments/throughput.py               # 7 minutes on 2 cores, alone
     python experiments/throughput.py --features    # what dropout, shifts … cost: 2 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again

@@ -1,6 +1,6 @@
 """How well does one hidden layer of n sigmoid units fit a continuous function, as n grows?
 
-    python experiments/universal_approximation.py            # 4 minutes on 2 cores
+    python experiments/universal_approximation.py            # 3 minutes on 2 cores
     python experiments/universal_approximation.py --smoke    # seconds, for the tests
 
 1-D: f(x) = 0.2 + 0.4x² + 0.3x sin 15x + 0.05 cos 50x on [0, 1]; 2-D: one like it. Adam, η = 0.01

@@ -1,6 +1,6 @@
 """Do the first layers of a deep sigmoid network learn more slowly, and does depth help it at all?
 
-    python experiments/vanishing_gradient.py            # 6 minutes on 2 cores
+    python experiments/vanishing_gradient.py            # 4 minutes on 2 cores
     python experiments/vanishing_gradient.py --smoke    # seconds, for the tests
 
 One to four hidden layers of 30 sigmoid units, cross-entropy, weights N(0, 1/n_in), η = 0.1, λ = 5.
@@ -86,6 +86,7 @@ def plot(curves: dict) -> Figure:
     scripts.band(left, depths, 100 * curves["accuracy"].T)
     left.plot(depths, [100 * ACCURACIES[k] for k in depths], "kx", zorder=3)
     left.set(xlabel="hidden layers", ylabel="validation accuracy, %", xticks=depths)
+    left.set_title("mean and range of the seeds")
     for layer, published in enumerate(NORMS[n_layers]):
         scripts.band(right, np.arange(n_steps), curves["norms"][..., layer], layer, str(layer + 1))
         right.plot(0, published, "x", color=scripts.STYLES[layer]["color"], clip_on=False, zorder=3)

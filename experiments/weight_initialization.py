@@ -1,6 +1,6 @@
 """What do weights N(0, 1/n_in) bring over N(0, 1), at first and in the end?
 
-    python experiments/weight_initialization.py            # 6 minutes on 2 cores
+    python experiments/weight_initialization.py            # 5 minutes on 2 cores
     python experiments/weight_initialization.py --smoke    # seconds, for the tests
 
 [784, 30, 10] and [784, 100, 10], cross-entropy, η = 0.1, λ = 5, mini-batches of 10, 30 epochs of
