@@ -90,7 +90,7 @@ def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
     parts = [
         "<h1>The experiments</h1>",
         f'<p class="sub">{_counted(published, "published number")}; {_counted(claims, "claim")}; '
-        f"{len(done)} experiments, {minutes:.0f} minutes.</p>",
+        f"{len(done)} experiments, {minutes:.0f} minutes by their own clocks.</p>",
         f'<p class="warning">Not run: {", ".join(missing)}.</p>' if missing else "",
         *(
             f'<p class="warning">{script.name}, {other}: not counted.</p>'
