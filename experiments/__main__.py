@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def pin(shares: list[list[int]]) -> None:
     """
     share = shares.pop()  # atomic; empty where the system cannot pin
     if share:
-        os.sched_setaffinity(0, share)
+        with suppress(OSError):  # which some containers raise
+            os.sched_setaffinity(0, share)
 
 
 def run_all(config: Experiments, chosen: list[gallery.Script], out: Console) -> list[str]:
@@ -81,7 +83,7 @@ def run_all(config: Experiments, chosen: list[gallery.Script], out: Console) -> 
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     for alone in (False, True):
         scripts = [script for script in chosen if script.alone == alone]
-        jobs = 1 if alone else config.jobs
+        jobs = 1 if alone else max(1, min(config.jobs, len(scripts)))
         shares = [cores[k::jobs] or cores for k in range(jobs)]
         with ThreadPoolExecutor(jobs, initializer=pin, initargs=(shares,)) as pool:
             futures = {pool.submit(run, config, script): script for script in scripts}

@@ -64,7 +64,7 @@ def descend(net, data, seeds, batches):
 
 
 def run(config: scripts.Config) -> tuple[list[dict], dict]:
-    """Both settings, each on a core: 16 seeds by backpropagation; lane 0, seed 0 by differences."""
+    """Both settings, on a core each: 16 seeds by backpropagation; lane 0, seed 0 by differences."""
     steps, seeds, size = (1, 2, 50) if config.smoke else (1000, 16, 100)
     lanes, found = np.array([0, *range(seeds)]), []
     batches = np.random.default_rng(0).integers(50_000, size=(steps, seeds, size))[:, lanes]

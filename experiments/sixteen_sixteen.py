@@ -67,7 +67,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
         scripts.measured("test images with an output above ½", (test > 0.5).mean(axis=1)),
         scripts.measured("noise with an output above ½", (sure > 0.5).mean(axis=1)),
         scripts.measured("noise taken for a seed's favourite", said.max(axis=1)),
-        scripts.measured(f"noise taken for a {favourite}", said[:, favourite]),
+        scripts.measured(f"noise taken for the digit {favourite}", said[:, favourite]),
     ]
     return rows, {"weights": np.array(params[0][0].w), "test": test, "noise": sure, "said": said}
 

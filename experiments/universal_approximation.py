@@ -68,14 +68,14 @@ def run(config: Config) -> tuple[list[dict], dict]:
         study = jn.sweep(nets, data, recipe, seeds=16, epochs=epochs, batch_size=100)
         error = curves[kind] = np.sqrt(2 * study.history.evaluation_cost[:, :, -1])
         for k, net in enumerate(nets):
-            rows.append(scripts.measured(f"{kind}, {n[k]} units", error[k], unit="", log=True))
+            rows.append(scripts.measured(f"{kind}, n = {n[k]}", error[k], unit="", log=True))
             if k and init is steps:
-                name, pair = f"{kind}: ln error, {n[k - 1]} − {n[k]}", np.log(error[[k - 1, k]])
+                name, pair = f"{kind}: ln error, n = {n[k - 1]} − {n[k]}", np.log(error[[k - 1, k]])
                 rows.append(scripts.compared(name, *pair, unit="", claimed=True, why=WHY))
             if kind == "1-D" and n[k] in SHOWN:
                 curves[f"{n[k]} units"] = jn.predict(net, study.params(k, 0), X[:, None])
     slope = np.polyfit(np.log(BUMPS[2:]), np.log(curves["by hand"][2:]), 1)[0]
-    rows.append(scripts.stated("by hand: ln error by ln n, slope −1", slope, abs(slope + 1) < 0.05))
+    rows.append(scripts.bounded("by hand: slope of ln error by ln n, + 1", [abs(slope + 1)], 0.05))
     return rows, curves
 
 

@@ -65,7 +65,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
         for depth, values in zip(depths, curves["accuracy"], strict=True)
     ]
     for (few, less), (many, more) in pairwise(zip(depths, curves["accuracy"])):
-        name = f"{many} hidden are better than {few}"
+        name = f"accuracy, {many} hidden − {few} hidden"
         rows.append(scripts.compared(name, more, less, claimed=many == 2))
     for net, depth in zip(nets, depths, strict=True):
         if depth in NORMS:

@@ -8,7 +8,7 @@ all 50,000 training images of MNIST; accuracy on the validation set.
 
 Source: Nielsen, chapter 3, "Weight initialization", its two figures: after the first epoch 92.70
 and 86.43 % with 30 hidden units, 92.95 and 89.94 % with 100; in the end 96.50 and 96.37 %, 97.81
-and 97.42 %.
+and 97.42 %. He claims a faster start, and calls the ends with 30 almost the same.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
         for width in (30, 100):
             both = (accuracy[width, init][:, place] for init in INITS)
             name = f"{width} hidden: 1/√n is better, {when}"
-            rows.append(scripts.compared(name, *both, claimed=True))
+            rows.append(scripts.compared(name, *both, claimed=place == 0))
     return rows, {"accuracy": np.array(list(accuracy.values()))}
 
 

@@ -72,7 +72,7 @@ class Progress:
         self.began = time.perf_counter()
         self.total = self.trained = self.done = self.frozen = 0
         self.best = -np.inf
-        self.running: dict[int, tuple[int, int]] = {}
+        self.running: dict[int, int] = {}
         self.lock = threading.Lock()
 
     def expect(self, jobs: Sequence[Job]) -> None:
@@ -86,7 +86,7 @@ class Progress:
         """A chunk has had another epoch."""
         with self.lock:
             self.trained += len(alive)
-            self.running[id(job)] = (int(alive.sum()), len(alive))
+            self.running[id(job)] = int(alive.sum())
             newest = History(*history[:, :, -1:])
             score = records.ranked(newest, np.ones(len(alive), int), ~alive)
             self.best = max(self.best, score.max())
@@ -106,7 +106,7 @@ class Progress:
         """Tell the caller."""
         if self.call is not None:
             with self.lock:
-                alive = sum(some for some, _ in self.running.values())
+                alive = sum(self.running.values())
                 told = SweepReport(
                     self.lanes, self.done, alive, self.frozen, float(self.best), self.trained,
                     self.total, time.perf_counter() - self.began,

@@ -1,15 +1,18 @@
 """Every script of experiments/ runs on very little; the list, and the page of all results."""
 
 import json
+import os
 import re
 import runpy
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from rich.console import Console
 
 from jaxnet import gallery, scripts, sweeps
 
@@ -96,6 +99,30 @@ def test_what_was_run_is_on_one_page(tmp_path):
     assert "0 of 0 published numbers reproduced" in page
     assert "Published and measured" not in page
     assert f"Not run: {', '.join(name for name in NAMES if name != 'learning_rate')}." in page
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system pins no threads")
+@pytest.mark.parametrize(("jobs", "n"), [(2, 1), (2, 2), (1, 3)])
+def test_jobs_share_out_the_cores_and_one_has_all(jobs, n, monkeypatch):
+    names = runpy.run_path(str(ROOT / "experiments" / "__main__.py"))
+    cores, seen, barrier = os.sched_getaffinity(0), [], threading.Barrier(min(jobs, n))
+
+    def run(config, script):
+        seen.append(os.sched_getaffinity(0))
+        barrier.wait(20)  # all run at once
+        return True, ""
+
+    monkeypatch.setitem(names["run_all"].__globals__, "run", run)
+    config = names["Experiments"](jobs=jobs)
+    chosen = [script for script in LISTED if not script.alone][:n]
+    assert names["run_all"](config, chosen, Console(quiet=True)) == []
+    assert set().union(*seen) == cores
+    assert len(seen) == n
+    if n == 2 and len(cores) > 1:
+        assert not seen[0] & seen[1]
+    else:
+        assert all(one == cores for one in seen)
+    assert os.sched_getaffinity(0) == cores
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["all", "--smok"]])
