@@ -107,12 +107,13 @@ def main(config: Experiments) -> int:
     if not config.names:
         out.print(listing(listed))
         out.print("Run some with python -m experiments NAME …, or all.")
+        out.print("What can be varied in one is told by python experiments/NAME.py --help.")
         return 0
     if config.smoke:  # beside the results of full runs, not over them
         config = replace(config, results=config.results / "smoke")
     known = {script.name: script for script in listed}
     if unknown := [name for name in config.names if name != "all" and name not in known]:
-        print(f"error: no experiment is called {unknown[0]}; there are all, {', '.join(known)}.",
+        print(f"error: no experiment is called {unknown[0]}; there are: all, {', '.join(known)}.",
               file=sys.stderr)  # fmt: skip
         return 2
     if config.jobs < 1:
@@ -134,6 +135,6 @@ def main(config: Experiments) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(tyro.cli(Experiments, description=__doc__)))
+        sys.exit(main(tyro.cli(Experiments, prog="python -m experiments", description=__doc__)))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -91,7 +91,7 @@ def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
         "<h1>The experiments</h1>",
         f'<p class="sub">{_counted(published, "published number")}; {_counted(claims, "claim")}; '
         f"{len(done)} experiments, {minutes:.0f} minutes by their own clocks.</p>",
-        f'<p class="warning">Not run: {", ".join(missing)}.</p>' if missing else "",
+        f'<p class="note">Not run: {", ".join(missing)}.</p>' if missing else "",
         *(
             f'<p class="warning">{script.name}, {other}: not counted.</p>'
             for script in done
@@ -100,8 +100,9 @@ def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
         '<p class="note">A published number is reproduced if it lies in the 95 % prediction '
         "interval for one more run, mean ± t·s·√(1 + 1/n), of the logarithm where SD is a factor, "
         "×/÷; without chance, if ours rounds to it. A claim, that one is more than another, is "
-        "reproduced if the 95 % interval of the paired difference lies above 0. Where nothing is "
-        "published, the interval is that of the mean. SD: over the seeds.</p>",
+        "reproduced if the 95 % interval of the paired difference lies above 0; without chance, "
+        "if it is so. Where nothing is published, the interval is that of the mean. SD: over the "
+        "seeds.</p>",
         "<h2>Contents</h2>",
         "<ul>" + "".join(_line(script, told[script.name]["rows"]) for script in done) + "</ul>",
         *_summary(full, told),
@@ -125,7 +126,8 @@ def _counted(rows: Sequence[Row], noun: str) -> str:
 def _line(script: Script, rows: Sequence[Row]) -> str:
     judged = [row for row in rows if row["published"] is not None or row["claimed"]]
     count = f" {_counted(judged, 'row')}." if judged else ""
-    return f'<li><a href="#{script.name}">{html.escape(script.question)}</a>{count}</li>'
+    link = f'<a href="#{script.name}">{html.escape(script.question)}</a>'
+    return f"<li>{script.name}: {link}{count}</li>"
 
 
 def _summary(full: Sequence[Script], told: dict[str, Any]) -> list[str]:

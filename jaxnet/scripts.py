@@ -276,7 +276,8 @@ def main(
       plot: draws these.
     """
     name = Path(file).stem
-    given: Any = tyro.cli(type(config), default=config, description=doc)
+    program = f"python experiments/{name}.py"
+    given: Any = tyro.cli(type(config), prog=program, default=config, description=doc)
     folder = given.results or Path("results") / ("smoke" if given.smoke else "") / name
     changed = [key for key, value in vars(config).items() if vars(given)[key] != value]
     changed = sorted({*changed} - {"smoke", "plot_only", "results"})
@@ -303,7 +304,8 @@ def main(
             out.print(f"{row['name']}: {row['why']}", soft_wrap=True)
     content = plots.png(plot(dict(np.load(folder / "curves.npz"))))
     storage.write_atomic(folder / f"{name}.png", content)
-    print(f"Written to {folder}/")
+    note = "; a smoke test: the numbers mean nothing" if given.smoke else ""
+    print(f"Written to {folder}/{note}")
 
 
 def _check(config: Any, given: Any) -> None:
