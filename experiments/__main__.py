@@ -69,7 +69,8 @@ def run(config: Experiments, script: gallery.Script) -> tuple[bool, str]:
 def pin(shares: list[list[int]]) -> None:
     """Keep this thread, and the processes that it starts, on the next share of the cores.
 
-    Two programs that spread over the same cores drive each other out of the caches: a fifth slower.
+    Two programs that spread over the same cores drive each other out of the caches: measured, they
+    train up to a fifth slower, and compile more slowly still.
     """
     share = shares.pop()  # atomic; empty where the system cannot pin
     if share:

@@ -55,7 +55,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
     mnist, seeds = jn.datasets.mnist(), range(1000, 1000 + config.tuning_seeds)
     on_test, rows, curves, tuned = mnist._replace(valid=mnist.test), [], {}, {}
     last = lambda hidden, cost: curves[f"{hidden}, {cost}"][:, -1]
-    activations = list(HIDDEN)[: 1 if config.smoke else 4]
+    activations = list(HIDDEN)[:: 2 if config.smoke else 1]
     costs = list(COSTS)[:: 2 if config.smoke else 1]
     for cost in costs:
         for hidden in activations:
