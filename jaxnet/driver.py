@@ -21,6 +21,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxnet import checkpoints, datasets, doors
+from jaxnet.compiler import OPTIONS
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
@@ -254,7 +255,9 @@ def train(
 
 _compiled_start = jax.jit(start, static_argnames="net")
 _compiled_advance = jax.jit(
-    advance, static_argnames=("net", "batch_size", "monitor", "monitors", "over")
+    advance,
+    static_argnames=("net", "batch_size", "monitor", "monitors", "over"),
+    compiler_options=OPTIONS,
 )
 
 

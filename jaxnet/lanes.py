@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet import blocks, steps, training
+from jaxnet.compiler import ONE_THREAD
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.steps import TrainState, Units
@@ -263,13 +264,11 @@ def _swept(recipe: Recipe) -> Recipe:
     return jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, recipe)
 
 
-# Devices work side by side, one thread each; so bits do not depend on the number of cores either.
-_ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 _compiled_begin = jax.jit(_begin, static_argnames=("net", "keep_best", "over"))
 _compiled_advance = jax.jit(
     _advance,
     static_argnames=("net", "batch_size", "monitor"),
-    compiler_options=_ONE_THREAD,
+    compiler_options=ONE_THREAD,
 )
 
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "jaxnet"
 FLOORS = {
     "types": 0,
+    "compiler": 0,
     "activations": 1,
     "initializers": 1,
     "statistics": 1,
