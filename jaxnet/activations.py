@@ -74,8 +74,8 @@ class Sigmoid(Elementwise):
 
     def residual(self, z: Vector, y: Vector) -> Vector:
         """σ(z) − y as (1−y)σ(z) − yσ(−z), exact where σ(z) rounds to 1."""
-        a, complement = _sigmoids(z)
-        return (1 - y) * a - y * complement
+        p, q = _odds(z)
+        return ((1 - y) * p - y * q) / (p + q)
 
 
 class Tanh(Elementwise):
@@ -83,8 +83,8 @@ class Tanh(Elementwise):
 
     def residual(self, z: Vector, y: Vector) -> Vector:
         """tanh z − y; away from 0 as (1−y)σ(2z) − (1+y)σ(−2z), exact where |tanh z| rounds to 1."""
-        a, complement = _sigmoids(2 * z)
-        saturated = (1 - y) * a - (1 + y) * complement
+        p, q = _odds(2 * z)
+        saturated = ((1 - y) * p - (1 + y) * q) / (p + q)
         return jnp.where(jnp.abs(z) > 1, saturated, jnp.tanh(z) - y)
 
 
@@ -209,20 +209,21 @@ def _relu_prime(z: Vector) -> Vector:
     return jnp.where(z > 0, 1, 0).astype(z.dtype)
 
 
-def _sigmoids(z: Vector) -> tuple[Vector, Vector]:
-    """σ(z) and σ(−z), both to full accuracy, by one exponential and one division."""
+def _odds(z: Vector) -> tuple[Vector, Vector]:
+    """p and q, one of them 1, with σ(z) = p/(p+q) and σ(−z) = q/(p+q), by one exponential."""
     positive = z >= 0
     e = jnp.exp(jnp.where(positive, -z, z))
-    return jnp.where(positive, 1, e) / (1 + e), jnp.where(positive, e, 1) / (1 + e)
+    return jnp.where(positive, 1, e), jnp.where(positive, e, 1)
 
 
 def _sigmoid(z: Vector) -> Vector:
-    return _sigmoids(z)[0]
+    p, q = _odds(z)
+    return p / (p + q)
 
 
 def _sigmoid_prime(z: Vector) -> Vector:
-    a, complement = _sigmoids(z)
-    return a * complement
+    p, q = _odds(z)
+    return p / (p + q) * (q / (p + q))
 
 
 def _tanh_prime(z: Vector) -> Vector:

@@ -45,7 +45,7 @@ def _backward(net: Network, params: Params, zs: list, delta: Array, masks: Masks
     """The errors of all layers, from the output layer's."""
     deltas = [delta]
     for index in reversed(range(len(params) - 1)):
-        back = jnp.dot(params[index + 1].w, delta, precision=net.precision)
+        back = jnp.dot(delta, params[index + 1].w.T, precision=net.precision)
         if masks is not None:
             back = back * masks[index]
         delta = net.activations[index].pullback(zs[index], back)  # BP2
