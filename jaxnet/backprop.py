@@ -101,8 +101,8 @@ def gradient(
     Args:
       net: the architecture.
       params: its parameters.
-      xs: the examples' inputs: uint8 pixels or floats; or, where the first layer's weights are
-        coefficients in a span, `spans.InSpan`.
+      xs: the examples' inputs: uint8 pixels or floats; or `spans.InSpan`, where the first layer's
+        weights are coefficients: then their errors (batch, n_out) stand for its gradient.
       ys: their labels, or their float targets.
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: what each example counts, instead of 1/batch.
@@ -206,8 +206,8 @@ def _mean(
         # fold a transposition into it, and take ten times as long, unless a barrier keeps it out.
         if weights is not None:
             delta = delta * weights[:, None]
-        if isinstance(xs, InSpan) and a.ndim == 1:
-            w = jax.lax.dynamic_update_slice(jnp.zeros_like(params[0].w), delta, (a[0], 0))
+        if layer_is_first and isinstance(xs, InSpan):
+            w = delta
         elif layer_is_first:
             w = jnp.dot(jax.lax.optimization_barrier(a.T), delta, precision=net.precision)
         else:

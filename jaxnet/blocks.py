@@ -7,11 +7,12 @@ inputs (`spans`): here is when that pays, and how a state enters a block and lea
 from collections.abc import Sequence
 
 import jax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxnet import spans
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
+from jaxnet.spans import Span
 from jaxnet.steps import TrainState
 
 BLOCK_ROWS = 640
@@ -42,17 +43,6 @@ def span_steps(net: Network, recipe: Recipe, batch_size: int, lanes: int) -> int
     return steps if steps >= 4 else 0
 
 
-def span_rows(net: Network, recipe: Recipe, batch_size: int, n: int, lanes: int) -> tuple[int, ...]:
-    """The rows that first-layer-like arrays have besides n_in: see `lanes`."""
-    most = span_steps(net, recipe, batch_size, lanes)
-    if not most:
-        return ()
-    n_steps = -(-n // batch_size)
-    size = block_steps(n_steps, most)
-    steps = {size, n_steps % size} - {0}
-    return (batch_size, *(s * batch_size + bases for s in steps for bases in (0, 1, 2)))
-
-
 def _firsts(state: TrainState) -> list[int]:
     """Which leaves of a state are the first layer's weights, or mirror them."""
     leaves, _ = jax.tree_util.tree_flatten_with_path((state.params, state.opt_state))
@@ -76,17 +66,23 @@ def _matrices(state: TrainState) -> list[Array]:
     return [leaves[index] for index in _firsts(state)]
 
 
-def enter(net: Network, state: TrainState, rows: Array) -> tuple[TrainState, tuple[Array, ...]]:
+def enter(
+    net: Network, n_steps: int, state: TrainState, xs: Float[Array, "n_rows n_in"]
+) -> tuple[TrainState, Span]:
     """The state with coefficients in the span of a block's inputs for its first layer."""
-    coefficients, bases = spans.enter(_matrices(state), rows, net.precision)
-    return _replaced(state, coefficients), bases
+    coefficients, span = spans.enter(_matrices(state), xs, n_steps, net.precision)
+    return _replaced(state, coefficients), span
 
 
-def leave(net: Network, one: tuple[TrainState, TrainState], rows: Array) -> TrainState:
+def leave(
+    net: Network,
+    one: tuple[TrainState, TrainState, Span],
+    xs: Float[Array, "n_rows n_in"],
+) -> TrainState:
     """The state with the matrix of its coefficients for its first layer."""
-    state, begun = one
-    matrices = spans.leave(_matrices(state), _matrices(begun), rows, net.precision)
-    return _replaced(state, matrices)
+    state, begun, span = one
+    coefficients, matrices = _matrices(state), _matrices(begun)
+    return _replaced(state, spans.leave(coefficients, matrices, xs, span.errors, net.precision))
 
 
 def block_steps(n_steps: int, most: int) -> int:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxnet import blocks, steps, training
+from jaxnet import steps, training
 from jaxnet.compiler import ONE_THREAD
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
@@ -115,24 +115,23 @@ class Outcome(NamedTuple):
 class Lanes(Over):
     """The `over` of `epoch`: makes of a function of one network that of a group of lanes.
 
-    Stacked leaves of shape (rows, lanes, n_out of the first layer) have their lane axis at 1, if
-    the number of rows is one of those (n_in, and what `spans` makes of it); numbers that all lanes
-    share have none, all others have it at 0.
+    Stacked leaves with the first layer's shape, (n_in, lanes, n_out), have their lane axis at 1;
+    numbers that all lanes share have none, all others have it at 0.
     """
 
-    rows: tuple[int, ...] = ()
-    n_out: int = 0
+    first: tuple[int, ...] | None = None
+    """n_in and n_out of the first layer, if its lane axis is to stand next to the outputs."""
 
     def axis(self, leaf: Any) -> int | None:
         """Where a stacked leaf has its lanes."""
         if not np.ndim(leaf):
             return None
-        rows, *rest = np.shape(leaf)
-        return 1 if rows in self.rows and rest == [self.lanes, self.n_out] else 0
+        shape = np.shape(leaf)
+        return int(len(shape) == 3 and shape[1] == self.lanes and self.tall(shape[::2]))
 
     def tall(self, shape: tuple[int, ...]) -> bool:
         """Whether a leaf of one lane, of this shape, has its lanes at axis 1 when stacked."""
-        return len(shape) == 2 and shape[0] in self.rows and shape[1] == self.n_out
+        return shape == self.first
 
     def one(self, leaf: Any) -> Any:
         """What a single lane has of a stacked leaf."""
@@ -190,10 +189,9 @@ def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
     return dataclasses.replace(net, sizes=(net.sizes[0], *hidden, net.sizes[-1]))
 
 
-def _lanes_of(net: Network, recipe: Recipe, batch_size: int, n: int, lanes: int) -> Lanes:
-    rows = (net.sizes[0], *blocks.span_rows(net, recipe, batch_size, n, lanes))
+def _lanes_of(net: Network, recipe: Recipe, lanes: int) -> Lanes:
     # JAX's conjugate gradients take no arrays whose lanes have different axes.
-    return Lanes(lanes, () if recipe.optimizer.curvature else rows, net.sizes[1])
+    return Lanes(lanes, None if recipe.optimizer.curvature else net.sizes[:2])
 
 
 def _begin(
@@ -223,7 +221,7 @@ def _advance(
     """Epoch number `index`, from 0, of all lanes; dead ones stay as they are."""
 
     def group(key: Any, recipe: Recipe, units: Units | None, state: LaneState) -> Any:
-        lanes = _lanes_of(net, recipe, batch_size, len(data.train.x), state.alive.shape[-1])
+        lanes = _lanes_of(net, recipe, state.alive.shape[-1])
         over = lanes if lanes.lanes > 1 else alone
         recipe, units, state = lanes.bare((recipe, units, state))
         done = training.advance(
@@ -299,7 +297,7 @@ def _initial(work: Work) -> Params:
 class _Places:
     """The places of a program, and who is in them: between rows, one a lane, and stacked arrays."""
 
-    def __init__(self, work: Work, packing: Packing, n: int) -> None:
+    def __init__(self, work: Work, packing: Packing) -> None:
         members = np.array(packing.members).reshape(packing.groups, packing.lanes)
         first = members[members >= 0][0]
         heads = np.array([next((m for m in group if m >= 0), first) for group in members])
@@ -307,7 +305,7 @@ class _Places:
         self.members = members[self.held]
         self.lanes = np.where(self.held, members, heads[:, None])
         """Who is in each place; an empty one holds a copy of its group's first lane."""
-        self.over = _lanes_of(work.program, work.recipe, work.batch_size, n, packing.lanes)
+        self.over = _lanes_of(work.program, work.recipe, packing.lanes)
         self.keys = _keys(np.asarray(work.seeds, np.uint32)[heads])
 
     def stacked(self, rows: Any) -> Any:
@@ -476,7 +474,7 @@ def train_chunk(
             current = entered.get(epoch, current)
             if epoch in entered:
                 log.enter(current)
-            places = _Places(work, current, len(data.train.x))
+            places = _Places(work, current)
             numbers, units = put((places.numbers(work.recipe), places.stacked(_units(work))))
             state = _entered(work, places, log, numbers, put)
         state, row = _compiled_advance(

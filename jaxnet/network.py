@@ -167,11 +167,11 @@ def forward(
     """
     if masks is not None and len(masks) != len(params) - 1:
         raise ValueError(f"{len(masks)} masks for {len(params) - 1} hidden layers; give one each.")
-    a = x.row if isinstance(x, InSpan) else inputs(x, params[0].w.dtype)
+    a = x.own if isinstance(x, InSpan) else inputs(x, params[0].w.dtype)
     layer_inputs, zs = [a], []
     for index, layer in enumerate(params):
         if index == 0 and isinstance(x, InSpan):
-            z = x.times(jnp.asarray(layer.w), net.precision) + layer.b
+            z = x.product + layer.b
         else:
             z = jnp.dot(layer_inputs[-1], layer.w, precision=net.precision) + layer.b
         zs.append(z)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet import steps
+from jaxnet import blocks, steps
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 
@@ -162,8 +162,10 @@ def most_lanes(net: Network, recipe: Recipe, batch_size: int, device: Any) -> in
     """How many lanes a program should have on this device: a power of two."""
     if device.platform == "cpu":
         item = jax.dtypes.canonicalize_dtype(float).itemsize
-        hot = state_bytes(net, recipe, keep_best=False) + item * net.n_params
-        room = CACHE // hot
+        grads = net.n_params
+        if blocks.span_steps(net, recipe, batch_size, blocks.SHARING):
+            grads -= net.sizes[0] * net.sizes[1]  # of the first layer there are errors only
+        room = CACHE // (state_bytes(net, recipe, keep_best=False) + item * grads)
     else:
         room = min(MOST, memory(device) // 2 // lane_bytes(net, recipe, batch_size))
     return 1 << max(0, int(room).bit_length() - 1)

@@ -1,89 +1,111 @@
 """The first layer in the span of the mini-batches to come: many small steps as few large products.
 
-SGD and momentum move the first layer's weights by sums of outer products aδᵀ, where a is an input
-of the mini-batches. So within a block of mini-batches whose inputs are the rows of X,
+SGD and momentum move the first layer's weights by their gradients, which are XₛᵀΔₛ for mini-batch
+s: its inputs Xₛ, a row an example, and their errors Δₛ, each divided by the batch size. So within
+a block of mini-batches
 
-    W = Σⱼ Vⱼ diag(cⱼ) + Xᵀ A,
+    W = Σⱼ cⱼ Vⱼ + Σₛ αₛ XₛᵀΔₛ,
 
 with V₁ = W and V₂ = the velocity at the block's start. A rule that is linear in gradients, weights
-and its own state, number by number, does to the coefficients (cⱼ, A) what it does to W. So it is
-given the matrix of those, `(n_rows + n_bases, n_out)`, for the weights: it is small, and stays in
-the cache. An example x of the block sees xᵀW = Σⱼ (xᵀVⱼ)cⱼ + (xᵀXᵀ)A, where XVⱼ and XXᵀ are one
-matrix product each per block; the gradient of its A is δ in its own row. Both are exact.
+and its own state, number by number, does to the coefficients (α, c) what it does to W, and the
+gradient of mini-batch s with respect to them is 1 at αₛ and 0 elsewhere. So the rule is given a
+vector of some ten numbers for the weights. An example x of the block sees
 
-On two cores at [784, 30, 10] in mini-batches of 10, blocks of 8 raise the rate of SGD's sweeps
-from 0.33 of a matrix product's to over 0.5: products of 80 rows run at its full rate, products of
-10 at half of it, and the weights go through memory once a block instead of three times a step.
+    xᵀW = Σⱼ cⱼ xᵀVⱼ + Σₛ αₛ (xᵀXₛᵀ) Δₛ,
+
+where XVⱼ and XXᵀ are one matrix product each per block. All of it is exact.
+
+On two cores at [784, 30, 10] in mini-batches of 10, products of 80 rows run at the full rate of a
+matrix product, those of 10 at half of it, and the weights go through memory once a block instead of
+three times a step.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 
 class InSpan(NamedTuple):
-    """An example of a block, as what it has in common with the block."""
+    """An example, or a mini-batch, known by its product with the first layer's weights."""
 
-    bases: tuple[Float[Array, "*batch n_out"], ...]
-    """xᵀVⱼ for each j."""
-    gram: Float[Array, "*batch n_coefficients"]
-    """Its products with all examples of the block; 0 for the cⱼ."""
-    row: Int[Array, "*batch"]
-    """Its own: there the coefficients' gradient is δ. Examples of a batch lie in a row."""
+    product: Float[Array, "*batch n_out"]
+    """xᵀW."""
+    own: Float[Array, "*batch n_coefficients"]
+    """1 at its mini-batch's own coefficient, 0 elsewhere: the gradient of the coefficients."""
 
-    def times(self, w: Float[Array, "n_coefficients n_out"], precision: Any) -> Array:
-        """xᵀW for one example, from the coefficients w of W."""
-        z = jnp.dot(self.gram, w, precision=precision)
-        for base, c in zip(self.bases, w[-len(self.bases) :]):
-            z = z + base * c
-        return z
+
+class Span(NamedTuple):
+    """What a block's steps need of it."""
+
+    bases: tuple[Float[Array, "n_rows n_out"], ...]
+    """XVⱼ for each j."""
+    errors: Float[Array, "n_rows n_out"]
+    """Δ of the steps so far; 0 for those to come."""
 
 
 def enter(
     matrices: Sequence[Float[Array, "n_in n_out"]],
     xs: Float[Array, "n_rows n_in"],
+    n_steps: int,
     precision: Any,
-) -> tuple[list[Array], tuple[Array, ...]]:
-    """The coefficients of each matrix, (n_rows + n_bases, n_out), and XVⱼ for each.
+) -> tuple[list[Array], Span]:
+    """The coefficients (α, c) of each matrix at a block's start, and its span.
 
-    >>> w, xs = jnp.ones((3, 2)), jnp.ones((4, 3))
-    >>> (coefficients,), (base,) = enter([w], xs, "highest")
-    >>> coefficients[:, 0].tolist(), base.shape
-    ([0.0, 0.0, 0.0, 0.0, 1.0], (4, 2))
+    >>> (coefficients,), span = enter([jnp.ones((3, 2))], jnp.ones((20, 3)), 4, "highest")
+    >>> coefficients.tolist(), span.bases[0].shape
+    ([0.0, 0.0, 0.0, 0.0, 1.0], (20, 2))
     """
-    n = len(matrices)
-    eye = np.eye(n, len(xs) + n, len(xs))
-    coefficients = [
-        jnp.broadcast_to(jnp.asarray(row, v.dtype)[:, None], (len(xs) + n, v.shape[1]))
-        for row, v in zip(eye, matrices, strict=True)
-    ]
-    return coefficients, tuple(jnp.dot(xs, v, precision=precision) for v in matrices)
+    n, dtype = len(matrices), matrices[0].dtype
+    bases = tuple(jnp.dot(xs, v, precision=precision) for v in matrices)
+    return list(jnp.eye(n, n_steps + n, n_steps, dtype)), Span(bases, jnp.zeros_like(bases[0]))
+
+
+def product(
+    coefficients: Float[Array, " n_coefficients"],
+    span: Span,
+    first: Int[Array, ""],
+    gram: Float[Array, "batch n_rows"],
+    precision: Any,
+) -> Float[Array, "batch n_out"]:
+    """XₛW for a mini-batch whose rows begin at `first`, from its products with all of the block.
+
+    >>> (coefficients,), span = enter([jnp.ones((3, 2))], jnp.ones((20, 3)), 4, "highest")
+    >>> product(coefficients, span, jnp.array(5), jnp.ones((5, 20)), "highest")[0].tolist()
+    [3.0, 3.0]
+    """
+    batch, n_rows = gram.shape
+    n_steps = n_rows // batch
+    scaled = gram * jnp.repeat(coefficients[:n_steps], batch)[None]
+    z = jnp.dot(scaled, span.errors, precision=precision)
+    for base, c in zip(span.bases, coefficients[n_steps:], strict=True):
+        z = z + c * jax.lax.dynamic_slice_in_dim(base, first, batch)
+    return z
 
 
 def leave(
-    coefficients: Sequence[Array],
+    coefficients: Sequence[Float[Array, " n_coefficients"]],
     matrices: Sequence[Float[Array, "n_in n_out"]],
     xs: Float[Array, "n_rows n_in"],
+    errors: Float[Array, "n_rows n_out"],
     precision: Any,
 ) -> list[Array]:
-    """The matrices of these coefficients: XᵀA + Σⱼ Vⱼ diag(cⱼ).
+    """The matrices of these coefficients: Σⱼ cⱼVⱼ + Σₛ αₛXₛᵀΔₛ.
 
-    >>> w, xs = jnp.ones((3, 2)), jnp.ones((4, 3))
-    >>> coefficients, _ = enter([w], xs, "highest")
-    >>> bool(jnp.all(leave(coefficients, [w], xs, "highest")[0] == w))
+    >>> w, xs, errors = jnp.ones((3, 2)), jnp.ones((20, 3)), jnp.ones((20, 2))
+    >>> coefficients, _ = enter([w], xs, 4, "highest")
+    >>> bool(jnp.all(leave(coefficients, [w], xs, errors, "highest")[0] == w))
     True
     """
-    n = len(matrices)
-    # Rows of zeros for the cⱼ: cheaper than to cut those off from the coefficients.
-    rows = jnp.pad(xs, ((0, n), (0, 0)))
+    n_steps = len(coefficients[0]) - len(matrices)
 
-    def matrix(w: Array) -> Array:
-        moved = jnp.einsum("ri,ro->io", rows, w, precision=precision)
-        for v, c in zip(matrices, w[-n:]):
-            moved = moved + v * c[None]
+    def matrix(row: Array) -> Array:
+        scaled = errors * jnp.repeat(row[:n_steps], len(xs) // n_steps)[:, None]
+        moved = jnp.einsum("ri,ro->io", xs, scaled, precision=precision)
+        for v, c in zip(matrices, row[n_steps:], strict=True):
+            moved = moved + c * v
         return moved
 
-    return [matrix(w) for w in coefficients]
+    return [matrix(row) for row in coefficients]

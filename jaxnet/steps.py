@@ -22,6 +22,7 @@ from jaxnet.monitors import Monitors, measure
 from jaxnet.network import Masks, Network
 from jaxnet.recipe import Recipe
 from jaxnet.regularization import add_penalty_gradient, penalty
+from jaxnet.spans import InSpan
 from jaxnet.stopping import Watch
 from jaxnet.types import AnyArray, KeyArray, Layer, Params, pytree
 
@@ -167,11 +168,12 @@ def step(
     batch: Batch,
     monitors: Monitors | None = None,
     units: Units | None = None,
-) -> tuple[TrainState, Float[Array, " n_monitored"] | None]:
+) -> tuple[TrainState, Any]:
     """Train one mini-batch of a split of n examples, n_steps to the epoch.
 
     Returns:
-      The state after it, and what the monitors measured, or `None`.
+      The state after it; and what the monitors measured, or the errors of a first layer that is
+      trained in a span, or `None`.
     """
     l1, l2, params = recipe.l1, recipe.l2, state.params
     xs, masks = _masked(recipe, batch, units)
@@ -184,7 +186,9 @@ def step(
         curved = product(net, params, along, xs, batch.ys, masks, batch.weights)
         return add_penalty_gradient(curved, along, n, None, l2)
 
-    grads = gradient(net, params, xs, batch.ys, masks, batch.weights)
+    grads, found = gradient(net, params, xs, batch.ys, masks, batch.weights), None
+    if isinstance(xs, InSpan):
+        grads, found = (grads[0]._replace(w=xs.own[0]), *grads[1:]), grads[0].w
     total = add_penalty_gradient(grads, params, n, l1, l2)
     optimizer = recipe.optimizer_at(state.step, n_steps, state.watch.scale)
     transformation = optimizer.transformation(address(key, "step", state.step))
@@ -198,7 +202,6 @@ def step(
     trained: Any = optax.apply_updates(params, updates)
     if recipe.max_norm is not None:
         trained = regularization.constrained(trained, recipe.max_norm)
-    found = None
     if monitors is not None:
         rate = optimizer.hyper.get("learning_rate")
         moved = jax.tree.map(jnp.subtract, trained, params)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet import blocks, doors, network, stopping
+from jaxnet import blocks, doors, network, spans, stopping
 from jaxnet.evaluation import Scores, scores
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
@@ -78,37 +78,42 @@ def epoch(
         recipe, units, state = one
         return step(net, n, n_steps, key, recipe, state, batch, monitors, units)
 
-    def train_batch(state: TrainState, visit: Any) -> tuple[TrainState, Any]:
-        bases, own, visit = visit
+    def train_batch(carry: Any, visit: Any) -> tuple[Any, Any]:
+        place, gram, visit = visit
 
-        def one_step(one: Any, own: Any, *visit: Any) -> Any:
-            *one, bases = one
+        def one_step(one: Any, place: Any, gram: Any, *visit: Any) -> Any:
+            *one, span = one
             batch = visit[0] if over.lanes == 1 else drawn(one, *visit)
-            xs = batch.xs if bases is None else InSpan(bases, batch.xs, own)
-            return trained(one, batch._replace(xs=xs))
+            if span is None:
+                state, found = trained(one, batch)
+                return (state, None), found
+            coefficients = one[2].params[0].w
+            first = place * batch_size
+            product = spans.product(coefficients, span, first, gram, net.precision)
+            own = jax.nn.one_hot(place, len(coefficients), dtype=product.dtype)
+            xs = InSpan(product, jnp.broadcast_to(own, (batch_size, *own.shape)))
+            state, errors = trained(one, batch._replace(xs=xs))
+            errors = jax.lax.dynamic_update_slice_in_dim(span.errors, errors, first, 0)
+            return (state, span._replace(errors=errors)), None
 
-        return over(one_step)((recipe, units, state, bases), own, *visit)
+        return over(one_step)((recipe, units, *carry), place, gram, *visit)
 
     def train_block(state: TrainState, block: Visits) -> tuple[TrainState, Any]:
         indices, weights = block
-        steps = _step(state) + jnp.arange(len(indices))
+        places = jnp.arange(len(indices))
         xs, ys = over.split((all_xs[indices], all_ys[indices]), axis=1)
-        rows = bases = own = None
+        rows = gram = span = None
         begun = state
         if spanned:
             rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
-            gram = jnp.dot(rows, rows.T, precision=net.precision)
-            state, bases = over(partial(blocks.enter, net))(begun, rows)
-            n_bases, split = len(bases), (*indices.shape, -1)
-            own = jnp.arange(len(rows)).reshape(indices.shape)
-            xs = jnp.pad(gram, ((0, 0), (0, n_bases))).reshape(split)
-            bases = tuple(base.reshape(*indices.shape, *base.shape[1:]) for base in bases)
-        visits = (steps, xs, ys, weights)
+            gram = jnp.dot(rows, rows.T, precision=net.precision).reshape(*indices.shape, -1)
+            state, span = over(partial(blocks.enter, net, len(indices)))(begun, rows)
+        visits = (_step(state) + places, xs, ys, weights)
         if over.lanes == 1:  # to draw for many steps at once is faster
             visits = (jax.vmap(partial(drawn, (recipe, units)))(*visits),)
-        state, found = jax.lax.scan(train_batch, state, (bases, own, visits))
+        (state, span), found = jax.lax.scan(train_batch, (state, span), (places, gram, visits))
         if spanned:
-            state = over(partial(blocks.leave, net))((state, begun), rows)
+            state = over(partial(blocks.leave, net))((state, begun, span), rows)
         return state, found
 
     def train_many(state: TrainState, visits: Visits) -> TrainState:
