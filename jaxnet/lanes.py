@@ -6,8 +6,8 @@ lanes of a group share the mini-batches, so layer 1 of N networks is one matrix 
 optimizer's state that mirrors them, stands next to the outputs: axis 1. It is the same `epoch`
 under `vmap`, with that axis for those leaves and axis 0 for all others.
 
-Hidden widths are filled up with zeros to a multiple of the vector width (`padded`); masked, the
-padded units change nothing. The same mechanism lets networks of different widths share a program.
+Hidden widths are filled up with units that are masked out, so that networks of different widths
+can share a program: see `widths`.
 
 A lane that diverges is frozen: it keeps what it had an epoch before. Lanes never touch each other,
 but bits depend on the size of the program (on how a matrix product is cut up): equal bits are
@@ -15,7 +15,7 @@ promised only within one size. So every size that a lane was trained in is recor
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,11 +29,9 @@ from jaxnet import steps, training
 from jaxnet.compiler import ONE_THREAD
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
-from jaxnet.steps import TrainState, Units
+from jaxnet.steps import TrainState
 from jaxnet.types import Dataset, History, KeyArray, Layer, Over, Params, alone
-
-VECTOR = 8
-"""Floats that a processor handles at once: narrower loops run at a half to a third of the rate."""
+from jaxnet.widths import Units, masks
 
 
 class Packing(NamedTuple):
@@ -168,25 +166,6 @@ class LaneState(NamedTuple):
     train: TrainState
     alive: Array
     """(groups, lanes): neither diverged, nor stopped, nor an empty place."""
-
-
-def padded(width: int, shaped: bool) -> int:
-    """The width of a hidden layer in a program: a multiple of the vector's, if that costs little.
-
-    >>> padded(30, shaped=False), padded(100, shaped=False), padded(5, shaped=False)
-    (32, 104, 5)
-    """
-    wide = -(-width // VECTOR) * VECTOR
-    return width if shaped or wide > 1.1 * width else wide
-
-
-def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
-    """The network of the program that trains all of these."""
-    shaped = recipe.optimizer.shaped
-    widths = [max(layer) for layer in zip(*(net.sizes[1:-1] for net in networks), strict=True)]
-    hidden = [padded(width, shaped) for width in widths]
-    net = networks[0]
-    return dataclasses.replace(net, sizes=(net.sizes[0], *hidden, net.sizes[-1]))
 
 
 def _lanes_of(net: Network, recipe: Recipe, lanes: int) -> Lanes:
@@ -336,12 +315,8 @@ def _units(work: Work) -> Units | None:
     """Which units each lane has, a row a lane; `None` where all have all."""
     if all(net.sizes == work.program.sizes for net in work.networks):
         return None
-    hidden = work.program.sizes[1:-1]
-    masks = [
-        np.array([np.arange(width) < net.sizes[layer] for net in work.networks], np.float32)
-        for layer, width in enumerate(hidden, start=1)
-    ]
-    return Units(tuple(masks), work.networks[0].sizes[1:-1])
+    rows = zip(*(masks(net, work.program) for net in work.networks), strict=True)
+    return Units(tuple(map(np.array, rows)), work.networks[0].sizes[1:-1])
 
 
 def _smaller(work: Work, packing: Packing, alive: np.ndarray, epoch: int) -> Packing | None:

@@ -6,7 +6,6 @@ seed and that address alone (`address`). So a run that stops can go on to the sa
 recipes under one seed see the same initial weights and the same mini-batches.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -24,34 +23,11 @@ from jaxnet.recipe import Recipe
 from jaxnet.regularization import add_penalty_gradient, penalty
 from jaxnet.spans import InSpan
 from jaxnet.stopping import Watch
-from jaxnet.types import AnyArray, KeyArray, Layer, Params, pytree
+from jaxnet.types import AnyArray, KeyArray, Layer, Params
+from jaxnet.widths import Units
 
 Stream = Literal["init", "order", "step", "rule", "dropout", "augmentation"]
 STREAMS: tuple[Stream, ...] = ("init", "order", "step", "rule", "dropout", "augmentation")
-
-
-@pytree("widths")
-@dataclass(frozen=True, eq=False)
-class Units:
-    """Which hidden units of a network are there, where others only fill up its width.
-
-    A padded unit's activation would be f(0), and it would learn; masked it stays out, exactly.
-    """
-
-    masks: tuple[Float[AnyArray, "..."], ...]
-    """For each hidden layer, 1 where a unit is there and 0 where none is."""
-    widths: tuple[int, ...]
-    """The hidden layers' true widths, at which dropout is drawn."""
-
-    def only(self, params: Params) -> Params:
-        """The parameters, with 0 for those of units that are not there."""
-        dtype = params[0].w.dtype
-        ends = (jnp.ones(params[0].w.shape[0]), jnp.ones(params[-1].w.shape[1]))
-        masks = [jnp.asarray(mask, dtype) for mask in (ends[0], *self.masks, ends[1])]
-        return tuple(
-            Layer(layer.w * into[:, None] * out[None], layer.b * out)
-            for layer, into, out in zip(params, masks, masks[1:])
-        )
 
 
 class TrainState(NamedTuple):
@@ -205,6 +181,9 @@ def step(
     if monitors is not None:
         rate = optimizer.hyper.get("learning_rate")
         moved = jax.tree.map(jnp.subtract, trained, params)
+        if units is not None:
+            net, params, grads, moved = units.cut(net, params, grads, moved)
+            masks = [mask[:, :width] for mask, width in zip(masks or [], units.widths, strict=True)]
         found = measure(monitors, net, params, grads, moved, rate, xs, masks, batch.weights)
     # One NaN spreads to all of the output layer in the next step: ten numbers tell.
     sound = state.sound + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)

@@ -24,7 +24,7 @@ from jax.experimental import multihost_utils
 from jaxnet import datasets, doors, plans, records, spaces
 from jaxnet.books import Book
 from jaxnet.driver import interruptible
-from jaxnet.lanes import Outcome, Packing, Work, program_network, shared, train_chunk
+from jaxnet.lanes import Outcome, Packing, Work, shared, train_chunk
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.records import Folder, Lane, Record, Setting
@@ -32,6 +32,7 @@ from jaxnet.runners import Data, Elsewhere, Here, Job, Progress, SweepReport
 from jaxnet.steps import TrainState
 from jaxnet.studies import Study
 from jaxnet.types import Dataset, count
+from jaxnet.widths import program_network
 
 
 def sweep(

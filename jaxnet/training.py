@@ -19,8 +19,9 @@ from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.spans import InSpan
-from jaxnet.steps import Batch, TrainState, Units, address, mini_batch, shuffle, start, step
+from jaxnet.steps import Batch, TrainState, address, mini_batch, shuffle, start, step
 from jaxnet.types import AnyArray, Dataset, History, KeyArray, Over, Params, Split, alone
+from jaxnet.widths import Units, cut, filled, masks, program_network
 
 Visits = tuple[Array, ...]
 """Mini-batches to come: their examples' indices and weights, each (n_steps, batch)."""
@@ -52,7 +53,8 @@ def epoch(
       recipe: how it is trained.
       state: what the last epoch left.
       monitors: what to measure in some of the mini-batches (static).
-      units: which hidden units are there, if not all.
+      units: which hidden units are there, if not all. A network of odd widths is trained filled up
+        (`widths`), and is cut to its own again at the end.
       over: `alone`, or what makes many networks of one: then `recipe`, `units` and `state` are
         those of many, which share key and order, and there are no monitors. Or what splits the
         mini-batches.
@@ -61,6 +63,19 @@ def epoch(
       The state after the epoch, and what the monitors measured (`Monitors.split` names it), or
       `None`.
     """
+    program = net if units is not None or over.lanes > 1 else program_network([net], recipe)
+    if program != net:
+        held = (state.params, state.opt_state)
+        like = jax.eval_shape(lambda: start(program, recipe, key))
+        params, opt_state = filled(held, (like.params, like.opt_state))
+        wide = state._replace(params=params, opt_state=opt_state)
+        units = Units(masks(net, program), net.sizes[1:-1])
+        wide, measured = epoch(
+            program, batch_size, data, order, key, recipe, wide, monitors, units, over
+        )
+        params, opt_state = cut((wide.params, wide.opt_state), held)
+        return wide._replace(params=params, opt_state=opt_state), measured
+
     n = len(order)
     n_steps = -(-n // batch_size)
     padded = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)

@@ -37,6 +37,7 @@ FLOORS = {
     "searches": 8,
     "findings": 9,
     "evaluation": 8,
+    "widths": 8,
     "steps": 9,
     "blocks": 10,
     "training": 11,

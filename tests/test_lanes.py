@@ -8,7 +8,8 @@ from jax import monitoring
 
 import jaxnet as jn
 from jaxnet import blocks, lanes, optimizers
-from jaxnet.lanes import Packing, Work, program_network, train_chunk
+from jaxnet.lanes import Packing, Work, train_chunk
+from jaxnet.widths import program_network
 
 RANDOM = np.random.default_rng(0)
 DATA = jn.Dataset(
