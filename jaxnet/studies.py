@@ -176,7 +176,7 @@ class Study(NamedTuple):
         try:
             import pandas  # pyright: ignore[reportMissingImports]
         except ImportError:
-            raise ImportError("a frame needs pandas: pip install pandas.") from None
+            raise ImportError("a frame needs pandas: pip install 'jaxnet-mlp[tables]'.") from None
         return pandas.DataFrame(list(self.rows()))
 
     def to_parquet(self, path: str | Path) -> None:

@@ -64,7 +64,7 @@ def write_parquet(path: str | Path, rows: Iterable[Row]) -> None:
         import pyarrow  # pyright: ignore[reportMissingImports]
         import pyarrow.parquet  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise ImportError("Parquet needs pyarrow: pip install pyarrow.") from None
+        raise ImportError("Parquet needs pyarrow: pip install 'jaxnet-mlp[tables]'.") from None
     rows = list(rows)
     columns = {name: [row.get(name) for row in rows] for name in names(rows)}
     sink = pyarrow.BufferOutputStream()

@@ -14,6 +14,7 @@ SMALL = (
     "--range sgd.learning_rate=0.05:500 momentum.learning_rate=0.005:50"
 ).split()
 FILES = {
+    *(f"{name}.parquet" for name in comparison.TABLES),
     "runs.csv", "curves.csv", "summary.csv", "pairwise.csv", "time_to_target.csv",
     "divergence.csv", "luck.csv", "usual_study.csv", "manifest.json", "timing.json", "report.html",
     "sensitivity.png", "curves.png", "strips.png", "differences.png", "luck.png",

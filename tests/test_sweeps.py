@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import jax
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,9 +224,21 @@ def test_files_hold_every_epoch_of_every_lane(tmp_path, study):
     assert float(row["decay"]) == np.float32(0.9)
     assert float(row["evaluation_cost"]) == study.history.evaluation_cost[1, 1, 1]
     assert row["training_cost"] == ""
-    parquet = pytest.importorskip("pyarrow.parquet")
     study.to_parquet(tmp_path / "study.parquet")
-    assert parquet.read_table(tmp_path / "study.parquet").num_rows == len(rows)
+    for frame in (pandas.read_parquet(tmp_path / "study.parquet"), study.to_frame()):
+        assert list(frame.columns) == list(row)
+        assert len(frame) == len(rows)
+        assert frame.evaluation_cost[3 * 3 + 3 + 1] == study.history.evaluation_cost[1, 1, 1]
+        assert frame.training_cost.isna().all()
+
+
+def test_a_frame_or_parquet_says_which_extra_it_needs(monkeypatch, tmp_path, study):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'jaxnet-mlp\[tables\]'"):
+        study.to_frame()
+    with pytest.raises(ImportError, match=r"pip install 'jaxnet-mlp\[tables\]'"):
+        study.to_parquet(tmp_path / "study.parquet")
 
 
 def test_only_the_best_lanes_parameters_stay_in_memory(monkeypatch):
