@@ -32,6 +32,7 @@ What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cor
 
 import importlib.util
 import json
+import os
 import platform
 import socket
 import subprocess
@@ -128,7 +129,7 @@ def sweeps(config: Config) -> dict[str, Contestant]:
 
 
 def in_processes(n: int) -> Contestant:
-    """The sweep of 64 recipes, shared by two processes of one device each."""
+    """The sweep of 64 recipes, shared by two processes of one device, and one of XLA's threads."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -141,6 +142,7 @@ def in_processes(n: int) -> Contestant:
         subprocess.Popen(
             [sys.executable, "-c", script, address, str(process), str(n)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent,
+            env=os.environ | {"NPROC": "1"},
         )
         for process in range(2)
     ]  # fmt: skip

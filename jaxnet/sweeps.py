@@ -113,7 +113,7 @@ def sweep(
     if len(rungs) > 1 and store is None and jax.process_count() > 1:
         raise ValueError("halving over several processes needs a folder that all of them see.")
     book = Book(settings, seed_list, store)
-    _together("read")  # before any process writes
+    _together("read", store)  # before any process writes
     left = list(np.ndindex(len(settings), len(seed_list)))
     if tune_plan and jax.process_count() > 1:
         raise ValueError("tune_plan is for one process: several might choose different sizes.")
@@ -135,7 +135,7 @@ def sweep(
         for until in rungs:
             jobs = work(left, until, runner.devices)
             book.let_go()
-            _together(f"jobs to epoch {until}")
+            _together(f"jobs to epoch {until}", store)
             if plan is None and (jobs or until == epochs):
                 plan = planned(_sizes(jobs))
                 if say is not None:
@@ -217,9 +217,9 @@ def _expanded(
     return tuple(settings), listed
 
 
-def _together(where: str) -> None:
-    """Wait for the other processes, if there are any."""
-    if jax.process_count() > 1:
+def _together(where: str, store: Folder | None) -> None:
+    """Wait for the other processes, if there are any, and a folder that all read and write."""
+    if store is not None and jax.process_count() > 1:
         multihost_utils.sync_global_devices(where)
 
 
