@@ -201,20 +201,15 @@ def _mean(
     batched = jax.vmap(of_one, in_axes=(0, 0, mask_axes))
     layer_inputs, deltas = batched(jax.tree.map(jnp.asarray, xs), jnp.asarray(ys), masks)
 
-    def contract(a: Any, delta: Float[Array, "batch n_out"], layer_is_first: bool) -> Layer:
-        # The matrix product of many lanes is fast where both operands are contiguous. XLA would
-        # fold a transposition into it, and take ten times as long, unless a barrier keeps it out.
+    def contract(a: Any, delta: Float[Array, "batch n_out"], in_span: bool) -> Layer:
         if weights is not None:
             delta = delta * weights[:, None]
-        if layer_is_first and isinstance(xs, InSpan):
-            w = delta
-        elif layer_is_first:
-            w = jnp.dot(jax.lax.optimization_barrier(a.T), delta, precision=net.precision)
-        else:
-            d = jax.lax.optimization_barrier(delta.T)
-            w = jnp.dot(d, a, precision=net.precision).T
+        # The matrix product of many lanes is fast where both operands are contiguous. XLA would
+        # fold the transposition into it, and take ten times as long, unless a barrier keeps it out.
+        a = jax.lax.optimization_barrier(a.T)
+        w = delta if in_span else jnp.dot(a, delta, precision=net.precision)
         layer = Layer(w, jnp.sum(delta, axis=0))
         return layer if weights is not None else Layer(w / len(delta), layer.b / len(delta))
 
-    firsts = [True] + [False] * (len(deltas) - 1)
-    return tuple(map(contract, layer_inputs, deltas, firsts))
+    in_span = [isinstance(xs, InSpan)] + [False] * (len(deltas) - 1)
+    return tuple(map(contract, layer_inputs, deltas, in_span))
