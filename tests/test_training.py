@@ -89,6 +89,13 @@ def test_parameters_of_another_type_come_to_the_default_one(x64):
         assert run.params[0].w.dtype == (jnp.float64 if x64 else jnp.float32)
 
 
+@pytest.mark.parametrize("n", [1, 2, 255, 256, 257, 1000, 65_536, 65_537])
+def test_the_order_sorts_the_random_keys(n):
+    key = address(jax.random.key(n), "order", 3)
+    keys = np.asarray(jax.random.bits(key, (n,), np.uint32))
+    assert np.array_equal(shuffle(key, n), np.argsort(keys, kind="stable"))
+
+
 def test_the_order_is_a_permutation_addressed_by_epoch():
     key = jax.random.key(0)
     one, two = (np.asarray(shuffle(address(key, "order", e), 1000)) for e in (0, 1))
