@@ -21,12 +21,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxnet import checkpoints, datasets, doors
-from jaxnet.compiler import OPTIONS
+from jaxnet.compiler import STEPS
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.steps import TrainState, compiled_drawn, start
-from jaxnet.training import advance
+from jaxnet.training import Closed, closed, trained
 from jaxnet.types import Dataset, History, Over, Params, alone, constant, count
 
 
@@ -215,22 +215,25 @@ def train(
             ending, stopped = _before(index, epochs, recipe, state, interrupted, began, time_budget)
             if stopped:
                 break
-            done = _compiled_advance(
-                net, batch_size, monitor, monitors, data, key, np.int32(index), recipe, state,
+            after, measured = _compiled_trained(
+                net, batch_size, monitors, data.train, key, np.int32(index), recipe, state,
                 over=over,
             )  # fmt: skip
+            done = _compiled_closed(
+                net, batch_size, monitor, data, np.int32(index), recipe, after, over=over
+            )
             if not done.finite:
                 ending, stopped = "diverged", _diverged(index + 1, float(done.learning_rate))
                 warnings.warn(stopped, RuntimeWarning, stacklevel=2)
                 break
             state, current = done.state, done.params
             log.rows.append(np.asarray(done.row))
-            log.measured.append(np.asarray(done.measured if monitors else []))
+            log.measured.append(np.asarray(measured if monitors else []))
             if checkpoint is not None and (index + 1) % every == 0:
                 written = write()
             if on_epoch is not None:
                 seconds = time.perf_counter() - began
-                on_epoch(_report(index + 1, epochs, done, seconds, net, monitors))
+                on_epoch(_report(index + 1, epochs, done, measured, seconds, net, monitors))
         else:
             ending, stopped = _after(epochs, recipe, state)
         if checkpoint is not None and written < len(log.rows):
@@ -254,11 +257,12 @@ def train(
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
-_compiled_advance = jax.jit(
-    advance,
-    static_argnames=("net", "batch_size", "monitor", "monitors", "over"),
-    compiler_options=OPTIONS,
+_compiled_trained = jax.jit(
+    trained,
+    static_argnames=("net", "batch_size", "monitors", "over"),
+    compiler_options=STEPS,
 )
+_compiled_closed = jax.jit(closed, static_argnames=("net", "batch_size", "monitor", "over"))
 
 
 class _Log(NamedTuple):
@@ -317,9 +321,15 @@ def _after(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str 
 
 
 def _report(
-    epoch: int, epochs: int, done: Any, seconds: float, net: Network, monitors: Monitors | None
+    epoch: int,
+    epochs: int,
+    done: Closed,
+    measured: Any,
+    seconds: float,
+    net: Network,
+    monitors: Monitors | None,
 ) -> EpochReport:
-    measured = {} if monitors is None else monitors.split(net, np.asarray(done.measured))
+    named = {} if monitors is None else monitors.split(net, np.asarray(measured))
     return EpochReport(
         epoch=epoch,
         epochs=epochs,
@@ -328,7 +338,7 @@ def _report(
         best_epoch=int(done.state.watch.best_epoch),
         seconds=seconds,
         params=jax.tree.map(np.asarray, done.params),
-        monitors=measured,
+        monitors=named,
     )
 
 

@@ -26,11 +26,11 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet import steps, training
-from jaxnet.compiler import ONE_THREAD
+from jaxnet.compiler import ONE_THREAD, STEPS
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.steps import TrainState
-from jaxnet.types import Dataset, History, KeyArray, Layer, Over, Params, alone
+from jaxnet.types import Dataset, History, KeyArray, Layer, Over, Params, Split, alone
 from jaxnet.widths import Units, masks
 
 
@@ -186,26 +186,48 @@ def _begin(
     return jax.vmap(group, axes)(keys, recipe, params)
 
 
-def _advance(
+def _trained(
     net: Network,
     batch_size: int,
-    monitor: tuple[str, ...],
-    data: Dataset,
+    data: Split,
     keys: Any,
     index: Any,
     recipe: Recipe,
     units: Units | None,
-    state: LaneState,
-) -> tuple[LaneState, History]:
-    """Epoch number `index`, from 0, of all lanes; dead ones stay as they are."""
+    state: TrainState,
+) -> TrainState:
+    """The states of all lanes when epoch number `index`, from 0, has trained them."""
 
-    def group(key: Any, recipe: Recipe, units: Units | None, state: LaneState) -> Any:
-        lanes = _lanes_of(net, recipe, state.alive.shape[-1])
+    def group(key: Any, recipe: Recipe, units: Units | None, state: TrainState) -> Any:
+        lanes = _lanes_of(net, recipe, state.step.shape[-1])
         over = lanes if lanes.lanes > 1 else alone
         recipe, units, state = lanes.bare((recipe, units, state))
-        done = training.advance(
-            net, batch_size, monitor, None, data, key, index, recipe, state.train, units, over
+        after, _ = training.trained(
+            net, batch_size, None, data, key, index, recipe, state, units, over
         )
+        return lanes.dressed(after)
+
+    return jax.vmap(group, (0, _swept(recipe), 0, 0))(keys, recipe, units, state)
+
+
+def _closed(
+    net: Network,
+    batch_size: int,
+    monitor: tuple[str, ...],
+    data: Dataset,
+    index: Any,
+    recipe: Recipe,
+    units: Units | None,
+    state: LaneState,
+    after: TrainState,
+) -> tuple[LaneState, History]:
+    """What all lanes are after an epoch; those that are dead, or die now, stay as they were."""
+
+    def group(recipe: Recipe, units: Units | None, state: LaneState, after: TrainState) -> Any:
+        lanes = _lanes_of(net, recipe, state.alive.shape[-1])
+        over = lanes if lanes.lanes > 1 else alone
+        recipe, units, state, after = lanes.bare((recipe, units, state, after))
+        done = training.closed(net, batch_size, monitor, data, index, recipe, after, units, over)
 
         def frozen(one: tuple[Any, Any, TrainState, TrainState, History]) -> Any:
             alive, finite, new, old, row = one
@@ -219,7 +241,7 @@ def _advance(
         found = (state.alive, done.finite, done.state, state.train, done.row)
         return lanes.dressed(over(frozen)(found))
 
-    return jax.vmap(group, (0, _swept(recipe), 0, 0))(keys, recipe, units, state)
+    return jax.vmap(group, (_swept(recipe), 0, 0, 0))(recipe, units, state, after)
 
 
 def shared(recipe: Recipe) -> Recipe:
@@ -242,10 +264,11 @@ def _swept(recipe: Recipe) -> Recipe:
 
 
 _compiled_begin = jax.jit(_begin, static_argnames=("net", "keep_best", "over"))
-_compiled_advance = jax.jit(
-    _advance,
-    static_argnames=("net", "batch_size", "monitor"),
-    compiler_options=ONE_THREAD,
+_compiled_trained = jax.jit(
+    _trained, static_argnames=("net", "batch_size"), compiler_options=STEPS | ONE_THREAD
+)
+_compiled_closed = jax.jit(
+    _closed, static_argnames=("net", "batch_size", "monitor"), compiler_options=ONE_THREAD
 )
 
 
@@ -452,10 +475,13 @@ def train_chunk(
             places = _Places(work, current)
             numbers, units = put((places.numbers(work.recipe), places.stacked(_units(work))))
             state = _entered(work, places, log, numbers, put)
-        state, row = _compiled_advance(
-            work.program, work.batch_size, work.monitor, data, places.keys, np.int32(epoch),
-            numbers, units, state,
-        )  # fmt: skip
+        net, size, index = work.program, work.batch_size, np.int32(epoch)
+        after = _compiled_trained(
+            net, size, data.train, places.keys, index, numbers, units, state.train
+        )
+        state, row = _compiled_closed(
+            net, size, work.monitor, data, index, numbers, units, state, after
+        )
         log.note(epoch, n_steps, places, state, row)
         done = epoch + 1
         if on_epoch is not None and on_epoch(done, log.history[:, :, :done], log.alive):

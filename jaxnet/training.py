@@ -89,7 +89,7 @@ def epoch(
     def drawn(one: Any, step: Any, xs: Any, ys: Any, weights: Any) -> Batch:
         return mini_batch(net, key, one[0], step, xs, ys, weights, one[1])
 
-    def trained(one: Any, batch: Batch, monitors: Monitors | None = None) -> Any:
+    def stepped(one: Any, batch: Batch, monitors: Monitors | None = None) -> Any:
         recipe, units, state = one
         return step(net, n, n_steps, key, recipe, state, batch, monitors, units)
 
@@ -100,14 +100,14 @@ def epoch(
             *one, span = one
             batch = visit[0] if over.lanes == 1 else drawn(one, *visit)
             if span is None:
-                state, found = trained(one, batch)
+                state, found = stepped(one, batch)
                 return (state, None), found
             coefficients = one[2].params[0].w
             first = place * batch_size
             product = spans.product(coefficients, span, first, gram, net.precision)
             own = jax.nn.one_hot(place, len(coefficients), dtype=product.dtype)
             xs = InSpan(product, jnp.broadcast_to(own, (batch_size, *own.shape)))
-            state, errors = trained(one, batch._replace(xs=xs))
+            state, errors = stepped(one, batch._replace(xs=xs))
             errors = jax.lax.dynamic_update_slice_in_dim(span.errors, errors, first, 0)
             return (state, span._replace(errors=errors)), None
 
@@ -151,7 +151,7 @@ def epoch(
         indices, weights = (a[-1] for a in stretch)
         xs, ys = over.split((all_xs[indices], all_ys[indices]))
         batch = drawn((recipe, units), state.step, xs, ys, weights)
-        return trained((recipe, units, state), batch, monitors)
+        return stepped((recipe, units, state), batch, monitors)
 
     every = monitors.every or n_steps
     whole = n_steps // every * every
@@ -165,42 +165,52 @@ def _step(state: TrainState) -> Int[Array, ""]:
     return jnp.ravel(state.step)[0]
 
 
-class Advance(NamedTuple):
-    """What an epoch of a run comes to."""
-
-    state: TrainState
-    params: Params
-    """Those to evaluate and to keep, the rule's evaluation parameters."""
-    row: History
-    measured: Float[Array, "n_measured n_monitored"] | None
-    learning_rate: Float[Array, ""]
-    """η of the last step; NaN where the optimizer has none."""
-    finite: Bool[Array, ""]
-    """Whether all parameters and costs are."""
-
-
-def advance(
+def trained(
     net: Network,
     batch_size: int,
-    monitor: tuple[str, ...],
     monitors: Monitors | None,
-    data: Dataset,
+    data: Split,
     key: KeyArray,
     index: Int[AnyArray, ""],
     recipe: Recipe,
     state: TrainState,
     units: Units | None = None,
     over: Over = alone,
-) -> Advance:
-    """Shuffle, train, evaluate, watch: epoch number `index`, from 0, of a run.
+) -> tuple[TrainState, Any]:
+    """Shuffle and train: epoch number `index`, from 0, of a run; see `epoch`."""
+    order = shuffle(address(key, "order", index), len(data.x))
+    return epoch(net, batch_size, data, order, key, recipe, state, monitors, units, over)
+
+
+class Closed(NamedTuple):
+    """What an epoch of a run came to."""
+
+    state: TrainState
+    params: Params
+    """Those to evaluate and to keep, the rule's evaluation parameters."""
+    row: History
+    learning_rate: Float[Array, ""]
+    """η of the last step; NaN where the optimizer has none."""
+    finite: Bool[Array, ""]
+    """Whether all parameters and costs are."""
+
+
+def closed(
+    net: Network,
+    batch_size: int,
+    monitor: tuple[str, ...],
+    data: Dataset,
+    index: Int[AnyArray, ""],
+    recipe: Recipe,
+    state: TrainState,
+    units: Units | None = None,
+    over: Over = alone,
+) -> Closed:
+    """Evaluate and watch what epoch number `index`, from 0, has trained.
 
     With `over`, of many runs: see `epoch`.
     """
-    n = len(data.train.x)
-    order = shuffle(address(key, "order", index), n)
-    state, measured = epoch(
-        net, batch_size, data.train, order, key, recipe, state, monitors, units, over
-    )
+    n_steps = -(-len(data.train.x) // batch_size)
 
     def evaluated(one: tuple[Recipe, Units | None, TrainState]) -> Params:
         recipe, units, state = one
@@ -212,7 +222,7 @@ def advance(
             return scores(net, params, split, recipe.l1, recipe.l2, over)
         return None
 
-    def closed(one: tuple[Recipe, TrainState, Params, Scores | None, Scores | None]) -> Any:
+    def watched(one: tuple[Recipe, TrainState, Params, Scores | None, Scores | None]) -> Any:
         recipe, state, params, *given = one
         dtype = params[0].w.dtype
         known = [some for some in given if some is not None]
@@ -220,15 +230,15 @@ def advance(
         finite += [jnp.isfinite(some.cost) for some in known]
         nothing = Scores(*[jnp.full((), jnp.nan, dtype)] * 2)
         row = History(*[x for some in given for x in (nothing if some is None else some)])
-        optimizer = recipe.optimizer_at(state.step - 1, -(-n // batch_size), state.watch.scale)
+        optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
         rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), dtype)
         watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
         return state._replace(watch=watch), row, rate, jnp.all(jnp.stack(finite))
 
     params = over(evaluated)((recipe, units, state))
     evaluation, training = scored("evaluation", data.valid), scored("training", data.train)
-    state, row, rate, finite = over(closed)((recipe, state, params, evaluation, training))
-    return Advance(state, params, row, measured, rate, finite)
+    state, row, rate, finite = over(watched)((recipe, state, params, evaluation, training))
+    return Closed(state, params, row, rate, finite)
 
 
 def fit(
@@ -273,7 +283,8 @@ def fit(
 
     def body(state: TrainState, index: Array) -> tuple[TrainState, History]:
         def go_on() -> tuple[TrainState, History]:
-            done = advance(net, batch_size, tuple(monitor), None, data, key, index, recipe, state)
+            after, _ = trained(net, batch_size, None, data.train, key, index, recipe, state)
+            done = closed(net, batch_size, tuple(monitor), data, index, recipe, after)
             return done.state, done.row
 
         if recipe.stopping is None:

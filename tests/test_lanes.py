@@ -152,9 +152,8 @@ def test_the_first_layers_products_are_single_matrix_products():
     numbers = places.numbers(recipe)
     params = places.stacked(rows)
     train = lanes._begin(work.program, False, places.over, places.keys, numbers, params)
-    state = lanes.LaneState(train, jnp.ones((1, 8), bool))
-    args = (data, places.keys, np.int32(0), numbers, None, state)
-    text = lanes._compiled_advance.lower(net, 6, (), *args).compile().as_text()
+    args = (data.train, places.keys, np.int32(0), numbers, None, train)
+    text = lanes._compiled_trained.lower(net, 6, *args).compile().as_text()
     assert "f32[64,128]" in text  # 8 lanes of 16 units, side by side
     assert "f32[8,64,16]" not in text
 
