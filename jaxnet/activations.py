@@ -38,6 +38,14 @@ class Activation:
         """The residual f(z) − y; saturating functions override it to avoid cancellation."""
         return self.fn(z) - y
 
+    @property
+    def apart(self) -> bool:
+        """Whether a unit is a function of its own z alone, finite with its slope at 0.
+
+        Only then a layer can be filled up with units that are masked out: see `jaxnet.widths`.
+        """
+        return False
+
 
 @dataclass(frozen=True)
 class Elementwise(Activation):
@@ -67,6 +75,14 @@ class Elementwise(Activation):
     def pullback(self, z: Vector, g: Vector) -> Vector:
         """g·f'(z): the Jacobian is diagonal."""
         return g * self.prime(z)
+
+    @property
+    def apart(self) -> bool:
+        """Whether f and f' are finite at 0."""
+        if self in NAMED.values():
+            return True
+        zero = jnp.zeros(1)
+        return bool(jnp.isfinite(self.f(zero)) & jnp.isfinite(self.prime(zero)))
 
 
 class Sigmoid(Elementwise):
@@ -108,6 +124,11 @@ class LeakyRelu(Activation):
         """g where z > 0, slope·g elsewhere."""
         return jnp.where(z > 0, g, self.slope * g)
 
+    @property
+    def apart(self) -> bool:
+        """Always."""
+        return True
+
 
 @dataclass(frozen=True)
 class Elu(Activation):
@@ -130,6 +151,11 @@ class Elu(Activation):
     def pullback(self, z: Vector, g: Vector) -> Vector:
         """g where z > 0, alpha·eᶻ·g elsewhere."""
         return jnp.where(z > 0, g, self.alpha * jnp.exp(jnp.minimum(z, 0)) * g)
+
+    @property
+    def apart(self) -> bool:
+        """Always."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -204,10 +204,13 @@ def _mean(
     def contract(a: Any, delta: Float[Array, "batch n_out"], in_span: bool) -> Layer:
         if weights is not None:
             delta = delta * weights[:, None]
-        # The matrix product of many lanes is fast where both operands are contiguous. XLA would
-        # fold the transposition into it, and take ten times as long, unless a barrier keeps it out.
-        a = jax.lax.optimization_barrier(a.T)
-        w = delta if in_span else jnp.dot(a, delta, precision=net.precision)
+        if in_span:
+            w = delta
+        else:
+            # The matrix product of many lanes is fast where both operands are contiguous. XLA would
+            # fold the transposition into it, and take ten times as long, but for the barrier.
+            a = jax.lax.optimization_barrier(a.T)
+            w = jnp.dot(a, delta, precision=net.precision)
         layer = Layer(w, jnp.sum(delta, axis=0))
         return layer if weights is not None else Layer(w / len(delta), layer.b / len(delta))
 

@@ -26,8 +26,9 @@ from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.steps import TrainState, compiled_drawn, start
-from jaxnet.training import Closed, closed, trained
+from jaxnet.training import Closed, closed, trained_in
 from jaxnet.types import Dataset, History, Over, Params, alone, constant, count
+from jaxnet.widths import program_network
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ def train(
         state, log = _resumed(resume, state, settings, epochs)
     state = put(state)
     current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+    program = program_network([net], recipe)
     ending: Ending = "done"
     stopped, written = None, len(log.rows)
     began = time.perf_counter()
@@ -216,7 +218,7 @@ def train(
             if stopped:
                 break
             after, measured = _compiled_trained(
-                net, batch_size, monitors, data.train, key, np.int32(index), recipe, state,
+                program, net, batch_size, monitors, data.train, key, np.int32(index), recipe, state,
                 over=over,
             )  # fmt: skip
             done = _compiled_closed(
@@ -258,8 +260,8 @@ def train(
 
 _compiled_start = jax.jit(start, static_argnames="net")
 _compiled_trained = jax.jit(
-    trained,
-    static_argnames=("net", "batch_size", "monitors", "over"),
+    trained_in,
+    static_argnames=("program", "net", "batch_size", "monitors", "over"),
     compiler_options=STEPS,
 )
 _compiled_closed = jax.jit(closed, static_argnames=("net", "batch_size", "monitor", "over"))

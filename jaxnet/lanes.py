@@ -482,6 +482,7 @@ def train_chunk(
         state, row = _compiled_closed(
             net, size, work.monitor, data, index, numbers, units, state, after
         )
+        del after  # else it would stay until the next epoch has trained
         log.note(epoch, n_steps, places, state, row)
         done = epoch + 1
         if on_epoch is not None and on_epoch(done, log.history[:, :, :done], log.alive):

@@ -11,6 +11,7 @@ g is the gradient, w a parameter, η the learning rate.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -42,8 +43,8 @@ class Optimizer:
       constant_rate: whether the rule reads its learning rate only at the start.
       curvature: whether its update takes `hessian_product` and `gauss_newton_product`, functions
         of a direction, besides optax's `value`, `grad` and `value_fn`.
-      shaped: whether an update depends on the shapes of the arrays, so that a network padded with
-        zeros would train otherwise.
+      shaped: whether an update may depend on the shapes of the arrays, so that a network padded
+        with zeros would train otherwise.
       linear: whether each number's update is linear in the gradients, weights and states of that
         number alone: see `jaxnet.spans`.
 
@@ -58,7 +59,7 @@ class Optimizer:
     evaluation: Callable[[Any, Params], Params] | None = field(default=None)
     constant_rate: bool = False
     curvature: bool = False
-    shaped: bool = False
+    shaped: bool = True
     linear: bool = False
 
     def __post_init__(self) -> None:
@@ -220,6 +221,9 @@ def _muon(learning_rate: Any, beta: Any, ns_steps: int) -> optax.GradientTransfo
     return optax.contrib.muon(learning_rate, beta=beta, ns_steps=ns_steps)
 
 
+_unshaped = partial(Optimizer, shaped=False)
+
+
 def sgd(learning_rate: Any = 0.5) -> Optimizer:
     """Stochastic gradient descent, w ← w − ηg.
 
@@ -228,7 +232,7 @@ def sgd(learning_rate: Any = 0.5) -> Optimizer:
     >>> sgd(0.5).hyper["learning_rate"].item()
     0.5
     """
-    return Optimizer(optax.sgd, _rate_and(learning_rate), linear=True)
+    return _unshaped(optax.sgd, _rate_and(learning_rate), linear=True)
 
 
 def momentum(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
@@ -240,7 +244,7 @@ def momentum(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
     momentum(learning_rate=0.1, decay=0.9)
     """
     hyper = _rate_and(learning_rate, decay=leaf("decay", decay, high=1))
-    return Optimizer(_momentum, hyper, linear=True)
+    return _unshaped(_momentum, hyper, linear=True)
 
 
 def nesterov(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
@@ -255,7 +259,7 @@ def nesterov(learning_rate: Any = 0.1, decay: Any = 0.9) -> Optimizer:
     nesterov(learning_rate=0.1, decay=0.9)
     """
     hyper = _rate_and(learning_rate, decay=leaf("decay", decay, high=1))
-    return Optimizer(_nesterov, hyper, linear=True)
+    return _unshaped(_nesterov, hyper, linear=True)
 
 
 def adagrad(
@@ -270,7 +274,7 @@ def adagrad(
     """
     start = leaf("initial_accumulator_value", initial_accumulator_value)
     hyper = _rate_and(learning_rate, initial_accumulator_value=start, eps=leaf("eps", eps))
-    return Optimizer(optax.adagrad, hyper)
+    return _unshaped(optax.adagrad, hyper)
 
 
 def adadelta(learning_rate: Any = 1.0, rho: Any = 0.9, eps: Any = 1e-6) -> Optimizer:
@@ -282,7 +286,7 @@ def adadelta(learning_rate: Any = 1.0, rho: Any = 0.9, eps: Any = 1e-6) -> Optim
     adadelta(learning_rate=1, rho=0.9, eps=1e-06)
     """
     hyper = _rate_and(learning_rate, rho=leaf("rho", rho, high=1), eps=leaf("eps", eps))
-    return Optimizer(optax.adadelta, hyper)
+    return _unshaped(optax.adadelta, hyper)
 
 
 def rmsprop(
@@ -306,7 +310,7 @@ def rmsprop(
     hyper = _rate_and(learning_rate, decay=leaf("decay", decay, high=1), eps=leaf("eps", eps))
     if momentum is not None:
         hyper["momentum"] = leaf("momentum", momentum, high=1)
-    return Optimizer(optax.rmsprop, hyper, (("centered", centered),) if centered else ())
+    return _unshaped(optax.rmsprop, hyper, (("centered", centered),) if centered else ())
 
 
 def adam(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Optimizer:
@@ -317,7 +321,7 @@ def adam(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1
     >>> adam()
     adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08)
     """
-    return Optimizer(optax.adam, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+    return _unshaped(optax.adam, _rate_and(learning_rate, **_moments(b1, b2, eps)))
 
 
 def adamw(
@@ -337,7 +341,7 @@ def adamw(
     'adamw'
     """
     decay = leaf("weight_decay", weight_decay)
-    return Optimizer(_adamw, _rate_and(learning_rate, **_moments(b1, b2, eps), weight_decay=decay))
+    return _unshaped(_adamw, _rate_and(learning_rate, **_moments(b1, b2, eps), weight_decay=decay))
 
 
 def amsgrad(
@@ -351,7 +355,7 @@ def amsgrad(
     >>> amsgrad().name
     'amsgrad'
     """
-    return Optimizer(optax.amsgrad, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+    return _unshaped(optax.amsgrad, _rate_and(learning_rate, **_moments(b1, b2, eps)))
 
 
 def nadam(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Optimizer:
@@ -362,7 +366,7 @@ def nadam(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 
     >>> nadam().name
     'nadam'
     """
-    return Optimizer(_nadam, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+    return _unshaped(_nadam, _rate_and(learning_rate, **_moments(b1, b2, eps)))
 
 
 def adamax(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Optimizer:
@@ -373,7 +377,7 @@ def adamax(learning_rate: Any = 1e-3, b1: Any = 0.9, b2: Any = 0.999, eps: Any =
     >>> adamax().name
     'adamax'
     """
-    return Optimizer(optax.adamax, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+    return _unshaped(optax.adamax, _rate_and(learning_rate, **_moments(b1, b2, eps)))
 
 
 def lion(
@@ -388,7 +392,7 @@ def lion(
     """
     hyper = {"b1": leaf("b1", b1, high=1), "b2": leaf("b2", b2, high=1)}
     decay = leaf("weight_decay", weight_decay)
-    return Optimizer(_lion, _rate_and(learning_rate, **hyper, weight_decay=decay))
+    return _unshaped(_lion, _rate_and(learning_rate, **hyper, weight_decay=decay))
 
 
 def lamb(
@@ -406,7 +410,7 @@ def lamb(
     'lamb'
     """
     decay = leaf("weight_decay", weight_decay)
-    return Optimizer(_lamb, _rate_and(learning_rate, **_moments(b1, b2, eps), weight_decay=decay))
+    return _unshaped(_lamb, _rate_and(learning_rate, **_moments(b1, b2, eps), weight_decay=decay))
 
 
 def adabelief(
@@ -424,7 +428,7 @@ def adabelief(
     'adabelief'
     """
     hyper = _rate_and(learning_rate, **_moments(b1, b2, eps), eps_root=leaf("eps_root", eps_root))
-    return Optimizer(optax.adabelief, hyper)
+    return _unshaped(optax.adabelief, hyper)
 
 
 def radam(
@@ -442,7 +446,7 @@ def radam(
     'radam'
     """
     hyper = _rate_and(learning_rate, **_moments(b1, b2, eps))
-    return Optimizer(optax.radam, hyper | {"threshold": leaf("threshold", threshold)})
+    return _unshaped(optax.radam, hyper | {"threshold": leaf("threshold", threshold)})
 
 
 def yogi(learning_rate: Any = 1e-2, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-3) -> Optimizer:
@@ -453,7 +457,7 @@ def yogi(learning_rate: Any = 1e-2, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1
     >>> yogi().name
     'yogi'
     """
-    return Optimizer(optax.yogi, _rate_and(learning_rate, **_moments(b1, b2, eps)))
+    return _unshaped(optax.yogi, _rate_and(learning_rate, **_moments(b1, b2, eps)))
 
 
 def sm3(learning_rate: Any = 0.1, momentum: Any = 0.9) -> Optimizer:
@@ -467,7 +471,7 @@ def sm3(learning_rate: Any = 0.1, momentum: Any = 0.9) -> Optimizer:
     'sm3'
     """
     hyper = _rate_and(learning_rate, momentum=leaf("momentum", momentum, high=1))
-    return Optimizer(optax.sm3, hyper)
+    return _unshaped(optax.sm3, hyper)
 
 
 def noisy_sgd(learning_rate: Any = 0.1, eta: Any = 0.01, gamma: Any = 0.55) -> Optimizer:
@@ -480,7 +484,7 @@ def noisy_sgd(learning_rate: Any = 0.1, eta: Any = 0.01, gamma: Any = 0.55) -> O
     True
     """
     hyper = _rate_and(learning_rate, eta=leaf("eta", eta), gamma=leaf("gamma", gamma))
-    return Optimizer(_noisy_sgd, hyper, stochastic=True, shaped=True)
+    return Optimizer(_noisy_sgd, hyper, stochastic=True)
 
 
 def rprop(
@@ -505,7 +509,7 @@ def rprop(
         "min_step_size": leaf("min_step_size", min_step_size),
         "max_step_size": leaf("max_step_size", max_step_size),
     }
-    return Optimizer(_rprop, _rate_and(learning_rate, **sizes), constant_rate=True)
+    return _unshaped(_rprop, _rate_and(learning_rate, **sizes), constant_rate=True)
 
 
 def schedule_free_sgd(learning_rate: Any = 1.0, b1: Any = 0.9) -> Optimizer:
@@ -518,7 +522,7 @@ def schedule_free_sgd(learning_rate: Any = 1.0, b1: Any = 0.9) -> Optimizer:
     """
     hyper = _rate_and(learning_rate, b1=leaf("b1", b1, high=1))
     evaluation = optax.contrib.schedule_free_eval_params
-    return Optimizer(optax.contrib.schedule_free_sgd, hyper, evaluation=evaluation)
+    return _unshaped(optax.contrib.schedule_free_sgd, hyper, evaluation=evaluation)
 
 
 def schedule_free_adam(
@@ -533,7 +537,7 @@ def schedule_free_adam(
     """
     hyper = _rate_and(learning_rate, **_moments(b1, b2, eps))
     evaluation = optax.contrib.schedule_free_eval_params
-    return Optimizer(_schedule_free_adam, hyper, evaluation=evaluation)
+    return _unshaped(_schedule_free_adam, hyper, evaluation=evaluation)
 
 
 def muon(learning_rate: Any = 0.02, beta: Any = 0.95, ns_steps: int = 5) -> Optimizer:
@@ -547,7 +551,7 @@ def muon(learning_rate: Any = 0.02, beta: Any = 0.95, ns_steps: int = 5) -> Opti
     'muon'
     """
     hyper = _rate_and(learning_rate, beta=leaf("beta", beta, high=1))
-    return Optimizer(_muon, hyper, (("ns_steps", ns_steps),), shaped=True)
+    return Optimizer(_muon, hyper, (("ns_steps", ns_steps),))
 
 
 def lbfgs(memory_size: int = 10) -> Optimizer:
@@ -561,7 +565,7 @@ def lbfgs(memory_size: int = 10) -> Optimizer:
     >>> lbfgs()
     lbfgs()
     """
-    return Optimizer(optax.lbfgs, {}, (("memory_size", memory_size),))
+    return _unshaped(optax.lbfgs, {}, (("memory_size", memory_size),))
 
 
 def newton_cg(
@@ -598,7 +602,7 @@ def newton_cg(
         ("iterations", count("iterations", iterations, low=1)),
         ("gauss_newton", bool(gauss_newton)),
     )
-    return Optimizer(_newton_cg, _rate_and(learning_rate, **hyper), options, curvature=True)
+    return _unshaped(_newton_cg, _rate_and(learning_rate, **hyper), options, curvature=True)
 
 
 def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> Optimizer:
@@ -618,7 +622,7 @@ def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> O
 
     leaves = {k: v for k, v in hyper.items() if not structural(v)}
     options = tuple((k, v) for k, v in hyper.items() if structural(v))
-    return Optimizer(rule, leaves, options, shaped=True)  # for all that is known of it
+    return Optimizer(rule, leaves, options)
 
 
 def _rate_and(learning_rate: Any, **hyper: Any) -> dict[str, Any]:

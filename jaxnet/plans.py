@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from jaxnet import blocks, steps
+from jaxnet.compiler import ONE_THREAD
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 
@@ -125,7 +126,7 @@ def _operations(net: Network) -> int:
 def _rate() -> float:
     """The operations a second of one device, in a product of matrices."""
     square = jax.numpy.ones((1024, 1024))
-    product = jax.jit(jax.numpy.dot, compiler_options={"xla_cpu_multi_thread_eigen": False})
+    product = jax.jit(jax.numpy.dot, compiler_options=ONE_THREAD)
     product(square, square).block_until_ready()
     began = time.perf_counter()
     product(square, square).block_until_ready()
@@ -158,14 +159,18 @@ def lane_bytes(net: Network, recipe: Recipe, batch_size: int) -> int:
     )
 
 
-def most_lanes(net: Network, recipe: Recipe, batch_size: int, device: Any) -> int:
-    """How many lanes a program should have on this device: a power of two."""
+def most_lanes(net: Network, recipe: Recipe, batch_size: int, n_recipes: int, device: Any) -> int:
+    """How many lanes a program should have on this device: a power of two.
+
+    Where a first layer is trained in a span, it has no gradient that would take up the cache.
+    """
     if device.platform == "cpu":
         item = jax.dtypes.canonicalize_dtype(float).itemsize
-        grads = net.n_params
-        if blocks.span_steps(net, recipe, batch_size, blocks.SHARING):
-            grads -= net.sizes[0] * net.sizes[1]  # of the first layer there are errors only
-        room = CACHE // (state_bytes(net, recipe, keep_best=False) + item * grads)
+        hot = state_bytes(net, recipe, keep_best=False) + item * net.n_params
+        room = CACHE // hot
+        lean = CACHE // (hot - item * net.sizes[0] * net.sizes[1])
+        if blocks.span_steps(net, recipe, batch_size, min(n_recipes, lean)):
+            room = lean
     else:
         room = min(MOST, memory(device) // 2 // lane_bytes(net, recipe, batch_size))
     return 1 << max(0, int(room).bit_length() - 1)

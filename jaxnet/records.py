@@ -22,7 +22,8 @@ from jaxnet.lanes import Outcome, Place
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.steps import TrainState
-from jaxnet.types import Dataset, History, Layer, Params, Split
+from jaxnet.types import Dataset, History, Params, Split
+from jaxnet.widths import narrowed
 
 FORMAT = 1
 Lane = tuple[int, int]
@@ -219,11 +220,3 @@ def lane_params(setting: Setting, states: TrainState, row: int) -> Params:
     opt_state, params = jax.tree.map(lambda leaf: leaf[row], (states.opt_state, states.params))
     last = setting.recipe.optimizer.evaluation_params(opt_state, params)
     return narrowed(setting.network, last)
-
-
-def narrowed(net: Network, params: Params) -> Params:
-    """Parameters without the units that only fill up the width."""
-    return tuple(
-        Layer(layer.w[:n_in, :n_out], layer.b[:n_out])
-        for layer, n_in, n_out in zip(params, net.sizes, net.sizes[1:])
-    )

@@ -15,6 +15,7 @@ from jaxnet.network import Network
 from jaxnet.plans import Plan
 from jaxnet.records import Folder, Record, Setting
 from jaxnet.types import Dataset, History, Params
+from jaxnet.widths import narrowed
 
 AXES = ("recipe", "seed", "epoch")
 CURVES = History._fields
@@ -141,7 +142,7 @@ class Study(NamedTuple):
             *jax.tree.map(lambda leaf: leaf[0], (states.opt_state, states.params))
         )
         kept = jax.tree.map(lambda leaf: leaf[0], best)
-        return self._as_run(lane, records.narrowed(net, last), records.narrowed(net, kept))
+        return self._as_run(lane, narrowed(net, last), narrowed(net, kept))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row for each epoch that was trained: setting, seed, how it ended, the four curves."""

@@ -32,7 +32,7 @@ from jaxnet.runners import Data, Elsewhere, Here, Job, Progress, SweepReport
 from jaxnet.steps import TrainState
 from jaxnet.studies import Study
 from jaxnet.types import Dataset, count
-from jaxnet.widths import program_network
+from jaxnet.widths import fills, program_network
 
 
 def sweep(
@@ -277,7 +277,8 @@ def _jobs(
             net, before = program_network(nets, setting.recipe), None
             if begun is not None:
                 net, before = dataclasses.replace(net, sizes=begun[0]), book.gathered(group)
-            most = plans.most_lanes(net, setting.recipe, setting.batch_size, devices[0])
+            together = max(Counter(seed for _, seed in group).values())
+            most = plans.most_lanes(net, setting.recipe, setting.batch_size, together, devices[0])
             before_this = [r.outcome.places[0][0] for r in book.records if r.program == net.sizes]
             if tune and before_this:  # what was timed once stays
                 most = before_this[0].groups * before_this[0].lanes
@@ -318,12 +319,12 @@ def _groups(book: Book, lanes: list[Lane]) -> list[list[Lane]]:
     found: dict[Any, list[Lane]] = {}
     for lane in lanes:
         net, recipe, batch_size, n = book.settings[lane[0]]
-        # Dropout is drawn at true widths, and some rules depend on them.
-        exact = recipe.optimizer.shaped or recipe.dropout is not None
+        # Dropout is drawn at true widths, and some rules and activations depend on them.
+        exact = not fills(net, recipe) or recipe.dropout is not None
         hidden = net.sizes[1:-1] if exact else [1 << (w - 1).bit_length() for w in net.sizes[1:-1]]
         sizes = (net.sizes[0], *hidden, net.sizes[-1])
         alike = dataclasses.replace(net, sizes=sizes)
-        key = (alike, jax.tree.structure(recipe), batch_size, n)
+        key = (alike, jax.tree.structure(recipe), batch_size, n, exact)
         found.setdefault(key, []).append(lane)
     return list(found.values())
 

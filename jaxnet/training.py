@@ -20,8 +20,8 @@ from jaxnet.network import Network
 from jaxnet.recipe import Recipe
 from jaxnet.spans import InSpan
 from jaxnet.steps import Batch, TrainState, address, mini_batch, shuffle, start, step
-from jaxnet.types import AnyArray, Dataset, History, KeyArray, Over, Params, Split, alone
-from jaxnet.widths import Units, cut, filled, masks, program_network
+from jaxnet.types import AnyArray, Dataset, History, KeyArray, Layer, Over, Params, Split, alone
+from jaxnet.widths import Units, cut, filled, masks
 
 Visits = tuple[Array, ...]
 """Mini-batches to come: their examples' indices and weights, each (n_steps, batch)."""
@@ -53,8 +53,7 @@ def epoch(
       recipe: how it is trained.
       state: what the last epoch left.
       monitors: what to measure in some of the mini-batches (static).
-      units: which hidden units are there, if not all. A network of odd widths is trained filled up
-        (`widths`), and is cut to its own again at the end.
+      units: which hidden units are there, if not all.
       over: `alone`, or what makes many networks of one: then `recipe`, `units` and `state` are
         those of many, which share key and order, and there are no monitors. Or what splits the
         mini-batches.
@@ -63,25 +62,12 @@ def epoch(
       The state after the epoch, and what the monitors measured (`Monitors.split` names it), or
       `None`.
     """
-    program = net if units is not None or over.lanes > 1 else program_network([net], recipe)
-    if program != net:
-        held = (state.params, state.opt_state)
-        like = jax.eval_shape(lambda: start(program, recipe, key))
-        params, opt_state = filled(held, (like.params, like.opt_state))
-        wide = state._replace(params=params, opt_state=opt_state)
-        units = Units(masks(net, program), net.sizes[1:-1])
-        wide, measured = epoch(
-            program, batch_size, data, order, key, recipe, wide, monitors, units, over
-        )
-        params, opt_state = cut((wide.params, wide.opt_state), held)
-        return wide._replace(params=params, opt_state=opt_state), measured
-
     n = len(order)
     n_steps = -(-n // batch_size)
-    padded = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
+    places = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
     sizes = np.minimum(batch_size, n - batch_size * np.arange(n_steps))
     weights = (np.arange(batch_size) < sizes[:, None]) / sizes[:, None]
-    visits = (padded, jnp.asarray(weights, state.params[0].w.dtype))
+    visits = (places, jnp.asarray(weights, state.params[0].w.dtype))
     all_xs, all_ys = jnp.asarray(data.x), jnp.asarray(data.y)
     most = blocks.span_steps(net, recipe, batch_size, over.lanes) if monitors is None else 0
     spanned, most = most > 0, most or max(1, blocks.BLOCK_ROWS // batch_size)
@@ -137,8 +123,8 @@ def epoch(
             return state
         size = blocks.block_steps(n_visits, most)
         whole = n_visits // size * size
-        cut = tuple(a[:whole].reshape(-1, size, batch_size) for a in visits)
-        state, _ = jax.lax.scan(train_block, state, cut)
+        blocked = tuple(a[:whole].reshape(-1, size, batch_size) for a in visits)
+        state, _ = jax.lax.scan(train_block, state, blocked)
         rest = tuple(a[whole:] for a in visits)
         return train_block(state, rest)[0] if whole < n_visits else state
 
@@ -180,6 +166,40 @@ def trained(
     """Shuffle and train: epoch number `index`, from 0, of a run; see `epoch`."""
     order = shuffle(address(key, "order", index), len(data.x))
     return epoch(net, batch_size, data, order, key, recipe, state, monitors, units, over)
+
+
+def trained_in(
+    program: Network,
+    net: Network,
+    batch_size: int,
+    monitors: Monitors | None,
+    data: Split,
+    key: KeyArray,
+    index: Int[AnyArray, ""],
+    recipe: Recipe,
+    state: TrainState,
+    over: Over = alone,
+) -> tuple[TrainState, Any]:
+    """`trained` in the program of a network with wider hidden layers (static): see `widths`.
+
+    The state is filled up as the epoch begins, and cut to the network's own widths as it ends. Not
+    to be differentiated: at 0 norms and roots have no derivative.
+    """
+    if program == net:
+        return trained(net, batch_size, monitors, data, key, index, recipe, state, None, over)
+    nothing = tuple(
+        Layer(jnp.zeros(pair), jnp.zeros(pair[1])) for pair in zip(program.sizes, program.sizes[1:])
+    )
+    like = jax.eval_shape(lambda: start(program, recipe, key, nothing))
+    held = (state.params, state.opt_state)
+    params, opt_state = filled(held, (like.params, like.opt_state))
+    wide = state._replace(params=params, opt_state=opt_state)
+    units = Units(masks(net, program), net.sizes[1:-1])
+    wide, measured = trained(
+        program, batch_size, monitors, data, key, index, recipe, wide, units, over
+    )
+    params, opt_state = cut((wide.params, wide.opt_state), held)
+    return wide._replace(params=params, opt_state=opt_state), measured
 
 
 class Closed(NamedTuple):

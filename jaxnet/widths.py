@@ -3,8 +3,9 @@
 A loop over 30 numbers runs at a half to a third of the rate of one over 32, the next multiple of
 the vector: it is the last axis of nearly every array in a step. So networks are trained in programs
 whose hidden layers are filled up. A padded unit's activation would be f(0), and it would learn;
-masked, it has weights 0 into it and out of it, and stays out, exactly. The same mechanism lets
-networks of different widths share a program.
+masked, it has weights 0 into it and out of it, and stays out, exactly, if the rule and the
+activations are such that nothing comes of nothing (`fills`). The same mechanism lets networks of
+different widths share a program.
 """
 
 import dataclasses
@@ -48,9 +49,8 @@ class Units:
     def cut(self, program: Network, *trees: Params) -> tuple[Any, ...]:
         """The network of a program, and what is shaped like its parameters, without the others."""
         sizes = (program.sizes[0], *self.widths, program.sizes[-1])
-        pairs = zip(sizes, sizes[1:])
-        like = tuple(Layer(np.empty(pair), np.empty(pair[1])) for pair in pairs)
-        return dataclasses.replace(program, sizes=sizes), *(cut(tree, like) for tree in trees)
+        net = dataclasses.replace(program, sizes=sizes)
+        return net, *(narrowed(net, tree) for tree in trees)
 
 
 def padded(width: int) -> int:
@@ -63,6 +63,23 @@ def padded(width: int) -> int:
     return width if wide > 1.1 * width else wide
 
 
+def fills(net: Network, recipe: Recipe) -> bool:
+    """Whether units can be added to a network, and masked out, without changing the others.
+
+    The recipe's numbers must be known. Where a gradient and all that a rule remembers are 0, an
+    ε = 0 makes 0/0 of its update.
+
+    >>> from jaxnet.optimizers import adam, muon
+    >>> net = Network((784, 30, 10))
+    >>> [fills(net, Recipe(rule)) for rule in (adam(), adam(eps=0), muon())]
+    [True, False, False]
+    """
+    optimizer = recipe.optimizer
+    numbers = [value for name, value in optimizer.hyper.items() if name.startswith("eps")]
+    apart = all(activation.apart for activation in net.activations)
+    return apart and not optimizer.shaped and all(np.all(np.asarray(n) > 0) for n in numbers)
+
+
 def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
     """The network of the program that trains all of these.
 
@@ -71,8 +88,8 @@ def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
     (784, 32, 10)
     """
     widths = [max(layer) for layer in zip(*(net.sizes[1:-1] for net in networks), strict=True)]
-    hidden = widths if recipe.optimizer.shaped else list(map(padded, widths))
     net = networks[0]
+    hidden = map(padded, widths) if fills(net, recipe) else widths
     return dataclasses.replace(net, sizes=(net.sizes[0], *hidden, net.sizes[-1]))
 
 
@@ -104,3 +121,11 @@ def cut(tree: Any, like: Any) -> Any:
     ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0])
     """
     return jax.tree.map(lambda wide, array: wide[tuple(map(slice, array.shape))], tree, like)
+
+
+def narrowed(net: Network, params: Params) -> Params:
+    """A network's own parameters, without the units that only fill up the width."""
+    return tuple(
+        Layer(layer.w[:n_in, :n_out], layer.b[:n_out])
+        for layer, n_in, n_out in zip(params, net.sizes, net.sizes[1:])
+    )

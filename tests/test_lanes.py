@@ -7,7 +7,7 @@ import pytest
 from jax import monitoring
 
 import jaxnet as jn
-from jaxnet import blocks, lanes, optimizers
+from jaxnet import lanes, optimizers
 from jaxnet.lanes import Packing, Work, train_chunk
 from jaxnet.widths import program_network
 
@@ -156,26 +156,6 @@ def test_the_first_layers_products_are_single_matrix_products():
     text = lanes._compiled_trained.lower(net, 6, *args).compile().as_text()
     assert "f32[64,128]" in text  # 8 lanes of 16 units, side by side
     assert "f32[8,64,16]" not in text
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("rule", [jn.sgd, jn.momentum, jn.nesterov])
-def test_a_first_layer_in_a_span_moves_as_the_one_trained_alone(rule):
-    """23 mini-batches, in blocks of 4 and a rest of 3, the last one of a single example."""
-    net = jn.Network((64, 6, 3))
-    data = jn.Dataset(jn.Split(RANDOM.random((45, 64)), RANDOM.integers(3, size=45)), None)
-    recipe = jn.Recipe(rule(np.array([0.1, 0.3, 0.5, 0.9])), l2=np.array([0.0, 0.1, 1.0, 9.0]))
-    recipe = dataclasses.replace(recipe, schedule=jn.schedules.cosine(4))
-    work = _work(net, recipe, (5,) * 4, epochs=4)._replace(batch_size=2, monitor=())
-    assert blocks.span_steps(net, recipe, 2, 4) == 4
-    _, states = train_chunk(work, data)
-    for row in range(4):
-        one = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
-        run = jn.train(net, data, one, epochs=4, batch_size=2, seed=5, monitor=())
-        mine = jax.tree.map(lambda leaf, row=row: leaf[row], states.params)
-        for layer, alone in zip(mine, run.params, strict=True):
-            np.testing.assert_allclose(layer.w, alone.w, 1e-9, 1e-12)
-            np.testing.assert_allclose(layer.b, alone.b, 1e-9, 1e-12)
 
 
 def test_one_program_trains_all_chunks_of_a_size():
