@@ -6,6 +6,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import jax
 import numpy as np
@@ -290,6 +291,17 @@ def test_a_rectangle_is_never_larger_than_it_may_be_nor_much_larger_than_needed(
     chunks = -(-recipes // lanes) * -(-seeds // groups)
     assert chunks * groups * lanes < 2 * recipes * seeds + groups * lanes
     assert chunks >= min(devices, recipes * seeds) or groups * lanes == 1 or chunks * 2 > devices
+
+
+def test_a_program_has_as_many_lanes_as_fit_into_the_cache():
+    """A lane of [784, 30, 10] has 95 kB of weights, and in a span no gradient of most of them."""
+    most = partial(plans.most_lanes, jn.Network((784, 30, 10)), device=jax.devices("cpu")[0])
+    sgd, adam = jn.Recipe(jn.sgd()), jn.Recipe(jn.adam())
+    assert most(sgd, 10, 64) == 64
+    assert most(sgd, 10, 1) == most(sgd, 128, 64) == 32
+    assert most(adam, 10, 64) == 16
+    deep = jn.Network((784, 1500, 10))  # whose lanes are too few for a span
+    assert plans.most_lanes(deep, sgd, 10, 64, jax.devices("cpu")[0]) == 1
 
 
 def test_the_plan_grows_with_the_chunk_not_with_the_sweep():
