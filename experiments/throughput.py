@@ -1,7 +1,7 @@
 """How fast do networks train: alone, in sweeps, and in other libraries?
 
-    python experiments/throughput.py               # 7 minutes on 2 cores, alone
-    python experiments/throughput.py --features    # what dropout, shifts … cost: 2 minutes
+    python experiments/throughput.py               # 4 minutes on 2 cores, alone
+    python experiments/throughput.py --features    # what dropout, shifts … cost: a minute
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again
 
@@ -16,18 +16,28 @@ and step; Flax NNX and Equinox with a jitted train step; mini-batches in NumPy; 
 an expert's `scan` over an epoch, its gather and shuffle included, and a `vmap` of that over
 learning rates with one order for all.
 
-What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cores:
+What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cores with AVX2:
 - plain `vmap` of the whole run: no faster than one after the other; the first layer's lane axis
   next to the outputs: twice as fast; widths filled up to 32: elementwise passes 2.5 times as fast;
 - one program over two CPU devices (`shard_map`): 0.132 s; a program for each: 0.083 s;
-- the first layer in the span of 8 mini-batches (`jaxnet.spans`): 0.083 to 0.056 s for SGD;
-  blocks of 5 to 10 alike, 25 slower; for a network alone slower (0.22 to 0.26 s);
-- small layers' weight gradients transposed, so that the product's operands are contiguous: 33 to
-  3 µs a step for 16 lanes; with one exponential for σ(z) and σ(−z): 0.056 to 0.044 s;
-- one recipe under many seeds, 2, 4 or 8 of them in a program: 0.089, 0.096, 0.084 s;
-- sums of outer products written out, barriers between fusions, wider vectors, other XLA flags:
-  nothing, or slower; Adam is left with three passes over weights and moments at the speed of the
-  cache, 0.5 ns a weight each.
+- the first layer in the span of 8 mini-batches (`jaxnet.spans`): 0.083 to 0.056 s for SGD; with one
+  exponential for σ(z) and σ(−z): 0.056 to 0.044 s;
+- one recipe under many seeds, 2, 4 or 8 of them in a program: 0.089, 0.096, 0.084 s.
+
+And on 2 cores with AVX-512, from a profile of XLA's kernels (`jax.profiler.ProfileData`):
+- XLA's level 2 and whole vectors (`jaxnet.compiler`): SGD 0.027 to 0.024 s, Adam 0.064 to 0.045,
+  64 seeds 0.056 to 0.041; evaluation is a program at level 3, 18 ms for 50,000 instead of 32;
+- a coefficient for each mini-batch of the span, not for each example: SGD 0.022 to 0.018 s,
+  momentum 0.040 to 0.034; the span for a network alone: 0.049 s instead of 0.036;
+- δWᵀ with the batch first: 6.9 to 2.3 µs a step for 16 lanes; aᵀδ from a transposed copy of a, kept
+  by a barrier: a product again, where XLA made a plain loop of it, 10 to 1.6 µs for 8 lanes;
+- the order by sorting digits, 8.1 to 2.9 ms: 64 seeds 0.038 to 0.035 s;
+- 8 MiB a core instead of 4: Adam 0.041 to 0.035 s, the others the same;
+- for 64 seeds, 2, 4, 8 or 16 in a program: 0.041, 0.038, 0.038, 0.038 s; sums of outer products in
+  the update, (n_out, n_in) weights: within 10 % of what is there, either way;
+- one thread a device, by switching XLA's pass `cpu-parallel-task-assigner` off: 1 to 3 %, but two
+  thirds of the rate where a device is alone; YNNPACK for elementwise loops: Adam 0.045 to 0.077 s; fast-math,
+  LLVM's cheap passes, XLA's presets: nothing.
 """
 
 import importlib.util
