@@ -36,8 +36,8 @@ And on 2 cores with AVX-512, from a profile of XLA's kernels (`jax.profiler.Prof
 - for 64 seeds, 2, 4, 8 or 16 in a program: 0.041, 0.038, 0.038, 0.038 s; sums of outer products in
   the update, (n_out, n_in) weights: within 10 % of what is there, either way;
 - one thread a device, by switching XLA's pass `cpu-parallel-task-assigner` off: 1 to 3 %, but two
-  thirds of the rate where a device is alone; YNNPACK for elementwise loops: Adam 0.045 to 0.077 s; fast-math,
-  LLVM's cheap passes, XLA's presets: nothing.
+  thirds of the rate where a device is alone; YNNPACK for elementwise loops: Adam 0.045 to 0.077 s;
+  fast-math, LLVM's cheap passes, XLA's presets: nothing.
 """
 
 import importlib.util

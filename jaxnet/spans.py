@@ -45,6 +45,12 @@ class Span(NamedTuple):
     errors: Float[Array, "n_rows n_out"]
     """Δ of the steps so far; 0 for those to come."""
 
+    def noted(self, place: Int[Array, ""], errors: Float[Array, "batch n_out"]) -> "Span":
+        """With the errors of the block's mini-batch number `place`."""
+        first = place * len(errors)
+        errors = jax.lax.dynamic_update_slice_in_dim(self.errors, errors, first, 0)
+        return self._replace(errors=errors)
+
 
 def enter(
     matrices: Sequence[Float[Array, "n_in n_out"]],
@@ -63,17 +69,17 @@ def enter(
     return list(jnp.eye(n, n_steps + n, n_steps, dtype)), Span(bases, jnp.zeros_like(bases[0]))
 
 
-def product(
+def seen(
     coefficients: Float[Array, " n_coefficients"],
     span: Span,
-    first: Int[Array, ""],
+    place: Int[Array, ""],
     gram: Float[Array, "batch n_rows"],
     precision: Any,
-) -> Float[Array, "batch n_out"]:
-    """XₛW for a mini-batch whose rows begin at `first`, from its products with all of the block.
+) -> InSpan:
+    """The block's mini-batch number `place`, from its products with all examples of the block.
 
     >>> (coefficients,), span = enter([jnp.ones((3, 2))], jnp.ones((20, 3)), 4, "highest")
-    >>> product(coefficients, span, jnp.array(5), jnp.ones((5, 20)), "highest")[0].tolist()
+    >>> seen(coefficients, span, jnp.array(1), jnp.ones((5, 20)), "highest").product[0].tolist()
     [3.0, 3.0]
     """
     batch, n_rows = gram.shape
@@ -81,8 +87,9 @@ def product(
     scaled = gram * jnp.repeat(coefficients[:n_steps], batch)[None]
     z = jnp.dot(scaled, span.errors, precision=precision)
     for base, c in zip(span.bases, coefficients[n_steps:], strict=True):
-        z = z + c * jax.lax.dynamic_slice_in_dim(base, first, batch)
-    return z
+        z = z + c * jax.lax.dynamic_slice_in_dim(base, place * batch, batch)
+    own = jax.nn.one_hot(place, len(coefficients), dtype=z.dtype)
+    return InSpan(z, jnp.broadcast_to(own, (batch, len(own))))
 
 
 def leave(

@@ -18,7 +18,6 @@ from jaxnet.evaluation import Scores, scores
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
 from jaxnet.recipe import Recipe
-from jaxnet.spans import InSpan
 from jaxnet.steps import Batch, TrainState, address, mini_batch, shuffle, start, step
 from jaxnet.types import AnyArray, Dataset, History, KeyArray, Layer, Over, Params, Split, alone
 from jaxnet.widths import Units, cut, filled, masks
@@ -88,14 +87,9 @@ def epoch(
             if span is None:
                 state, found = stepped(one, batch)
                 return (state, None), found
-            coefficients = one[2].params[0].w
-            first = place * batch_size
-            product = spans.product(coefficients, span, first, gram, net.precision)
-            own = jax.nn.one_hot(place, len(coefficients), dtype=product.dtype)
-            xs = InSpan(product, jnp.broadcast_to(own, (batch_size, *own.shape)))
+            xs = spans.seen(one[2].params[0].w, span, place, gram, net.precision)
             state, errors = stepped(one, batch._replace(xs=xs))
-            errors = jax.lax.dynamic_update_slice_in_dim(span.errors, errors, first, 0)
-            return (state, span._replace(errors=errors)), None
+            return (state, span.noted(place, errors)), None
 
         return over(one_step)((recipe, units, *carry), place, gram, *visit)
 

@@ -25,14 +25,14 @@ def test_momentum_in_a_span_is_a_numpy_loop_over_whole_matrices():
     gram = (rows @ rows.T).reshape(N_STEPS, BATCH, -1)
     loop_w, loop_v = w, v
     for step, x in enumerate(xs):
-        first = step * BATCH
-        seen = spans.product(cw, span, jnp.array(first), gram[step], "highest")
-        np.testing.assert_allclose(seen, x @ loop_w, 1e-12, 1e-12)
+        place = jnp.array(step)
+        seen = spans.seen(cw, span, place, gram[step], "highest")
+        np.testing.assert_allclose(seen.product, x @ loop_w, 1e-12, 1e-12)
         delta = np.tanh(x @ loop_w) / BATCH
         loop_v = decay * loop_v - rate * (x.T @ delta + penalty * loop_w)
         loop_w = loop_w + loop_v
-        span = span._replace(errors=span.errors.at[first : first + BATCH].set(delta))
-        cv = decay * cv - rate * (np.eye(len(cw))[step] + penalty * cw)
+        span = span.noted(place, jnp.asarray(delta))
+        cv = decay * cv - rate * (seen.own[0] + penalty * cw)
         cw = cw + cv
     last = spans.leave([cw, cv], matrices, rows, span.errors, "highest")
     np.testing.assert_allclose(last[0], loop_w, 1e-12, 1e-12)
