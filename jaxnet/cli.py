@@ -402,6 +402,8 @@ def _complain(message: str, status: int) -> int:
 
 def _network_file(path: Path) -> Path:
     """The network that a path means: itself, or that of the newest run below a folder."""
+    if not path.exists() and not path.suffix:
+        raise ValueError(f"there is no folder {path}: train a network first, or name another.")
     if not path.is_dir():
         return path
     for pattern in ("network.safetensors", "*/network.safetensors"):

@@ -16,8 +16,16 @@ import numpy as np
 from jaxnet import network
 from jaxnet.monitors import Monitors
 from jaxnet.network import Network
+from jaxnet.optimizers import Optimizer
 from jaxnet.recipe import Recipe
 from jaxnet.types import Dataset, Params, Split, count
+
+
+def check_recipe(recipe: Any) -> None:
+    """Raise a ValueError unless it is a recipe."""
+    if not isinstance(recipe, Recipe):
+        wrapped = ": wrap it, jaxnet.Recipe(…)" if isinstance(recipe, Optimizer) else ""
+        raise ValueError(f"recipe must be a Recipe, not {type(recipe).__name__}{wrapped}.")
 
 
 def checked(
@@ -36,13 +44,10 @@ def checked(
     Raises:
       ValueError: they do not; the message names the value, what is allowed and the remedy.
     """
-    for name, given, kind in (
-        ("net", net, Network),
-        ("data", data, Dataset),
-        ("recipe", recipe, Recipe),
-    ):
+    for name, given, kind in (("net", net, Network), ("data", data, Dataset)):
         if not isinstance(given, kind):
             raise ValueError(f"{name} must be a {kind.__name__}, not {type(given).__name__}.")
+    check_recipe(recipe)
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError(
             "train and fit take scalars, but a number in the recipe is an array; sweep it."

@@ -208,12 +208,13 @@ def predict(
       The activations of the output layer; their argmax is the predicted class.
 
     Raises:
-      ValueError: x does not have the network's number of inputs.
+      ValueError: x does not have the network's number of inputs, or the parameters are another's.
 
     >>> net = Network((2, 3, 2))
     >>> predict(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
     (5, 2)
     """
+    check_params(net, params)
     if np.ndim(x) not in (1, 2) or np.shape(x)[-1] != net.sizes[0]:
         raise ValueError(
             f"x has shape {np.shape(x)}, but the network takes ({net.sizes[0]},) or "

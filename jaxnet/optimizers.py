@@ -63,6 +63,11 @@ class Optimizer:
     linear: bool = False
 
     def __post_init__(self) -> None:
+        for name, value in self.hyper.items():
+            if value is None:
+                raise ValueError(
+                    f"{name} must be a number, not None; leave it out for its default."
+                )
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
         object.__setattr__(self, "hyper", hyper)
 

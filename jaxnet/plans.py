@@ -48,6 +48,16 @@ class Size(NamedTuple):
     chunks: int
     epochs: int
     """Of all their lanes, if none ends early."""
+    own: frozenset[tuple[int, ...]] = frozenset()
+    """The sizes of the lanes' own networks, which the program's may fill up: see `widths`."""
+
+    def __str__(self) -> str:
+        several = f"{self.groups} seeds × " if self.groups > 1 else ""
+        sizes = next(iter(self.own)) if len(self.own) == 1 else self.network.sizes
+        return (
+            f"{self.chunks} chunk{'s' if self.chunks > 1 else ''} of {several}"
+            f"{self.lanes} lane{'s' if self.lanes > 1 else ''} [{', '.join(map(str, sizes))}]"
+        )
 
 
 class Plan(NamedTuple):
@@ -69,12 +79,7 @@ class Plan(NamedTuple):
     """How often a chunk was halved because memory ran out."""
 
     def __str__(self) -> str:
-        each = "; ".join(
-            f"{size.chunks} chunk{'s' if size.chunks > 1 else ''} of "
-            + (f"{size.groups} seeds × " if size.groups > 1 else "")
-            + f"{size.lanes} lanes [{', '.join(map(str, size.network.sizes))}]"
-            for size in self.sizes[:4]
-        )
+        each = "; ".join(map(str, self.sizes[:4]))
         each += f"; and {len(self.sizes) - 4} more sizes" if len(self.sizes) > 4 else ""
         where = f"{self.devices} {self.device} device{'s' if self.devices > 1 else ''}"
         return (

@@ -203,8 +203,7 @@ def _expanded(
         nets, several(batch_size), several(examples), recipes
     ):
         n = len(data.train.x) if n is None else count("examples", n, 1, len(data.train.x) + 1)
-        if not isinstance(recipe, Recipe):
-            raise ValueError(f"recipe must be a Recipe, not {type(recipe).__name__}.")
+        doors.check_recipe(recipe)
         scalars = spaces.rows(recipe)
         if not scalars:
             raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
@@ -298,6 +297,7 @@ def _sizes(jobs: list[Job]) -> list[plans.Size]:
     first: dict[Any, Job] = {}
     counts: Counter[Any] = Counter()
     epochs: Counter[Any] = Counter()
+    own: dict[Any, set[tuple[int, ...]]] = {}
     for job in jobs:
         work, (_, groups, lanes, _) = job.work, job.work.packings[-1]
         key = (work.program, work.batch_size, job.examples, groups, lanes)
@@ -305,12 +305,14 @@ def _sizes(jobs: list[Job]) -> list[plans.Size]:
         first.setdefault(named, job)
         counts[named] += 1
         epochs[named] += job.epochs()
+        own.setdefault(named, set()).update(net.sizes for net in work.networks)
     found = []
     for (key, tree), n in counts.items():
         net, batch_size, examples, groups, lanes = key
         recipe = first[key, tree].work.recipe
         total = epochs[key, tree]
-        found.append(plans.Size(net, recipe, batch_size, examples, groups, lanes, n, total))
+        mine = frozenset(own[key, tree])
+        found.append(plans.Size(net, recipe, batch_size, examples, groups, lanes, n, total, mine))
     return found
 
 

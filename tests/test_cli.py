@@ -267,6 +267,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ),
         ("train --temperature 0 --cost log-likelihood", "temperature must be a positive number"),
         ("predict gone.json --test 0", "cannot read gone.json: No such file"),
+        ("predict gone --test 0", "there is no folder gone: train a network first"),
         ("predict net.json", "nothing to classify: name image files, or rows with --test"),
         ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
         ("predict net.json file", "cannot read file: it is no PNG or .npy file"),

@@ -44,7 +44,7 @@ def test_momentum_in_a_span_is_a_numpy_loop_over_whole_matrices():
 @pytest.mark.parametrize("pixels", [False, True])
 def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
     """23 mini-batches, in blocks of 4 and a rest of 3, the last one of a single example."""
-    net = jn.Network((64, 6, 3))
+    net = jn.Network((64, 15, 3))
     xs = RANDOM.integers(256, size=(45, 64))
     xs = xs.astype(np.uint8) if pixels else xs / 255
     data = jn.Dataset(jn.Split(xs, RANDOM.integers(3, size=45)), None)
@@ -58,6 +58,8 @@ def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
     options = {"epochs": 4, "batch_size": 2, "monitor": ("training",)}
     study = jn.sweep(net, data, recipe, seeds=[5], say=None, **options)
     assert study.plan.sizes[0].lanes == 4
+    assert study.plan.sizes[0].network.sizes == (64, 16, 3)
+    assert "1 chunk of 4 lanes [64, 15, 3]" in str(study.plan)
     for row in range(4):
         one = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
         run = jn.train(net, data, one, seed=5, **options)
