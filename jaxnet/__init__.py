@@ -67,7 +67,7 @@ from jaxnet.sweeps import sweep, use_all_cores
 from jaxnet.training import epoch, fit
 from jaxnet.types import Dataset, History, Layer, Params, Split
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Augmentation",
