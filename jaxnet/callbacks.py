@@ -41,7 +41,8 @@ def csv(path: str | Path) -> Callable[[EpochReport], None]:
 def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
     """A callback that writes events for TensorBoard: curves, monitors, histograms of the weights.
 
-    Of monitors it writes an epoch's mean. To look at them: `pip install tensorboard`, then
+    Of monitors it writes an epoch's mean. All is on disk a second after an epoch, and when the last
+    one is done. To look at them: `pip install tensorboard`, then
     `tensorboard --logdir FOLDER`.
 
     Raises:
@@ -57,7 +58,11 @@ def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
 
     def write(report: EpochReport) -> None:
         if not writers:
-            writers.append(tensorboardX.SummaryWriter(str(folder), purge_step=report.epoch))
+            # A thread of its own writes: what is flushed here may not have come to it yet.
+            writer = tensorboardX.SummaryWriter(
+                str(folder), purge_step=report.epoch, max_queue=1000, flush_secs=1
+            )
+            writers.append(writer)
         for name in NUMBERS:
             tag = name.replace("_", "/") if name in History._fields else name
             writers[0].add_scalar(tag, getattr(report, name), report.epoch)
@@ -66,6 +71,7 @@ def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
                 writers[0].add_scalar(f"{name}/layer_{layer}", number, report.epoch)
         for layer, (w, _) in enumerate(report.params, start=1):
             writers[0].add_histogram(f"weights/{layer}", w, report.epoch)
-        writers[0].flush()
+        if report.epoch == report.epochs:
+            writers.pop().close()  # waits for that thread
 
     return write
