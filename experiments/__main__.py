@@ -19,7 +19,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxnet import gallery
+from jaxnet.reporting import experiment_index
 
 FOLDER = Path(__file__).parent
 
@@ -41,7 +41,7 @@ class Experiments:
     """The folder of the results."""
 
 
-def listing(listed: list[gallery.Script]) -> Table:
+def listing(listed: list[experiment_index.Script]) -> Table:
     """Names, questions and running times."""
     table = Table(box=box.SIMPLE, padding=(0, 1, 1, 0))
     for heading in ("name", "question", "on 2 cores"):
@@ -51,7 +51,7 @@ def listing(listed: list[gallery.Script]) -> Table:
     return table
 
 
-def run(config: Experiments, script: gallery.Script) -> tuple[bool, str]:
+def run(config: Experiments, script: experiment_index.Script) -> tuple[bool, str]:
     """Run a script in a process of its own: whether it did, and what it printed."""
     if config.plot_only and not (config.results / script.name / "results.json").exists():
         return True, "no results yet\n"
@@ -78,7 +78,7 @@ def pin(shares: list[list[int]]) -> None:
             os.sched_setaffinity(0, share)
 
 
-def run_all(config: Experiments, chosen: list[gallery.Script], out: Console) -> list[str]:
+def run_all(config: Experiments, chosen: list[experiment_index.Script], out: Console) -> list[str]:
     """Run several at a time, then one by one those that measure time; the names that failed."""
     failed, number = [], 0
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
@@ -103,7 +103,7 @@ def run_all(config: Experiments, chosen: list[gallery.Script], out: Console) -> 
 
 def main(config: Experiments) -> int:
     """List, or run and gather; the exit status."""
-    listed = gallery.catalogue(FOLDER)
+    listed = experiment_index.catalogue(FOLDER)
     out = Console(highlight=False)
     if not config.names:
         out.print(listing(listed))
@@ -128,7 +128,7 @@ def main(config: Experiments) -> int:
     try:
         failed = run_all(config, chosen, out)
     finally:  # after Ctrl-C, too
-        print(f"The page of all results: {gallery.publish(listed, config.results)}")
+        print(f"The page of all results: {experiment_index.publish(listed, config.results)}")
     if failed:
         print(f"error: failed: {', '.join(failed)}; see above.", file=sys.stderr)
     return 1 if failed else 0

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 HIDDEN = {"sigmoid": jn.activations.sigmoid, "tanh": jn.activations.tanh,
           "relu": jn.activations.relu, "softplus": jn.activations.softplus}  # fmt: skip
@@ -28,7 +28,7 @@ COSTS = {"quadratic": jn.costs.Quadratic(), "absolute error": jn.costs.AbsoluteE
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     rates: tuple[float, ...] = (0.01, 0.025, 0.06, 0.15, 0.4, 1.0, 2.5, 6.0)
@@ -64,26 +64,28 @@ def run(config: Config) -> tuple[list[dict], dict]:
             best = int(np.nanargmax(table))  # NaN where a run diverged
             tuned[hidden, cost], rate = table[best], config.rates[best]
             curves[f"{hidden}, {cost}"] = accuracy(config, net, on_test, [rate], config.seeds)[0]
-            rows.append(scripts.measured(f"{cost}, {hidden}, η = {rate:g}", last(hidden, cost)))
+            rows.append(experiment.measured(f"{cost}, {hidden}, η = {rate:g}", last(hidden, cost)))
             if best in (0, len(config.rates) - 1):
                 rows[-1]["verdict"] = "EDGE of the grid"
     for hidden in activations:
         best = max(costs[1:], key=lambda cost: tuned[hidden, cost])
         pair = last(hidden, best), last(hidden, "quadratic")
-        rows.append(scripts.compared(f"{hidden}: {best} − quadratic", *pair))
+        rows.append(experiment.compared(f"{hidden}: {best} − quadratic", *pair))
     for hidden in activations[1:]:
         pair = last(hidden, "cross-entropy"), last("sigmoid", "cross-entropy")
-        rows.append(scripts.compared(f"cross-entropy: {hidden} − sigmoid", *pair))
+        rows.append(experiment.compared(f"cross-entropy: {hidden} − sigmoid", *pair))
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Test error by epoch, a panel a cost: mean, and range over the seeds."""
-    figure, *four = scripts.panels(1, 1, 1, 1, width=12, sharey=True)
+    figure, *four = experiment.panels(1, 1, 1, 1, width=12, sharey=True)
     for cost, axes in zip(COSTS, four, strict=True):
         for k, hidden in enumerate(HIDDEN):
             if (table := curves.get(f"{hidden}, {cost}")) is not None:
-                scripts.band(axes, np.arange(1, table.shape[1] + 1), 100 - 100 * table, k, hidden)
+                experiment.band(
+                    axes, np.arange(1, table.shape[1] + 1), 100 - 100 * table, k, hidden
+                )
         axes.set(title=cost, xlabel="epoch", xticks=(1, 4, 8, 12))
     four[0].set(yscale="log", ylabel="test error, %")
     four[0].set_yticks([7, 10, 20, 50, 90], ["7", "10", "20", "50", "90"])
@@ -94,4 +96,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(rates=(0.4,), tuning_seeds=2, seeds=2, epochs=1, examples=100)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

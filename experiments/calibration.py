@@ -18,11 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     repetitions: int = 200
@@ -56,12 +56,12 @@ def run(config: Config) -> tuple[list[dict], dict]:
         np.mean([jn.statistics.power(planted, s, config.seeds) for s in sd]) for planted in PLANTED
     ])  # fmt: skip
     rows = [
-        scripts.share("A/A: declared different", p[0] < 0.05, 0.02, 0.09),
-        scripts.share("A/A: interval holds 0", holds, 0.91, 0.98),
+        experiment.share("A/A: declared different", p[0] < 0.05, 0.02, 0.09),
+        experiment.share("A/A: interval holds 0", holds, 0.91, 0.98),
     ]
     for planted, stated, found in zip(PLANTED[1:], power[1:], p[1:], strict=True):
         name, note = f"{100 * planted:g} points planted, found", f", stated {100 * stated:.0f} %"
-        rows.append(scripts.share(name, found < 0.05, stated - 0.1, stated + 0.1, note))
+        rows.append(experiment.share(name, found < 0.05, stated - 0.1, stated + 0.1, note))
     curves = {"p": p[0], "intervals": intervals, "planted": PLANTED, "power": power,
               "found": (p < 0.05).mean(axis=1)}  # fmt: skip
     return rows, curves
@@ -69,7 +69,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
 
 def plot(curves: dict) -> Figure:
     """p-values where nothing differs, the intervals, and what was found of what was planted."""
-    figure, left, middle, right = scripts.panels(1, 1, 1, width=11, height=3.6)
+    figure, left, middle, right = experiment.panels(1, 1, 1, width=11, height=3.6)
     left.hist(curves["p"], bins=np.linspace(0, 1, 11), color="#7aa6c2", edgecolor="white")
     left.axhline(len(curves["p"]) / 10, color="0.3", linewidth=1, linestyle="--")
     left.set(xlabel="p-value, A/A", ylabel="comparisons", title="Nothing differs: p is uniform")
@@ -91,4 +91,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(repetitions=4, seeds=8, epochs=1)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

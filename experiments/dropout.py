@@ -18,13 +18,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 ARMS = {"none": None, "dropout": 0.5}
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     rates: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -64,18 +64,18 @@ def run(config: Config) -> tuple[list[dict], dict]:
         rate = config.rates[index]
         curves[f"{arm}_valid"] = table
         curves[f"{arm}_test"] = last(config, unseen, dropout, [rate], range(config.seeds))[0]
-        rows.append(scripts.measured(f"{arm}, η = {rate:g}", curves[f"{arm}_test"]))
+        rows.append(experiment.measured(f"{arm}, η = {rate:g}", curves[f"{arm}_test"]))
         if index in (0, len(config.rates) - 1):
             rows[-1]["verdict"] = "EDGE of the grid"
-    rows.append(scripts.compared("dropout − none", curves["dropout_test"], curves["none_test"]))
+    rows.append(experiment.compared("dropout − none", curves["dropout_test"], curves["none_test"]))
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Validation accuracy by learning rate, and the paired differences."""
-    figure, left, right = scripts.panels(3, 2, height=3.6)
+    figure, left, right = experiment.panels(3, 2, height=3.6)
     for style, arm in enumerate(reversed(ARMS)):
-        scripts.band(left, curves["rates"], 100 * curves[f"{arm}_valid"].T, style, arm)
+        experiment.band(left, curves["rates"], 100 * curves[f"{arm}_valid"].T, style, arm)
     left.set(xscale="log", xlabel="learning rate η", ylabel="validation accuracy, %",
              title="Tuning: mean and range over seeds")  # fmt: skip
     left.legend(frameon=False)
@@ -90,4 +90,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(rates=(0.5,), tuning_seeds=2, seeds=2, epochs=1, examples=200)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -20,13 +20,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 RULES = ("fixed", "no improvement in 10", "halving")
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -60,29 +60,31 @@ def run(config: Config) -> tuple[list[dict], dict]:
             test[k, seed] = jn.evaluate(net, one.best_params, data.test).accuracy
             last[k, seed] = jn.evaluate(net, one.params, data.test).accuracy
     epochs, best = np.isfinite(valid).sum(axis=2), np.nanmax(valid[..., : config.fixed], axis=2)
-    rows = [scripts.measured(f"{rule}: test", test[k]) for k, rule in enumerate(RULES)]
-    rows += [scripts.measured(f"{RULES[k]}: epochs", epochs[k], unit="") for k in (1, 2)]
+    rows = [experiment.measured(f"{rule}: test", test[k]) for k, rule in enumerate(RULES)]
+    rows += [experiment.measured(f"{RULES[k]}: epochs", epochs[k], unit="") for k in (1, 2)]
     for name, a, b, claimed in (
         ("fixed: best epoch − last epoch, test", test[0], last[0], False),
         ("no improvement in 10 − fixed, test", test[1], test[0], False),
         ("halving − fixed, test", test[2], test[0], False),
         ("halving − fixed, validation, best of 60 epochs each", best[2], best[0], True),
     ):
-        rows.append(scripts.compared(name, a, b, claimed=claimed))
-    rows.append(scripts.compared("epochs: fixed − no improvement in 10", epochs[0], epochs[1], ""))
-    rows.append(scripts.compared("epochs: halving − fixed", epochs[2], epochs[0], ""))
+        rows.append(experiment.compared(name, a, b, claimed=claimed))
+    rows.append(
+        experiment.compared("epochs: fixed − no improvement in 10", epochs[0], epochs[1], "")
+    )
+    rows.append(experiment.compared("epochs: halving − fixed", epochs[2], epochs[0], ""))
     return rows, {"valid": valid, "test": test, "epochs": epochs}
 
 
 def plot(curves: dict) -> Figure:
     """The best validation accuracy so far, with each seed's end; the epochs that it took."""
-    figure, left, right = scripts.panels(3, 2)
+    figure, left, right = experiment.panels(3, 2)
     ends = curves["epochs"]
     for k, (rule, table) in enumerate(zip(RULES, 100 * curves["valid"], strict=True)):
         best = np.fmax.accumulate(table, axis=1)[:, : ends[k].max()]
-        color = scripts.STYLES[k]["color"]
+        color = experiment.STYLES[k]["color"]
         if k != 1:  # the rule stops on the way of the fixed runs
-            scripts.band(left, np.arange(1, best.shape[1] + 1), best, k, rule)
+            experiment.band(left, np.arange(1, best.shape[1] + 1), best, k, rule)
         if k:
             left.plot(ends[k], best[:, -1], "o", color=color, label=f"{rule}: a seed's end")
         right.barh(k, ends[k].mean(), color=color, alpha=0.4)
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, fixed=4, most=6, patience=1, examples=300)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

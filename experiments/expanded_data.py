@@ -18,13 +18,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 ARMS = ("shifts in the loop", "as it is", "250,000 images")
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     rates: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)
@@ -73,22 +73,22 @@ def run(config: Config) -> tuple[list[dict], dict]:
         rate, l2 = pairs[int(np.argmax(accuracies(config, arm, data, *options)[:, 0, -1]))]
         options = [rate], [l2], config.seeds, config.epochs
         curves[arm] = accuracies(config, arm, unseen, *options)[0]
-        rows.append(scripts.measured(f"{arm}, η = {rate:g}, λ = {l2:g}", curves[arm][:, -1]))
+        rows.append(experiment.measured(f"{arm}, η = {rate:g}, λ = {l2:g}", curves[arm][:, -1]))
         edge = rate in config.rates[::3] or l2 in config.strengths[::3]
         rows[-1]["verdict"] = "EDGE of the grid" if edge else ""
     for arm in (ARMS[0], ARMS[2]):
         ends = curves[arm][:, -1], curves["as it is"][:, -1]
-        rows.append(scripts.compared(f"{arm} − as it is", *ends))
+        rows.append(experiment.compared(f"{arm} − as it is", *ends))
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Test accuracy by images seen: mean, and range over the seeds."""
-    figure, axes = scripts.panels(width=7.5, height=4)
+    figure, axes = experiment.panels(width=7.5, height=4)
     for style, arm in enumerate(ARMS):
         table = 100 * curves[arm]
         seen = np.arange(1, table.shape[1] + 1) * (5 if arm == "250,000 images" else 1)
-        scripts.band(axes, seen, table, style, arm)
+        experiment.band(axes, seen, table, style, arm)
     lowest = min(100 * curve[:, -1].min() for curve in curves.values())
     axes.set(xlabel="epochs of 50,000 images", ylabel="test accuracy, %", ylim=(lowest - 1, None))
     axes.legend(frameon=False, loc="lower right")
@@ -97,4 +97,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(rates=(0.5,), strengths=(1.0,), seeds=2, epochs=15, examples=200)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 SIZES = (6, 4), (6, 5, 4), (6, 5, 7, 4), (6, 5, 7, 3, 4)
 
@@ -56,7 +56,7 @@ def errors(net: jn.Network) -> tuple[float, float]:
     return distance(autodiff) / norm, distance(differences) / norm
 
 
-def run(config: scripts.Config) -> tuple[list[dict], dict]:
+def run(config: experiment.Config) -> tuple[list[dict], dict]:
     """Check all; in a smoke test every 90th."""
     checked = networks()[:: 90 if config.smoke else 1]
     with jax.enable_x64(True):
@@ -64,16 +64,16 @@ def run(config: scripts.Config) -> tuple[list[dict], dict]:
     autodiff, differences = found
     several = f"of {len(checked)} networks"
     rows = [
-        scripts.bounded(f"distance to jax.grad, {several}", autodiff, 1e-14),
-        scripts.bounded(f"distance to central differences, {several}", differences, 1e-8),
+        experiment.bounded(f"distance to jax.grad, {several}", autodiff, 1e-14),
+        experiment.bounded(f"distance to central differences, {several}", differences, 1e-8),
     ]
     return rows, {"errors": found}
 
 
 def plot(curves: dict) -> Figure:
     """The distances of all networks, sorted."""
-    figure, axes = scripts.panels(width=7)
-    for line, error, name in zip(scripts.STYLES, curves["errors"], ("jax.grad", "differences")):
+    figure, axes = experiment.panels(width=7)
+    for line, error, name in zip(experiment.STYLES, curves["errors"], ("jax.grad", "differences")):
         axes.plot(np.sort(error.clip(1e-18)), label=f"to {name}", **line)
     axes.set(yscale="log", xlabel="networks, sorted", ylabel="relative distance of the gradient")
     axes.legend(frameon=False)
@@ -81,4 +81,4 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    scripts.main(__file__, __doc__, scripts.Config(), scripts.Config(), run, plot)
+    experiment.main(__file__, __doc__, experiment.Config(), experiment.Config(), run, plot)

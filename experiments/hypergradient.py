@@ -21,11 +21,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -66,27 +66,29 @@ def run(config: Config) -> tuple[list[dict], dict]:
     rise, one, ten = np.array(rise)[..., 0], config.steps // 2, config.steps * 3 // 4
     size, off = np.log10(np.abs(rise)), ~(np.abs(rise[:, 1] / rise[:, 0] - 1) <= 0.01)
     error = np.abs(central / forward - 1)[0]
-    measured, rows = partial(scripts.measured, unit="", log=True), []
+    measured, rows = partial(experiment.measured, unit="", log=True), []
     for k, name in enumerate(("η", "λ", "μ/(1−μ)")):
-        rows.append(scripts.bounded(f"{name}: error of differences, start", error[:, k], 1e-5))
+        rows.append(experiment.bounded(f"{name}: error of differences, start", error[:, k], 1e-5))
         rows.append(measured(f"{name}, tuned", np.exp(thetas[-1, :, k])))
     for name, cost in zip(("C", "test cost"), costs.transpose(2, 0, 1)):
         rows += [measured(f"{name}, start", cost[0]), measured(f"{name}, tuned", cost[-1])]
-        rows.append(scripts.compared(f"{name} falls", cost[0], cost[-1], "", claimed=True))
+        rows.append(experiment.compared(f"{name} falls", cost[0], cost[-1], "", claimed=True))
     for k, low in ((one, 0.0), (ten, 0.5)):
         rows.append(measured(f"η = {rates[k]:g}: slope along ln η, its size", 10 ** size[k, 0]))
-        rows.append(scripts.share(f"η = {rates[k]:g}: differences off", off[k], low, low + 0.5))
-    rows.append(scripts.compared("growth, decades", size[ten, 0], size[one, 0], "", claimed=True))
+        rows.append(experiment.share(f"η = {rates[k]:g}: differences off", off[k], low, low + 0.5))
+    rows.append(
+        experiment.compared("growth, decades", size[ten, 0], size[one, 0], "", claimed=True)
+    )
     rows.append(measured("lowest η with differences over 1 % off", rates[off.argmax(axis=0)]))
     return rows, {"rates": rates, "size": size, "off": rates[off.any(1).argmax()], "costs": costs}
 
 
 def plot(curves: dict) -> Figure:
     """The slope by η, grey where differences are off under any seed; costs in the descent."""
-    figure, left, right = scripts.panels(1, 1)
+    figure, left, right = experiment.panels(1, 1)
     for k, (mode, split) in enumerate((("forward mode", "validation"), ("differences", "test"))):
-        scripts.band(left, curves["rates"], curves["size"][:, k].T, k, mode)
-        scripts.band(right, range(len(curves["costs"])), curves["costs"][..., k].T, k, split)
+        experiment.band(left, curves["rates"], curves["size"][:, k].T, k, mode)
+        experiment.band(right, range(len(curves["costs"])), curves["costs"][..., k].T, k, split)
     left.axvspan(curves["off"], 100, color="0.92", zorder=0)
     left.set(xscale="log", xlabel="η", ylabel="log₁₀ |dC / d ln η|", title="Slope, λ = 1, μ = 0.5")
     right.set(xlabel="step", ylabel="cost without penalty", ylim=0, title="Descent on η, λ and μ")
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, epochs=1, steps=4)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

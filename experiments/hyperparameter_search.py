@@ -18,14 +18,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 SETTINGS = ((10, 1000), (10, 1000), (10, 20), (100, 20), (1, 20))
 STEPS = ((10.30, 9.90, 10.09), (10, 10, 10), (12, 14, 25, 18), (10, 10, 10, 10), (62, 42, 43, 61))
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -62,22 +62,22 @@ def run(config: Config) -> tuple[list[dict], dict]:
         name = f"{'1,000' if rows else 'all'} images: η = {eta}, λ = {l2}"
         steps.append(values[:, : len(published)].mean(axis=1))
         if np.ptp(steps[-1]):
-            rows.append(scripts.measured(name, steps[-1], float(np.mean(published)) / 100))
+            rows.append(experiment.measured(name, steps[-1], float(np.mean(published)) / 100))
         else:  # no chance in it
-            rows.append(scripts.rounded(name, float(steps[-1][0]), 0.10, 2) | {"unit": "%"})
-    rows.append(scripts.compared("η = 10 is better than 100", steps[2], steps[3], claimed=True))
-    rows.append(scripts.compared("η = 1 is better than 10", steps[4], steps[2], claimed=True))
+            rows.append(experiment.rounded(name, float(steps[-1][0]), 0.10, 2) | {"unit": "%"})
+    rows.append(experiment.compared("η = 10 is better than 100", steps[2], steps[3], claimed=True))
+    rows.append(experiment.compared("η = 1 is better than 10", steps[4], steps[2], claimed=True))
     for what, found, pair in zip(("test, 1,000", "all"), (few, big[1:]), pairs, strict=True):
         for who, values, (eta, l2) in zip(("book", "grid"), found[:, :, -1], pair, strict=True):
             name = f"{what} images, {who}: η = {eta:.3g}, λ = {l2:.3g}"
-            rows.append(scripts.measured(name, values))
-        rows.append(scripts.compared(f"{what} images: grid − book", *found[::-1, :, -1]))
+            rows.append(experiment.measured(name, values))
+        rows.append(experiment.compared(f"{what} images: grid − book", *found[::-1, :, -1]))
     return rows, {"steps": steps, "grid": grid, "accuracy": table.mean(axis=1), "best": best}
 
 
 def plot(curves: dict) -> Figure:
     """The steps; the grid, with the steps' settings and its best."""
-    figure, left, right = scripts.panels(5, 6, height=3.6)
+    figure, left, right = experiment.panels(5, 6, height=3.6)
     for y, (values, published) in enumerate(zip(100 * curves["steps"], STEPS, strict=True)):
         left.plot(values, np.full(len(values), y), "o", color="#7aa6c2", alpha=0.5)
         left.plot(np.mean(published), y, "x", color="black", markersize=8)
@@ -97,4 +97,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, points=2, epochs=3, examples=300)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

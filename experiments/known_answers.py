@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 CONTESTANTS = {
     "SGD": jn.sgd(1.0),
@@ -30,7 +30,7 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 32
@@ -63,13 +63,13 @@ def run(config: Config) -> tuple[list[dict], dict]:
     for (a, b), answer in known.items():
         verdict = next(row["verdict"] for row in found.pairwise if (row["a"], row["b"]) == (a, b))
         right = "right" if verdict == answer else f"WRONG: {verdict}"
-        rows.append(scripts.compared(f"{a} − {b}", scores[a], scores[b]) | {"verdict": right})
+        rows.append(experiment.compared(f"{a} − {b}", scores[a], scores[b]) | {"verdict": right})
     return rows, {"names": np.array(list(scores)), "scores": np.array(list(scores.values()))}
 
 
 def plot(curves: dict) -> Figure:
     """Test accuracy of every seed."""
-    figure, axes = scripts.panels(width=7, height=2.8)
+    figure, axes = experiment.panels(width=7, height=2.8)
     for place, scores in enumerate(100 * curves["scores"]):
         heights = place + np.linspace(-0.25, 0.25, len(scores))
         axes.plot(scores, heights, "o", color="#7aa6c2", markersize=3)
@@ -82,4 +82,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=10, epochs=1, answers=1)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

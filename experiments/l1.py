@@ -18,11 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     strengths: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -59,17 +59,17 @@ def run(config: Config) -> tuple[list[dict], dict]:
     unseen = data._replace(valid=data.test)
     none, chosen = last(config, unseen, [0.0, best], range(config.seeds))
     rows = [
-        scripts.measured(f"validation, λ₁ = {l1:g}", values)
+        experiment.measured(f"validation, λ₁ = {l1:g}", values)
         for l1, values in zip(strengths, valid, strict=True)
     ]
-    rows += [scripts.measured(f"test, λ₁ = {l1:g}", x) for l1, x in ((0, none), (best, chosen))]
-    rows.append(scripts.compared(f"test, λ₁ = {best:g} − none", chosen, none))
+    rows += [experiment.measured(f"test, λ₁ = {l1:g}", x) for l1, x in ((0, none), (best, chosen))]
+    rows.append(experiment.compared(f"test, λ₁ = {best:g} − none", chosen, none))
     return rows, {"strengths": np.array(strengths), "valid": valid, "difference": chosen - none}
 
 
 def plot(curves: dict) -> Figure:
     """Validation accuracy by λ₁, and the paired differences on test."""
-    figure, left, right = scripts.panels(3, 2, height=3.6)
+    figure, left, right = experiment.panels(3, 2, height=3.6)
     valid, names = 100 * curves["valid"], [f"{l1:g}" for l1 in curves["strengths"]]
     places = np.arange(len(names))
     left.plot(places, valid.mean(axis=1), "o-", color="#b3402a", label="mean")
@@ -88,4 +88,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(strengths=(1.0,), tuning_seeds=2, seeds=2, epochs=1, examples=200)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

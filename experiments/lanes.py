@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 NAMES = (
     "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "amsgrad", "nadam",
@@ -30,7 +30,7 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the comparison."""
 
     optimizers: tuple[str, ...] = NAMES
@@ -60,7 +60,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
     with jax.enable_x64(True):
         found = np.array([difference(name) for name in config.optimizers])
     rows = [
-        scripts.bounded(name, [distance], 1e-9)
+        experiment.bounded(name, [distance], 1e-9)
         for name, distance in zip(config.optimizers, found, strict=True)
     ]
     return rows, {"names": np.array(config.optimizers), "distances": found}
@@ -68,7 +68,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
 
 def plot(curves: dict) -> Figure:
     """The largest difference under each optimizer, and what is allowed."""
-    figure, axes = scripts.panels(width=7, height=4.6)
+    figure, axes = experiment.panels(width=7, height=4.6)
     order = np.argsort(curves["distances"])
     axes.plot(curves["distances"][order].clip(1e-17), curves["names"][order], "o", color="#b3402a")
     axes.axvline(1e-9, color="0.4", linestyle="--", linewidth=1)
@@ -81,4 +81,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(optimizers=("momentum", "newton_cg"))
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

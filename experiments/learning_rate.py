@@ -16,13 +16,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 PUBLISHED = {0.025: 0.339, 0.25: 0.339, 2.5: 0.861}
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -46,21 +46,23 @@ def run(config: Config) -> tuple[list[dict], dict]:
     )
     cost = study.history.training_cost
     rows = [
-        scripts.measured(f"cost at η = {eta:g}", cost[k, :, -1], published, "", log=True)
+        experiment.measured(f"cost at η = {eta:g}", cost[k, :, -1], published, "", log=True)
         for k, (eta, published) in enumerate(PUBLISHED.items())
     ]
     ends = cost[2, :, -1], cost[1, :, -1]
-    rows.append(scripts.compared("at η = 2.5 it is higher than at 0.25", *ends, "", claimed=True))
+    rows.append(
+        experiment.compared("at η = 2.5 it is higher than at 0.25", *ends, "", claimed=True)
+    )
     return rows, {"cost": cost}
 
 
 def plot(curves: dict) -> Figure:
     """Training cost by epoch: mean, and range over the seeds; published ends as crosses."""
-    figure, axes = scripts.panels(width=7, height=4)
+    figure, axes = experiment.panels(width=7, height=4)
     epochs = np.arange(1, curves["cost"].shape[2] + 1)
     for k, (table, eta) in enumerate(zip(curves["cost"], PUBLISHED, strict=True)):
-        scripts.band(axes, epochs, table, k, f"η = {eta:g}")
-        color = scripts.STYLES[k]["color"]
+        experiment.band(axes, epochs, table, k, f"η = {eta:g}")
+        color = experiment.STYLES[k]["color"]
         axes.plot(epochs[-1] + 0.6, PUBLISHED[eta], "x", color=color, markersize=8, clip_on=False)
     axes.set(xlabel="epoch", ylabel="training cost", yscale="log", xlim=(0, epochs[-1] + 1))
     axes.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])
@@ -71,4 +73,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, epochs=2, examples=500)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

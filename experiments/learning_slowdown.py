@@ -20,7 +20,7 @@ from matplotlib.animation import ArtistAnimation
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 STARTS = {(0.6, 0.9): (0.82, 0.09), (2, 2): (0.98, 0.20)}
 ENTROPY, SIGMOID, LINEAR = jn.costs.CrossEntropy(), jn.activations.sigmoid, jn.activations.linear
@@ -32,7 +32,7 @@ HEAD = """<!doctype html><meta charset="utf-8"><title>The learning slowdown</tit
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     epochs: int = 300
@@ -57,18 +57,18 @@ def run(config: Config) -> tuple[list[dict], dict]:
     z = jax.numpy.array([40.0, 800.0])
     delta, by_a = ENTROPY.delta(z, 0 * z), SIGMOID.pullback(z, 1 / (1 - SIGMOID.fn(z)))
     rows = [
-        scripts.rounded(f"quadratic from {start}: output {when}", outputs[k], published[k], 2)
+        experiment.rounded(f"quadratic from {start}: output {when}", outputs[k], published[k], 2)
         for (start, published), outputs in zip(STARTS.items(), output[:, 0], strict=True)
         for k, when in ((0, "at first"), (-1, "in the end"))
     ]
     left, steepest = cost[1, 0, config.epochs // 2], 1 + np.argmin(np.diff(cost[1]), axis=1)
-    rows += [scripts.stated(*claim) for claim in (
+    rows += [experiment.stated(*claim) for claim in (
         ("quadratic from (2, 2): over half the cost is left half-way", left, left > 0.5),
         ("cross-entropy from (2, 2): steepest at once, epoch", steepest[1], steepest[1] == 1),
         ("linear output from (2, 2): steepest at once, epoch", steepest[2], steepest[2] == 1),
     )]  # fmt: skip
-    rows.append(scripts.share("δ at z = 40 and 800: jaxnet's is right", np.isclose(delta, 1), 1))
-    rows.append(scripts.share("that by ∂C/∂a · σ'(z) is", np.isclose(by_a, 1), 0, 0))
+    rows.append(experiment.share("δ at z = 40 and 800: jaxnet's is right", np.isclose(delta, 1), 1))
+    rows.append(experiment.share("that by ∂C/∂a · σ'(z) is", np.isclose(by_a, 1), 0, 0))
     figure = plot(curves := {"cost, 1 at the start": cost, "output": output}, dpi=80)
     dots = [
         [axes.plot([k] * 3, y[:, k], "ko")[0] for axes, y in zip(figure.axes, [*cost, *output])]
@@ -85,7 +85,7 @@ def plot(curves: dict, dpi: float = 120) -> Figure:
     figure = Figure(figsize=(7, 5.2), dpi=dpi, layout="constrained")
     for (name, tables), row in zip(curves.items(), figure.subplots(2, 2, sharex=True), strict=True):
         for axes, start, table in zip(row, STARTS, tables, strict=True):
-            for how, y, style in zip(COSTS, table, scripts.STYLES):
+            for how, y, style in zip(COSTS, table, experiment.STYLES):
                 axes.plot(y, label=how, **style)
             if name == "output":
                 axes.plot([0, table.shape[1] - 1], STARTS[start], "kx", ms=8, label="published")
@@ -97,4 +97,4 @@ def plot(curves: dict, dpi: float = 120) -> Figure:
 
 
 if __name__ == "__main__":
-    scripts.main(__file__, __doc__, Config(), Config(epochs=5), run, plot)
+    experiment.main(__file__, __doc__, Config(), Config(epochs=5), run, plot)

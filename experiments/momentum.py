@@ -17,14 +17,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 RULES = {"SGD": 0.0, "μ = 0.5": 0.5, "μ = 0.9": 0.9, "μ = 0.99": 0.99, "Nesterov 0.9": 0.9}
 WHY = {"μ = 0.9": "With η tuned SGD steps as far; at one small η for both momentum is ahead."}
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     batches: tuple[int, ...] = (10, 500)
@@ -64,16 +64,18 @@ def run(config: Config) -> tuple[list[dict], dict]:
         below = np.sum(np.maximum.accumulate(accuracy, axis=2) < 0.9, axis=2)
         for k, (rule, rate) in enumerate(zip(RULES, rates[chosen], strict=True)):
             name = f"batch {size}, {rule}, η = {rate * (1 - mu[k, 0]):.2g} = (1 − μ)·{rate:g}: cost"
-            rows.append(scripts.measured(name, cost[k, :, -1], unit="", log=True))
+            rows.append(experiment.measured(name, cost[k, :, -1], unit="", log=True))
             if rate in (rates[0], rates[-1]):
                 rows[-1]["verdict"] = "EDGE of the grid"
         for k, rule in enumerate(RULES):
             name = f"batch {size}: SGD − {rule}"
             if k:
-                rows.append(scripts.compared(f"{name}, cost", cost[0, :, -1], cost[k, :, -1], ""))
+                rows.append(
+                    experiment.compared(f"{name}, cost", cost[0, :, -1], cost[k, :, -1], "")
+                )
             if rule in ("μ = 0.9", "Nesterov 0.9"):
                 pair = below[0], below[k], "", rule in WHY, WHY.get(rule, "")
-                rows.append(scripts.compared(f"{name}, epochs below 90 %", *pair))
+                rows.append(experiment.compared(f"{name}, epochs below 90 %", *pair))
         curves |= {f"tuning_{size}": tuning, f"cost_{size}": cost}
     return rows, curves
 
@@ -81,12 +83,12 @@ def run(config: Config) -> tuple[list[dict], dict]:
 def plot(curves: dict) -> Figure:
     """For each size: cost by effective rate, and by epoch at the chosen one."""
     sizes = curves["batches"]
-    figure, *axes = scripts.panels(*[1] * (2 * len(sizes)), width=13, height=3.6)
+    figure, *axes = experiment.panels(*[1] * (2 * len(sizes)), width=13, height=3.6)
     for size, left, right in zip(sizes, axes[::2], axes[1::2], strict=True):
         tuning, cost = curves[f"tuning_{size}"], curves[f"cost_{size}"]
         for k, rule in enumerate(RULES):
-            left.plot(curves["rates"], tuning[k].mean(axis=1), label=rule, **scripts.STYLES[k])
-            scripts.band(right, np.arange(1, cost.shape[2] + 1), cost[k], k)
+            left.plot(curves["rates"], tuning[k].mean(axis=1), label=rule, **experiment.STYLES[k])
+            experiment.band(right, np.arange(1, cost.shape[2] + 1), cost[k], k)
         low = cost[:, :, -1].min()
         left.set(xscale="log", xlabel="effective rate η/(1 − μ)", ylim=(0.9 * low, 4 * low))
         left.set(ylabel="validation cost", title=f"batch {size}, last epoch")
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(batches=(100,), rates=(1,), tuning_seeds=2, seeds=2, epochs=2, examples=500)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

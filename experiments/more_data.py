@@ -17,14 +17,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 PUBLISHED = {100: 0.6909, 200: 0.7637, 500: 0.8529, 1_000: 0.8885, 2_000: 0.9127,
              5_000: 0.9324, 10_000: 0.9489, 20_000: 0.9585, 50_000: 0.9597}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     sizes: tuple[int, ...] = tuple(PUBLISHED)
@@ -55,21 +55,21 @@ def run(config: Config) -> tuple[list[dict], dict]:
         found.append([score(params, mnist.valid) for params in last])
     accuracy = dict(zip(config.sizes, np.array(found), strict=True))
     rows = [
-        scripts.measured(f"{size:,} images", values, PUBLISHED.get(size))
+        experiment.measured(f"{size:,} images", values, PUBLISHED.get(size))
         for size, values in accuracy.items()
     ]
     for less, more in zip(config.sizes, config.sizes[1:]):
         name = f"{more:,} are better than {less:,}"
-        rows.append(scripts.compared(name, accuracy[more], accuracy[less], claimed=True))
+        rows.append(experiment.compared(name, accuracy[more], accuracy[less], claimed=True))
     return rows, {"sizes": np.array(config.sizes), "accuracy": np.array(found)}
 
 
 def plot(curves: dict) -> Figure:
     """Accuracy by size, on a linear and a logarithmic axis: mean and range over the seeds."""
-    figure, left, right = scripts.panels(1, 1, sharey=True)
+    figure, left, right = experiment.panels(1, 1, sharey=True)
     sizes = curves["sizes"]
     for axes in (left, right):
-        scripts.band(axes, sizes, 100 * curves["accuracy"].T, label="mean and range")
+        experiment.band(axes, sizes, 100 * curves["accuracy"].T, label="mean and range")
         published = [100 * PUBLISHED.get(size, np.nan) for size in sizes]
         axes.plot(sizes, published, "x", color="black", zorder=3, label="published")
         axes.set(xlabel="training images")
@@ -84,4 +84,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(sizes=(100, 200), visits=400, seeds=2)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 
 class Floored(jn.costs.LogLikelihood):
@@ -63,7 +63,7 @@ def descend(net, data, seeds, batches):
     return *curves, jax.vmap(scores, (0, None, None))(thetas, *data.test).accuracy
 
 
-def run(config: scripts.Config) -> tuple[list[dict], dict]:
+def run(config: experiment.Config) -> tuple[list[dict], dict]:
     """Both settings, on a core each: 16 seeds by backpropagation; lane 0, seed 0 by differences."""
     steps, seeds, size = (1, 2, 50) if config.smoke else (1000, 16, 100)
     lanes, found = np.array([0, *range(seeds)]), []
@@ -73,22 +73,24 @@ def run(config: scripts.Config) -> tuple[list[dict], dict]:
             net = jn.Network((784, 50, 10), jn.activations.relu, cost, jn.initializers.gaussian(sd))
             found.append(descend(net, *jax.device_put((jn.datasets.mnist(), lanes, batches), core)))
     loss, error, accuracy = (np.array(part) for part in zip(*found))
-    rows = [scripts.share(f"σ = {k}: equal gradients", e < 1e-6, 0.9) for k, e in zip(COSTS, error)]
+    rows = [
+        experiment.share(f"σ = {k}: equal gradients", e < 1e-6, 0.9) for k, e in zip(COSTS, error)
+    ]
     for (name, (value, unit)), both in zip(PUBLISHED.items(), (loss[:, 0], loss[:, -1], accuracy)):
         for sd, some in zip(COSTS, both[:, 1:]):
-            rows.append(scripts.measured(f"σ = {sd}: {name}", some, value, unit, not unit, WHY))
+            rows.append(experiment.measured(f"σ = {sd}: {name}", some, value, unit, not unit, WHY))
         off = np.abs(np.log(both[:, 1:] / value))
-        rows.append(scripts.compared(f"{name}: σ = 0.01 is further off, ln", off[0], off[1], ""))
+        rows.append(experiment.compared(f"{name}: σ = 0.01 is further off, ln", off[0], off[1], ""))
     share = (39_700 + 2 * 10 * (256 * 50 + 51 * 10)) / (39_760 * 2 * 39_700)
-    rows.append(scripts.bounded("multiply-adds over the naive way's", [share], 1e-4))
+    rows.append(experiment.bounded("multiply-adds over the naive way's", [share], 1e-4))
     return rows, {"loss": loss.reshape(2, -1, min(20, steps), seeds + 1).mean(axis=2)}
 
 
 def plot(curves: dict) -> Figure:
     """Loss by step: mean and range over seeds; seed 0 by differences; published ends as crosses."""
-    figure, axes = scripts.panels(width=7, height=4)
+    figure, axes = experiment.panels(width=7, height=4)
     for k, (sd, table) in enumerate(zip(COSTS, curves["loss"])):
-        scripts.band(axes, range(10, 20 * len(table), 20), table[:, 1:].T, k, f"σ = {sd}")
+        experiment.band(axes, range(10, 20 * len(table), 20), table[:, 1:].T, k, f"σ = {sd}")
         axes.plot(range(10, 20 * len(table), 20), table[:, 0], ":", color="black")
     axes.plot([0, 20 * len(curves["loss"][0])], [13, 2], "x", color="black", clip_on=False)
     axes.set(xlabel="step", ylabel="loss, means of 20 mini-batches", yscale="log", ylim=(0.1, 20))
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    scripts.main(__file__, __doc__, scripts.Config(), scripts.Config(), run, plot)
+    experiment.main(__file__, __doc__, experiment.Config(), experiment.Config(), run, plot)

@@ -20,17 +20,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 OPTIMIZERS = {"momentum": jn.momentum, "Nesterov": jn.nesterov, "Adagrad": jn.adagrad,
               "RMSProp": jn.rmsprop, "Adam": jn.adam, "AdamW": jn.adamw, "SGD": jn.sgd}  # fmt: skip
 FAMILIES = ("SGD",), ("momentum", "Nesterov"), ("Adagrad",), ("RMSProp",), ("Adam", "AdamW")
-LOOKS = {name: style | {"marker": " o"[place]} for family, style in zip(FAMILIES, scripts.STYLES)
+LOOKS = {name: style | {"marker": " o"[place]} for family, style in zip(FAMILIES, experiment.STYLES)
          for place, name in enumerate(family)}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
@@ -64,23 +64,23 @@ def run(config: Config) -> tuple[list[dict], dict]:
         test = curves[name] = [run["test_score"] for run in runs if run["phase"] == "report"]
         tried = [(r["learning_rate"], r["valid_loss"]) for r in runs if r["phase"] == "tuning"]
         curves[f"{name}, tuning"] = np.reshape(tried, (-1, config.tuning_seeds, 2)).mean(axis=1)
-        told = scripts.measured(f"{name}, η = {row['learning_rate']:.2g}", test)
+        told = experiment.measured(f"{name}, η = {row['learning_rate']:.2g}", test)
         rows.append(told | {"verdict": row["edge"]})
     for pair in found.pairwise:
         if pair["b"] == "SGD":
-            told = scripts.compared(f"{pair['a']} − SGD", curves[pair["a"]], curves["SGD"])
+            told = experiment.compared(f"{pair['a']} − SGD", curves[pair["a"]], curves["SGD"])
             rows.append(told | {"verdict": f"{pair['verdict']}, p = {pair['p_holm']:.1g}"})
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Test accuracy, seed by seed, its mean and interval; validation loss by learning rate."""
-    figure, left, right = scripts.panels(2, 3, width=10, height=4.2)
+    figure, left, right = experiment.panels(2, 3, width=10, height=4.2)
     names, random = [name for name in LOOKS if name in curves], np.random.default_rng(0)
     for k, name in enumerate(names):
         look, test = {"color": LOOKS[name]["color"]}, 100 * curves[name]
         left.plot(test, k + random.uniform(0.15, 0.4, len(test)), ".", alpha=0.5, **look)
-        row = scripts.measured(name, test)
+        row = experiment.measured(name, test)
         left.errorbar(row["mean"], k, xerr=row["high"] - row["mean"], fmt="o", capsize=4, **look)
         right.plot(*curves[f"{name}, tuning"].T, label=name, markersize=3, **LOOKS[name])
     left.set(yticks=range(len(names)), yticklabels=names, xlabel="test accuracy, %")
@@ -94,4 +94,4 @@ if __name__ == "__main__":
     smoke = Config(
         optimizers=("momentum", "SGD"), trials=5, tuning_seeds=1, seeds=2, epochs=1, examples=100
     )
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

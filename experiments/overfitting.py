@@ -17,13 +17,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 PUBLISHED, LOWEST = {"few": (0.8227, 1.0), "all": (0.9533, 0.9786)}, 15
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -57,29 +57,29 @@ def run(config: Config) -> tuple[list[dict], dict]:
         _, test, _, training = curves[name]
         for what, table, value in zip(("test", "training"), (test, training), published):
             told = f"{examples:,} images: {what}, peak"
-            rows.append(scripts.measured(told, table.max(axis=1), value))
+            rows.append(experiment.measured(told, table.max(axis=1), value))
         gaps.append(training[:, -1] - test[:, -1])
-    rows.append(scripts.compared("more images narrow the gap, end", *gaps, claimed=True))
+    rows.append(experiment.compared("more images narrow the gap, end", *gaps, claimed=True))
     test, accuracy, training, _ = curves["few"]
     low, best, there = test.argmin(axis=1), accuracy.argmax(axis=1), min(LOWEST, test.shape[1]) - 1
-    rows.append(scripts.measured("epoch of lowest test cost", low + 1, LOWEST, "", log=True))
+    rows.append(experiment.measured("epoch of lowest test cost", low + 1, LOWEST, "", log=True))
     for name, more, less in (
         (f"test cost rises after epoch {LOWEST}", test[:, -1], test[:, there]),
         (f"training cost falls after epoch {LOWEST}", training[:, there], training[:, -1]),
         ("test accuracy peaks later, epochs", best, low),
     ):
-        rows.append(scripts.compared(name, more, less, "", claimed=True))
+        rows.append(experiment.compared(name, more, less, "", claimed=True))
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Accuracies of both sets, costs of the small one: mean and range over the seeds."""
-    figure, left, middle, right = scripts.panels(1, 1, 1, width=12, height=4)
+    figure, left, middle, right = experiment.panels(1, 1, 1, width=12, height=4)
     for name, first, axes in (("few", 1, left), ("all", 1, middle), ("few", 0, right)):
         test, training = curves[name][first], curves[name][first + 2]
         scale, epochs = 100 if first else 1, np.arange(1, test.shape[1] + 1)
-        scripts.band(axes, epochs, scale * training, 1, "training")
-        scripts.band(axes, epochs, scale * test, 0, "test")
+        experiment.band(axes, epochs, scale * training, 1, "training")
+        experiment.band(axes, epochs, scale * test, 0, "test")
         axes.set(xlabel="epoch", title="1,000 images" if name == "few" else "50,000 images")
         if first:
             published = 100 * np.array(PUBLISHED[name])
@@ -96,4 +96,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, few=200, few_epochs=2, examples=200, epochs=2)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 COSTS = {"cross-entropy": (jn.costs.CrossEntropy(), 0.5), "quadratic": (jn.costs.Quadratic(), 3.0)}
 PUBLISHED = {(30, "cross-entropy"): 0.9549, (30, "quadratic"): 0.9542,
@@ -30,7 +30,7 @@ CLOSE = "the published peaks differ by 0.07 points with 30 hidden units, 0.23 wi
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     widths: tuple[int, ...] = (30, 100)
@@ -63,14 +63,16 @@ def run(config: Config) -> tuple[list[dict], dict]:
         for name in COSTS:
             told, published = f"{width} hidden, {name}: peak", PUBLISHED.get((width, name))
             well = peak[width, name] > peak[width, name].max() - 0.05
-            rows.append(scripts.measured(told, peak[width, name][well], published))
+            rows.append(experiment.measured(told, peak[width, name][well], published))
             if name == "quadratic":
-                rows.append(scripts.share(f"{width} hidden: over 5 points below the best", ~well))
+                rows.append(
+                    experiment.share(f"{width} hidden: over 5 points below the best", ~well)
+                )
         both = [peak[width, name][: config.seeds] for name in COSTS]
         told = f"{width} hidden: cross-entropy is better, all runs"
-        rows.append(scripts.compared(told, *both, claimed=width == 100, why=CLOSE))
+        rows.append(experiment.compared(told, *both, claimed=width == 100, why=CLOSE))
         both = (one[well[: config.seeds]] for one in both)
-        rows.append(scripts.compared(f"{width} hidden: so if none is stuck", *both))
+        rows.append(experiment.compared(f"{width} hidden: so if none is stuck", *both))
     tables = {f"{width} {name}": table for (width, name), table in accuracy.items()}
     return rows, {"widths": np.array(config.widths)} | tables
 
@@ -78,10 +80,10 @@ def run(config: Config) -> tuple[list[dict], dict]:
 def plot(curves: dict) -> Figure:
     """Test accuracy by epoch, a line a run, since some get stuck; published peaks as crosses."""
     widths = curves["widths"]
-    figure, *panels = scripts.panels(*[1] * len(widths), sharey=True)
+    figure, *panels = experiment.panels(*[1] * len(widths), sharey=True)
     for axes, width in zip(panels, widths, strict=True):
         for k, (name, (_, eta)) in enumerate(COSTS.items()):
-            table, style = 100 * curves[f"{width} {name}"], scripts.STYLES[k] | {"linewidth": 1}
+            table, style = 100 * curves[f"{width} {name}"], experiment.STYLES[k] | {"linewidth": 1}
             epochs, color = np.arange(1, table.shape[1] + 1), style["color"]
             lines = axes.plot(epochs, table.T, **style)
             lines[0].set_label(f"{name}, η = {eta:g}")
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(widths=(30,), seeds=2, epochs=1, examples=200)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -17,14 +17,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 PUBLISHED = {"few": 0.871, "all": 0.9649, "wide": 0.9792, "long": 0.9804}
 WHY = "at the last epoch, 95.61 %, the published run agrees with ours; its peak is above all 16."
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -62,20 +62,20 @@ def run(config: Config) -> tuple[list[dict], dict]:
         f"{config.few:,} images, λ = 0.1: test, peak", f"{n:,} images, λ = 5: test, peak",
         "100 hidden, η = 0.5: validation, end", "100 hidden, η = 0.1: validation, end",
     )  # fmt: skip
-    rows = [scripts.measured(name, judged[key], PUBLISHED[key], why=WHY if key == "all" else "")
+    rows = [experiment.measured(name, judged[key], PUBLISHED[key], why=WHY if key == "all" else "")
             for name, key in zip(names, judged)]  # fmt: skip
     for name, *both in (
         ("λ = 0.1 is better than none", judged["few"], without.max(axis=1)),
         ("λ = 5 is better than none", judged["all"], bare.max(axis=1)),
         ("η = 0.1, 60 epochs, is better than 0.5, 30", judged["long"], judged["wide"]),
     ):
-        rows.append(scripts.compared(name, *both, claimed=True))
+        rows.append(experiment.compared(name, *both, claimed=True))
     return rows, found | {"without": without, "all without": bare}
 
 
 def plot(curves: dict) -> Figure:
     """Accuracy by epoch: mean and range over the seeds; published numbers as crosses."""
-    figure, left, right = scripts.panels(1, 1, width=10)
+    figure, left, right = experiment.panels(1, 1, width=10)
     for axes, name, style, label in (
         (left, "without", 1, "no regularization"),
         (left, "few", 0, "λ = 0.1"),
@@ -84,8 +84,8 @@ def plot(curves: dict) -> Figure:
         (right, "long", 0, "100 hidden, η = 0.1 (validation)"),
     ):
         table, epochs = 100 * curves[name], np.arange(1, curves[name].shape[1] + 1)
-        scripts.band(axes, epochs, table, style, label)
-        published, color = 100 * PUBLISHED.get(name, np.nan), scripts.STYLES[style]["color"]
+        experiment.band(axes, epochs, table, style, label)
+        published, color = 100 * PUBLISHED.get(name, np.nan), experiment.STYLES[style]["color"]
         axes.plot(1.03 * epochs[-1], published, "x", color=color, zorder=3, clip_on=False)
     left.set(title="1,000 images", xlabel="epoch", ylabel="test accuracy, %", ylim=(75, 88.5))
     right.set(title="50,000 images, λ = 5", xlabel="epoch", ylabel="accuracy, %", ylim=(91, 98.5))
@@ -96,4 +96,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, few=200, few_epochs=1, examples=200, epochs=1)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

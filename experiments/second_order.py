@@ -21,7 +21,7 @@ import optax
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 TARGET = 0.01
 NEWTON = 1 + 2 * (10 + 2) + 2  # gradient-equivalents of a step of 10 iterations
@@ -29,7 +29,7 @@ one_step = jax.jit(jn.epoch, static_argnames=("net", "batch_size"))
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     rates: tuple[float, ...] = (1.0, 0.5, 0.2, 0.1)
@@ -74,20 +74,22 @@ def run(config: Config) -> tuple[list[dict], dict]:
         for seed in range(config.seeds):
             curves[f"{name}_{seed}"] = descend(data, optimizer, work, seed, config.budget)
         took[name] = np.array([curves[f"{name}_{k}"][-1, 0] for k in range(config.seeds)])
-        rows.append(scripts.measured(name, took[name], unit="", log=True))
+        rows.append(experiment.measured(name, took[name], unit="", log=True))
     rows[0]["name"] += ", η = {:g}, μ = {:g}".format(*best)
     times = {name: np.log(took["momentum"] / took[name]) for name in list(took)[1:]}
-    rows += [scripts.compared(f"ln(momentum / {name})", x, 0 * x, "") for name, x in times.items()]
+    rows += [
+        experiment.compared(f"ln(momentum / {name})", x, 0 * x, "") for name, x in times.items()
+    ]
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Training cost by work, a line a seed."""
-    figure, axes = scripts.panels(width=8, height=4.2)
+    figure, axes = experiment.panels(width=8, height=4.2)
     names = list(dict.fromkeys(key.rpartition("_")[0] for key in curves))
     for key, curve in curves.items():
         name, _, seed = key.rpartition("_")
-        line = scripts.STYLES[names.index(name)] | {"linewidth": 1.3}
+        line = experiment.STYLES[names.index(name)] | {"linewidth": 1.3}
         axes.plot(*curve[1:].T, alpha=0.8, label=name if seed == "0" else None, **line)
         axes.plot(*curve[-1:].T, "o", color=line["color"], markersize=4)
     axes.set(xscale="log", yscale="log", xlabel="gradient-equivalents", ylabel="training cost")
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(rates=(0.5,), decays=(0.9,), seeds=2, budget=60)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -21,13 +21,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 NET = jn.Network((784, 16, 16, 10))
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -59,22 +59,24 @@ def run(config: Config) -> tuple[list[dict], dict]:
     accuracy = study.history.evaluation_accuracy[0, :, -1]
     favourite = said.mean(axis=0).argmax()
     rows = [
-        scripts.rounded("weights and biases", NET.n_params, 13_002, places=0),
-        scripts.measured("accuracy on test images", accuracy),
-        scripts.measured("largest output, test images", test.mean(axis=1), unit=""),
-        scripts.measured("largest output, noise", sure.mean(axis=1), unit=""),
-        scripts.compared("largest output, test − noise", test.mean(axis=1), sure.mean(axis=1), ""),
-        scripts.measured("test images with an output above ½", (test > 0.5).mean(axis=1)),
-        scripts.measured("noise with an output above ½", (sure > 0.5).mean(axis=1)),
-        scripts.measured("noise taken for a seed's favourite", said.max(axis=1)),
-        scripts.measured(f"noise taken for the digit {favourite}", said[:, favourite]),
+        experiment.rounded("weights and biases", NET.n_params, 13_002, places=0),
+        experiment.measured("accuracy on test images", accuracy),
+        experiment.measured("largest output, test images", test.mean(axis=1), unit=""),
+        experiment.measured("largest output, noise", sure.mean(axis=1), unit=""),
+        experiment.compared(
+            "largest output, test − noise", test.mean(axis=1), sure.mean(axis=1), ""
+        ),
+        experiment.measured("test images with an output above ½", (test > 0.5).mean(axis=1)),
+        experiment.measured("noise with an output above ½", (sure > 0.5).mean(axis=1)),
+        experiment.measured("noise taken for a seed's favourite", said.max(axis=1)),
+        experiment.measured(f"noise taken for the digit {favourite}", said[:, favourite]),
     ]
     return rows, {"weights": np.array(params[0][0].w), "test": test, "noise": sure, "said": said}
 
 
 def plot(curves: dict) -> Figure:
     """The first seed's weights into the first layer; how sure all seeds are, and of what."""
-    figure, left, middle, right = scripts.panels(4, 3, 3, width=12, height=4)
+    figure, left, middle, right = experiment.panels(4, 3, 3, width=12, height=4)
     images, most = curves["weights"].T.reshape(4, 4, 28, 28), np.abs(curves["weights"]).max()
     images = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=np.nan)
     images = images.swapaxes(1, 2).reshape(120, 120)
@@ -85,10 +87,10 @@ def plot(curves: dict) -> Figure:
     edges = np.linspace(0, 1, 21)
     for style, (name, label) in enumerate((("test", "test images"), ("noise", "uniform noise"))):
         parts = [100 * np.histogram(one, edges)[0] / len(one) for one in curves[name]]
-        scripts.band(middle, (edges[1:] + edges[:-1]) / 2, parts, style, label)
+        experiment.band(middle, (edges[1:] + edges[:-1]) / 2, parts, style, label)
     middle.set(xlabel="largest output", ylabel="images, % per 0.05", xlim=(0, 1), ylim=0)
     middle.legend(frameon=False, title="mean and range of the seeds")
-    right.bar(range(10), 100 * curves["said"].mean(axis=0), color=scripts.STYLES[1]["color"])
+    right.bar(range(10), 100 * curves["said"].mean(axis=0), color=experiment.STYLES[1]["color"])
     right.plot(100 * curves["said"].T, "k.")
     right.set(xlabel="its answer", ylabel="images of noise, %", xticks=range(10))
     right.set_title("bars: mean; dots: seeds")
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, epochs=1, examples=200, noise=20)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

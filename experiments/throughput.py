@@ -62,7 +62,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 
 @dataclass(frozen=True)
@@ -399,7 +399,7 @@ def run(config: Config) -> dict:
         part = 50_000 * operations(one.net) / seconds / rate
         numbers = seconds, epoch.min(), epoch.max(), np.nan
         told = f"{part:.1%} of the matrix product's rate"
-        row = scripts.as_row(f"{name}: seconds an epoch", None, numbers, len(epoch), told, "")
+        row = experiment.as_row(f"{name}: seconds an epoch", None, numbers, len(epoch), told, "")
         rows.append(row | {
             "contestant": name, "networks": one.networks, "of_matrix_product_rate": part,
         })  # fmt: skip

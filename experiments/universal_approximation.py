@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 
 def f(u, v):
@@ -47,7 +47,7 @@ def by_hand(n):
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     widths: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
@@ -68,27 +68,29 @@ def run(config: Config) -> tuple[list[dict], dict]:
         study = jn.sweep(nets, data, recipe, seeds=16, epochs=epochs, batch_size=100)
         error = curves[kind] = np.sqrt(2 * study.history.evaluation_cost[:, :, -1])
         for k, net in enumerate(nets):
-            rows.append(scripts.measured(f"{kind}, n = {n[k]}", error[k], unit="", log=True))
+            rows.append(experiment.measured(f"{kind}, n = {n[k]}", error[k], unit="", log=True))
             if k and init is steps:
                 name, pair = f"{kind}: ln error, n = {n[k - 1]} − {n[k]}", np.log(error[[k - 1, k]])
-                rows.append(scripts.compared(name, *pair, unit="", claimed=True, why=WHY))
+                rows.append(experiment.compared(name, *pair, unit="", claimed=True, why=WHY))
             if kind == "1-D" and n[k] in SHOWN:
                 curves[f"{n[k]} units"] = jn.predict(net, study.params(k, 0), X[:, None])
     slope = np.polyfit(np.log(BUMPS[2:]), np.log(curves["by hand"][2:]), 1)[0]
-    rows.append(scripts.bounded("by hand: slope of ln error by ln n, + 1", [abs(slope + 1)], 0.05))
+    rows.append(
+        experiment.bounded("by hand: slope of ln error by ln n, + 1", [abs(slope + 1)], 0.05)
+    )
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Error by width, mean and range over the seeds; f with fits of one seed, and with bumps."""
-    figure, left, right = scripts.panels(1, 1)
+    figure, left, right = experiment.panels(1, 1)
     for k, kind in enumerate(KINDS):
-        scripts.band(left, curves["n"], curves[kind].T, k, kind)
-    left.plot(2 * BUMPS, curves["by hand"], label="1-D by hand", **scripts.STYLES[3])
+        experiment.band(left, curves["n"], curves[kind].T, k, kind)
+    left.plot(2 * BUMPS, curves["by hand"], label="1-D by hand", **experiment.STYLES[3])
     left.set(xscale="log", yscale="log", xlabel="hidden units n", ylabel="root mean square error")
     right.plot(X, f(X, X), color="0.8", linewidth=6, label="f")
     for k, name in enumerate(name for name in curves if name.endswith("units")):
-        right.plot(X, curves[name], label=name, **scripts.STYLES[k])
+        right.plot(X, curves[name], label=name, **experiment.STYLES[k])
     right.plot(X, by_hand(32), color="black", linewidth=0.8, label="64 units by hand")
     right.set(xlabel="x", ylabel="f(x)")
     for axes in (left, right):
@@ -97,4 +99,4 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    scripts.main(__file__, __doc__, Config(), Config(widths=(3, 4), epochs=1), run, plot)
+    experiment.main(__file__, __doc__, Config(), Config(widths=(3, 4), epochs=1), run, plot)

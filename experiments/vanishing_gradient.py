@@ -20,14 +20,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 ACCURACIES = {1: 0.9648, 2: 0.9690, 3: 0.9657, 4: 0.9653}
 NORMS = {2: (0.07, 0.31), 3: (0.012, 0.060, 0.283), 4: (0.003, 0.017, 0.070, 0.285)}
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -61,35 +61,39 @@ def run(config: Config) -> tuple[list[dict], dict]:
     )  # fmt: skip
     curves = {"depths": depths, "accuracy": study.history.evaluation_accuracy[:, :, -1]}
     rows = [
-        scripts.measured(f"accuracy, {depth} hidden", values, ACCURACIES[depth])
+        experiment.measured(f"accuracy, {depth} hidden", values, ACCURACIES[depth])
         for depth, values in zip(depths, curves["accuracy"], strict=True)
     ]
     for (few, less), (many, more) in pairwise(zip(depths, curves["accuracy"])):
         name = f"accuracy, {many} hidden − {few} hidden"
-        rows.append(scripts.compared(name, more, less, claimed=many == 2))
+        rows.append(experiment.compared(name, more, less, claimed=many == 2))
     for net, depth in zip(nets, depths, strict=True):
         if depth in NORMS:
             curves["norms"] = norms(config, net, config.steps if net == nets[-1] else 1)
             start = curves["norms"][:, 0].T
             for layer, (values, published) in enumerate(zip(start, NORMS[depth], strict=True), 1):
                 name = f"‖δ‖ at the start, {depth} hidden: layer {layer}"
-                rows.append(scripts.measured(name, values, published, "", log=True))
+                rows.append(experiment.measured(name, values, published, "", log=True))
             name = f"{depth} hidden: ln ‖δ‖, last hidden layer − first"
-            rows.append(scripts.compared(name, *np.log(start[[-1, 0]]), unit="", claimed=True))
+            rows.append(experiment.compared(name, *np.log(start[[-1, 0]]), unit="", claimed=True))
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Accuracy by depth, ‖δ‖ by step: mean and range over the seeds; published as crosses."""
-    figure, left, right = scripts.panels(2, 3)
+    figure, left, right = experiment.panels(2, 3)
     depths, (_, n_steps, n_layers) = curves["depths"], curves["norms"].shape
-    scripts.band(left, depths, 100 * curves["accuracy"].T)
+    experiment.band(left, depths, 100 * curves["accuracy"].T)
     left.plot(depths, [100 * ACCURACIES[k] for k in depths], "kx", zorder=3)
     left.set(xlabel="hidden layers", ylabel="validation accuracy, %", xticks=depths)
     left.set_title("mean and range of the seeds")
     for layer, published in enumerate(NORMS[n_layers]):
-        scripts.band(right, np.arange(n_steps), curves["norms"][..., layer], layer, str(layer + 1))
-        right.plot(0, published, "x", color=scripts.STYLES[layer]["color"], clip_on=False, zorder=3)
+        experiment.band(
+            right, np.arange(n_steps), curves["norms"][..., layer], layer, str(layer + 1)
+        )
+        right.plot(
+            0, published, "x", color=experiment.STYLES[layer]["color"], clip_on=False, zorder=3
+        )
     right.set(xlabel="step", ylabel="‖δ‖", yscale="log", title=f"{n_layers} hidden layers")
     right.legend(frameon=False, title="hidden layer; × published", ncols=2)
     return figure
@@ -97,4 +101,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, epochs=1, examples=200, steps=2, batch=100)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxnet as jn
-from jaxnet import scripts
+from jaxnet.reporting import experiment
 
 INITS = {"1/√n": jn.initializers.default, "1": jn.initializers.large}
 PUBLISHED = {(30, "1/√n"): (0.9270, 0.9650), (30, "1"): (0.8643, 0.9637),
@@ -25,7 +25,7 @@ PUBLISHED = {(30, "1/√n"): (0.9270, 0.9650), (30, "1"): (0.8643, 0.9637),
 
 
 @dataclass(frozen=True)
-class Config(scripts.Config):
+class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
@@ -52,20 +52,20 @@ def run(config: Config) -> tuple[list[dict], dict]:
     for place, when in ((0, "first epoch"), (-1, "end")):
         for (width, init), published in PUBLISHED.items():
             name, values = f"{width} hidden, σ = {init}: {when}", accuracy[width, init][:, place]
-            rows.append(scripts.measured(name, values, published[place]))
+            rows.append(experiment.measured(name, values, published[place]))
         for width in (30, 100):
             both = (accuracy[width, init][:, place] for init in INITS)
             name = f"{width} hidden: 1/√n is better, {when}"
-            rows.append(scripts.compared(name, *both, claimed=place == 0))
+            rows.append(experiment.compared(name, *both, claimed=place == 0))
     return rows, {"accuracy": np.array(list(accuracy.values()))}
 
 
 def plot(curves: dict) -> Figure:
     """Validation accuracy by epoch: mean and range over the seeds; published points as crosses."""
-    figure, *both = scripts.panels(1, 1, sharey=True)
+    figure, *both = experiment.panels(1, 1, sharey=True)
     for table, ((width, init), published) in zip(100 * curves["accuracy"], PUBLISHED.items()):
         axes, epochs = both[int(width == 100)], np.arange(1, table.shape[1] + 1)
-        scripts.band(axes, epochs, table, list(INITS).index(init), f"σ = {init}")
+        experiment.band(axes, epochs, table, list(INITS).index(init), f"σ = {init}")
         axes.plot(epochs[[0, -1]], 100 * np.array(published), "x", color="black", zorder=3)
         axes.set(title=f"{width} hidden units", xlabel="epoch")
     both[0].set_ylabel("validation accuracy, %")
@@ -75,4 +75,4 @@ def plot(curves: dict) -> Figure:
 
 if __name__ == "__main__":
     smoke = Config(seeds=2, epochs=2, examples=500)
-    scripts.main(__file__, __doc__, Config(), smoke, run, plot)
+    experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -1,33 +1,32 @@
 """jaxnet: feed-forward networks as pure functions over parameter pytrees in JAX.
 
-The gradient is handwritten backpropagation, proved against `jax.grad` and finite differences;
-whole training runs compile with `jit`. Read the files from the floor up: `types`, `activations`,
-`costs`, `network`, `backprop`, `optimizers`, `recipe`, `steps`, `training`, `driver`, `lanes`,
-`sweeps`, `comparison`.
+The gradient is handwritten backpropagation, checked against `jax.grad` and finite differences;
+whole training runs compile with `jit`. Packages, from the ground up; each imports only those
+before it: `core` (networks and backpropagation), `io` (files), `data`, `recipes` (optimizers and
+all else that says how to train), `acceleration`, `training`, `sweeps` (many networks at once),
+`comparison` (which optimizer is better), `reporting` (pictures and pages), `cli`.
 """
 
-from jaxnet import (
-    activations,
-    augmentation,
-    callbacks,
-    comparison,
-    costs,
-    datasets,
-    initializers,
-    schedules,
-    statistics,
-    stopping,
-    tasks,
+import importlib
+from typing import Any
+
+from jaxnet import comparison
+from jaxnet.comparison import Comparison, compare, statistics, tasks
+from jaxnet.core import activations, costs, initializers
+from jaxnet.core.backpropagation import backprop, gradient
+from jaxnet.core.gradient_check import (
+    GradientError,
+    check_deltas,
+    check_gradients,
+    numerical_gradient,
 )
-from jaxnet.augmentation import Augmentation
-from jaxnet.backprop import backprop, gradient
-from jaxnet.comparison import Comparison, compare
-from jaxnet.driver import EpochReport, Run, train
-from jaxnet.evaluation import confusion, evaluate
-from jaxnet.gradcheck import GradientError, check_deltas, check_gradients, numerical_gradient
-from jaxnet.monitors import Monitors
-from jaxnet.network import Network, init, logits, predict
-from jaxnet.optimizers import (
+from jaxnet.core.network import Network, init, logits, predict
+from jaxnet.core.types import Dataset, History, Layer, Params, Split
+from jaxnet.data import datasets
+from jaxnet.io.network_files import load, save
+from jaxnet.recipes import augmentation, schedules, stopping
+from jaxnet.recipes.augmentation import Augmentation
+from jaxnet.recipes.optimizers import (
     Optimizer,
     adabelief,
     adadelta,
@@ -55,17 +54,24 @@ from jaxnet.optimizers import (
     sm3,
     yogi,
 )
-from jaxnet.recipe import Recipe
-from jaxnet.runners import SweepReport
-from jaxnet.schedules import Schedule
-from jaxnet.spaces import LogUniform, OneMinus, Uniform, grid, sample
-from jaxnet.steps import TrainState, start
-from jaxnet.stopping import Stopping
-from jaxnet.storage import load, save
-from jaxnet.studies import Study
-from jaxnet.sweeps import sweep, use_all_cores
-from jaxnet.training import epoch, fit
-from jaxnet.types import Dataset, History, Layer, Params, Split
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.schedules import Schedule
+from jaxnet.recipes.stopping import Stopping
+from jaxnet.sweeps import Study, SweepReport, sweep, use_all_cores
+from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
+from jaxnet.training import (
+    EpochReport,
+    Monitors,
+    Run,
+    TrainState,
+    callbacks,
+    confusion,
+    epoch,
+    evaluate,
+    fit,
+    start,
+    train,
+)
 
 __version__ = "0.2.0"
 
@@ -150,3 +156,13 @@ __all__ = [
     "use_all_cores",
     "yogi",
 ]
+
+# What draws needs matplotlib, of the extra `cli`: imported when it is asked for.
+_DRAWING = {"pages": "comparison_page", "plots": "plots"}
+
+
+def __getattr__(name: str) -> Any:
+    """`jaxnet.pages` and `jaxnet.plots`, imported at first use."""
+    if name in _DRAWING:
+        return importlib.import_module(f"jaxnet.reporting.{_DRAWING[name]}")
+    raise AttributeError(f"module 'jaxnet' has no attribute {name!r}")

@@ -7,7 +7,7 @@ import sys
 def main() -> int:
     """Run the command line, if what it needs is installed; returns the exit status."""
     try:
-        from jaxnet import cli
+        from jaxnet.cli import main as cli
     except KeyboardInterrupt:
         print("jaxnet: interrupted before anything was begun.", file=sys.stderr)
         os._exit(130)

@@ -15,13 +15,10 @@ if (
 
 import jax
 import pytest
-from beartype import BeartypeConf, beartype
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# An int is a float to a person, as it is to a type checker.
-typecheck = beartype(conf=BeartypeConf(is_pep484_tower=True))
-install_import_hook("jaxnet", "conftest.typecheck")
+install_import_hook("jaxnet", "typecheck.typecheck")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("jaxnet", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("jaxnet")

@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxnet import gallery, scripts, sweeps
+from jaxnet.reporting import experiment, experiment_index
+from jaxnet.training import devices
 
 ROOT = Path(__file__).parent.parent
-LISTED = gallery.catalogue(ROOT / "experiments")
+LISTED = experiment_index.catalogue(ROOT / "experiments")
 NAMES = [script.name for script in LISTED]
 
 
 def _run(path, monkeypatch, *flags):
     """A script in this process, which has JAX imported."""
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, flags)])
-    monkeypatch.setattr(sweeps, "use_all_cores", lambda: 1)
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
     with jax.numpy_rank_promotion("allow"):
         runpy.run_path(str(path), run_name="__main__")
 
@@ -144,13 +145,13 @@ def _results(folder, rows):
 def test_the_page_counts_what_is_reproduced_and_says_why_the_rest_is_not(tmp_path):
     values = np.linspace(0.94, 0.96, 16)
     rows = [
-        scripts.measured("a <b>", values, 0.95),
-        scripts.measured("c", values, 0.5, why="another set."),
-        scripts.compared("a − c", values, values - 0.1, claimed=True),
-        scripts.compared("a − a", values, values),
+        experiment.measured("a <b>", values, 0.95),
+        experiment.measured("c", values, 0.5, why="another set."),
+        experiment.compared("a − c", values, values - 0.1, claimed=True),
+        experiment.compared("a − a", values, values),
     ]
     _results(tmp_path / "l1", rows)
-    path = gallery.publish(LISTED, tmp_path)
+    path = experiment_index.publish(LISTED, tmp_path)
     page = path.read_text()
     assert "1 of 2 published numbers reproduced" in page
     assert "1 of 1 claims reproduced" in page
@@ -164,4 +165,4 @@ def test_the_page_counts_what_is_reproduced_and_says_why_the_rest_is_not(tmp_pat
 def test_a_script_without_a_running_time_is_named(tmp_path):
     (tmp_path / "odd.py").write_text('"""Why?\n\n    python odd.py\n"""\n')
     with pytest.raises(ValueError, match=r"odd\.py: no running time"):
-        gallery.catalogue(tmp_path)
+        experiment_index.catalogue(tmp_path)

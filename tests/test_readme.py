@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import jaxnet as jn
-from jaxnet import cli
+from jaxnet.cli import main as cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -1,0 +1,232 @@
+"""`jaxnet compare`: which optimizer is better here, by how much, and how sure are we?"""
+
+import dataclasses
+import re
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from jaxnet.cli import console
+from jaxnet.cli.options import (
+    WHOLE_OPTION,
+    DataOption,
+    FailedError,
+    HyperOption,
+    ScheduleName,
+    Training,
+    read,
+)
+from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
+from jaxnet.comparison.tasks import Task
+from jaxnet.comparison.tuning import Tier
+from jaxnet.core import activations
+from jaxnet.reporting import comparison_page
+from jaxnet.sweeps.store import first_examples
+from jaxnet.training import devices
+
+WholeOption = Annotated[int | None, WHOLE_OPTION]
+_RANGE = re.compile(r"(?P<label>[^.=]+)\.(?P<name>\w+)=(?P<low>[^:]+):(?P<high>[^:]+)")
+QUICK: dict[str, Any] = {"trials": 9, "epochs": 2, "tuning_seeds": 2, "seeds": 8}
+QUICK_EXAMPLES = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Compare optimizers: equal tuning budgets, paired seeds, fresh seeds for the report.
+
+    Shows its progress, prints the report, the pairs and the conclusion, and writes a folder
+    comparisons/NAME/: report.html, with all tables and pictures, CSV files of every run, and
+    manifest.json. Interrupted at any moment, the same command goes on.
+    """
+
+    optimizers: tuple[str, ...] = ("sgd", "momentum", "rmsprop", "adam")
+    """Which ones."""
+    tasks: tuple[str, ...] = ("book",)
+    """On what: book ([784, 30, 10] on MNIST), book-100, deepobs-mlp, deepobs-logreg,
+    algoperf-mnist, digits, noisy-quadratic. Several make performance profiles, too."""
+    tier: Tier = "lr"
+    """What is tuned: lr, the learning rate on a grid; full, all usual numbers at Sobol points;
+    defaults, nothing."""
+    trials: WholeOption = None
+    """Trials of each optimizer (21 for lr, 64 for full)."""
+    epochs: WholeOption = None
+    """How many times every example is visited (the task's: 30 for book)."""
+    batch_size: WholeOption = None
+    """Examples per mini-batch (the task's: 10 for book)."""
+    tuning_seeds: WholeOption = None
+    """Seeds to tune with (5)."""
+    seeds: WholeOption = None
+    """Fresh seeds to report with (32)."""
+    targets: Annotated[tuple[float, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Validation scores whose first epoch is reported (the task's: 0.9 0.95 for book)."""
+    margin: float = 0.002
+    """The test score within which two are called equivalent."""
+    range: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="OPTIMIZER.NAME=LOW:HIGH", help_behavior_hint="")
+    ] = ()
+    """Another range to search than the optimizer's own, such as adam.learning_rate=1e-4:0.1."""
+    sizes: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Units per layer, input and output included (the task's)."""
+    data: Annotated[DataOption | None, tyro.conf.arg(help_behavior_hint="")] = None
+    """What to learn, as for jaxnet train (the task's)."""
+    l2: HyperOption = None
+    """λ of the penalty (λ/2n)Σw², in training (none)."""
+    schedule: Annotated[ScheduleName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """What every learning rate is multiplied by along the run (nothing)."""
+    quick: bool = False
+    """A first look, within a minute: 9 trials, 2 tuning seeds, 8 seeds, 2 epochs of 10,000
+    examples, and no timing of single runs."""
+    seed: int = 0
+    """Of Sobol points and of the bootstrap."""
+    name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
+    """Of the folder (the tasks and optimizers)."""
+    comparisons: Path = Path("comparisons")
+    """Where to write the folder."""
+    plot_only: bool = False
+    """Draw pictures and page anew from the folder's files."""
+
+    def __call__(self, out: Console) -> None:
+        """Compare, print, write."""
+        chosen = {name: tasks.named(name) for name in self.tasks}
+        for optimizer in self.optimizers:
+            tuning.named(optimizer)
+        for given in (self.optimizers, self.tasks):
+            if twice := [name for name in given if given.count(name) > 1]:
+                raise ValueError(f"{twice[0]} is named twice.")
+        if not chosen:
+            raise ValueError("--tasks needs at least one task, such as book.")
+        folder = self._folder()
+        found = {}
+        for name, task in chosen.items():
+            where = folder / name if len(chosen) > 1 else folder
+            if not self.plot_only:
+                self._compare(name, task, where, out)
+            found[name] = comparison_page.publish(where)
+            _show(found[name], out)
+            console.say(out, f"Written to {where}/: open report.html in a browser.")
+        if len(found) > 1:
+            rows = result_tables.profile_rows(
+                {name: one.time_to_target for name, one in found.items()}
+            )
+            if not rows:
+                console.say(out, "No target was reached on any task: there is no profile.")
+                return
+            comparison_page.publish_profile(folder, rows)
+            console.say(
+                out,
+                f"Over all tasks: {folder}/profile.png. Profiles are relative: they may change "
+                "with the optimizers that are compared, and with the tasks.",
+            )
+
+    def _compare(self, name: str, task: Task, folder: Path, out: Console) -> None:
+        devices.use_all_cores()
+        data = task.data() if self.data is None else read(self.data)
+        net = task.network
+        if self.sizes:
+            hidden = net.activations[0] if net.activations else activations.sigmoid
+            net = dataclasses.replace(net, sizes=self.sizes, hidden=hidden)
+        given = {k: v for k in QUICK if (v := getattr(self, k)) is not None}
+        settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | given
+        if self.tier == "defaults" and "trials" not in given:
+            settings.pop("trials", None)
+        if self.quick:
+            n = min(QUICK_EXAMPLES, len(data.train.x))
+            data = first_examples(data, n)
+        recipes = {
+            optimizer: Training(
+                optimizer=optimizer, l2=self.l2, schedule=self.schedule, epochs=settings["epochs"]
+            ).recipe()
+            for optimizer in self.optimizers
+        }
+        console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}")
+        console.say(out, console.architecture(net))
+        console.say(out, console.describe(self.data or name, data))
+        began, trained = time.perf_counter(), {}
+        try:
+            with console.sweeping(out) as move:
+
+                def on_progress(stage: str, report: Any) -> None:
+                    trained[stage] = report.trained
+                    move(report, stage)
+
+                found = compare(
+                    net,
+                    data,
+                    recipes,
+                    tier=self.tier,
+                    batch_size=task.batch_size if self.batch_size is None else self.batch_size,
+                    targets=self.targets or task.targets,
+                    margin=self.margin,
+                    ranges=self._ranges(),
+                    timing=not self.quick,
+                    seed=self.seed,
+                    folder=folder,
+                    on_progress=on_progress,
+                    say=lambda line: console.say(out, line),
+                    **settings,
+                )
+        except KeyboardInterrupt:
+            raise FailedError("interrupted; the same command goes on.", 130) from None
+        seconds = time.perf_counter() - began
+        n = sum(trained.values())
+        protocol = found.manifest["protocol"]
+        console.say(
+            out,
+            f"{found.summary[0]['trials']} trials × {len(protocol['tuning_seeds'])} seeds, then "
+            f"{len(protocol['report_seeds'])} fresh seeds, of {len(recipes)} optimizers: "
+            + (
+                f"{n:,} network·epochs trained in {seconds:.0f} s, {n / seconds:.1f} a second."
+                if n
+                else "all were there."
+            ),
+        )
+
+    def _is_the_tasks(self) -> bool:
+        return not self.sizes and self.data is None
+
+    def _folder(self) -> Path:
+        what = self.tasks if self.data is None else (Path(self.data).stem,)
+        parts = [*what, *map(str, self.sizes), *self.optimizers, *["quick"] * self.quick]
+        name = self.name or "-".join(parts)
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(
+                "--name must be made of letters, digits, '_', '.' and '-', the latter two not in "
+                f"front, not {name!r}."
+            )
+        return self.comparisons / name
+
+    def _ranges(self) -> dict[str, dict[str, tuple[float, float]]]:
+        found: dict[str, dict[str, tuple[float, float]]] = {}
+        for option in self.range:
+            match = _RANGE.fullmatch(option)
+            try:
+                if match is None:
+                    raise ValueError
+                ends = float(match["low"]), float(match["high"])
+            except ValueError:
+                raise ValueError(
+                    "--range must be OPTIMIZER.NAME=LOW:HIGH, such as adam.learning_rate=1e-4:0.1, "
+                    f"not {option!r}."
+                ) from None
+            found.setdefault(match["label"], {})[match["name"]] = ends
+        return found
+
+
+def _show(found: Comparison, out: Console) -> None:
+    """The report, the pairs and what follows from them."""
+    protocol, examples = found.manifest["protocol"], found.manifest["examples"]
+    out.print()
+    console.say(
+        out,
+        f"{found.manifest['network']}, {examples[0]:,} training examples, "
+        f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
+    )
+    out.print(console.report_table(found))
+    for said in found.conclusion:
+        console.say(out, f"• {said}")
+    for said in found.warnings:
+        console.say(out, f"Warning: {said}")
+    out.print()

@@ -1,0 +1,273 @@
+"""What the command line shows: a headline, a moving bar, tables."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from jaxnet.comparison import Comparison, conclusions
+from jaxnet.core.gradient_check import Check
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps.executors import SweepReport
+from jaxnet.sweeps.study import Study
+from jaxnet.training.run import EpochReport
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line: wrapped between words on a terminal, whole in a file or a pipe."""
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def architecture(net: Network) -> str:
+    """A network in a few words: [784, 30, 10] sigmoid, CrossEntropy()."""
+    hidden = " ".join(dict.fromkeys(str(f) for f in net.activations))
+    kinds = f" {hidden}," if hidden else ""
+    return f"[{', '.join(map(str, net.sizes))}]{kinds} {net.cost!r}"
+
+
+def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
+    """How it is trained, in a line."""
+    named = ("augmentation", "schedule", "optimizer", "stopping")  # they say what they are
+    parts = [p if k in named else f"{k}={p}" for k, p in recipe.parts().items()]
+    return ", ".join([*parts, f"batch {batch_size}", f"seed {seed}"])
+
+
+def describe(name: str, data: Dataset) -> str:
+    """The data and the machine, in a line."""
+    counts = [
+        f"{len(split.x):,} {kind}"
+        for kind, split in zip(("training", "validation", "test"), data, strict=True)
+        if split is not None
+    ]
+    device = jax.devices()[0]
+    return f"{name}: {', '.join(counts)} examples; {device.device_kind}, jax {jax.__version__}"
+
+
+@contextlib.contextmanager
+def progress(console: Console, epochs: int, n: int) -> Any:
+    """Yield an `on_epoch` that moves a bar on a terminal, and prints a line an epoch elsewhere."""
+    last = [0.0]
+
+    def words(report: EpochReport) -> tuple[str, str]:
+        """The score and the speed; the first epoch's says what compilation took with it."""
+        seconds, first = report.seconds - last[0], not last[0]
+        last[0] = report.seconds
+        speed = f"{seconds:.1f} s with compilation" if first else f"{n / seconds:,.0f} examples/s"
+        accuracy, cost = report.evaluation_accuracy, report.evaluation_cost
+        if np.isfinite(accuracy):
+            return f"{accuracy:.2%}", speed
+        return (f"{cost:.4g}" if np.isfinite(cost) else ""), speed
+
+    if not console.is_terminal:
+
+        def line(report: EpochReport) -> None:
+            score, speed = words(report)
+            counted = f"epoch {report.epoch:{len(str(epochs))}d}/{epochs}"
+            say(console, f"{counted}: " + (f"validation {score}, " if score else "") + speed)
+
+        yield line
+        return
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(bar_width=10),
+        TextColumn("{task.fields[score]}"),
+        TextColumn("{task.fields[best]}"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console) as bar:
+        width, best = len(str(epochs)), [""]
+        start: dict[str, Any] = {
+            "epoch": f"{0:{width}d}/{epochs}",
+            "score": "compiling …",
+            "best": "",
+            "speed": "",
+        }
+        task = bar.add_task("", total=epochs, **start)
+
+        def move(report: EpochReport) -> None:
+            score, speed = words(report)
+            if report.best_epoch == report.epoch and score:
+                best[0] = f"best {score}"
+            shown = {"score": f"validation {score}" if score else "", "best": best[0]}
+            counted = f"{report.epoch:{width}d}/{epochs}"
+            fields: dict[str, Any] = shown | {"epoch": counted, "speed": speed}
+            bar.update(task, completed=report.epoch, **fields)
+
+        yield move
+
+
+@contextlib.contextmanager
+def sweeping(console: Console) -> Iterator[Any]:
+    """Yield an `on_progress` that moves a table on a terminal, and says a line now and then.
+
+    It takes the report, and the stage that it is of, where there are several.
+    """
+    if not console.is_terminal:
+        last, said = [time.perf_counter()], [""]
+
+        def line(report: SweepReport, stage: str = "") -> None:
+            now = time.perf_counter()
+            if report.total and (now - last[0] > 10 or report.done == report.lanes):
+                last[0] = now
+                cells = _sweep_cells(report).items()
+                told = ", ".join(f"{name} {cell}" for name, cell in cells)
+                told = f"{stage}: {told}" if stage else told
+                if told != said[0]:
+                    say(console, told)
+                said[0] = told
+
+        yield line
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+
+        def table(report: SweepReport, stage: str = "") -> None:
+            cells = ({"stage": stage} if stage else {}) | _sweep_cells(report)
+            shown = Table(*cells, box=box.SIMPLE)
+            shown.add_row(*cells.values())
+            live.update(shown)
+
+        yield table
+
+
+def _sweep_cells(report: SweepReport) -> dict[str, str]:
+    """Where a sweep is, by heading."""
+    rate = report.trained / report.seconds if report.seconds else 0
+    left = (report.total - report.trained) / rate if rate else float("nan")
+    best = report.best
+    return {
+        "done": f"{report.done:,} of {report.lanes:,}",
+        "alive": f"{report.alive:,}",
+        "frozen": f"{report.frozen:,}",
+        "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
+        "epochs/s": f"{rate:,.1f}",
+        "left": f"{left:,.0f} s" if np.isfinite(left) else "compiling …",
+    }
+
+
+def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
+    """The best recipes of a study by the mean over seeds, and what they have of these names."""
+    mean = study.score.mean(axis=1)
+    order = np.argsort(-mean, kind="stable")[:n]
+    title = f"The best {len(order)} of {len(mean)} recipes, by validation over the seeds"
+    table = Table(box=box.SIMPLE, title=title if len(order) < len(mean) else None)
+    accuracy = np.isfinite(study.history.evaluation_accuracy).any()
+    unit = " (%)" if accuracy else ""
+    for heading in ("recipe", *names, f"mean ± SD{unit}", f"range{unit}", "diverged", "epochs"):
+        table.add_column(heading.replace("_", " "), justify="right", no_wrap="(" in heading)
+    form = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{-x:.4g}")
+    for recipe in order:
+        setting, score = study.settings[recipe], study.score[recipe]
+        sound = score[np.isfinite(score)]
+        numbers = [f"{setting.number(name):.4g}" for name in names]
+        cells = ["–", "–"]
+        if sound.size:
+            sd = sound.std(ddof=1) if sound.size > 1 else 0.0
+            spread = form(sd) if accuracy else f"{sd:.2g}"
+            ends = [form(end) for end in sorted((sound.min(), sound.max()), reverse=not accuracy)]
+            cells = [f"{form(sound.mean())} ± {spread}", f"{ends[0]}–{ends[1]}"]
+        diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
+        table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
+    return table
+
+
+def report_table(found: Comparison) -> Table:
+    """What a comparison reports of each optimizer, the best first."""
+    accuracy = found.manifest["score"] == "accuracy"
+    score = conclusions.score_text(found.manifest["score"])
+    seeds = len(found.manifest["protocol"]["report_seeds"])
+    unit = " (%)" if accuracy else ""
+    title = f"Test {found.manifest['score']}{unit} over {seeds} fresh seeds"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
+    target = max((row["target"] for row in found.time_to_target), default=None)
+    reached = {row["optimizer"]: row for row in found.time_to_target if row["target"] == target}
+    headings = ["optimizer", "learning rate", "mean ± SD", "95 % interval", "diverged"]
+    for heading in headings + ([] if target is None else [f"valid. to {target:g}"]):
+        left, whole = heading == "optimizer", heading in ("mean ± SD", "95 % interval")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=whole)
+    for row in sorted(found.summary, key=lambda row: -row["test_score"]):
+        median = reached[row["optimizer"]]["median_epochs"] if reached else np.nan
+        edge = " EDGE" if row["edge"] else ""
+        table.add_row(
+            row["optimizer"],
+            f"{row.get('learning_rate', np.nan):.3g}{edge}",
+            f"{score(row['test_score'])} ± {score(row['test_score_sd'])}",
+            f"{score(row['test_score_low'])}–{score(row['test_score_high'])}",
+            f"{row['diverged']}",
+            *([] if target is None else [f"{median:g}" if np.isfinite(median) else "–"]),
+        )
+    return table
+
+
+def results_table(results: dict[str, dict[str, float]]) -> Table:
+    """Scores of the best and of the last network."""
+    best, last = results["best"], results["last"]
+    table = Table(box=box.SIMPLE)
+    table.add_column("")
+    table.add_column(f"best (epoch {best['epoch']})", justify="right")
+    table.add_column(f"last (epoch {last['epoch']})", justify="right")
+    names = {"evaluation": "validation", "training": "training", "test": "test"}
+    for key in best:
+        kind, _, metric = key.partition("_")
+        if not metric or not np.isfinite(best[key] + last[key]):
+            continue
+        form = "{:.2%}" if metric == "accuracy" else "{:.4f}"
+        style = "bold" if key == "test_accuracy" else ""
+        row = (f"{names[kind]} {metric}", form.format(best[key]), form.format(last[key]))
+        table.add_row(*row, style=style)
+    return table
+
+
+def classes(confusion: np.ndarray) -> str:
+    """The accuracy of each class, in a line."""
+    counts = confusion.sum(axis=1)
+    each = [
+        f"{label}: {confusion[label, label] / counts[label]:.1%}"
+        for label in np.flatnonzero(counts)
+    ]
+    return ", ".join(each)
+
+
+def outputs_table(
+    kind: str, names: list[str], labels: list[str], outputs: list[np.ndarray]
+) -> Table:
+    """A row an image: what the network says, and every class's output (of many, the largest)."""
+    n_out = len(outputs[0])
+    wide = n_out > 10
+    title = f"{kind.capitalize()} of {'the likeliest classes' if wide else 'each class'}, in %"
+    table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
+    table.add_column("image", no_wrap=True)
+    if any(labels):
+        table.add_column("label", no_wrap=True)
+    table.add_column("says", style="bold", no_wrap=True)
+    for heading in [""] if wide else map(str, range(n_out)):
+        table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
+    for name, label, a in zip(names, labels, outputs, strict=True):
+        says = int(a[0] > 0.5) if n_out == 1 else int(a.argmax())
+        cells = [f"{100 * value:.0f}" for value in a]
+        if wide:
+            cells = ["   ".join(f"{k}: {cells[k]}" for k in np.argsort(-a, kind="stable")[:5])]
+        table.add_row(name, *([label] if any(labels) else []), str(says), *cells)
+    return table
+
+
+def checks_table(net: Network, checks: list[Check]) -> Table:
+    """A gradient check, a row for each layer's weights and biases."""
+    title = f"Backpropagation in {architecture(net)}"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
+    for heading in ("gradient of", "norm", "from autodiff", "from finite differences"):
+        table.add_column(heading, justify="left" if heading == "gradient of" else "right")
+    for check in checks:
+        errors = (f"{check.autodiff_error:.1e}", f"{check.numerical_error:.1e}")
+        table.add_row(check.name, f"{check.norm:.3g}", *errors)
+    return table

@@ -1,0 +1,98 @@
+"""The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `check`."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+import jax
+import tyro
+from rich.console import Console
+
+from jaxnet.cli.check import Check
+from jaxnet.cli.compare import Compare
+from jaxnet.cli.options import (
+    FailedError,
+)
+from jaxnet.cli.predict import Predict
+from jaxnet.cli.sweep import Sweep
+from jaxnet.cli.train import Train
+
+COMMANDS = {"train": Train, "sweep": Sweep, "compare": Compare, "predict": Predict, "check": Check}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status: 0, 1 (it failed), 2 (a wrong call), 130 (Ctrl-C)."""
+    args = sys.argv[1:] if args is None else args
+    if list(args) == ["--version"]:
+        print(f"jaxnet {version('jaxnet-mlp')}, jax {jax.__version__}")
+        return 0
+    try:
+        command = _parse(args)
+        command(Console(highlight=False))
+    except (ValueError, ModuleNotFoundError) as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"cannot write or read {error.filename or 'output'}: {error.strerror}.", 2)
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).splitlines()[0]
+        return _complain(f"the network does not run on this machine: {reason}.", 1)
+    except FailedError as error:
+        return _complain(str(error), error.status)
+    except KeyboardInterrupt:
+        return _complain(
+            "interrupted at once; a run's folder keeps its last checkpoint, if it had one.", 130
+        )
+    return 0
+
+
+def _parse(args: Sequence[str]) -> Callable[[Console], None]:
+    complaint = io.StringIO()
+    columns = os.environ.get("COLUMNS")
+    if {"-h", "--help"}.isdisjoint(args):
+        # A complaint is told in one line, which must not break within what was typed.
+        os.environ["COLUMNS"] = "1000"
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="jaxnet",
+                args=args,
+                description=(
+                    "Train, use and check small neural networks, with handwritten backpropagation "
+                    "in JAX. `jaxnet train` alone trains the network of Nielsen's book on the "
+                    "MNIST that ships with the package; `jaxnet COMMAND --help` lists a command's "
+                    "options."
+                ),
+            )
+    except SystemExit as stop:
+        if stop.code == 2:
+            page = f"jaxnet {args[0]}" if args and args[0] in COMMANDS else "jaxnet"
+            raise ValueError(f"{_one_line(complaint.getvalue())} See {page} --help.") from None
+        raise
+    finally:
+        os.environ.pop("COLUMNS", None)
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
+
+
+def _one_line(boxed: str) -> str:
+    """The first paragraph of tyro's boxed complaint, and its suggestion if there is one."""
+    lines = [line.strip(" │") for line in boxed.splitlines()]
+    # Below the title: the upper edge of the box, or a rule of dashes where there are no boxes.
+    lines = lines[1:-1] if boxed.startswith("╭") else lines[2:-1]
+    end = next((i for i, line in enumerate(lines) if not line.strip("─-")), len(lines))
+    said = " ".join(lines[:end]).rstrip(".") + "."
+    hints = lines[end + 1 : end + 3]
+    if hints[0].startswith("Available"):
+        said += f" {hints[0]}."
+    elif hints[0].startswith("Perhaps you meant"):
+        said += f" Perhaps you meant {hints[1]}."
+    return " ".join(said.split())
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"jaxnet: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,268 @@
+"""The options of the command line that several commands take: what to train, how, and on what."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jaxnet.core import activations, costs, initializers
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.data import datasets
+from jaxnet.recipes import optimizers, schedules, stopping
+from jaxnet.recipes.augmentation import Augmentation
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.training import monitors
+
+ActivationName = Literal[tuple(activations.NAMED)]
+CostName = Literal[tuple(costs.NAMED)]
+InitName = Literal[(*initializers.NAMED, "gaussian")]
+OptimizerName = Literal[tuple(optimizers.NAMED)]
+ScheduleName = Literal[tuple(schedules.NAMED)]
+MonitorName = Literal[monitors.NAMES]
+Curve = Literal["evaluation-accuracy", "evaluation-cost", "training-accuracy", "training-cost"]
+SizesOption = tuple[int, ...]
+# An option that only some choices take, whose default is theirs, and stands in its description.
+NUMBER_OPTION = tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
+WHOLE_OPTION = tyro.conf.arg(metavar="INT", help_behavior_hint="")
+HyperOption = Annotated[float | None, NUMBER_OPTION]
+DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
+
+
+class FailedError(Exception):
+    """The call was right, but it failed: told in one line, with an exit status of its own."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """The options that make a network."""
+
+    sizes: SizesOption = (784, 30, 10)
+    """Units per layer, input and output included."""
+    hidden: tuple[ActivationName, ...] = ("sigmoid",)  # pyright: ignore[reportInvalidTypeForm]
+    """Activation of the hidden layers: one for all, or one for each."""
+    cost: CostName = "cross-entropy"  # pyright: ignore[reportInvalidTypeForm]
+    """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood softmax."""
+    output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """Output activation under the quadratic or the absolute-error cost (sigmoid)."""
+    temperature: HyperOption = None
+    """Temperature of the softmax under the log-likelihood cost (1)."""
+
+    def network(self) -> Network:
+        """The network that the options describe."""
+        names = self.hidden * (len(self.sizes) - 2) if len(self.hidden) == 1 else self.hidden
+        hidden = tuple(activations.NAMED[name] for name in names)
+        return Network(self.sizes, hidden, self._cost())
+
+    def _cost(self) -> costs.Cost:
+        output, temperature = self.output, self.temperature
+        softmax = self.cost == "log-likelihood"
+        if temperature is not None and not softmax:
+            raise ValueError(f"{self.cost} takes no --temperature; log-likelihood does.")
+        if output is not None and (softmax or self.cost == "cross-entropy"):
+            own = "softmax" if softmax else "sigmoid"
+            raise ValueError(
+                f"{self.cost} takes no --output, since its outputs are {own}; "
+                "quadratic and absolute-error do."
+            )
+        if softmax:
+            return costs.LogLikelihood(1.0 if temperature is None else temperature)
+        if self.cost == "cross-entropy":
+            return costs.CrossEntropy()
+        return costs.NAMED[self.cost](activations.NAMED[output or "sigmoid"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(Architecture):
+    """The options that make a recipe, and say on what it is followed, and for how long."""
+
+    init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
+    """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
+    std: HyperOption = None
+    """Standard deviation of the gaussian initial weights (0.01)."""
+    precision: Literal["default", "high", "highest"] = "highest"
+    """Matrix products on accelerators: highest is full float32."""
+    optimizer: OptimizerName = "sgd"  # pyright: ignore[reportInvalidTypeForm]
+    """Update rule."""
+    learning_rate: HyperOption = None
+    """Learning rate (the optimizer's own, said in its docstring: sgd 0.5, adam 1e-3)."""
+    decay: HyperOption = None
+    """Decay of momentum, nesterov (0.9) or rmsprop (0.9)."""
+    b1: HyperOption = None
+    """First-moment decay of adam and adamw (0.9)."""
+    b2: HyperOption = None
+    """Second-moment decay of adam and adamw (0.999)."""
+    eps: HyperOption = None
+    """The small number that a division is kept from 0 by (adagrad 1e-7; the others 1e-8)."""
+    weight_decay: HyperOption = None
+    """Decoupled weight decay of adamw (1e-4)."""
+    hyper: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
+    ] = ()
+    """Any other number of the optimizer: --hyper initial_accumulator_value=0, or centered=true."""
+    l2: HyperOption = 5.0
+    """λ of the penalty (λ/2n)Σw², n the number of training examples (5)."""
+    l1: HyperOption = None
+    """λ of the penalty (λ/n)Σ|w| (none)."""
+    dropout: HyperOption = None
+    """Probability of dropping a hidden unit (none)."""
+    input_dropout: HyperOption = None
+    """Probability of dropping an input (none)."""
+    max_norm: HyperOption = None
+    """Largest norm of the weights into a hidden unit (none)."""
+    label_smoothing: HyperOption = None
+    """ε by which the targets are smoothed (none)."""
+    shift: Annotated[int | None, WHOLE_OPTION] = None
+    """Augmentation: images are shifted by up to so many pixels (none)."""
+    rotation: HyperOption = None
+    """Augmentation: they are turned by up to so many degrees (none)."""
+    scaling: HyperOption = None
+    """Augmentation: they grow or shrink by up to this part (none)."""
+    elastic: HyperOption = None
+    """Augmentation: they are bent, with this α, on 4 pixels' smoothness (none)."""
+    schedule: Annotated[ScheduleName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """What the learning rate is multiplied by along the run (nothing)."""
+    schedule_hyper: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
+    ] = ()
+    """Numbers of the schedule, lengths in epochs: exponential rate=0.95 every=1; staircase rate=0.5
+    every=10; cosine end=0; warmup length=1 start=0; warmup-cosine warmup=1 start=0 end=0; one-cycle
+    warmup=0.3·horizon start=0.04 end=4e-6; constant value=1."""
+    horizon: HyperOption = None
+    """Epochs after which a cosine, warmup-cosine or one-cycle schedule ends (--epochs)."""
+    patience: Annotated[int | None, WHOLE_OPTION] = None
+    """Stop after so many epochs without a new best (never)."""
+    halving: bool = False
+    """Halve the learning rate instead, and stop at 1/128 of the first."""
+    target: HyperOption = None
+    """Stop once what decides has reached this (never)."""
+    decides: Curve = "evaluation-accuracy"
+    """What decides on the best epoch where there is a --patience or a --target."""
+    epochs: int = 30
+    """How many times every example is visited."""
+    batch_size: int = 10
+    """Examples per mini-batch."""
+    data: DataOption = "mnist"
+    """What to learn: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
+    train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
+    an .npz archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth
+    of the training examples validates)."""
+
+    def full_network(self) -> Network:
+        """The network with its initial weights and its precision."""
+        return dataclasses.replace(
+            self.network(), init=self.initializer(), precision=self.precision
+        )
+
+    def initializer(self) -> Any:
+        """The initializer that the options name."""
+        if self.init == "gaussian":
+            return initializers.gaussian(0.01 if self.std is None else self.std)
+        if self.std is not None:
+            raise ValueError(f"--init {self.init} takes no --std; --init gaussian does.")
+        return initializers.NAMED[self.init]
+
+    def recipe(self) -> Recipe:
+        """The recipe that the options describe."""
+        constructor = optimizers.NAMED[self.optimizer]
+        known = numbers(optimizers.NAMED, self.optimizer)
+        flags = ("learning_rate", "decay", "b1", "b2", "eps", "weight_decay")
+        given = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
+        given |= dict(name_and_number("--hyper", number) for number in self.hyper)
+        if unknown := [flag for flag in given if flag not in known]:
+            raise ValueError(
+                f"{self.optimizer} takes no {unknown[0]}; its numbers are {', '.join(known)}."
+            )
+        return Recipe(
+            constructor(**given),
+            self.l2,
+            self.l1,
+            self.dropout,
+            self.input_dropout,
+            self.max_norm,
+            self.label_smoothing,
+            self._augmentation(),
+            self._schedule(),
+            self._stopping(),
+        )
+
+    def _augmentation(self) -> Augmentation | None:
+        numbers = (self.shift, self.rotation, self.scaling, self.elastic)
+        return None if all(number is None for number in numbers) else Augmentation(*numbers)
+
+    def _schedule(self) -> schedules.Schedule | None:
+        if self.schedule is None:
+            if self.schedule_hyper or self.horizon is not None:
+                raise ValueError("--schedule-hyper and --horizon need a --schedule.")
+            return None
+        constructor = schedules.NAMED[self.schedule]
+        known = numbers(schedules.NAMED, self.schedule)
+        given = dict(name_and_number("--schedule-hyper", number) for number in self.schedule_hyper)
+        if "horizon" in given:
+            raise ValueError("the horizon of a schedule is an option of its own, --horizon.")
+        if "horizon" in known:
+            given["horizon"] = self.epochs if self.horizon is None else self.horizon
+        elif self.horizon is not None:
+            raise ValueError(f"{self.schedule} has no end, and takes no --horizon.")
+        if "warmup" in known and self.schedule == "one-cycle":
+            given.setdefault("warmup", 0.3 * given["horizon"])
+        if unknown := [name for name in given if name not in known]:
+            raise ValueError(
+                f"{self.schedule} takes no {unknown[0]}; its numbers are {', '.join(known)}."
+            )
+        return constructor(**given)
+
+    def _stopping(self) -> stopping.Stopping | None:
+        split, _, metric = self.decides.partition("-")
+        where: dict[str, Any] = {"metric": metric, "split": split, "target": self.target}
+        if self.halving and self.patience is None:
+            raise ValueError("--halving needs a --patience: after how many epochs without a best?")
+        if self.patience is None and self.target is None:
+            if self.decides != "evaluation-accuracy":
+                raise ValueError("--decides needs a --patience or a --target to decide on.")
+            return None
+        if self.halving:
+            return stopping.halving(self.patience, **where)
+        return stopping.Stopping(patience=self.patience, **where)
+
+
+def numbers(named: dict[str, Callable[..., Any]], name: str) -> list[str]:
+    """What an optimizer or a schedule takes."""
+    return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
+
+
+def name_and_number(option: str, given: str) -> tuple[str, Any]:
+    """The name and the number of NAME=NUMBER."""
+    name, _, value = given.partition("=")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        return name, int(value) if value.lstrip("-").isdigit() else float(value)
+    except ValueError:
+        raise ValueError(
+            f"{option} must be NAME=NUMBER, such as rate=0.95, not {given!r}."
+        ) from None
+
+
+def read(data: str) -> Dataset:
+    """The data set that --data names."""
+    if data == "mnist":
+        return datasets.mnist()
+    if data == "digits":
+        return datasets.digits()
+    path = Path(data)
+    if path.is_dir():
+        return datasets.idx(path)
+    if path.suffix == ".npz":
+        return datasets.npz(path)
+    fault = "is neither" if path.exists() else "does not exist"
+    raise ValueError(
+        f"--data must be mnist, digits, a folder of IDX files or an .npz archive; {data} {fault}."
+    )

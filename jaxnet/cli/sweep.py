@@ -1,0 +1,153 @@
+"""`jaxnet sweep`: many networks at once, from the command line."""
+
+import dataclasses
+import json
+import re
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from jaxnet.cli import console
+from jaxnet.cli.options import FailedError, HyperOption, Training, read
+from jaxnet.io import files, network_files
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.reporting import plots
+from jaxnet.sweeps import search_space, sweep
+from jaxnet.sweeps.study import Study
+from jaxnet.training import devices, evaluation
+
+_RANGE = re.compile(r"(?P<low>[^:]+):(?P<high>[^:]+)(?::(?P<n>\d+))?")
+SHOWN = 10
+"""Recipes in the table of results."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep(Training):
+    """Train many networks, several at a time in one program, on every core: see --vary.
+
+    Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
+    a row for each epoch of each network, sweep.png, and the best network. The same call with
+    --folder goes on where an earlier one ended; more --seeds, --epochs or values train only what
+    is missing.
+    """
+
+    epochs: int = 10
+    """How many times every example is visited."""
+    vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUES")] = (
+        "learning_rate=0.01:10:10",
+    )
+    """What differs from recipe to recipe, all combinations: a number of the optimizer, l1, l2,
+    dropout, init_scale, …, as a list l2=0,1,5 or a range low:high:count, spaced evenly in its
+    logarithm."""
+    sample: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    """Instead of combinations N points, spread evenly (Sobol) over the ranges --vary NAME=LOW:HIGH
+    (none)."""
+    seeds: int = 4
+    """How many seeds, from 0: all recipes under one seed have the same start and mini-batches."""
+    keep: HyperOption = None
+    """Successive halving: at 1/K², 1/K, … of the epochs only the best 1/K of the recipes go on; 3
+    is usual (all go on)."""
+    evaluate_training: bool = False
+    """Evaluate the training set, too, after each epoch, for half its time again."""
+    tune_plan: bool = False
+    """Time how many networks make the fastest program, instead of calculating it."""
+    folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """Where to keep the study (studies/TIME-NAME)."""
+
+    def __call__(self, out: Console) -> None:
+        """Train, compare, write."""
+        devices.use_all_cores()
+        net, data = self.full_network(), read(self.data)
+        recipe = self._varied(self.recipe())
+        name = "-".join(map(str, self.sizes))
+        folder = self.folder or Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+        if self.keep is not None and (self.keep != int(self.keep) or self.keep < 2):
+            raise ValueError(f"--keep must be a whole number of at least 2, not {self.keep:g}.")
+        console.say(out, f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}")
+        console.say(out, console.describe(self.data, data))
+        with console.sweeping(out) as move:
+            study = sweep(
+                net,
+                data,
+                recipe,
+                seeds=self.seeds,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                monitor=("evaluation", "training") if self.evaluate_training else ("evaluation",),
+                folder=folder,
+                halving=None if self.keep is None else int(self.keep),
+                tune_plan=self.tune_plan,
+                on_progress=move,
+                say=lambda line: console.say(out, line),
+            )
+        names = [given.partition("=")[0] for given in self.vary]
+        out.print(console.recipes_table(study, names, SHOWN))
+        _write(study, names, data, folder, out)
+        option = "" if self.data == "mnist" else f" --data {self.data}"
+        if data.test is not None:
+            console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
+        if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
+            raise FailedError(f"interrupted; the same command with --folder {folder} goes on.", 130)
+        if not np.isfinite(study.score).any():
+            raise FailedError("all networks diverged; try smaller learning rates.")
+
+    def _varied(self, recipe: Recipe) -> Recipe:
+        """The recipe with all that --vary says."""
+        given = {}
+        for option in self.vary:
+            name, _, values = option.partition("=")
+            match = _RANGE.fullmatch(values)
+            try:
+                if match and self.sample is not None and match["n"] is None:
+                    given[name] = (float(match["low"]), float(match["high"]))
+                elif match and self.sample is None and match["n"]:
+                    ends = float(match["low"]), float(match["high"])
+                    if not 0 < ends[0] < ends[1]:
+                        raise ValueError
+                    given[name] = np.geomspace(*ends, int(match["n"]))
+                elif self.sample is None:
+                    given[name] = [float(value) for value in values.split(",")]
+                else:
+                    raise ValueError
+            except ValueError:
+                forms = (
+                    "NAME=LOW:HIGH with --sample, such as learning_rate=0.01:10"
+                    if self.sample is not None
+                    else "NAME=A,B,C or NAME=LOW:HIGH:COUNT above 0, such as l2=0,1,5"
+                )
+                raise ValueError(f"--vary must be {forms}, not {option!r}.") from None
+        if not given:
+            raise ValueError("a sweep needs something to --vary, such as learning_rate=0.1,1.")
+        if self.sample is not None:
+            return search_space.sample(recipe, self.sample, **given)
+        return search_space.grid(recipe, **given)
+
+
+def _write(study: Study, names: list[str], data: Any, folder: Path, out: Console) -> None:
+    """The study's table and picture, and its best network, tested once."""
+    study.to_csv(folder / "study.csv")
+    files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
+    lane = study.best_lane
+    if np.isfinite(study.score[lane]):
+        net, params = study.settings[lane[0]].network, study.params(*lane)
+        network_files.save(folder / "network.safetensors", net, params)
+        network_files.save(folder / "network.json", net, params)
+        said = f"The best network is of recipe {lane[0]}, seed {study.seeds[lane[1]]}"
+        if data.test is not None:
+            scores = evaluation.evaluate(net, params, data.test)
+            said += f"; on the test set, which chose nothing: {float(scores.accuracy):.2%}"
+            found = {"test_accuracy": float(scores.accuracy)}
+            text = json.dumps({"recipe": lane[0], "seed": int(study.seeds[lane[1]])} | found)
+            files.write_atomic(folder / "best.json", (text + "\n").encode())
+        console.say(out, f"{said}.")
+    n, epochs = study.epochs.size, int(study.epochs.sum())
+    console.say(
+        out,
+        f"{n:,} networks, {epochs:,} epochs in all, in {study.seconds:.1f} s"
+        + (f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else "")
+        + f". Written to {folder}/",
+    )

@@ -1,0 +1,309 @@
+"""`jaxnet train`: train a network, test it, write a folder."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from jaxnet.cli import console
+from jaxnet.cli.options import (
+    WHOLE_OPTION,
+    FailedError,
+    HyperOption,
+    MonitorName,
+    Training,
+    numbers,
+    read,
+)
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.data import datasets
+from jaxnet.io import files, network_files
+from jaxnet.io.csv import history_csv, monitors_csv
+from jaxnet.recipes import schedules
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.reporting import plots
+from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
+from jaxnet.training.monitors import Monitors
+from jaxnet.training.run import EpochReport, Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Training):
+    """Train a network and test it: the book's, on MNIST, unless told otherwise.
+
+    Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
+    validation epoch (network.json, which network2 reads, and network.safetensors), history.csv,
+    config.json, curves.png, and confusion.csv, of the test set.
+    """
+
+    time_budget: HyperOption = None
+    """Seconds, compilation included, after which no further epoch is begun; each time that the run
+    is resumed (none)."""
+    seed: int = 0
+    """Of the initial weights and the mini-batches: the same seed gives the same bits."""
+    monitor: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
+    """What to evaluate after each epoch: the validation set, the training set."""
+    measure: Annotated[
+        tuple[MonitorName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
+    ] = ()
+    """What to measure inside the network, in single mini-batches, for monitors.csv and monitors.png
+    (nothing): norms of gradient, mean error (delta) and weights, the size of an update relative to
+    its weights, shares of saturated activations and of dead units, the learning rate."""
+    measure_every: Annotated[int | None, WHOLE_OPTION] = None
+    """Mini-batches between measurements (the last one of each epoch is measured)."""
+    checkpoint_every: int = 1
+    """Epochs between checkpoints."""
+    tensorboard: bool = False
+    """Write events for TensorBoard into the run's folder."""
+    runs: Path = Path("runs")
+    """Where to write the run's folder."""
+    name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
+    """The run's name in its folder's (its sizes)."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """The folder of a run to go on with, to the bits of one that never stopped. Only more --epochs,
+    --time-budget, --checkpoint-every and --tensorboard go with it."""
+
+    def __call__(self, out: Console) -> None:
+        """Train, test, write."""
+        if self.resume is None:
+            # A schedule keeps its end when the run is resumed for more epochs.
+            name, horizon = self.schedule, self.horizon
+            if name and horizon is None and "horizon" in numbers(schedules.NAMED, name):
+                horizon = float(self.epochs)
+            dataclasses.replace(self, horizon=horizon)._run(out, None)
+        else:
+            self._resumed()._run(out, self.resume)
+
+    def _run(self, out: Console, before: Path | None) -> None:
+        net = self.full_network()
+        recipe, data = self.recipe(), read(self.data)
+        watched, counts = self._monitors(), (self.epochs, self.batch_size, self.seed)
+        checks.checked(net, data, recipe, *counts, None, self.monitor, watched)
+        with self._folder(before) as folder:
+            console.say(out, console.architecture(net))
+            console.say(out, console.headline(recipe, self.batch_size, self.seed))
+            console.say(out, console.describe(self.data, data))
+            console.say(out, f"{'Resumed from' if before else 'To be written to'} {folder}/")
+            out.print()
+            if before is None:  # a resumed run has its own, which a refusal must not touch
+                _write_config(folder, self, recipe, data)
+            began = time.perf_counter()
+            run = self._train(net, recipe, data, out, folder, before)
+            seconds = time.perf_counter() - began
+            n_epochs = len(run.history.training_cost)
+            if not n_epochs:
+                raise FailedError(f"{run.stopped} Nothing is written.")
+            results = _test(run, data)
+            confusion = _confusion(run, data)
+            _write_config(folder, self, recipe, data, results, run.stopped)
+            _write(folder, run, confusion)
+        out.print(console.results_table(results))
+        if confusion is not None:
+            console.say(out, f"Test accuracy by class, best: {console.classes(confusion)}")
+            out.print()
+        plural = "s" if n_epochs > 1 else ""
+        if run.ending in ("stopped", "out of time"):
+            console.say(out, f"{str(run.stopped).capitalize()}")
+        console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
+        console.say(out, f"Written to {folder}/: {', '.join(sorted(os.listdir(folder)))}")
+        option = "" if self.data == "mnist" else f" --data {self.data}"
+        if data.test is not None:
+            console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
+        further = f"Go on with jaxnet train --resume {folder}"
+        if run.ending == "interrupted":
+            raise FailedError(f"{run.stopped} {further}", 130)
+        if run.ending == "diverged":
+            raise FailedError(str(run.stopped))
+        if run.ending == "out of time":
+            console.say(out, further)
+
+    def _resumed(self) -> "Train":
+        """The settings of the run to go on with; only the number of epochs may be another."""
+        path = Path(str(self.resume)) / "config.json"
+        try:
+            known: dict[str, Any] = json.loads(path.read_bytes())["settings"]
+            known["runs"] = Path(known["runs"])
+            known |= {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
+            before = Train(**known)
+        except OSError as error:
+            raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no run's config.json: {error}.") from None
+        default = Train()
+        given = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(Train)
+            if field.name != "resume" and getattr(self, field.name) != getattr(default, field.name)
+        }
+        epochs = given.pop("epochs", before.epochs)
+        # None of these changes a bit of what is learnt.
+        free = ("time_budget", "tensorboard", "checkpoint_every")
+        freely = {name: given.pop(name, getattr(before, name)) for name in free}
+        for name, value in given.items():
+            if value != getattr(before, name):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} was {getattr(before, name)!r} and is {value!r}: "
+                    "that would be another run; a resumed one may have more --epochs, another "
+                    "--time-budget or --checkpoint-every, and --tensorboard."
+                )
+        return dataclasses.replace(before, epochs=epochs, **freely)
+
+    def _monitors(self) -> Monitors | None:
+        if self.measure_every is not None and not self.measure:
+            raise ValueError("--measure-every needs --measure: what?")
+        return Monitors(self.measure, self.measure_every) if self.measure else None
+
+    @contextlib.contextmanager
+    def _folder(self, before: Path | None) -> Iterator[Path]:
+        """The run's folder: that of before, or a new one, which goes if nothing is trained."""
+        if before is not None:
+            yield before
+            return
+        name = self.name or "-".join(map(str, self.sizes))
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError(
+                f"--name must be made of letters, digits, '.', '-', '_', not {name!r}."
+            )
+        stem = folder = self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+        self.runs.mkdir(parents=True, exist_ok=True)
+        count = 1
+        while folder.exists():
+            count += 1
+            folder = stem.with_name(f"{stem.name}-{count}")
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            if not (folder / checkpoints.FILE).exists():
+                shutil.rmtree(folder)
+
+    def _train(
+        self,
+        net: Network,
+        recipe: Recipe,
+        data: Dataset,
+        out: Console,
+        folder: Path,
+        before: Path | None,
+    ) -> Run:
+        events = callbacks.tensorboard(folder) if self.tensorboard else None
+        with (
+            console.progress(out, self.epochs, len(data.train.x)) as move,
+            warnings.catch_warnings(),
+        ):
+
+            def on_epoch(report: EpochReport) -> None:
+                move(report)
+                if events is not None:
+                    events(report)
+
+            # The driver warns when it diverges; it is said after the results.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return train(
+                net,
+                data,
+                recipe,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                monitor=self.monitor,
+                monitors=self._monitors(),
+                on_epoch=on_epoch,
+                checkpoint=folder,
+                every=self.checkpoint_every,
+                resume=before,
+                time_budget=self.time_budget,
+            )
+
+
+def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
+    """Scores of the best and of the last network: the test set is evaluated here, once."""
+    results = {}
+    for name, epoch, params in (
+        ("best", run.best_epoch, run.best_params),
+        ("last", len(run.history.training_cost), run.params),
+    ):
+        row: dict[str, Any] = {"epoch": epoch}
+        for kind in ("evaluation", "training"):
+            for metric in ("accuracy", "cost"):
+                curve = getattr(run.history, f"{kind}_{metric}")
+                row[f"{kind}_{metric}"] = _decimal(curve[epoch - 1]) if epoch else float("nan")
+        if data.test is not None:
+            recipe = run.recipe
+            scores = evaluation.evaluate(run.network, params, data.test, recipe.l1, recipe.l2)
+            row |= {"test_accuracy": _decimal(scores.accuracy), "test_cost": _decimal(scores.cost)}
+        results[name] = row
+    return results
+
+
+def _decimal(number: Any) -> float:
+    """The shortest decimal that is this float32: 0.9634, not 0.9634000062942505."""
+    return float(str(np.asarray(number)))
+
+
+def _write_config(
+    folder: Path,
+    options: Train,
+    recipe: Recipe,
+    data: Dataset,
+    results: dict[str, Any] | None = None,
+    stopped: str | None = None,
+) -> None:
+    """All settings, before the run, so that one that is killed can be resumed, and after it."""
+    parts = {name: getattr(recipe, name) for name in recipe.parts()} | recipe.optimizer.hyper
+    numbers = {name: _decimal(part) for name, part in parts.items() if hasattr(part, "dtype")}
+    settings = dataclasses.asdict(options) | {"runs": str(options.runs)}
+    settings.pop("resume")
+    config = {
+        "settings": settings,
+        "recipe": recipe.parts() | {"optimizer": recipe.optimizer.name} | numbers,
+        "stopped": stopped,
+        "results": results,
+        **files.environment(),
+        "data_sha256": datasets.sha256(data),
+    }
+    text = json.dumps(_without_nan(config), indent=2) + "\n"
+    files.write_atomic(folder / "config.json", text.encode())
+
+
+def _confusion(run: Run, data: Dataset) -> np.ndarray | None:
+    """The best network's confusion matrix on the test set, where that has labels."""
+    if data.test is None or not np.issubdtype(data.test.y.dtype, np.integer):
+        return None
+    return evaluation.confusion(run.network, run.best_params, data.test)
+
+
+def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
+    """The network of the best epoch in both formats, the curves and measurements, the pictures."""
+    network_files.save(folder / "network.json", run.network, run.best_params)
+    network_files.save(folder / "network.safetensors", run.network, run.best_params)
+    files.write_atomic(folder / "history.csv", history_csv(run.history))
+    if confusion is not None:
+        lines = [",".join(map(str, row)) for row in confusion]
+        files.write_atomic(folder / "confusion.csv", ("\n".join(lines) + "\n").encode())
+    if run.monitors:
+        files.write_atomic(folder / "monitors.csv", monitors_csv(run.monitors))
+        picture = plots.png(plots.measured(run.monitors))
+        files.write_atomic(folder / "monitors.png", picture)
+    title = console.headline(run.recipe, run.batch_size, run.seed)
+    title = f"{console.architecture(run.network)}, {title}"
+    figure = plots.curves(run.history, run.best_epoch, title)
+    files.write_atomic(folder / "curves.png", plots.png(figure))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Data sets: MNIST, files in IDX and NPZ, arrays, small synthetic tasks."""

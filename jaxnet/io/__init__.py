@@ -1,0 +1,1 @@
+"""Files: atomic writes, sealed arrays, networks, CSV, Parquet."""

@@ -1,0 +1,1 @@
+"""How a network is trained: a `Recipe` of optimizer, regularization, schedule, stopping, …."""

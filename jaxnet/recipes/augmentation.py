@@ -1,0 +1,214 @@
+"""Augmentation: every mini-batch sees its images shifted, turned, scaled or bent a little.
+
+On the device and inside the compiled loop: no copy of the data set is ever made. What happens to
+an image is drawn at the address of its step, so that runs stay functions of their seed.
+`expand` is the other way, the book's: a data set of five times the images, made beforehand.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.ndimage import map_coordinates
+from jaxtyping import Array, Float
+
+from jaxnet.core.hyperparameters import count, leaf, pytree, shown
+from jaxnet.core.network import inputs
+from jaxnet.core.types import AnyArray, Inputs, KeyArray, Split
+
+SELECTED = 3
+"""Up to this many pixels a shift is a choice among all places; beyond it, a slice an image."""
+
+FLOAT32 = jnp.dtype("float32")
+
+
+@pytree("shift", "shape")
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """Random, small distortions of images whose rows of pixels lie one after the other.
+
+    Each number is the most that is drawn, uniformly, for each image of each mini-batch; `None`
+    leaves a distortion out of the program. What comes in from outside an image is 0, black.
+
+    Args:
+      shift: whole pixels, along each axis: 1 draws one of nine places; static.
+      rotation: degrees, either way, around the middle.
+      scaling: the part by which an image grows or shrinks, below 1.
+      elastic: α of an elastic distortion, in pixels: each pixel moves by α times a uniform random
+        field in [−1, 1]² that a Gaussian has smoothed.
+      smoothness: the standard deviation of that Gaussian, in pixels.
+      shape: height and width of an image; `None` for a square.
+
+    Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks, 2003,
+    section 2 (elastic, there with α = 34 and σ = 4 on 29 × 29 pixels).
+
+    >>> Augmentation(shift=1)
+    Augmentation(shift=1)
+    """
+
+    shift: int | None = None
+    rotation: Any = None
+    scaling: Any = None
+    elastic: Any = None
+    smoothness: Any = 4.0
+    shape: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shift is not None:
+            object.__setattr__(self, "shift", count("shift", self.shift, low=0))
+        if self.shape is not None:
+            sides = self.shape if isinstance(self.shape, (tuple, list)) else ()
+            if len(sides) != 2:
+                raise ValueError(f"shape must be (height, width), not {self.shape!r}.")
+            shape = tuple(count("shape", side, low=1) for side in sides)
+            object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "rotation", leaf("rotation", self.rotation, high=360))
+        object.__setattr__(self, "scaling", leaf("scaling", self.scaling, high=1))
+        object.__setattr__(self, "elastic", leaf("elastic", self.elastic))
+        smoothness = None if self.elastic is None else leaf("smoothness", self.smoothness, low=0.1)
+        object.__setattr__(self, "smoothness", smoothness)
+
+    def image_shape(self, n_in: int) -> tuple[int, int]:
+        """Height and width of an image of n_in pixels.
+
+        Raises:
+          ValueError: `shape` does not fit, or there is none and the images are not square; or a
+            shift would push them out of sight.
+        """
+        height, width = self.shape or (round(n_in**0.5),) * 2
+        if height * width != n_in:
+            fault = f"shape {self.shape} has" if self.shape else "without a shape, images are"
+            size = f"{height * width} pixels" if self.shape else f"{height}×{width}"
+            raise ValueError(
+                f"{fault} {size}, but the network has {n_in} inputs; give augmentation its shape."
+            )
+        if self.shift is not None and self.shift >= min(height, width):
+            raise ValueError(
+                f"shift must be less than the sides of an image, {height}×{width}, "
+                f"not {self.shift}."
+            )
+        return height, width
+
+    def __repr__(self) -> str:
+        names = ("shift", "rotation", "scaling", "elastic", "smoothness")
+        numbers = [f"{k}={shown(v)}" for k in names if (v := getattr(self, k)) is not None]
+        numbers += [] if self.shape is None else [f"shape={self.shape}"]
+        return f"Augmentation({', '.join(numbers)})"
+
+
+def augment(
+    rule: Augmentation, key: KeyArray, xs: Inputs, dtype: jnp.dtype = FLOAT32
+) -> Float[Array, "batch n_in"] | AnyArray:
+    """A mini-batch of images, each distorted in a way of its own.
+
+    Args:
+      rule: what is drawn, and how large.
+      key: the random key of the step.
+      xs: uint8 pixels or floats.
+      dtype: the float type of what is resampled.
+
+    Returns:
+      The images: of the type they had where they were only shifted, else floats, with uint8
+      pixels scaled by 1/255.
+
+    >>> xs = jnp.arange(9.0).reshape(1, 9)
+    >>> augment(Augmentation(shift=0), jax.random.key(0), xs).tolist() == xs.tolist()
+    True
+    """
+    height, width = rule.image_shape(xs.shape[1])
+    shift_key, bend_key = jax.random.split(key)
+    xs = jnp.asarray(xs)
+    if rule.rotation is not None or rule.scaling is not None or rule.elastic is not None:
+        images = inputs(xs, dtype).reshape(-1, height, width)
+        keys = jax.random.split(bend_key, len(xs))
+        xs = jax.vmap(lambda key, image: _resampled(rule, key, image))(keys, images)
+        xs = xs.reshape(-1, height * width)
+    if rule.shift is None:
+        return xs
+    shifts = jax.random.randint(shift_key, (len(xs), 2), -rule.shift, rule.shift + 1)
+    return shifted(xs, shifts, rule.shift, width)
+
+
+def shifted(xs: Any, shifts: Any, most: int, width: int) -> Array:
+    """Each image moved down and right by its own numbers of pixels, up to `most`; zeros come in.
+
+    A move by (i, j) is one of i·width + j along the row of pixels; columns that would come from
+    the line above or below are blackened. Of one-pixel shifts, choosing among all nine places takes
+    a fifth of the time of slicing each image where it starts (12 and 58 ms for 50,000 images).
+    """
+    n = xs.shape[1]
+    border = most * width + most
+    padded = jnp.pad(xs, ((0, 0), (border, border)))
+    starts = border - (shifts[:, :1] * width + shifts[:, 1:])
+    if most <= SELECTED:
+        moved = xs
+        for i, j in itertools.product(range(-most, most + 1), repeat=2):
+            place = border - (i * width + j)
+            moved = jnp.where(starts == place, padded[:, place : place + n], moved)
+    else:
+        moved = jax.vmap(lambda row, start: jax.lax.dynamic_slice(row, start, (n,)))(padded, starts)
+    columns = (jnp.arange(n) % width)[None] - shifts[:, 1:]
+    return jnp.where((columns >= 0) & (columns < width), moved, jnp.zeros((), xs.dtype))
+
+
+def _resampled(rule: Augmentation, key: KeyArray, image: Float[Array, "h w"]) -> Array:
+    """An image turned, scaled and bent: each pixel is read, bilinearly, where it comes from."""
+    height, width = image.shape
+    turn_key, scale_key, field_key = jax.random.split(key, 3)
+    middle = jnp.array([(height - 1) / 2, (width - 1) / 2], image.dtype)
+    rows, columns = jnp.mgrid[:height, :width].astype(image.dtype)
+    down, right = rows - middle[0], columns - middle[1]
+    if rule.rotation is not None:
+        angle = jnp.deg2rad(_uniform(turn_key, rule.rotation, image.dtype))
+        cos, sin = jnp.cos(angle), jnp.sin(angle)
+        down, right = cos * down - sin * right, sin * down + cos * right
+    if rule.scaling is not None:
+        scale = 1 + _uniform(scale_key, rule.scaling, image.dtype)
+        down, right = down / scale, right / scale
+    if rule.elastic is not None:
+        fields = jax.random.uniform(field_key, (2, *image.shape), image.dtype, -1.0, 1.0)
+        smooth_rows, smooth_columns = (_gaussian(rule.smoothness, size) for size in image.shape)
+        moves = rule.elastic * jnp.einsum("ih,dhw,jw->dij", smooth_rows, fields, smooth_columns)
+        down, right = down + moves[0], right + moves[1]
+    return map_coordinates(image, [down + middle[0], right + middle[1]], order=1, cval=0.0)
+
+
+def _uniform(key: KeyArray, most: Any, dtype: Any) -> Array:
+    return most * jax.random.uniform(key, (), dtype, -1.0, 1.0)
+
+
+def _gaussian(sigma: Any, size: int) -> Float[Array, "n n"]:
+    """Convolution with a Gaussian as a matrix; each row adds up to 1 without the border."""
+    apart = jnp.arange(size)[:, None] - jnp.arange(-3 * size, 4 * size)[None]
+    weights = jnp.exp(-((apart / sigma) ** 2) / 2)
+    return weights[:, 3 * size : 4 * size] / jnp.sum(weights, axis=1, keepdims=True)
+
+
+def expand(split: Split, shape: tuple[int, int] | None = None) -> Split:
+    """Each image and its four shifts by one pixel, five times the examples: the book's 250,000.
+
+    Args:
+      split: images, uint8 or float, and labels or targets.
+      shape: height and width of an image; `None` for a square.
+
+    Returns:
+      NumPy arrays: all images as they are, then all shifted down, up, right, left.
+
+    Raises:
+      ValueError: the images do not have that shape.
+
+    Source: Nielsen, chapter 3, other techniques for regularization, and `expand_mnist.py`.
+
+    >>> expand(Split(np.ones((2, 9)), np.array([0, 1]))).x.shape
+    (10, 9)
+    """
+    x, y = (np.asarray(array) for array in split)
+    size = Augmentation(shape=shape).image_shape(x.shape[1])
+    images = x.reshape(-1, *size)
+    moved = [images] + [np.zeros_like(images) for _ in range(4)]
+    moved[1][:, 1:], moved[2][:, :-1] = images[:, :-1], images[:, 1:]
+    moved[3][:, :, 1:], moved[4][:, :, :-1] = images[:, :, :-1], images[:, :, 1:]
+    return Split(np.concatenate(moved).reshape(-1, x.shape[1]), np.concatenate([y] * 5))

@@ -1,0 +1,1 @@
+"""Pictures and pages of runs, studies, comparisons and experiments. It needs the extra `cli`."""

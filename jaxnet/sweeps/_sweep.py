@@ -1,0 +1,222 @@
+"""Sweeps: hundreds of networks over recipes and seeds, several at a time in one program.
+
+`sweep` cuts the lanes into chunks (`plans`), trains them (`lanes`) on all devices of this process,
+of all processes, or by an executor's workers (`runners`), keeps each as soon as it is done
+(`books`, `records`), and gathers a `Study` (`studies`).
+"""
+
+import itertools
+import operator
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jaxnet.core.hyperparameters import count
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.data import datasets
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps import planning, search_space
+from jaxnet.sweeps.chunking import jobs_to_train, program_sizes
+from jaxnet.sweeps.executors import Data, Elsewhere, Here, Progress, SweepReport
+from jaxnet.sweeps.ledger import Book
+from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
+from jaxnet.sweeps.study import Study
+from jaxnet.training import interrupts
+from jaxnet.training.checks import check_recipe, checked
+
+
+def sweep(
+    net: Network | Sequence[Network],
+    data: Data,
+    recipe: Recipe | Sequence[Recipe],
+    *,
+    seeds: SupportsIndex | Sequence[int] = 1,
+    epochs: SupportsIndex = 10,
+    batch_size: SupportsIndex | Sequence[int] = 10,
+    examples: SupportsIndex | Sequence[int] | None = None,
+    monitor: Sequence[str] | None = None,
+    folder: str | Path | None = None,
+    executor: Executor | None = None,
+    halving: SupportsIndex | None = None,
+    tune_plan: bool = False,
+    on_progress: Callable[[SweepReport], None] | None = None,
+    say: Callable[[str], None] | None = print,
+) -> Study:
+    """Train many networks: every recipe under every seed, as many as fit together in one program.
+
+    Each network is trained as `train` would train it alone: to 1e-9 in float64, and in float32 to
+    the bits of any program of the same size (`Study.replay`).
+
+    Args:
+      net: the architecture, or several. Those that differ only in the widths of hidden layers may
+        share a program; any other difference makes one for each.
+      data: the splits; or a function that returns them, which an executor's workers call.
+      recipe: how to train. Its numbers may be arrays, which zip (`grid` and `sample` make such
+        recipes); or several recipes.
+      seeds: how many, from 0, or which. All recipes under one seed start from the same weights
+        (of a network) and see the same mini-batches.
+      epochs: how many, at most.
+      batch_size: examples per mini-batch; several make a program each.
+      examples: train on so many of the training examples only; several make a program each.
+      monitor: what to evaluate after each epoch, as for `train`. The training split would take
+        about half an epoch: the default is "evaluation" alone, if the data has a validation split.
+      folder: where to keep the study. The same call goes on where an earlier one ended; one with
+        more seeds, recipes or epochs trains only what is missing.
+      executor: where to train: any with `submit`, such as
+        `concurrent.futures.ProcessPoolExecutor` or dask's `Client.get_executor()`. Without it, on
+        all devices of this process: see `jaxnet.use_all_cores`.
+      halving: successive halving: after 1/halving², 1/halving, … of the epochs only the best
+        1/halving of the recipes, by the mean over seeds, go on, down to a single one if there
+        are epochs enough.
+      tune_plan: whether to time how many lanes make the best program, instead of calculating it.
+      on_progress: called about twice a second with a `SweepReport`.
+      say: what to call with the plan, in one line, before the start; `None` for silence.
+
+    Returns:
+      A `Study`. Ctrl-C ends it after the epoch (with an executor, after the chunks that its
+      workers have begun): a study with a folder can go on from there.
+
+    Raises:
+      ValueError: network, data and settings do not fit together, or the folder holds another study.
+      OSError: the folder cannot be written.
+
+    >>> from jaxnet.recipes.optimizers import momentum
+    >>> recipe = Recipe(momentum([0.1, 1.0], decay=0.5))
+    >>> study = sweep(Network((2, 4, 2)), datasets.xor(), recipe, seeds=3, epochs=2, say=None)
+    >>> study.history.evaluation_accuracy.shape, study.axes
+    ((2, 3, 2), ('recipe', 'seed', 'epoch'))
+    """
+    began = time.perf_counter()
+    loaded = data() if callable(data) else data
+    if monitor is None:
+        there = isinstance(loaded, Dataset) and loaded.valid is not None
+        monitor = ("evaluation",) if there else ("training",)
+    settings, seed_list = _expanded(
+        net, loaded, recipe, seeds, epochs, batch_size, examples, monitor
+    )
+    epochs, monitor = operator.index(epochs), tuple(sorted(set(monitor)))
+    rungs = _rungs(epochs, len(settings), halving)
+    if len(rungs) > 1 and not monitor:
+        raise ValueError('halving ranks by what is monitored; monitor "evaluation" or "training".')
+    loaded = loaded._replace(test=None)
+    store = None if folder is None else Folder(folder, _about(loaded, monitor))
+    if len(rungs) > 1 and store is None and jax.process_count() > 1:
+        raise ValueError("halving over several processes needs a folder that all of them see.")
+    book = Book(settings, seed_list, store)
+    _together("read", store)  # before any process writes
+    left = list(np.ndindex(len(settings), len(seed_list)))
+    if tune_plan and jax.process_count() > 1:
+        raise ValueError("tune_plan is for one process: several might choose different sizes.")
+    if (longest := book.longest()) > epochs:
+        raise ValueError(
+            f"epochs is {epochs}, but lanes of this study in {folder} have had {longest} already; "
+            "ask for as many or more, or choose another folder."
+        )
+    work = partial(jobs_to_train, book, loaded, monitor, tune_plan)
+    progress = Progress(len(left), on_progress)
+    runner = Here(loaded) if executor is None else Elsewhere(executor, data)
+    n_bytes = sum(array.nbytes for split in loaded if split is not None for array in split)
+    n_lanes = len(left)
+    planned = lambda sizes: planning.predicted(
+        sizes, n_lanes, epochs, n_bytes, runner.devices, tune_plan
+    )
+    plan, out = None, []
+    with interrupts.interruptible() as interrupted:
+        for until in rungs:
+            jobs = work(left, until, runner.devices)
+            book.let_go()
+            _together(f"jobs to epoch {until}", store)
+            if plan is None and (jobs or until == epochs):
+                plan = planned(program_sizes(jobs))
+                if say is not None:
+                    say(str(plan))
+            progress.expect(jobs)
+            for job, outcome, states in runner.run(jobs, progress, interrupted):
+                book.enter(job.lanes, job.work.program.sizes, outcome, states, until < epochs)
+                progress.ended(job, outcome)
+            if book.exchange(bool(interrupted)):
+                break
+            if until < epochs:
+                stay = _survivors(book, left, until, count("halving", halving, low=2))
+                out += [lane for lane in left if lane[0] not in stay]
+                left = [lane for lane in left if lane[0] in stay]
+    progress.report()
+    if plan is None:  # interrupted before there was anything to do
+        plan = planned([])
+    plan = plan._replace(backed_off=runner.backed_off)
+    return book.study(epochs, out, plan, time.perf_counter() - began, loaded, monitor)
+
+
+def _expanded(
+    net: Any, data: Dataset, recipe: Any, seeds: Any, epochs: Any, batch_size: Any,
+    examples: Any, monitor: Any,
+) -> tuple[tuple[Setting, ...], tuple[int, ...]]:  # fmt: skip
+    """All settings and seeds, checked: one after the other by network, sizes and recipe."""
+    listing = (list, tuple, range, np.ndarray)
+    several = lambda given: list(given) if isinstance(given, listing) else [given]
+    nets, recipes = several(net), several(recipe)
+    if not all(several(given) for given in (nets, recipes, batch_size, examples)):
+        raise ValueError(
+            "a sweep needs at least one network, one recipe, one batch size and one number of "
+            "examples, not an empty list."
+        )
+    settings = []
+    if not isinstance(data, Dataset):
+        raise ValueError(f"data must be a Dataset, not {type(data).__name__}.")
+    for net, size, n, recipe in itertools.product(
+        nets, several(batch_size), several(examples), recipes
+    ):
+        n = len(data.train.x) if n is None else count("examples", n, 1, len(data.train.x) + 1)
+        check_recipe(recipe)
+        scalars = search_space.rows(recipe)
+        if not scalars:
+            raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
+        checked(net, first_examples(data, n), scalars[0], epochs, size, 0, None, monitor)
+        settings += [Setting(net, one, operator.index(size), n) for one in scalars]
+    listed = several(seeds) if isinstance(seeds, listing) else range(count("seeds", seeds, 1))
+    listed = tuple(count("seeds", seed, 0, 2**32) for seed in listed)
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"seeds must be one or more different numbers, not {seeds!r}.")
+    return tuple(settings), listed
+
+
+def _together(where: str, store: Folder | None) -> None:
+    """Wait for the other processes, if there are any, and a folder that all read and write."""
+    if store is not None and jax.process_count() > 1:
+        multihost_utils.sync_global_devices(where)
+
+
+def _about(data: Dataset, monitor: tuple[str, ...]) -> dict[str, Any]:
+    """What a folder is of: the same in every call."""
+    return {
+        "format": FORMAT,
+        "data": datasets.sha256(data),
+        "monitor": list(monitor),
+        "dtype": str(jax.dtypes.canonicalize_dtype(float)),
+    }
+
+
+def _rungs(epochs: int, n: int, halving: SupportsIndex | None) -> list[int]:
+    """The epochs after which recipes are ranked, the last ones included."""
+    if halving is None:
+        return [epochs]
+    factor = count("halving", halving, low=2)
+    n_rungs = 1
+    while n > factor ** (n_rungs - 1) and epochs >= factor**n_rungs:
+        n_rungs += 1
+    return [epochs // factor**k for k in reversed(range(n_rungs))]
+
+
+def _survivors(book: Book, left: list[Lane], until: int, factor: int) -> set[int]:
+    """The best recipes after so many epochs, by the mean over seeds."""
+    score = book.scores(until)
+    recipes = sorted({recipe for recipe, _ in left}, key=lambda recipe: -score[recipe].mean())
+    return set(recipes[: -(-len(recipes) // factor)])

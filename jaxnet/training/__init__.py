@@ -1,0 +1,24 @@
+"""Training one network: a step, an epoch, a run; checkpoints, evaluation, monitors, callbacks."""
+
+from jaxnet.training import callbacks
+from jaxnet.training._fit import fit
+from jaxnet.training._train import train
+from jaxnet.training.epochs import epoch
+from jaxnet.training.evaluation import confusion, evaluate
+from jaxnet.training.monitors import Monitors
+from jaxnet.training.run import EpochReport, Run
+from jaxnet.training.step import TrainState, start
+
+__all__ = [
+    "EpochReport",
+    "Monitors",
+    "Run",
+    "TrainState",
+    "callbacks",
+    "confusion",
+    "epoch",
+    "evaluate",
+    "fit",
+    "start",
+    "train",
+]

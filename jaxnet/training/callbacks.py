@@ -1,0 +1,77 @@
+"""Callbacks: `train(on_epoch=…)` for people's own tools. Two of them, and a model for more.
+
+A callback takes an `EpochReport` and returns nothing. Both write epoch e once, however often a run
+is resumed: what an earlier, lost continuation wrote from e on goes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jaxnet.core.types import History
+from jaxnet.io import files
+from jaxnet.training.run import EpochReport
+
+NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
+
+
+def csv(path: str | Path) -> Callable[[EpochReport], None]:
+    """A callback that keeps a CSV file with a line an epoch, replaced atomically.
+
+    Raises:
+      ValueError: there is a file of that name which is none of this callback's.
+
+    >>> import tempfile
+    >>> callback = csv(Path(tempfile.mkdtemp(), "run.csv"))
+    """
+    path, header = Path(path), ",".join(("epoch", *NUMBERS))
+    if path.exists() and path.read_text().partition("\n")[0] != header:
+        raise ValueError(f"{path} is another file, which would be lost; choose another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(report: EpochReport) -> None:
+        lines = path.read_text().splitlines()[1:] if path.exists() else []
+        kept = [line for line in lines if int(line.partition(",")[0]) < report.epoch]
+        now = ",".join(str(getattr(report, name)) for name in ("epoch", *NUMBERS))
+        files.write_atomic(path, "\n".join([header, *kept, now, ""]).encode())
+
+    return write
+
+
+def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
+    """A callback that writes events for TensorBoard: curves, monitors, histograms of the weights.
+
+    Of monitors it writes an epoch's mean. All is on disk a second after an epoch, and when the last
+    one is done. To look at them: `pip install tensorboard`, then
+    `tensorboard --logdir FOLDER`.
+
+    Raises:
+      ModuleNotFoundError: tensorboardX is not there.
+    """
+    try:
+        import tensorboardX
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "the TensorBoard callback needs tensorboardX: pip install 'jaxnet-mlp[tensorboard]'."
+        ) from None
+    writers: list[Any] = []
+
+    def write(report: EpochReport) -> None:
+        if not writers:
+            # A thread of its own writes: what is flushed here may not have come to it yet.
+            writer = tensorboardX.SummaryWriter(
+                str(folder), purge_step=report.epoch, max_queue=1000, flush_secs=1
+            )
+            writers.append(writer)
+        for name in NUMBERS:
+            tag = name.replace("_", "/") if name in History._fields else name
+            writers[0].add_scalar(tag, getattr(report, name), report.epoch)
+        for name, rows in report.monitors.items():
+            for layer, number in enumerate(rows.mean(axis=0), start=1):
+                writers[0].add_scalar(f"{name}/layer_{layer}", number, report.epoch)
+        for layer, (w, _) in enumerate(report.params, start=1):
+            writers[0].add_histogram(f"weights/{layer}", w, report.epoch)
+        if report.epoch == report.epochs:
+            writers.pop().close()  # waits for that thread
+
+    return write

@@ -1,0 +1,145 @@
+import base64
+import re
+
+import numpy as np
+import pytest
+
+from jaxnet.cli import main as cli
+from jaxnet.comparison import tasks
+from jaxnet.comparison._compare import TABLES, compare, read
+from jaxnet.comparison.tasks import Task
+from jaxnet.core.network import Network
+from jaxnet.data.datasets import xor
+from jaxnet.reporting import comparison_page
+from jaxnet.training import devices
+
+SMALL = (
+    "compare --tasks xor --optimizers sgd momentum --epochs 3 --tuning-seeds 2 --trials 9 "
+    "--range sgd.learning_rate=0.05:500 momentum.learning_rate=0.005:50"
+).split()
+FILES = {
+    *(f"{name}.parquet" for name in TABLES),
+    "runs.csv", "curves.csv", "summary.csv", "pairwise.csv", "time_to_target.csv",
+    "divergence.csv", "luck.csv", "usual_study.csv", "manifest.json", "timing.json", "report.html",
+    "sensitivity.png", "curves.png", "strips.png", "differences.png", "luck.png",
+    "time_to_target.png",
+}  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
+    task = Task(Network((2, 6, 2)), lambda: xor(n=60), 10, 5, (0.6, 0.9), "four corners")
+    monkeypatch.setitem(tasks.NAMED, "xor", task)
+    return tmp_path
+
+
+def test_a_comparison_prints_its_conclusion_writes_all_and_draws_again(here, capsys):
+    assert cli.main([*SMALL, "--seeds", "8", "--l2", "0.1"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\d trials × 2 seeds, then 8 fresh seeds, of 2 optimizers: ", out)
+    assert re.search(r"network·epochs trained in \d+ s, \d+\.\d a second", out)
+    assert "has the best mean test accuracy" in out
+    folder = here / "comparisons" / "xor-sgd-momentum"
+    assert {path.name for path in folder.iterdir() if path.is_file()} == FILES
+    timing = read(folder).timing
+    assert set(timing) == {"sgd", "momentum"}
+    assert all(0 < seconds < 60 for seconds in timing.values())
+
+    page = (folder / "report.html").read_text()
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 6
+    assert all(base64.b64decode(content).startswith(b"\x89PNG") for content in pictures)
+    assert not re.search(r'(src|href)="(?!data:)', page)  # it opens offline
+    found = read(folder)
+    assert f"<li>{found.conclusion[0]}</li>" in page
+
+    for path in folder.glob("*.png"):
+        path.unlink()
+    (folder / "report.html").unlink()
+    assert cli.main([*SMALL, "--plot-only"]) == 0
+    assert {path.name for path in folder.iterdir() if path.is_file()} == FILES
+    assert (folder / "report.html").read_text() == page
+
+
+def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, capsys):
+    tasks.NAMED["xor-2"] = tasks.NAMED["xor"]._replace(network=Network((2, 6, 2)))
+    try:
+        options = ["--tasks", "xor", "xor-2", "--tier", "full", "--trials", "16", "--seeds", "4"]
+        options += ["--targets", "0.3", "0.999"]
+        assert cli.main([*SMALL, *options, "--name", "both"]) == 0
+    finally:
+        del tasks.NAMED["xor-2"]
+    out = capsys.readouterr().out
+    assert "Profiles are relative" in out
+    assert "Warning: 4 seeds can never show a difference" in out
+    both = here / "comparisons" / "both"
+    assert (both / "profile.png").read_bytes().startswith(b"\x89PNG")
+    assert (both / "profile.csv").read_text().startswith("optimizer,factor,fraction")
+    assert (both / "xor" / "search.png").exists()
+    page = (both / "xor-2" / "report.html").read_text()
+    assert "OneMinus(0.01, 1.0)" in page
+    assert 'class="warning"' in page
+
+
+def test_ctrl_c_ends_with_its_own_status_and_the_same_command_goes_on(here, capsys, monkeypatch):
+    monkeypatch.setattr("jaxnet.comparison._compare.sweep", _interrupted)
+    assert cli.main([*SMALL, "--seeds", "4"]) == 130
+    assert capsys.readouterr().err == "jaxnet: interrupted; the same command goes on.\n"
+    assert cli.main([*SMALL, "--plot-only"]) == 2
+    assert "was not finished; the same command goes on" in capsys.readouterr().err
+
+
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_tier_defaults_draws_no_search(here):
+    options = ["--tier", "defaults", "--seeds", "3", "--quick", "--epochs", "2"]
+    assert cli.main([*SMALL[: SMALL.index("--trials")], *options]) == 0
+    folder = here / "comparisons" / "xor-sgd-momentum-quick"
+    assert not (folder / "sensitivity.png").exists()
+    assert "Nothing was tuned." in (folder / "report.html").read_text()
+
+
+def test_labels_are_escaped(here):
+    found = compare(
+        Network((2, 4, 2)), xor(n=40), {"<b>&": "sgd", "b": "sgd"}, tier="defaults", epochs=2,
+        seeds=3, timing=False, say=None, folder=here / "x",
+    )  # fmt: skip
+    page = comparison_page.page(found, {})
+    assert "<b>&" not in page
+    assert "&lt;b&gt;&amp;" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--optimizers", "sgd", "adamm"],
+            "adamm is no optimizer that is known; did you mean adam",
+        ),
+        (["--seeds", "1"], "seeds must be a whole number of at least 2, not 1"),
+        (["--targets", "0.9", "1.5"], "targets are validation scores in (0, 1), such as 0.95"),
+        (["--data", "novalid.npz"], "the data has no validation split"),
+        (["--tasks", "bok"], "bok is no task that is known; did you mean book"),
+        (["--tasks"], "--tasks needs at least one task"),
+        (["--optimizers", "sgd", "sgd"], "sgd is named twice"),
+        (["--optimizers", "sgd"], "needs two optimizers or more"),
+        (["--trials", "6"], "one more than a multiple of 4; not 6"),
+        (["--range", "sgd=1"], "--range must be OPTIMIZER.NAME=LOW:HIGH"),
+        (["--range", "lion.learning_rate=1:2"], "ranges name lion, which is not compared"),
+        (["--name", ".."], "--name must be made of letters"),
+        (["--name", "a/b"], "--name must be made of letters"),
+        (["--plot-only"], "holds no comparison: No such file"),
+        (["--optimizers", "sgd", "lbfgs", "--range"], "lbfgs has no learning rate to be tuned"),
+    ],
+)
+def test_a_bad_call_is_one_line(here, capsys, options, message):
+    x, y = np.zeros((4, 2), np.float32), np.zeros(4, int)
+    np.savez(here / "novalid.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert cli.main([*SMALL, *options]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1

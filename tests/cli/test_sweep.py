@@ -1,0 +1,86 @@
+import contextlib
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from jaxnet.cli import main as cli
+from jaxnet.training import devices, interrupts
+
+SMALL = ["sweep", "--data", "digits", "--sizes", "64", "12", "10", "--epochs", "2", "--seeds", "2"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
+    return tmp_path
+
+
+def test_a_sweep_prints_the_best_recipes_writes_them_and_goes_on(here, capsys):
+    vary = ["--vary", "learning_rate=0.1:1:2", "l2=0,1", "--folder", "found"]
+    command = [sys.executable, "-m", "jaxnet", *SMALL, *vary]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here).stdout
+    assert "8 networks × 2 epochs: " in out
+    assert "4 lanes [64, 12, 10]" in out
+    assert "The best network is of recipe" in out
+    assert "Next: jaxnet predict found --data digits --test 0 1 2 3" in out
+    with open(here / "found" / "study.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * 2 * 2
+    assert {row["learning_rate"] for row in rows} == {"0.10000000149011612", "1.0"}
+    assert (here / "found" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((here / "found" / "best.json").read_text())["test_accuracy"] > 0.5
+
+    assert cli.main([*SMALL, *vary]) == 0
+    assert "nothing is missing" in capsys.readouterr().out
+    assert cli.main(["predict", "found", "--data", "digits", "--test", "0"]) == 0
+    assert "Output of each class" in capsys.readouterr().out
+
+
+def test_a_sample_with_halving(here, capsys):
+    options = ["--vary", "learning_rate=0.01:1", "init_scale=0.5:2", "--sample", "4", "--keep", "2"]
+    assert cli.main([*SMALL, *options]) == 0
+    out = capsys.readouterr().out
+    assert "25% saved by stopping early" in out  # two of four recipes after one of two epochs
+
+
+def test_ctrl_c_ends_with_its_own_status_and_says_how_to_go_on(here, capsys, monkeypatch):
+    monkeypatch.setattr(interrupts, "interruptible", lambda: contextlib.nullcontext([2]))
+    assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 130
+    assert "the same command with --folder found goes on" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
+    assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 0
+    assert (here / "found" / "best.json").exists()
+
+
+def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
+    options = ["--vary", "learning_rate=1e38", "--hidden", "relu", "--cost", "quadratic"]
+    assert cli.main([*SMALL, *options, "--output", "linear"]) == 1
+    assert "all networks diverged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--vary", "learning_rate=a"], "--vary must be NAME=A,B,C or NAME=LOW:HIGH:COUNT"),
+        (["--vary", "learning_rate=-1:1:3"], "--vary must be NAME=A,B,C or NAME=LOW:HIGH:COUNT"),
+        (["--vary", "learning_rate=1,2", "--sample", "4"], "--vary must be NAME=LOW:HIGH with"),
+        (["--vary", "speed=1,2"], "speed is no number of this recipe"),
+        (["--vary", "decay=0.5"], "decay is no number of this recipe"),
+        (["--vary"], "a sweep needs something to --vary"),
+        (["--keep", "1.5"], "--keep must be a whole number of at least 2"),
+        (["--seeds", "0"], "seeds must be a whole number of at least 1"),
+        (["--patience", "3", "--decides", "training-accuracy"], "not monitored"),
+    ],
+)
+def test_a_bad_call_is_one_line(here, capsys, options, message):
+    assert cli.main([*SMALL, *options]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not (here / "studies").exists()

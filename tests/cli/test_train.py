@@ -1,0 +1,482 @@
+import dataclasses
+import json
+import re
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import jaxnet as jn
+from jaxnet.cli import console
+from jaxnet.cli import main as cli
+from jaxnet.training.run import EpochReport
+
+SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _run(capsys, *args):
+    status = cli.main(list(args))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_train_prints_and_writes_what_it_says(here, capsys):
+    status, out, err = _run(capsys, "train", *SMALL, "--name", "try-1")
+    assert (status, err) == (0, "")
+    assert "[64, 12, 10] sigmoid, CrossEntropy()\nsgd(learning_rate=0.5), l2=0.1, batch 10" in out
+    assert "digits: 1,197 training, 300 validation, 300 test examples" in out
+    assert out.count("examples/s") == 2
+    (folder,) = (here / "runs").iterdir()
+    assert folder.name.endswith("-try-1")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint.safetensors",
+        "config.json",
+        "confusion.csv",
+        "curves.png",
+        "history.csv",
+        "network.json",
+        "network.safetensors",
+    ]
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"]["epochs"] == 3
+    assert config["versions"]["jax"] == jax.__version__
+    assert config["data_sha256"] == jn.datasets.sha256(jn.datasets.digits())
+    assert config["recipe"] == {"optimizer": "sgd", "learning_rate": 0.5, "l2": 0.1}
+
+    # What is printed and written is what an independent run with the same settings gives.
+    net, data = jn.Network((64, 12, 10)), jn.datasets.digits()
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.5), l2=0.1), epochs=3)
+    saved, params = jn.load(folder / "network.safetensors")
+    assert saved == net
+    assert np.array_equal(params[0].w, run.best_params[0].w)
+    assert np.array_equal(jn.load(folder / "network.json")[1][0].w, params[0].w)
+    rows = np.genfromtxt(folder / "history.csv", delimiter=",", names=True, dtype=None)
+    assert rows["evaluation_accuracy"].astype(np.float32).tolist() == (
+        run.history.evaluation_accuracy.tolist()
+    )
+    test = jn.evaluate(net, run.best_params, data.test, l2=0.1)
+    assert config["results"]["best"]["test_accuracy"] == pytest.approx(float(test.accuracy))
+    assert f"{float(test.accuracy):.2%}" in out
+
+
+def test_any_number_of_an_optimizer_can_be_set(here, capsys):
+    options = "--optimizer rmsprop --hyper momentum=0.5 centered=true --learning-rate 0.01".split()
+    status, out, _ = _run(capsys, "train", *SMALL, *options)
+    assert status == 0
+    assert "rmsprop(learning_rate=0.01, decay=0.9, eps=1e-08, momentum=0.5)" in out
+
+
+def test_the_same_seed_gives_the_same_files(here, capsys):
+    for _ in range(2):
+        assert _run(capsys, "train", *SMALL, "--name", "same")[0] == 0
+    one, two = sorted((here / "runs").iterdir())
+    for name in ("network.json", "network.safetensors", "history.csv"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_every_option_reaches_the_run(here, capsys):
+    status, out, err = _run(
+        capsys,
+        *[
+            "train",
+            "--data",
+            "digits",
+            "--sizes",
+            "64",
+            "8",
+            "6",
+            "10",
+            "--hidden",
+            "relu",
+            "tanh",
+            "--cost",
+            "log-likelihood",
+        ],
+        *[
+            "--temperature",
+            "2",
+            "--init",
+            "gaussian",
+            "--std",
+            "0.2",
+            "--optimizer",
+            "adamw",
+            "--learning-rate",
+            "1e-3",
+        ],
+        *[
+            "--b1",
+            "0.8",
+            "--weight-decay",
+            "0.01",
+            "--l2",
+            "None",
+            "--l1",
+            "0.5",
+            "--batch-size",
+            "32",
+            "--epochs",
+            "1",
+        ],
+        *"--seed 4 --monitor evaluation --runs elsewhere".split(),
+    )
+    assert (status, err) == (0, "")
+    assert "[64, 8, 6, 10] relu tanh, LogLikelihood(temperature=2.0)\nadamw(" in out
+    assert "adamw(learning_rate=0.001, b1=0.8, b2=0.999, eps=1e-08, weight_decay=0.01)" in out
+    assert "l1=0.5, batch 32, seed 4" in out
+    assert "training accuracy" not in out
+    (folder,) = (here / "elsewhere").iterdir()
+    net, _ = jn.load(folder / "network.json")
+    assert net.cost == jn.costs.LogLikelihood(2.0)
+    assert net.init == jn.initializers.gaussian(0.2)
+    assert net.activations == (jn.activations.relu, jn.activations.tanh)
+
+
+def test_every_part_of_a_recipe_has_its_option():
+    options = (
+        "--l1 0.1 --dropout 0.5 --input-dropout 0.2 --max-norm 3 --label-smoothing 0.1 "
+        "--shift 2 --rotation 10 --scaling 0.1 --elastic 30 --schedule one-cycle --epochs 20 "
+        "--schedule-hyper start=0.1 --patience 4 --halving --target 0.99 "
+        "--decides training-accuracy "
+        "--measure dead weight_norm --measure-every 50"
+    )
+    command: Any = cli._parse(["train", *options.split()])
+    expected = jn.Recipe(
+        jn.sgd(0.5),
+        l2=5.0,
+        l1=0.1,
+        dropout=0.5,
+        input_dropout=0.2,
+        max_norm=3,
+        label_smoothing=0.1,
+        augmentation=jn.Augmentation(2, 10, 0.1, 30),
+        schedule=jn.schedules.one_cycle(20, warmup=6, start=0.1),
+        stopping=jn.stopping.halving(4, target=0.99, split="training"),
+    )
+    assert repr(command.recipe()) == repr(expected)
+    assert command._monitors() == jn.Monitors(("dead", "weight_norm"), 50)
+    patient: Any = cli._parse("train --patience 3 --decides evaluation-cost".split())
+    assert repr(patient.recipe().stopping) == repr(jn.stopping.no_improvement_in(3, metric="cost"))
+
+
+def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
+    args = "--measure weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
+    status, out, err = _run(capsys, "train", *SMALL, "--epochs", "40", *args.split())
+    assert (status, err) == (0, "")
+    assert re.search(r"\nStopped after epoch \d+: the evaluation accuracy has reached 0\.\d+", out)
+    assert re.search(r"\nTest accuracy by class, best: 0: \d+\.\d%, 1: ", out)
+    (folder,) = (here / "runs").iterdir()
+    names = {path.name.split(".tfevents")[0] for path in folder.iterdir()}
+    assert {"monitors.csv", "monitors.png", "confusion.csv", "events.out"} <= names | {"events.out"}
+    assert list(folder.glob("events.out.tfevents.*"))
+    header, *rows = (folder / "monitors.csv").read_text().splitlines()
+    assert header == "step,weight_norm_1,weight_norm_2,learning_rate"
+    epochs = len((folder / "history.csv").read_text().splitlines()) - 1
+    assert len(rows) == epochs < 40
+    confusion = np.loadtxt(folder / "confusion.csv", delimiter=",")
+    assert confusion.shape == (10, 10)
+    config = json.loads((folder / "config.json").read_text())
+    score = confusion.trace() / confusion.sum()
+    assert score == pytest.approx(config["results"]["best"]["test_accuracy"], abs=1e-6)
+    assert config["settings"]["horizon"] == 40
+    status, _, err = _run(capsys, "train", "--resume", str(folder), "--epochs", "50")
+    assert status == 2
+    assert "the schedule cosine(horizon=40 epochs, end=0) ends after 40 epochs, but the run" in err
+
+
+def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
+    status, out, err = _run(
+        capsys,
+        "train",
+        *SMALL,
+        "--epochs",
+        "100000",
+        "--time-budget",
+        "1",
+        "--checkpoint-every",
+        "50",
+    )
+    assert (status, err) == (0, "")
+    assert "The time budget of 1 s ran out after epoch" in out
+    assert re.search(r"Go on with jaxnet train --resume runs/\S+\n$", out)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("train --dropout 1", r"dropout must be a number in \[0, 1\), not 1"),
+        ("train --l2 -1", r"l2 must be a number in \[0, inf\), not -1"),
+        ("train --patience 0", r"patience must be a whole number in \[1, inf\), not 0"),
+        ("train --schedule cosine --horizon 10", "ends after 10 epochs, but the run has 30"),
+        ("train --schedule-hyper rate=1", "--schedule-hyper and --horizon need a --schedule"),
+        ("train --schedule warmup --horizon 3", "warmup has no end, and takes no --horizon"),
+        ("train --schedule cosine --schedule-hyper rate=1", "takes no rate; its numbers are horiz"),
+        ("train --schedule triangle", "invalid choice 'triangle' for argument '--schedule'"),
+        ("train --halving", "--halving needs a --patience"),
+        ("train --decides training-cost", "--decides needs a --patience or a --target"),
+        ("train --measure-every 5", "--measure-every needs --measure: what"),
+        ("train --monitor training --target 0.9", "evaluation accuracy, which is not monitored"),
+        ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
+        ("train --learning-rate fast", "Error parsing --learning-rate"),
+        (
+            "train --lerning-rate 1",
+            "Unrecognized options: --lerning-rate, 1. Perhaps you meant --l",
+        ),
+        (
+            "trian",
+            "options: trian. Available subcommands: train, sweep, compare, predict, check. See",
+        ),
+        ("train --sizes 784,30,10", r"arguments: \['784,30,10'\]\. See jaxnet train"),
+        ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),
+        ("train --temperature 2", "cross-entropy takes no --temperature; log-likelihood does"),
+        ("train --std 2", "--init default takes no --std; --init gaussian does"),
+        ("predict . --test 0", r"there is no run in the folder \."),
+        ("train --data nowhere", "an .npz archive; nowhere does not exist"),
+        ("train --data file", "an .npz archive; file is neither"),
+        ("train --cost cubic", "invalid choice 'cubic' for argument '--cost'"),
+        ("train --learning-rate -1", r"learning_rate must be a number in \[0, inf\), not -1"),
+        ("train --decay 0.9", "sgd takes no decay; its numbers are learning_rate"),
+        ("train --optimizer momentum --decay 1", r"decay must be a number in \[0, 1\), not 1"),
+        ("train --optimizer adam --hyper rho=1", "adam takes no rho; its numbers are learning_r"),
+        ("train --optimizer adadelta --hyper rho", "--hyper must be NAME=NUMBER.*not 'rho'"),
+        ("train --sizes 784", "sizes must be two or more"),
+        ("train --sizes 784 30 5", r"labels lie in \[0, 9\].*choose sizes that end with 10"),
+        ("train --sizes 100 10", "inputs have shape .*choose sizes that begin with 784"),
+        ("train --hidden relu tanh", "hidden names 2 activations, but sizes"),
+        ("train --epochs 0", "epochs must be a whole number of at least 1, not 0"),
+        ("train --batch-size 50001", r"batch_size must be in \[1, 50000\]"),
+        ("train --seed -3", "seed must be a whole number in"),
+        ("train --data nowhere", "--data must be mnist, digits, a folder"),
+        ("train --data gone.npz", "gone.npz does not exist"),
+        ("train --name a/b", "--name must be made of letters"),
+        (
+            "train --runs file/below --data digits --sizes 64 10",
+            "cannot write or read file/below.*: Not a directory",
+        ),
+        ("train --temperature 0 --cost log-likelihood", "temperature must be a positive number"),
+        ("predict gone.json --test 0", "cannot read gone.json: No such file"),
+        ("predict gone --test 0", "there is no folder gone: train a network first"),
+        ("predict net.json", "nothing to classify: name image files, or rows with --test"),
+        ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
+        ("predict net.json file", "cannot read file: it is no PNG or .npy file"),
+        ("predict net.json gone.png", "cannot read gone.png: No such file"),
+        (
+            "predict net.json small.png",
+            "small.png has 5×7 pixels, but the network takes 28×28",
+        ),
+        ("predict net.json words.npy", r"words.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json large.npy", r"large.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json nan.npy", r"nan.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json wide.npy", "wide.npy has 49×16 pixels, but the network takes 28×28"),
+        ("predict net.json --test 0 --invert", "--invert is for images"),
+        (
+            "predict net.json --data digits --test 0",
+            "digits has 64 inputs, but the network ",
+        ),
+        ("train --sizes 784 9223372036854775808 10", "2³¹ are too many"),
+        ("check --seed -1", "seed must be a whole number of at least 0, not -1"),
+        ("check --init he", "Unrecognized or misplaced options: --init"),
+        ("check --sizes 3", "sizes must be two or more"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_status_2(here, capsys, args, message):
+    net = jn.Network((784, 10))
+    jn.save("net.json", net, jn.init(net, jax.random.key(0)))
+    (here / "file").write_text("not a picture")
+    Image.new("L", (5, 7)).save(here / "small.png")
+    np.save(here / "words.npy", np.array(["a"]))
+    np.save(here / "large.npy", np.full((28, 28), 255.0))
+    np.save(here / "nan.npy", np.full((28, 28), np.nan))
+    np.save(here / "wide.npy", np.zeros((16, 49)))
+    status, out, err = _run(capsys, *args.split())
+    assert status == 2
+    assert out == ""
+    assert err.startswith("jaxnet: ")
+    assert err.count("\n") == 1
+    assert re.search(message, err)
+    assert not list(here.glob("runs/*"))
+
+
+def test_a_run_that_diverges_at_once_leaves_nothing(here, capsys):
+    args = "--hidden relu --cost quadratic --output linear --learning-rate 1e6".split()
+    status, _, err = _run(capsys, "train", *SMALL, *args)
+    assert status == 1
+    assert err.startswith("jaxnet: training diverged in epoch 1: ")
+    assert err.endswith("Nothing is written.\n")
+    assert err.count("\n") == 1
+    assert not list((here / "runs").iterdir())
+
+
+def test_a_run_that_diverges_later_is_written_as_far_as_it_went(here, capsys, monkeypatch):
+    train = jn.train
+
+    def diverging(*args, **options):
+        run = train(*args, **options | {"epochs": 2})
+        return dataclasses.replace(
+            run, stopped="training diverged in epoch 3: …", ending="diverged"
+        )
+
+    monkeypatch.setattr("jaxnet.cli.train.train", diverging)
+    status, out, err = _run(capsys, "train", *SMALL)
+    assert (status, err) == (1, "jaxnet: training diverged in epoch 3: …\n")
+    assert "2 epochs; this took" in out
+    (folder,) = (here / "runs").iterdir()
+    assert "diverged" in json.loads((folder / "config.json").read_text())["stopped"]
+    assert len((folder / "history.csv").read_text().splitlines()) == 3
+    jn.load(folder / "network.json")
+
+
+def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
+    """A signal to a real process, in the middle of a run too long to wait for."""
+    # A shell's background job is deaf to it, and so are its children, unless they listen anew.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from jaxnet.__main__ import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", script, "train", *SMALL, "--epochs", "100000"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch      3/"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (folder,) = (here / "runs").iterdir()
+    resume = f"Go on with jaxnet train --resume runs/{folder.name}"
+    assert re.fullmatch(rf"jaxnet: interrupted after epoch \d+ of 100000\. {resume}\n", err)
+    n_epochs = int(re.search(r"after epoch (\d+)", err)[1])
+    assert f"{n_epochs} epochs; this took" in out
+    assert len((folder / "history.csv").read_text().splitlines()) == n_epochs + 1
+
+
+def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monkeypatch):
+    assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "whole")[0] == 0
+    train = jn.train
+    killed = {"epochs": 2}
+    monkeypatch.setattr("jaxnet.cli.train.train", lambda *args, **kw: train(*args, **kw | killed))
+    assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "broken")[0] == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    whole, broken = (next((here / "runs").glob(f"*-{name}")) for name in ("whole", "broken"))
+    for path in set(broken.iterdir()) - {broken / "checkpoint.safetensors", broken / "config.json"}:
+        path.unlink()  # as if it had been killed before it could write them
+    status, _, err = _run(capsys, "train", "--resume", str(broken), "--seed", "4")
+    assert status == 2
+    assert "--seed was 0 and is 4: that would be another run" in err
+    status, out, err = _run(capsys, "train", "--resume", str(broken))
+    assert (status, err) == (0, "")
+    assert "5 epochs; this took" in out
+    for name in ("network.json", "network.safetensors", "history.csv"):
+        assert (whole / name).read_bytes() == (broken / name).read_bytes()
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    status, _, err = _run(capsys, "train", "--resume", str(broken), "--epochs", "4")
+    assert (status, "epochs is 4, but" in err) == (2, True)
+    assert before == {path.name: path.read_bytes() for path in broken.iterdir()}
+    status, out, _ = _run(capsys, "train", "--resume", str(broken), "--epochs", "6")
+    assert (status, "6 epochs; this took" in out) == (0, True)
+    assert "gone/config.json: No such file" in _run(capsys, "train", "--resume", "gone")[2]
+
+
+def test_the_newest_run_is_found_in_its_folder(here, capsys):
+    for name in ("one", "two"):
+        assert _run(capsys, "train", *SMALL, "--epochs", "1", "--name", name)[0] == 0
+    for path in ("runs", str(max((here / "runs").iterdir(), key=lambda p: p.stat().st_mtime))):
+        status, out, _ = _run(capsys, "predict", path, "--data", "digits", "--test", "0")
+        assert (status, "need not add up" in out) == (0, True)
+
+
+def test_predict_says_what_the_network_says(here, capsys):
+    data = jn.datasets.mnist()
+    net = jn.Network((784, 10), cost=jn.costs.LogLikelihood())
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.1)), epochs=1, batch_size=100, monitor=())
+    jn.save("net.safetensors", net, run.params)
+    image = data.test.x[0].reshape(28, 28)
+    Image.fromarray(image).save(here / "white.png")
+    Image.fromarray(255 - image).save(here / "black.png")
+    Image.fromarray(image.astype(np.uint16) * 257).save(here / "deep.png")
+    white = np.full_like(image, 255)
+    Image.fromarray(np.stack([white, white, white, image], axis=-1)).save(here / "alpha.png")
+    np.save(here / "pixels.npy", (image / 255).astype(">f8"))
+    outputs = {}
+    images = (["white.png"], ["black.png", "--invert"], ["pixels.npy"], ["deep.png"], ["alpha.png"])
+    for args in (["--test", "0"], *images):
+        status, out, err = _run(capsys, "predict", "net.safetensors", *args)
+        assert (status, err) == (0, "")
+        assert "Probability of each class" in out
+        name = "test 0" if args[0] == "--test" else args[0]
+        row = next(line for line in out.splitlines() if name in line)
+        outputs[args[0]] = row.split()[-11:]
+    expected = np.asarray(jn.predict(net, run.params, data.test.x[0]))
+    cells = [str(expected.argmax()), *(f"{100 * a:.0f}" for a in expected)]
+    assert outputs == dict.fromkeys(outputs, cells)
+
+
+def test_check_prints_its_table_and_fails_on_a_wrong_gradient(capsys, monkeypatch):
+    status, out, _ = _run(
+        capsys, *["check", "--sizes", "6", "5", "4", "--hidden", "gelu", "--cost", "quadratic"]
+    )
+    assert status == 0
+    assert "layer 2 w (5, 4)" in out
+    assert "the gradient is right" in out
+    wrong = jn.activations.Elementwise("gelu", jax.numpy.tanh, jax.numpy.tanh)
+    monkeypatch.setitem(jn.activations.NAMED, "gelu", wrong)
+    status, out, err = _run(capsys, *["check", "--sizes", "6", "5", "4", "--hidden", "gelu"])
+    assert status == 1
+    assert "layer 1 w (6, 5)" in err
+    assert "layer 2" not in err
+
+
+def test_a_bar_moves_on_a_terminal(capsys):
+    out = Console(force_terminal=True, width=80)
+    with console.progress(out, 2, 1000) as on_epoch:
+        on_epoch(EpochReport(1, 2, 0.5, 0.9, 0.4, 0.92, 0.5, 1, 0.5, (), {}))
+        on_epoch(EpochReport(2, 2, 0.6, 0.8, 0.3, 0.93, 0.5, 1, 1.0, (), {}))
+    out = capsys.readouterr().out
+    assert "epoch 2/2" in out
+    assert "validation 80.00%" in out
+    assert "best 90.00%" in out
+    assert "2,000 examples/s" in out
+
+
+def test_help_reads_like_a_manual_and_lists_every_option(capsys):
+    for args in (["--help"], ["train", "--help"], ["predict", "--help"], ["check", "--help"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(args)
+        assert stop.value.code == 0
+        out = capsys.readouterr().out
+        if args[0] == "train":
+            assert all(f"--{flag}" in out for flag in ("learning-rate", "l2", "hidden", "sizes"))
+        assert "usage: jaxnet" in out
+
+
+def test_without_its_extras_the_command_says_what_to_install():
+    script = (
+        "import sys; sys.modules['tyro'] = None; from jaxnet.__main__ import main; sys.exit(main())"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert process.returncode == 2
+    assert process.stderr == "jaxnet: the command line needs tyro: pip install 'jaxnet-mlp[cli]'\n"
+
+
+def test_python_m_jaxnet_is_the_command(here):
+    command = [sys.executable, "-m", "jaxnet", "train", "--epochs", "nought"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.count("\n") == 1

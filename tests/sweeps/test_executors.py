@@ -1,0 +1,122 @@
+"""Sweeps over several processes: together (SPMD), and by workers that may die."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import jaxnet as jn
+
+ROOT = str(Path(__file__).parents[2])
+"""Workers unpickle this module's functions by name, as tests.sweeps.test_executors."""
+NET = jn.Network((4, 6, 3))
+RECIPE = jn.grid(jn.Recipe(jn.sgd(0.1)), learning_rate=np.linspace(0.1, 1, 6))
+OPTIONS = {"seeds": 2, "epochs": 3, "batch_size": 6, "say": None}
+
+
+DROPPED = jn.Recipe(jn.noisy_sgd(0.1), l2=1.0, dropout=0.3)
+OPTIONS_OF_ONE = {"epochs": 3, "batch_size": 6}
+
+
+def data():
+    """What a worker loads by itself."""
+    random = np.random.default_rng(0)
+    draw = lambda n: jn.Split(random.random((n, 4)).astype(np.float32), random.integers(3, size=n))
+    return jn.Dataset(draw(53), draw(20))
+
+
+PROCESS = """
+import sys, jax
+jax.distributed.initialize(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+sys.path.insert(0, sys.argv[4])
+import jaxnet as jn, numpy as np, tests.sweeps.test_executors as t
+study = jn.sweep(t.NET, t.data(), t.RECIPE, **t.OPTIONS)
+np.save(sys.argv[5], np.array(study.history))
+if sys.argv[2] == "4":
+    sys.exit()
+lane = study.best_lane
+assert np.array_equal(study.run(*lane).params[0].w, study.replay(*lane).params[0].w)
+run = jn.train(t.NET, t.data(), t.DROPPED, **t.OPTIONS_OF_ONE, devices=jax.devices())
+np.savez(sys.argv[5] + ".npz", *jax.tree.leaves((run.params, run.history)))
+try:
+    jn.train(t.NET, t.data(), t.DROPPED, time_budget=1.0, devices=jax.devices())
+except ValueError as error:
+    assert "time_budget is for the devices of one process" in str(error)
+else:
+    sys.exit("a time budget of several clocks was taken")
+rows = jn.driver.Spread(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
+assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    files = [tmp_path / f"{process}.npy" for process in range(n)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, address, str(n), str(process), ROOT, str(file)],
+            stderr=subprocess.PIPE,
+        )
+        for process, file in enumerate(files)
+    ]
+    for process in processes:
+        _, complaints = process.communicate(timeout=180)
+        assert process.returncode == 0, complaints.decode()[-2000:]
+    found = [np.load(file) for file in files]
+    for other in found[1:]:
+        assert np.array_equal(found[0], other, equal_nan=True)
+    alone = jn.sweep(NET, data(), RECIPE, **OPTIONS)
+    np.testing.assert_allclose(found[0], np.array(alone.history), rtol=1e-5)
+    if n == 4:
+        return
+    run = jn.train(NET, data(), DROPPED, **OPTIONS_OF_ONE)
+    for file in files:  # and one network, whose mini-batches they share
+        for one, other in zip(
+            jax.tree.leaves((run.params, run.history)), np.load(f"{file}.npz").values()
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    environment = {"PYTHONPATH": ROOT}
+
+    def swept(folder: Path, kill: bool) -> jn.Study:
+        cluster = distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+            env=environment,
+        )  # fmt: skip
+        with cluster, distributed.Client(cluster) as client:
+            client.run(lambda: __import__("jaxnet"))
+
+            def killer() -> None:
+                while not list((folder / "chunks").glob("*.safetensors")):
+                    time.sleep(0.05)
+                pid = next(iter(client.run(os.getpid).values()))
+                os.kill(pid, 9)
+
+            thread = threading.Thread(target=killer, daemon=True)
+            if kill:
+                thread.start()
+            executor = client.get_executor()
+            options = OPTIONS | {"epochs": 40}
+            found = jn.sweep(NET, data, RECIPE, executor=executor, folder=folder, **options)
+            if kill:
+                thread.join(10)
+                assert not thread.is_alive()
+        return found
+
+    whole, torn = swept(tmp_path / "whole", False), swept(tmp_path / "torn", True)
+    for a, b in zip(whole.history, torn.history, strict=True):
+        assert np.array_equal(a, b, equal_nan=True)
+    assert (torn.epochs == 40).all()

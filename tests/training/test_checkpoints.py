@@ -1,0 +1,226 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+import jaxnet as jn
+from jaxnet.training import checkpoints
+
+XOR = jn.datasets.xor(n=100)
+NET = jn.Network((2, 4, 2))
+RECIPE = jn.Recipe(jn.adam(0.02), l2=0.1)
+
+SCRIPT = """
+import jax, numpy as np, os, pathlib, sys, time
+import jaxnet as jn
+
+def train(folder, epochs, pause):
+    def said(report):
+        print(os.getpid(), report.epoch, flush=True)
+        time.sleep(pause)
+    resume = folder if pathlib.Path(folder, "checkpoint.safetensors").exists() else None
+    run = jn.train(
+        jn.Network((2, 4, 2)), jn.datasets.xor(n=100), jn.Recipe(jn.adam(0.02), l2=0.1),
+        epochs=epochs, seed=3, checkpoint=folder, resume=resume, on_epoch=said,
+    )
+    np.savez(pathlib.Path(folder, "done.npz"), *jax.tree.leaves((run.params, run.best_params)),
+             *run.history, run.best_epoch)
+
+for line in sys.stdin:  # a fork each, before JAX has begun: to import it takes seconds
+    pid = os.fork()
+    if not pid:
+        folder, epochs, pause = line.split()
+        train(folder, int(epochs), float(pause))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    print("ended", flush=True)
+"""
+
+
+def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_was(tmp_path):
+    """kill -9, again and again, each time resumed: while it trains, and while it writes."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    epochs, moments = 400, random.Random(0)
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | cache,
+    ) as process:  # fmt: skip
+
+        def run(folder, pause=0.0):
+            """Begin, or go on: the pid and the first epoch."""
+            print(folder, epochs, pause, file=process.stdin, flush=True)
+            return map(int, process.stdout.readline().split())
+
+        def ended():
+            while process.stdout.readline() not in ("ended\n", ""):
+                pass
+
+        run(whole)
+        ended()
+        for _ in range(20):
+            pid, _ = run(broken, pause=0.002)  # it is past compiling
+            time.sleep(moments.uniform(0, 0.06))
+            os.kill(pid, signal.SIGKILL)
+            ended()
+            assert checkpoints.FILE in os.listdir(broken)
+            assert not (broken / "done.npz").exists()
+        _, first = run(broken)
+        ended()
+        process.stdin.close()
+    assert 20 < first < epochs  # it was really resumed, and not yet done
+    one, other = np.load(whole / "done.npz"), np.load(broken / "done.npz")
+    assert one.files == other.files
+    for name in one.files:
+        assert np.array_equal(one[name], other[name]), name
+
+
+def test_a_resumed_run_may_have_more_epochs(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=3, checkpoint=tmp_path)
+    longer = jn.train(NET, XOR, RECIPE, epochs=5, resume=tmp_path)
+    never = jn.train(NET, XOR, RECIPE, epochs=5)
+    for one, two in zip(jax.tree.leaves(longer.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(one, two)
+    assert all(map(np.array_equal, longer.history, never.history))
+    assert longer.best_epoch == never.best_epoch
+    with pytest.raises(ValueError, match=r"epochs is 4, but .* has had 5 already"):
+        jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 20}, "batch_size was 10 and is 20"),
+        ({"seed": 1}, "seed was 0 and is 1"),
+        (
+            {"recipe": jn.Recipe(jn.adam(0.03), l2=0.1)},
+            r"recipe.optimizer.hyper\['learning_rate'\] was 0\.0199.* and is 0\.0299",
+        ),
+        (
+            {"recipe": jn.Recipe(jn.adam(0.02), l2=0.1, schedule=jn.schedules.warmup(2))},
+            r"schedule was None and is \['jaxnet.schedules._warmup', 'epochs', \['warmup', 2.0\]\]",
+        ),
+        ({"recipe": jn.Recipe(jn.nadam(0.02), l2=0.1)}, "optimizer was .*adam.* and is .*nadam"),
+        ({"net": jn.Network((2, 5, 2))}, r"network was .*\(2, 4, 2\).* and is .*\(2, 5, 2\)"),
+        (
+            {"net": jn.Network((2, 4, 2), init=jn.initializers.he)},
+            "network was .*default.*he",
+        ),
+        ({"data": jn.datasets.xor(n=100, seed=1)}, "data was"),
+        ({"monitor": ()}, "monitor was .'evaluation', 'training'. and is .."),
+    ],
+)
+def test_another_run_is_refused_by_name(tmp_path, changes, message):
+    jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
+    settings = {"net": NET, "data": XOR, "recipe": RECIPE} | changes
+    with pytest.raises(ValueError, match=f"it would be another run: .*{message}"):
+        jn.train(**settings, epochs=2, resume=tmp_path)
+
+
+def test_a_damaged_or_missing_checkpoint_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot resume from .*: No such file"):
+        jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
+    jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
+    whole = (tmp_path / checkpoints.FILE).read_bytes()
+    for content in (b"", whole[:100], whole[:-1], whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:]):
+        (tmp_path / checkpoints.FILE).write_bytes(content)
+        with pytest.raises(ValueError, match="is not a checkpoint"):
+            jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
+
+
+def test_a_full_disk_harms_no_checkpoint(tmp_path, monkeypatch):
+    jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
+    before = (tmp_path / checkpoints.FILE).read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / checkpoints.FILE).read_bytes() == before
+    assert len(jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path).history.training_cost) == 2
+
+
+@pytest.mark.parametrize("optimizer", [jn.noisy_sgd(0.1), jn.schedule_free_sgd(0.5), jn.muon(0.05)])
+def test_every_kind_of_state_survives(tmp_path, optimizer):
+    recipe = jn.Recipe(optimizer)
+    jn.train(NET, XOR, recipe, epochs=2, checkpoint=tmp_path)
+    resumed = jn.train(NET, XOR, recipe, epochs=3, resume=tmp_path)
+    never = jn.train(NET, XOR, recipe, epochs=3)
+    for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(one, two)
+
+
+# Every part of a recipe that remembers or draws something.
+WHOLE = jn.Recipe(
+    jn.momentum(0.5),
+    l1=0.01,
+    dropout=0.2,
+    input_dropout=0.1,
+    max_norm=2.0,
+    label_smoothing=0.1,
+    schedule=jn.schedules.cosine(6),
+    stopping=jn.stopping.halving(1),
+)
+
+
+def test_every_part_of_a_recipe_goes_on_to_the_same_bits(tmp_path):
+    monitors = jn.Monitors(every=3)
+    never = jn.train(NET, XOR, WHOLE, epochs=6, monitors=monitors)
+    jn.train(NET, XOR, WHOLE, epochs=3, monitors=monitors, checkpoint=tmp_path)
+    resumed = jn.train(NET, XOR, WHOLE, epochs=6, monitors=monitors, resume=tmp_path)
+    for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(one, two)
+    for name, table in never.monitors.items():
+        assert np.array_equal(table, resumed.monitors[name]), name
+    assert never.monitors["learning_rate"][-1] < 0.5 * never.monitors["learning_rate"][0]
+    with pytest.raises(ValueError, match="ends after 6 epochs, but the run has 7"):
+        jn.train(NET, XOR, WHOLE, epochs=7, monitors=monitors, resume=tmp_path)
+    longer = jn.Recipe(**{**WHOLE.__dict__, "schedule": jn.schedules.cosine(7)})
+    with pytest.raises(ValueError, match=r"schedule was .*'horizon', 6.* and is .*'horizon', 7"):
+        jn.train(NET, XOR, longer, epochs=7, monitors=monitors, resume=tmp_path)
+
+
+def test_another_shift_is_another_run(tmp_path):
+    data = jn.Dataset(jn.Split(np.ones((20, 12), np.float32), np.zeros(20, np.int32)))
+    recipes = [
+        jn.Recipe(jn.sgd(0.1), augmentation=jn.Augmentation(shift, shape=(3, 4)))
+        for shift in (1, 2)
+    ]
+    net = jn.Network((12, 2))
+    jn.train(net, data, recipes[0], epochs=1, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"augmentation was \[1, \[3, 4\]\] and is \[2, "):
+        jn.train(net, data, recipes[1], epochs=2, resume=tmp_path)
+
+
+def test_a_checkpoint_is_written_every_so_many_epochs_and_at_the_end(tmp_path, monkeypatch):
+    written = []
+    save = checkpoints.save
+
+    def counted(folder, tree, settings):
+        written.append(len(tree["history"]))
+        save(folder, tree, settings)
+
+    monkeypatch.setattr(checkpoints, "save", counted)
+    jn.train(NET, XOR, RECIPE, epochs=7, checkpoint=tmp_path, every=3)
+    assert written == [3, 6, 7]
+    with pytest.raises(ValueError, match="every must be a whole number of at least 1, not 0"):
+        jn.train(NET, XOR, RECIPE, checkpoint=tmp_path, every=0)
+
+
+def test_a_run_that_stopped_stays_stopped_when_it_is_resumed(tmp_path):
+    recipe = jn.Recipe(jn.adam(0.1), stopping=jn.stopping.reach(0.8))
+    run = jn.train(NET, XOR, recipe, epochs=100, checkpoint=tmp_path)
+    assert run.ending == "stopped"
+    again = jn.train(NET, XOR, recipe, epochs=200, resume=tmp_path)
+    assert again.ending == "stopped"
+    assert all(map(np.array_equal, again.history, run.history))

@@ -1,0 +1,87 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnet as jn
+from jaxnet.training.monitors import NAMES
+
+XOR = jn.datasets.xor(n=100)  # ten mini-batches to the epoch
+
+
+@pytest.mark.usefixtures("x64")
+def test_every_number_is_what_numpy_finds_in_one_step():
+    net = jn.Network((2, 5, 4, 2), (jn.activations.sigmoid, jn.activations.relu))
+    recipe, key = jn.Recipe(jn.momentum(0.3, 0.9), l2=2.0), jax.random.key(0)
+    state = jn.start(net, recipe, key, tuple(jn.Layer(6 * w, b) for w, b in jn.init(net, key)))
+    x, y = np.asarray(XOR.train.x)[:7], np.eye(2)[np.asarray(XOR.train.y)[:7]]
+    batch = jn.Split(XOR.train.x[:7], XOR.train.y[:7])
+    monitors = jn.Monitors()
+    after, found = jn.epoch(net, 7, batch, np.arange(7), key, recipe, state, monitors)
+    (w1, b1), (w2, b2), (w3, b3) = (map(np.asarray, layer) for layer in state.params)
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))
+    z1 = x @ w1 + b1
+    z2 = sigmoid(z1) @ w2 + b2
+    a1, a2 = sigmoid(z1), np.maximum(z2, 0)
+    slope1, slope2 = a1 * (1 - a1), (z2 > 0).astype(float)
+    d3 = sigmoid(a2 @ w3 + b3) - y
+    d2 = d3 @ w3.T * slope2
+    d1 = d2 @ w2.T * slope1
+    norm = np.linalg.norm
+    pairs = [(x, d1), (a1, d2), (a2, d3)]
+    steps = [new.w - old.w for new, old in zip(after.params, state.params)]
+    slopes = (slope1, slope2)
+    expected = {
+        "gradient_norm": [norm(a.T @ d / 7) for a, d in pairs],
+        "delta_norm": [norm(d.mean(0)) for _, d in pairs],
+        "weight_norm": [norm(w) for w in (w1, w2, w3)],
+        "update_ratio": [norm(dw) / norm(w) for dw, w in zip(steps, (w1, w2, w3))],
+        "saturated": [np.mean(s < 0.01) for s in slopes],
+        "dead": [np.mean(np.all(s < 0.01, axis=0)) for s in slopes],
+        "learning_rate": [0.3],
+    }
+    assert 0 < expected["saturated"][0] < 1
+    assert expected["dead"][1] > 0
+    got = monitors.split(net, found)
+    assert tuple(got) == NAMES
+    for name, numbers in expected.items():
+        np.testing.assert_allclose(got[name], [numbers], rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(("every", "steps"), [(None, [10, 20]), (4, [4, 8, 14, 18])])
+def test_a_run_is_measured_every_so_many_mini_batches_and_stays_as_it_is(every, steps):
+    net = jn.Network((2, 4, 2))
+    recipe = jn.Recipe(jn.adam(0.05), dropout=0.2)
+    monitors = jn.Monitors(("weight_norm", "learning_rate"), every)
+    heard = []
+    options = {"epochs": 2, "monitor": ("training",)}
+    run = jn.train(net, XOR, recipe, monitors=monitors, on_epoch=heard.append, **options)
+    plain = jn.train(net, XOR, recipe, **options)
+    assert run.monitors["step"].tolist() == steps
+    assert run.monitors["weight_norm"].shape == (len(steps), 2)
+    np.testing.assert_allclose(run.monitors["learning_rate"], 0.05, rtol=1e-6)
+    np.testing.assert_allclose(run.params[0].w, plain.params[0].w, rtol=1e-5, atol=1e-6)
+    told = np.concatenate([report.monitors["weight_norm"] for report in heard])
+    assert np.array_equal(told, run.monitors["weight_norm"])
+
+
+def test_examples_that_fill_a_mini_batch_up_are_not_measured():
+    """Nine examples in batches of four: the last one holds one example, and three repeats."""
+    net, key = jn.Network((2, 30, 2)), jax.random.key(0)
+    recipe = jn.Recipe(jn.sgd(0.0))
+    params = tuple(jn.Layer(60 * w, b) for w, b in jn.init(net, key))
+    data = jn.Split(jnp.asarray(XOR.train.x[:9]), jnp.asarray(XOR.train.y[:9]))
+    monitors = jn.Monitors(("saturated", "dead"))
+    state = jn.start(net, recipe, key, params)
+    _, last = jn.epoch(net, 4, data, np.arange(9), key, recipe, state, monitors)
+    alone = jn.Split(data.x[8:], data.y[8:])
+    _, one = jn.epoch(net, 1, alone, np.arange(1), key, recipe, state, monitors)
+    assert np.array_equal(last, one)
+    assert 0 < one[0, 0] < 1
+
+
+def test_a_network_without_hidden_layers_has_nothing_to_saturate():
+    run = jn.train(
+        jn.Network((2, 2)), XOR, jn.Recipe(jn.sgd(0.1)), epochs=1, monitors=jn.Monitors()
+    )
+    assert run.monitors["saturated"].shape == (1, 0)
