@@ -23,25 +23,41 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxnet.acceleration.first_layer import InSpan
-from jaxnet.core.network import Masks, Network, forward, targets
+from jaxnet.core.network import Masks, Network, forward, forward_from, targets
 from jaxnet.core.types import AnyArray, Input, Inputs, Layer, Params, Target, Targets
 
 
 def errors(
     net: Network,
     params: Params,
-    x: Input | InSpan,
+    x: Input,
     y: Target,
     masks: Masks = None,
 ) -> tuple[list[Array], list[Float[Array, "..."]]]:
     """One example: what goes into each layer, aˡ⁻¹, and the error that comes out of it, δˡ."""
     layer_inputs, zs = forward(net, params, x, masks)
-    delta = net.cost.delta(zs[-1], targets(y, net.sizes[-1], zs[-1].dtype))  # BP1
-    return layer_inputs, _backward(net, params, zs, delta, masks)
+    return layer_inputs, _backward(net, params, zs, _output_error(net, zs[-1], y), masks)
 
 
-def _backward(net: Network, params: Params, zs: list, delta: Array, masks: Masks) -> list:
+def errors_from(
+    net: Network,
+    params: Params,
+    z1: Float[Array, " n_1"],
+    y: Target,
+    masks: Masks = None,
+) -> tuple[list[Array], list[Float[Array, "..."]]]:
+    """One example, from the first layer's z¹ on: the activations a¹ … aᴸ⁻¹, the errors δ¹ … δᴸ."""
+    activations, zs = forward_from(net, params, z1, masks)
+    return activations, _backward(net, params, zs, _output_error(net, zs[-1], y), masks)
+
+
+def _output_error(net: Network, z: Float[Array, " n_out"], y: Target) -> Float[Array, " n_out"]:
+    return net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))  # BP1
+
+
+def _backward(
+    net: Network, params: Params, zs: list[Array], delta: Array, masks: Masks
+) -> list[Array]:
     """The errors of all layers, from the output layer's."""
     deltas = [delta]
     for index in reversed(range(len(params) - 1)):
@@ -91,7 +107,7 @@ def backprop(
 def gradient(
     net: Network,
     params: Params,
-    xs: Inputs | InSpan,
+    xs: Inputs,
     ys: Targets,
     masks: Masks = None,
     weights: Float[AnyArray, " batch"] | None = None,
@@ -101,8 +117,7 @@ def gradient(
     Args:
       net: the architecture.
       params: its parameters.
-      xs: the examples' inputs: uint8 pixels or floats; or `spans.InSpan`, where the first layer's
-        weights are coefficients: then their errors (batch, n_out) stand for its gradient.
+      xs: the examples' inputs: uint8 pixels or floats.
       ys: their labels, or their float targets.
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: what each example counts, instead of 1/batch.
@@ -114,15 +129,50 @@ def gradient(
     >>> net = Network((2, 3, 2))
     >>> params = init(net, jax.random.key(0))
     >>> mean = gradient(net, params, jnp.ones((4, 2)), jnp.zeros(4, int))
-    >>> one = backprop(net, params, jnp.ones(2), jnp.array(0))
-    >>> bool(jnp.allclose(mean[0].w, one[0].w))
+    >>> single = backprop(net, params, jnp.ones(2), jnp.array(0))
+    >>> bool(jnp.allclose(mean[0].w, single[0].w))
     True
     """
 
-    def of_one(x: Input | InSpan, y: Target, masks: Masks) -> tuple[list, list]:
+    def of_example(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
         return errors(net, params, x, y, masks)
 
-    return _mean(net, params, of_one, xs, ys, masks, weights)
+    layer_inputs, deltas = _over_batch(of_example, xs, ys, masks)
+    return _contracted(net, layer_inputs, deltas, weights)
+
+
+def gradient_from(
+    net: Network,
+    params: Params,
+    z1s: Float[Array, "batch n_1"],
+    ys: Targets,
+    masks: Masks = None,
+    weights: Float[AnyArray, " batch"] | None = None,
+) -> tuple[Float[Array, "batch n_1"], Params]:
+    """The gradient of a mini-batch's mean cost but for the first layer's, which the caller forms.
+
+    With X the inputs, (batch, n_in), and E the errors that this returns, the first layer's
+    gradient is XᵀE for its weights, and the sum of E over the batch for its biases.
+
+    Args:
+      net: the architecture.
+      params: its parameters; the first layer's are not used.
+      z1s: the first layer's weighted inputs of each example.
+      ys: the examples' labels, or their float targets.
+      masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
+      weights: what each example counts, instead of 1/batch.
+
+    Returns:
+      The first layer's errors, each times what its example counts, and the gradient of the layers
+      after it.
+    """
+
+    def of_example(z1: Array, y: Target, masks: Masks) -> tuple[list, list]:
+        return errors_from(net, params, z1, y, masks)
+
+    activations, deltas = _over_batch(of_example, z1s, ys, masks)
+    counts = jnp.full(len(z1s), 1 / len(z1s), z1s.dtype) if weights is None else weights
+    return deltas[0] * counts[:, None], _contracted(net, activations, deltas[1:], counts)
 
 
 def hessian_product(
@@ -176,43 +226,42 @@ def gauss_newton_product(
     True
     """
 
-    def of_one(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
+    def of_example(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
         forward_at = lambda params: forward(net, params, x, masks)
         (layer_inputs, zs), (_, moved) = jax.jvp(forward_at, (params,), (along,))
         delta_at = lambda z: net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))
         _, delta = jax.jvp(delta_at, (zs[-1],), (moved[-1],))  # HJv in place of BP1
         return layer_inputs, _backward(net, params, zs, delta, masks)
 
-    return _mean(net, params, of_one, xs, ys, masks, weights)
+    layer_inputs, deltas = _over_batch(of_example, xs, ys, masks)
+    return _contracted(net, layer_inputs, deltas, weights)
 
 
-def _mean(
-    net: Network,
-    params: Params,
-    of_one: Callable[..., tuple[list, list]],
-    xs: Inputs | InSpan,
-    ys: Targets,
-    masks: Masks,
-    weights: Any,
-) -> Params:
-    """The mean over a mini-batch of the outer products of what each example's `of_one` gives."""
+def _over_batch(
+    of_example: Callable[..., tuple[list, list]], xs: Any, ys: Targets, masks: Masks
+) -> tuple[list[Array], list[Array]]:
+    """What goes into each layer, and its errors, for every example of a mini-batch."""
     mask_axes = None if masks is None else [None if mask.ndim == 1 else 0 for mask in masks]
     masks = None if masks is None else list(masks)
-    batched = jax.vmap(of_one, in_axes=(0, 0, mask_axes))
-    layer_inputs, deltas = batched(jax.tree.map(jnp.asarray, xs), jnp.asarray(ys), masks)
+    batched = jax.vmap(of_example, in_axes=(0, 0, mask_axes))
+    return batched(jnp.asarray(xs), jnp.asarray(ys), masks)
 
-    def contract(a: Any, delta: Float[Array, "batch n_out"], in_span: bool) -> Layer:
+
+def _contracted(
+    net: Network,
+    layer_inputs: list[Array],
+    deltas: list[Array],
+    weights: Float[AnyArray, " batch"] | None,
+) -> Params:
+    """The mean over a mini-batch of BP3 and BP4: one matrix product for each layer."""
+
+    def contract(a: Array, delta: Float[Array, "batch n_out"]) -> Layer:
         if weights is not None:
             delta = delta * weights[:, None]
-        if in_span:
-            w = delta
-        else:
-            # The matrix product of many lanes is fast where both operands are contiguous. XLA would
-            # fold the transposition into it, and take ten times as long, but for the barrier.
-            a = jax.lax.optimization_barrier(a.T)
-            w = jnp.dot(a, delta, precision=net.precision)
-        layer = Layer(w, jnp.sum(delta, axis=0))
-        return layer if weights is not None else Layer(w / len(delta), layer.b / len(delta))
+        # For many networks at once the product is fast only where both operands are contiguous. XLA
+        # would fold the transposition into it, and take ten times as long, but for the barrier.
+        a = jax.lax.optimization_barrier(a.T)
+        layer = Layer(jnp.dot(a, delta, precision=net.precision), jnp.sum(delta, axis=0))
+        return layer if weights is not None else Layer(layer.w / len(delta), layer.b / len(delta))
 
-    in_span = [isinstance(xs, InSpan)] + [False] * (len(deltas) - 1)
-    return tuple(map(contract, layer_inputs, deltas, in_span))
+    return tuple(map(contract, layer_inputs, deltas))

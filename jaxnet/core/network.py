@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.acceleration.first_layer import InSpan
 from jaxnet.core import initializers
 from jaxnet.core.activations import Activation, Softmax, sigmoid
 from jaxnet.core.costs import Cost, CrossEntropy
@@ -157,28 +156,58 @@ def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
 def forward(
     net: Network,
     params: Params,
-    x: Input | InSpan,
+    x: Input,
     masks: Masks = None,
 ) -> tuple[list[Array], list[Float[Array, "..."]]]:
     """The forward pass for one example: zˡ = Wˡᵀaˡ⁻¹ + bˡ, aˡ = mˡ·f(zˡ).
 
+    Args:
+      net: the architecture.
+      params: its parameters.
+      x: the example: uint8 pixels or floats, (n_in,).
+      masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
+
     Returns:
-      what goes into each layer, a⁰ … aᴸ⁻¹, and each layer's weighted inputs, z¹ … zᴸ.
+      What goes into each layer, a⁰ … aᴸ⁻¹, and each layer's weighted inputs, z¹ … zᴸ.
+    """
+    first = params[0]
+    a = inputs(x, first.w.dtype)
+    z1 = jnp.dot(a, first.w, precision=net.precision) + first.b
+    activations, zs = forward_from(net, params, z1, masks)
+    return [a, *activations], zs
+
+
+def forward_from(
+    net: Network,
+    params: Params,
+    z1: Float[Array, " n_1"],
+    masks: Masks = None,
+) -> tuple[list[Array], list[Float[Array, "..."]]]:
+    """The forward pass for one example, from the first layer's weighted inputs z¹ on.
+
+    The first layer's weights are not used, so that a caller may have multiplied by them in a way
+    of its own.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      z1: W¹ᵀx + b¹, (n_1,).
+      masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
+
+    Returns:
+      The hidden layers' activations, a¹ … aᴸ⁻¹, and all weighted inputs, z¹ … zᴸ.
+
+    Raises:
+      ValueError: there are more or fewer masks than hidden layers.
     """
     if masks is not None and len(masks) != len(params) - 1:
         raise ValueError(f"{len(masks)} masks for {len(params) - 1} hidden layers; give one each.")
-    a = x.own if isinstance(x, InSpan) else inputs(x, params[0].w.dtype)
-    layer_inputs, zs = [a], []
-    for index, layer in enumerate(params):
-        if index == 0 and isinstance(x, InSpan):
-            z = x.product + layer.b
-        else:
-            z = jnp.dot(layer_inputs[-1], layer.w, precision=net.precision) + layer.b
-        zs.append(z)
-        if index < len(params) - 1:
-            a = net.activations[index].fn(z)
-            layer_inputs.append(a if masks is None else a * masks[index])
-    return layer_inputs, zs
+    activations, zs = [], [z1]
+    for index, layer in enumerate(params[1:]):
+        a = net.activations[index].fn(zs[-1])
+        activations.append(a if masks is None else a * masks[index])
+        zs.append(jnp.dot(activations[-1], layer.w, precision=net.precision) + layer.b)
+    return activations, zs
 
 
 def logits(

@@ -85,6 +85,12 @@ class Recipe:
                 "schedule and halving out, or take another optimizer."
             )
 
+    @property
+    def linear(self) -> bool:
+        """Whether the first layer's updates are linear, and its inputs the same at each step."""
+        bent = (self.l1, self.max_norm, self.augmentation, self.input_dropout)
+        return self.optimizer.linear and not any(part is not None for part in bent)
+
     def __len__(self) -> int:
         """How many recipes its arrays make: 1 without any.
 

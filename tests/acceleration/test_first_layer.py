@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
-from jaxnet.acceleration import blocks, first_layer
+from jaxnet.acceleration import first_layer
 
 RANDOM = np.random.default_rng(0)
 N_STEPS, BATCH, N_IN, N_OUT = 4, 3, 50, 5
@@ -21,20 +21,20 @@ def test_momentum_in_a_span_is_a_numpy_loop_over_whole_matrices():
     xs = RANDOM.normal(size=(N_STEPS, BATCH, N_IN))
     w, v = RANDOM.normal(size=(2, N_IN, N_OUT))
     rows, matrices = jnp.asarray(xs.reshape(-1, N_IN)), [jnp.asarray(w), jnp.asarray(v)]
-    (cw, cv), span = first_layer.enter(matrices, rows, N_STEPS, "highest")
+    (cw, cv), span = first_layer.into_span(matrices, rows, N_STEPS, "highest")
     gram = (rows @ rows.T).reshape(N_STEPS, BATCH, -1)
     loop_w, loop_v = w, v
     for step, x in enumerate(xs):
         place = jnp.array(step)
-        seen = first_layer.seen(cw, span, place, gram[step], "highest")
-        np.testing.assert_allclose(seen.product, x @ loop_w, 1e-12, 1e-12)
+        seen = first_layer.weighted_inputs(cw, span, place, gram[step], "highest")
+        np.testing.assert_allclose(seen, x @ loop_w, 1e-12, 1e-12)
         delta = np.tanh(x @ loop_w) / BATCH
         loop_v = decay * loop_v - rate * (x.T @ delta + penalty * loop_w)
         loop_w = loop_w + loop_v
         span = span.noted(place, jnp.asarray(delta))
-        cv = decay * cv - rate * (seen.own[0] + penalty * cw)
+        cv = decay * cv - rate * (jax.nn.one_hot(step, N_STEPS + 2) + penalty * cw)
         cw = cw + cv
-    last = first_layer.leave([cw, cv], matrices, rows, span.errors, "highest")
+    last = first_layer.out_of_span([cw, cv], matrices, rows, span.errors, "highest")
     np.testing.assert_allclose(last[0], loop_w, 1e-12, 1e-12)
     np.testing.assert_allclose(last[1], loop_v, 1e-12, 1e-12)
 
@@ -54,7 +54,7 @@ def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
         dropout=0.3 if pixels else None,
         schedule=jn.schedules.cosine(4),
     )
-    assert blocks.span_steps(net, recipe, 2, 4) == 4
+    assert first_layer.span_steps(net, recipe, 2, 4) == 4
     options = {"epochs": 4, "batch_size": 2, "monitor": ("training",)}
     study = jn.sweep(net, data, recipe, seeds=[5], say=None, **options)
     assert study.plan.sizes[0].lanes == 4
@@ -70,9 +70,9 @@ def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
 
 def test_what_is_not_linear_or_not_shared_is_in_no_span():
     net, sgd = jn.Network((784, 30, 10)), jn.Recipe(jn.sgd())
-    assert blocks.span_steps(net, sgd, 10, 4) == 9
-    assert blocks.span_steps(net, sgd, 10, 3) == 0
-    assert blocks.span_steps(net, sgd, 128, 4) == 0
+    assert first_layer.span_steps(net, sgd, 10, 4) == 9
+    assert first_layer.span_steps(net, sgd, 10, 3) == 0
+    assert first_layer.span_steps(net, sgd, 128, 4) == 0
     for other in ({"l1": 1.0}, {"max_norm": 1.0}, {"input_dropout": 0.1}):
-        assert blocks.span_steps(net, dataclasses.replace(sgd, **other), 10, 4) == 0
-    assert blocks.span_steps(net, jn.Recipe(jn.adam()), 10, 4) == 0
+        assert first_layer.span_steps(net, dataclasses.replace(sgd, **other), 10, 4) == 0
+    assert first_layer.span_steps(net, jn.Recipe(jn.adam()), 10, 4) == 0

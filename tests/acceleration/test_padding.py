@@ -14,7 +14,7 @@ from jaxnet.acceleration import padding as widths
 from jaxnet.acceleration.padding import fills, program_network
 from jaxnet.core.activations import Elementwise
 from jaxnet.recipes import optimizers
-from jaxnet.training.epochs import trained_in
+from jaxnet.training.epochs import EpochProgram, train_epoch_padded
 from jaxnet.training.step import start
 
 RANDOM = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def _trained(program, recipe, epochs=2, monitors=None):
     key = jax.random.key(7, impl="threefry2x32")
     state = start(NET, recipe, key)
     found = []
-    run = jax.jit(partial(trained_in, program, NET, 6, monitors))
+    run = jax.jit(partial(train_epoch_padded, EpochProgram(program, 6, monitors=monitors), NET))
     for index in range(epochs):
         state, measured = run(DATA, key, np.int32(index), recipe, state)
         found.append(measured)
