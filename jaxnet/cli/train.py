@@ -90,7 +90,8 @@ class Train(Training):
         net = self.full_network()
         recipe, data = self.recipe(), read(self.data)
         watched, counts = self._monitors(), (self.epochs, self.batch_size, self.seed)
-        checks.checked(net, data, recipe, *counts, None, self.monitor, watched)
+        checks.checked(net, data, recipe, *counts, None, self.monitor)
+        checks.check_monitors(watched, net, -(-len(data.train.x) // self.batch_size))
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))

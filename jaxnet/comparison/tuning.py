@@ -21,7 +21,8 @@ from jaxnet.recipes import optimizers
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import search_space
-from jaxnet.sweeps.search_space import LogUniform, OneMinus
+from jaxnet.sweeps.recipe_batch import RecipeBatch
+from jaxnet.sweeps.search_space import LogUniform, OneMinus, grid, sample
 
 Tier = Literal["defaults", "lr", "full"]
 TRIALS: dict[str, int] = {"defaults": 1, "lr": 21, "full": 64}
@@ -133,10 +134,10 @@ class Search:
     def _between(self, first: int, last: int, n: int, seed: int) -> list[Recipe]:
         if self.tier == "lr":
             rates = [self._rate(place) for place in range(first, last + 1)]
-            return search_space.rows(search_space.grid(self.recipe, learning_rate=rates))
+            return RecipeBatch(grid(self.recipe, learning_rate=rates)).rows()
         ranges: dict[str, Any] = dict(self.others)
         ranges["learning_rate"] = LogUniform(self._rate(first), self._rate(last))
-        found = search_space.rows(search_space.sample(self.recipe, n, seed=seed, **ranges))
+        found = RecipeBatch(sample(self.recipe, n, seed=seed, **ranges)).rows()
         return sorted(found, key=rate_of)
 
 

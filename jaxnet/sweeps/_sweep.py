@@ -23,10 +23,11 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps import planning, search_space
+from jaxnet.sweeps import planning
 from jaxnet.sweeps.chunking import jobs_to_train, program_sizes
 from jaxnet.sweeps.executors import Data, Elsewhere, Here, Progress, SweepReport
 from jaxnet.sweeps.ledger import Book
+from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
 from jaxnet.training import interrupts
@@ -176,7 +177,7 @@ def _expanded(
     ):
         n = len(data.train.x) if n is None else count("examples", n, 1, len(data.train.x) + 1)
         check_recipe(recipe)
-        scalars = search_space.rows(recipe)
+        scalars = RecipeBatch(recipe).rows()
         if not scalars:
             raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
         checked(net, first_examples(data, n), scalars[0], epochs, size, 0, None, monitor)

@@ -14,9 +14,11 @@ from jaxnet.acceleration.padding import fills, program_network
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.sweeps import planning, store
+from jaxnet.sweeps.chunk import Outcome, Work, train_chunk
 from jaxnet.sweeps.executors import Job
-from jaxnet.sweeps.lanes import Outcome, Packing, Work, shared, train_chunk
+from jaxnet.sweeps.layout import Packing
 from jaxnet.sweeps.ledger import Book
+from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record
 from jaxnet.training.step import TrainState
 
@@ -74,7 +76,7 @@ def program_sizes(jobs: list[Job]) -> list[planning.Size]:
     for job in jobs:
         work, (_, groups, lanes, _) = job.work, job.work.packings[-1]
         key = (work.program, work.batch_size, job.examples, groups, lanes)
-        named = (key, jax.tree.structure(work.recipe))
+        named = (key, jax.tree.structure(work.recipes.recipe))
         first.setdefault(named, job)
         counts[named] += 1
         epochs[named] += job.epochs()
@@ -82,7 +84,7 @@ def program_sizes(jobs: list[Job]) -> list[planning.Size]:
     found = []
     for (key, tree), n in counts.items():
         net, batch_size, examples, groups, lanes = key
-        recipe = first[key, tree].work.recipe
+        recipe = first[key, tree].work.recipes.recipe
         total = epochs[key, tree]
         mine = frozenset(own[key, tree])
         found.append(
@@ -147,8 +149,8 @@ def _tuned(
             times.append(time.perf_counter())
             return False
 
-        recipe = dataclasses.replace(job.work.recipe, stopping=None)
-        work = job.work._replace(recipe=recipe, repack=False, keep_best=False)
+        recipe = dataclasses.replace(job.work.recipes.recipe, stopping=None)
+        work = job.work._replace(recipes=RecipeBatch(recipe), repack=False, keep_best=False)
         train_chunk(work, few, device, None, tick)
         if len(times) > 2:  # else all lanes diverged at once
             rates[n] = n / min(np.diff(times)[1:])
@@ -202,11 +204,11 @@ def _of(
     """The job of training these lanes in a program of these sizes."""
     settings = [book.settings[recipe] for recipe, _ in lanes]
     first = settings[0]
-    stacked = jax.tree.map(lambda *n: np.stack(n), *(setting.recipe for setting in settings))
+    recipes = RecipeBatch.stacked([setting.recipe for setting in settings])
     stops = first.recipe.stopping is not None
     work = Work(
         tuple(setting.network for setting in settings),
-        shared(stacked),
+        recipes.sharing_inputs(),
         tuple(book.seeds[seed] for _, seed in lanes),
         dataclasses.replace(first.network, sizes=sizes),
         (packing,),

@@ -18,7 +18,8 @@ import jax
 import numpy as np
 
 from jaxnet.core.types import Dataset, History
-from jaxnet.sweeps.lanes import Outcome, Packing, Work, train_chunk
+from jaxnet.sweeps.chunk import Outcome, Work, train_chunk
+from jaxnet.sweeps.layout import Packing
 from jaxnet.sweeps.store import Lane, first_examples, part_of_chunk, ranked
 from jaxnet.training.step import TrainState
 
@@ -207,7 +208,6 @@ def halves(job: Job) -> list[Job]:
     found = []
     for part in (slice(0, middle), slice(middle, None)):
         work, lanes = job.work, job.lanes[part]
-        numbers = jax.tree.map(lambda n, part=part: n[part] if np.ndim(n) else n, work.recipe)
         seeds = work.seeds[part]
         before = None if job.before is None else part_of_chunk(job.before, part)
         alive = [True] * len(seeds) if before is None else before[0].alive()
@@ -223,7 +223,10 @@ def halves(job: Job) -> list[Job]:
         begun = 0 if before is None else before[0].history.training_cost.shape[1]
         packing = Packing(begun, *members.shape, tuple(members.ravel().tolist()))
         work = work._replace(
-            networks=work.networks[part], recipe=numbers, seeds=seeds, packings=(packing,)
+            networks=work.networks[part],
+            recipes=work.recipes.part(part),
+            seeds=seeds,
+            packings=(packing,),
         )
         found.append(Job(work, lanes, job.examples, before))
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxnet.core.types import Dataset, History, Params
-from jaxnet.sweeps.lanes import Outcome
+from jaxnet.sweeps.chunk import Outcome
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.store import (
     ARRAYS,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.acceleration import blocks
+from jaxnet.acceleration import first_layer
 from jaxnet.acceleration.xla_options import ONE_THREAD
 from jaxnet.core.network import Network
 from jaxnet.recipes.recipe import Recipe
@@ -176,7 +176,7 @@ def most_lanes(net: Network, recipe: Recipe, batch_size: int, n_recipes: int, de
         hot = state_bytes(net, recipe, keep_best=False) + item * net.n_params
         room = CACHE // hot
         lean = CACHE // (hot - item * net.sizes[0] * net.sizes[1])
-        if blocks.span_steps(net, recipe, batch_size, min(n_recipes, lean)):
+        if first_layer.span_steps(net, recipe, batch_size, min(n_recipes, lean)):
             room = lean
     else:
         room = min(MOST, memory(device) // 2 // lane_bytes(net, recipe, batch_size))

@@ -101,22 +101,6 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
     return _with(recipe, columns)
 
 
-def rows(recipe: Recipe) -> list[Recipe]:
-    """A recipe of arrays as a recipe of scalars for each of its places.
-
-    Raises:
-      ValueError: the arrays differ in length.
-
-    >>> from jaxnet.recipes.optimizers import sgd
-    >>> [one.optimizer for one in rows(Recipe(sgd([0.1, 0.5])))]
-    [sgd(learning_rate=0.1), sgd(learning_rate=0.5)]
-    """
-    n = len(recipe)
-    host = jax.tree.map(np.asarray, recipe)
-    at = lambda index: jax.tree.map(lambda leaf: leaf[index] if leaf.ndim else leaf, host)
-    return [at(index) for index in range(n)]
-
-
 def _log_range(name: str, given: Any) -> LogUniform | OneMinus:
     try:
         low, high = given

@@ -22,7 +22,8 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
 from jaxnet.io import files
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.lanes import Outcome, Place
+from jaxnet.sweeps.chunk import Outcome
+from jaxnet.sweeps.layout import Place
 from jaxnet.training import checkpoints
 from jaxnet.training.step import TrainState, start
 

@@ -12,9 +12,9 @@ from jaxnet.acceleration.padding import narrowed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import csv, parquet
-from jaxnet.sweeps import lanes
-from jaxnet.sweeps.lanes import Work
+from jaxnet.sweeps.chunk import Work, train_chunk
 from jaxnet.sweeps.planning import Plan
+from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import (
     Folder,
     Record,
@@ -139,14 +139,14 @@ class Study(NamedTuple):
         chunk = self.source.records[number_of_record]
         packings = tuple(place.alone() for place in chunk.outcome.places[row])
         net = setting.network
-        stacked = jax.tree.map(lambda leaf: np.asarray(leaf)[None], setting.recipe)
-        stacked = stacked if chunk.outcome.swept else lanes.shared(stacked)
+        recipes = RecipeBatch.stacked([setting.recipe])
+        recipes = recipes if chunk.outcome.swept else recipes.sharing_inputs()
         program = Network(chunk.program, net.hidden, net.cost, net.init, net.precision)
         work = Work(
-            (net,), stacked, (number,), program, packings, setting.batch_size,
+            (net,), recipes, (number,), program, packings, setting.batch_size,
             max(1, int(self.epochs[lane])), self.source.monitor, repack=False, keep_best=True,
         )  # fmt: skip
-        _, states = lanes.train_chunk(work, data)
+        _, states = train_chunk(work, data)
         best = states.watch.best
         last = setting.recipe.optimizer.evaluation_params(
             *jax.tree.map(lambda leaf: leaf[0], (states.opt_state, states.params))

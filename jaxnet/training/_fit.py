@@ -12,7 +12,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked
-from jaxnet.training.epochs import closed, trained
+from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
 from jaxnet.training.step import TrainState, start
 
 
@@ -55,12 +55,13 @@ def fit(
     epochs, batch_size = operator.index(epochs), operator.index(batch_size)
     key = jax.random.key(seed, impl="threefry2x32")
     state = start(net, recipe, key, params)
+    program = EpochProgram(net, batch_size, tuple(monitor))
 
     def body(state: TrainState, index: Array) -> tuple[TrainState, History]:
         def go_on() -> tuple[TrainState, History]:
-            after, _ = trained(net, batch_size, None, data.train, key, index, recipe, state)
-            done = closed(net, batch_size, tuple(monitor), data, index, recipe, after)
-            return done.state, done.row
+            after, _ = train_epoch(program, data.train, key, index, recipe, None, state)
+            result = finish_epoch(program, data, index, recipe, None, after)
+            return result.state, result.row
 
         if recipe.stopping is None:
             return go_on()

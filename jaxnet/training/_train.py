@@ -1,4 +1,4 @@
-"""The driver: `train` runs the compiled epoch from the host, an epoch at a time.
+"""`train`: runs the compiled epoch from the host, an epoch at a time.
 
 Here live the things that a compiled program cannot do: to report, to write checkpoints and to go
 on from them, to hear Ctrl-C, to look at the clock, to give up on a run that diverges.
@@ -9,6 +9,7 @@ import operator
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -23,10 +24,11 @@ from jaxnet.core.types import Dataset, History, Params
 from jaxnet.data import datasets
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training import checkpoints, interrupts
-from jaxnet.training.checks import checked
-from jaxnet.training.epochs import Closed, closed, trained_in
+from jaxnet.training.checks import check_monitors, checked
+from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
+from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.parallelism import Spread, alone, distinct
+from jaxnet.training.parallelism import Over, Spread, alone, distinct
 from jaxnet.training.run import Ending, EpochReport, Run
 from jaxnet.training.step import TrainState, compiled_drawn, start
 
@@ -98,8 +100,9 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, monitor, monitors)
+    data = checked(net, data, recipe, epochs, batch_size, seed, params, monitor)
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
+    check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
     if time_budget is not None:
         constant("time_budget", time_budget, low=0)
@@ -107,94 +110,35 @@ def train(
         raise ValueError(
             f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
         )
-    monitor = tuple(sorted(set(monitor)))
-    over, put = alone, jax.device_put
-    if devices is not None:
-        over = Spread(devices=distinct(devices))
-        if time_budget is not None and len({one.process_index for one in over.devices}) > 1:
-            raise ValueError(
-                "time_budget is for the devices of one process, since each of several has a clock "
-                "of its own, and would stop alone; leave it out."
-            )
-        # Not by device_put, which takes no random keys to another process.
-        put = jax.jit(lambda tree: tree, out_shardings=over.sharding())
+    over, put = _placement(devices, time_budget)
+    program = EpochProgram(net, batch_size, tuple(sorted(set(monitor))), monitors, over)
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     # Drawn by a program of their own, which other recipes share: it is the larger one.
     begun = compiled_drawn(net, key) if params is None else params
-    state = _compiled_start(net, recipe, key, begun)
-    log = _Log([], [])
+    state, log = _compiled_start(net, recipe, key, begun), _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
     settings: dict[str, Any] = {}
     if checkpoint is not None:  # hashing the data takes time
-        settings = _settings(net, data, recipe, batch_size, seed, monitor, monitors, params)
+        settings = _settings(program, data, recipe, seed, params)
     if resume is not None:
         state, log = _resumed(resume, state, settings, epochs)
-    state = put(state)
-    current = recipe.optimizer.evaluation_params(state.opt_state, state.params)
-    program = program_network([net], recipe)
-    ending: Ending = "done"
-    stopped, written = None, len(log.rows)
-    began = time.perf_counter()
-
-    def write() -> int:
-        assert checkpoint is not None
-        tree = {"state": state, "history": np.array(log.rows), "measured": np.array(log.measured)}
-        checkpoints.save(checkpoint, tree, settings)
-        return len(log.rows)
-
+    keeper = None if checkpoint is None else _Keeper(checkpoint, settings, every, len(log.rows))
+    loop = _SoloLoop(program, data, recipe, key, epochs, put(state), log, keeper, on_epoch)
+    loop.time_budget = time_budget
     with interrupts.interruptible() as interrupted:
-        for index in range(len(log.rows), epochs):
-            ending, stopped = _before(index, epochs, recipe, state, interrupted, began, time_budget)
-            if stopped:
-                break
-            after, measured = _compiled_trained(
-                program, net, batch_size, monitors, data.train, key, np.int32(index), recipe, state,
-                over=over,
-            )  # fmt: skip
-            done = _compiled_closed(
-                net, batch_size, monitor, data, np.int32(index), recipe, after, over=over
-            )
-            if not done.finite:
-                ending, stopped = "diverged", _diverged(index + 1, float(done.learning_rate))
-                warnings.warn(stopped, RuntimeWarning, stacklevel=2)
-                break
-            state, current = done.state, done.params
-            log.rows.append(np.asarray(done.row))
-            log.measured.append(np.asarray(measured if monitors else []))
-            if checkpoint is not None and (index + 1) % every == 0:
-                written = write()
-            if on_epoch is not None:
-                seconds = time.perf_counter() - began
-                on_epoch(_report(index + 1, epochs, done, measured, seconds, net, monitors))
-        else:
-            ending, stopped = _after(epochs, recipe, state)
-        if checkpoint is not None and written < len(log.rows):
-            write()
-    history = History(*np.array(log.rows, state.params[0].w.dtype).reshape(-1, 4).T)
-    found = {} if monitors is None else _measured(log, net, monitors, len(data.train.x), batch_size)
-    return Run(
-        net,
-        recipe,
-        epochs,
-        batch_size,
-        seed,
-        current,
-        history,
-        int(state.watch.best_epoch),
-        state.watch.best,
-        found,
-        ending,
-        stopped,
-    )
+        loop.interrupted = interrupted
+        loop.drive(epochs)
+        loop.end()
+    if loop.ending == "diverged":
+        warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=2)
+    return loop.run(seed)
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
-_compiled_trained = jax.jit(
-    trained_in,
-    static_argnames=("program", "net", "batch_size", "monitors", "over"),
-    compiler_options=STEPS,
+_compiled_train = jax.jit(
+    train_epoch_padded, static_argnames=("program", "net"), compiler_options=STEPS
 )
-_compiled_closed = jax.jit(closed, static_argnames=("net", "batch_size", "monitor", "over"))
+_compiled_finish = jax.jit(finish_epoch, static_argnames="program")
 
 
 class _Log(NamedTuple):
@@ -204,27 +148,158 @@ class _Log(NamedTuple):
     measured: list[np.ndarray]
 
 
-def _before(
-    index: int,
-    epochs: int,
-    recipe: Recipe,
-    state: TrainState,
-    interrupted: list[int],
-    began: float,
-    budget: float | None,
-) -> tuple[Ending, str | None]:
-    """Whether, and why, a run ends before epoch number `index`, from 0."""
-    after = f"after epoch {index} of {epochs}"
-    if state.watch.stopped:
-        return _after(index, recipe, state)
-    if interrupted:
-        return "interrupted", f"interrupted {after}."
-    if budget is not None and time.perf_counter() - began >= budget:
-        return "out of time", f"the time budget of {budget:g} s ran out {after}."
-    return "done", None
+@dataclass
+class _Keeper:
+    """Writes the checkpoints of a run."""
+
+    folder: str | Path
+    settings: dict[str, Any]
+    every: int
+    written: int
+    """Epochs done when the last one was written."""
+
+    def write(self, state: TrainState, log: _Log) -> None:
+        """Write one, if any epoch has been done since the last one."""
+        if self.written < len(log.rows):
+            arrays = {"history": np.array(log.rows), "measured": np.array(log.measured)}
+            checkpoints.save(self.folder, {"state": state, **arrays}, self.settings)
+            self.written = len(log.rows)
 
 
-def _after(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
+@dataclass
+class _SoloLoop(HostLoop):
+    """One network's epochs."""
+
+    program: EpochProgram
+    data: Dataset
+    recipe: Recipe
+    key: Any
+    epochs: int
+    state: TrainState
+    log: _Log
+    keeper: _Keeper | None
+    on_epoch: Callable[[EpochReport], None] | None
+    time_budget: float | None = None
+    interrupted: list[int] = field(default_factory=list)
+    ending: Ending = "done"
+    stopped: str | None = None
+
+    def __post_init__(self) -> None:
+        net, recipe, state = self.program.net, self.recipe, self.state
+        self.done, self.began = len(self.log.rows), time.perf_counter()
+        self.params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+        wide = program_network([net], recipe)
+        self.padded = EpochProgram(
+            wide, self.program.batch_size, (), self.program.monitors, self.program.over
+        )
+
+    def enter(self, index: int) -> bool:
+        """Whether nothing ends the run before this epoch."""
+        after, budget = f"after epoch {index} of {self.epochs}", self.time_budget
+        if self.state.watch.stopped:
+            self.ending, self.stopped = _stopped(index, self.recipe, self.state)
+        elif self.interrupted:
+            self.ending, self.stopped = "interrupted", f"interrupted {after}."
+        elif budget is not None and time.perf_counter() - self.began >= budget:
+            self.ending = "out of time"
+            self.stopped = f"the time budget of {budget:g} s ran out {after}."
+        return self.stopped is None
+
+    def advance(self, index: int) -> tuple[EpochResult, Any]:
+        """Train it, in a program of padded width, and evaluate it."""
+        number, net = np.int32(index), self.program.net
+        after, measured = _compiled_train(
+            self.padded, net, self.data.train, self.key, number, self.recipe, self.state
+        )
+        finish = EpochProgram(
+            net, self.program.batch_size, self.program.monitor, None, self.program.over
+        )
+        return _compiled_finish(finish, self.data, number, self.recipe, None, after), measured
+
+    def note(self, index: int, result: tuple[EpochResult, Any]) -> bool:
+        """Log and report it, unless the run has diverged."""
+        epoch, measured = result
+        if not epoch.finite:
+            self.ending = "diverged"
+            self.stopped = _diverged(index + 1, float(epoch.learning_rate))
+            return False
+        self.state, self.params = epoch.state, epoch.params
+        self.log.rows.append(np.asarray(epoch.row))
+        self.log.measured.append(np.asarray(measured if self.program.monitors else []))
+        if self.keeper is not None and (index + 1) % self.keeper.every == 0:
+            self.keeper.write(self.state, self.log)
+        if self.on_epoch is not None:
+            self.on_epoch(self._report(index + 1, epoch, measured))
+        return True
+
+    def end(self) -> None:
+        """Say whether the rule has stopped the run, and write its last checkpoint."""
+        if self.stopped is None:
+            self.ending, self.stopped = _stopped(self.epochs, self.recipe, self.state)
+        if self.keeper is not None:
+            self.keeper.write(self.state, self.log)
+
+    def run(self, seed: int) -> Run:
+        """The finished run."""
+        net, watch = self.program.net, self.state.watch
+        dtype = self.state.params[0].w.dtype
+        return Run(
+            net,
+            self.recipe,
+            self.epochs,
+            self.program.batch_size,
+            seed,
+            self.params,
+            History(*np.array(self.log.rows, dtype).reshape(-1, 4).T),
+            int(watch.best_epoch),
+            watch.best,
+            self._measured(),
+            self.ending,
+            self.stopped,
+        )
+
+    def _report(self, epoch: int, result: EpochResult, measured: Any) -> EpochReport:
+        net, monitors = self.program.net, self.program.monitors
+        return EpochReport(
+            epoch=epoch,
+            epochs=self.epochs,
+            **{name: float(number) for name, number in result.row._asdict().items()},
+            learning_rate=float(result.learning_rate),
+            best_epoch=int(result.state.watch.best_epoch),
+            seconds=time.perf_counter() - self.began,
+            params=jax.tree.map(np.asarray, result.params),
+            monitors={} if monitors is None else monitors.split(net, np.asarray(measured)),
+        )
+
+    def _measured(self) -> dict[str, np.ndarray]:
+        """All measurements of the run by name, and their steps."""
+        net, monitors = self.program.net, self.program.monitors
+        if monitors is None:
+            return {}
+        n_steps = -(-len(self.data.train.x) // self.program.batch_size)
+        rows = monitors.rows(n_steps) + 1
+        table = np.array(self.log.measured).reshape(-1, sum(monitors.widths(net).values()))
+        steps = np.arange(len(self.log.measured))[:, None] * n_steps + rows
+        return {"step": steps.reshape(-1)} | monitors.split(net, table)
+
+
+def _placement(
+    devices: Sequence[Any] | None, time_budget: float | None
+) -> tuple[Over, Callable[[Any], Any]]:
+    """How mini-batches are shared among devices, and what puts arrays on them."""
+    if devices is None:
+        return alone, jax.device_put
+    over = Spread(devices=distinct(devices))
+    if time_budget is not None and len({device.process_index for device in over.devices}) > 1:
+        raise ValueError(
+            "time_budget is for the devices of one process, since each of several has a clock "
+            "of its own, and would stop alone; leave it out."
+        )
+    # Not by device_put, which takes no random keys to another process.
+    return over, jax.jit(lambda tree: tree, out_shardings=over.sharding())
+
+
+def _stopped(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
     """Whether, and why, the stopping rule ended a run after so many epochs."""
     rule, watch = recipe.stopping, state.watch
     if rule is None or not watch.stopped:
@@ -242,40 +317,6 @@ def _after(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str 
     return "stopped", f"stopped after epoch {epochs}: {why}."
 
 
-def _report(
-    epoch: int,
-    epochs: int,
-    done: Closed,
-    measured: Any,
-    seconds: float,
-    net: Network,
-    monitors: Monitors | None,
-) -> EpochReport:
-    named = {} if monitors is None else monitors.split(net, np.asarray(measured))
-    return EpochReport(
-        epoch=epoch,
-        epochs=epochs,
-        **{name: float(number) for name, number in done.row._asdict().items()},
-        learning_rate=float(done.learning_rate),
-        best_epoch=int(done.state.watch.best_epoch),
-        seconds=seconds,
-        params=jax.tree.map(np.asarray, done.params),
-        monitors=named,
-    )
-
-
-def _measured(
-    log: _Log, net: Network, monitors: Monitors, n: int, batch_size: int
-) -> dict[str, np.ndarray]:
-    """All measurements of a run by name, and their steps."""
-    n_steps = -(-n // batch_size)
-    rows = monitors.rows(n_steps) + 1
-    width = sum(monitors.widths(net).values())
-    table = np.array(log.measured).reshape(-1, width)
-    steps = (np.arange(len(log.measured))[:, None] * n_steps + rows).reshape(-1)
-    return {"step": steps} | monitors.split(net, table)
-
-
 def _resumed(
     folder: str | Path, state: TrainState, settings: dict[str, Any], epochs: int
 ) -> tuple[TrainState, _Log]:
@@ -289,25 +330,18 @@ def _resumed(
 
 
 def _settings(
-    net: Network,
-    data: Dataset,
-    recipe: Recipe,
-    batch_size: int,
-    seed: int,
-    monitor: tuple[str, ...],
-    monitors: Monitors | None,
-    params: Params | None,
+    program: EpochProgram, data: Dataset, recipe: Recipe, seed: int, params: Params | None
 ) -> dict[str, Any]:
     """What makes a run this run: the settings that a checkpoint names.
 
     The number of epochs is none: a run may go on for longer.
     """
     return {
-        **checkpoints.described(net, recipe, batch_size),
+        **checkpoints.described(program.net, recipe, program.batch_size),
         "data": datasets.sha256(data),
         "seed": seed,
-        "monitor": list(monitor),
-        "monitors": None if monitors is None else repr(monitors),
+        "monitor": list(program.monitor),
+        "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
 

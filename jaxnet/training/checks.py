@@ -39,7 +39,6 @@ def checked(
     seed: Any,
     params: Params | None,
     monitor: Sequence[str] = ("evaluation", "training"),
-    monitors: Monitors | None = None,
 ) -> Dataset:
     """The data without its test split, if network, data and settings fit together.
 
@@ -73,18 +72,30 @@ def checked(
         network.check_params(net, params)
     n_steps = -(-n // operator.index(batch_size))
     _check_recipe(net, data, recipe, n_steps, operator.index(epochs), monitor)
-    if monitors is not None and not isinstance(monitors, Monitors):
+    return data._replace(test=None)
+
+
+def check_monitors(monitors: Any, net: Network, n_steps: int) -> None:
+    """Raise a ValueError unless these are `None`, or monitors that can measure this network.
+
+    Args:
+      monitors: what a caller gave.
+      net: the architecture.
+      n_steps: mini-batches to the epoch.
+    """
+    if monitors is None:
+        return
+    if not isinstance(monitors, Monitors):
         raise ValueError(f"monitors must be Monitors, such as jaxnet.Monitors(), not {monitors!r}.")
-    if monitors is not None and not sum(monitors.widths(net).values()):
+    if not sum(monitors.widths(net).values()):
         raise ValueError(
             f"{' and '.join(monitors.names)} are of hidden layers, but sizes {net.sizes} has none."
         )
-    if monitors is not None and not len(monitors.rows(n_steps)):
+    if not len(monitors.rows(n_steps)):
         raise ValueError(
             f"monitors measure every {monitors.every} mini-batches, but an epoch has {n_steps}; "
             "choose fewer."
         )
-    return data._replace(test=None)
 
 
 def _check_recipe(

@@ -1,8 +1,18 @@
-"""Training: one loop body, `epoch`, and `fit`, a whole run as a pure function of it.
+"""An epoch: the one training loop, `epoch`, its three strategies, and what follows it.
 
-A run is a function of (network, data, recipe, seed).
+The examples are visited in mini-batches, several of which are gathered at once: a block. There are
+three ways through an epoch, one below the other:
+
+- plain: a block's steps, one after the other;
+- in the span of the block's inputs, where many linear recipes share the mini-batches
+  (`jaxnet.acceleration.first_layer`);
+- measured: plain, where some of the steps are measured by monitors.
+
+`train_epoch` shuffles and trains, `finish_epoch` evaluates and watches. Both are written for one
+network; with a `parallelism` other than `alone` they are of many networks, or of many devices.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet.acceleration import blocks, first_layer
+from jaxnet.acceleration import first_layer
+from jaxnet.acceleration.blocks import BLOCK_ROWS, block_steps
+from jaxnet.acceleration.first_layer import Span
 from jaxnet.acceleration.padding import Units, cut, filled, masks
 from jaxnet.core import network
 from jaxnet.core.network import Network
@@ -22,10 +34,23 @@ from jaxnet.training.evaluation import Scores, scores
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import Over, alone
 from jaxnet.training.randomness import address, shuffle
-from jaxnet.training.step import Batch, TrainState, mini_batch, start, step
+from jaxnet.training.step import Context, TrainState, mini_batch, start, step
 
 Visits = tuple[Array, ...]
 """Mini-batches to come: their examples' indices and weights, each (n_steps, batch)."""
+
+
+@dataclass(frozen=True)
+class EpochProgram:
+    """The static choices of an epoch: with other ones it is another compiled program."""
+
+    net: Network
+    batch_size: int
+    monitor: tuple[str, ...] = ()
+    """Which splits are evaluated: "evaluation", "training"."""
+    monitors: Monitors | None = None
+    """What is measured in some of the mini-batches."""
+    over: Over = alone
 
 
 def epoch(
@@ -64,142 +89,189 @@ def epoch(
       `None`.
     """
     n = len(order)
+    context = Context(net, n, -(-n // batch_size), key)
+    arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))
+    visits = _visits(order, batch_size, state.params[0].w.dtype)
+    span = 0 if monitors else first_layer.span_steps(net, recipe, batch_size, over.lanes)
+    most = span or max(1, BLOCK_ROWS // batch_size)
+    shared = _Shared(context, arrays, over, units, recipe, most, in_span=span > 0)
+    if monitors is None:
+        return _train_blocks(shared, state, visits), None
+    return _train_measured(shared, monitors, state, visits)
+
+
+class _Shared(NamedTuple):
+    """What the strategies of an epoch have in common."""
+
+    context: Context
+    data: Split
+    over: Over
+    units: Units | None
+    recipe: Recipe
+    most: int
+    """Mini-batches to a block, at most."""
+    in_span: bool
+    """Whether the first layer is trained in the span of each block."""
+
+
+def _visits(order: Int[AnyArray, " n"], batch_size: int, dtype: Any) -> Visits:
+    """The mini-batches of an epoch."""
+    n = len(order)
     n_steps = -(-n // batch_size)
-    places = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
+    indices = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
     sizes = np.minimum(batch_size, n - batch_size * np.arange(n_steps))
     weights = (np.arange(batch_size) < sizes[:, None]) / sizes[:, None]
-    visits = (places, jnp.asarray(weights, state.params[0].w.dtype))
-    all_xs, all_ys = jnp.asarray(data.x), jnp.asarray(data.y)
-    most = blocks.span_steps(net, recipe, batch_size, over.lanes) if monitors is None else 0
-    spanned, most = most > 0, most or max(1, blocks.BLOCK_ROWS // batch_size)
+    return indices, jnp.asarray(weights, dtype)
 
-    def drawn(one: Any, step: Any, xs: Any, ys: Any, weights: Any) -> Batch:
-        return mini_batch(net, key, one[0], step, xs, ys, weights, one[1])
 
-    def stepped(one: Any, batch: Batch, monitors: Monitors | None = None) -> Any:
-        recipe, units, state = one
-        return step(net, n, n_steps, key, recipe, state, batch, monitors, units)
+def _train_blocks(shared: _Shared, state: TrainState, visits: Visits) -> TrainState:
+    """Train mini-batches in blocks, and those that are left over in a smaller one."""
+    n_visits, batch_size = visits[0].shape
+    if not n_visits:
+        return state
+    train_block = partial(_train_in_span if shared.in_span else _train_block, shared)
+    size = block_steps(n_visits, shared.most)
+    whole = n_visits // size * size
+    blocks = tuple(a[:whole].reshape(-1, size, batch_size) for a in visits)
+    state, _ = jax.lax.scan(lambda state, block: (train_block(state, block), None), state, blocks)
+    rest = tuple(a[whole:] for a in visits)
+    return train_block(state, rest) if whole < n_visits else state
 
-    def train_batch(carry: Any, visit: Any) -> tuple[Any, Any]:
-        place, gram, visit = visit
 
-        def one_step(one: Any, place: Any, gram: Any, *visit: Any) -> Any:
-            *one, span = one
-            batch = visit[0] if over.lanes == 1 else drawn(one, *visit)
-            if span is None:
-                state, found = stepped(one, batch)
-                return (state, None), found
-            xs = first_layer.seen(one[2].params[0].w, span, place, gram, net.precision)
-            state, errors = stepped(one, batch._replace(xs=xs))
-            return (state, span.noted(place, errors)), None
+def _train_block(shared: _Shared, state: TrainState, block: Visits) -> TrainState:
+    """Plain: the steps of a block, one after the other."""
+    context, over, recipe, units = shared.context, shared.over, shared.recipe, shared.units
+    steps, xs, ys, weights = _gathered(shared, state, block)
+    if over.lanes == 1:  # to draw for many steps at once is faster
+        batches = jax.vmap(partial(mini_batch, context, recipe, units))(steps, xs, ys, weights)
+        train_batch = lambda state, batch: step(context, recipe, units, state, batch)
+        return jax.lax.scan(train_batch, state, batches)[0]
 
-        return over(one_step)((recipe, units, *carry), place, gram, *visit)
+    def train_visit(state: TrainState, visit: Any) -> tuple[TrainState, None]:
+        def of_network(network: Any, *visit: Any) -> TrainState:
+            recipe, units, state = network
+            batch = mini_batch(context, recipe, units, *visit)
+            return step(context, recipe, units, state, batch)[0]
 
-    def train_block(state: TrainState, block: Visits) -> tuple[TrainState, Any]:
-        indices, weights = block
-        places = jnp.arange(len(indices))
-        xs, ys = over.split((all_xs[indices], all_ys[indices]), axis=1)
-        rows = gram = span = None
-        begun = state
-        if spanned:
-            rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
-            gram = jnp.dot(rows, rows.T, precision=net.precision).reshape(*indices.shape, -1)
-            state, span = over(partial(blocks.enter, net, len(indices)))(begun, rows)
-        visits = (_step(state) + places, xs, ys, weights)
-        if over.lanes == 1:  # to draw for many steps at once is faster
-            visits = (jax.vmap(partial(drawn, (recipe, units)))(*visits),)
-        (state, span), found = jax.lax.scan(train_batch, (state, span), (places, gram, visits))
-        if spanned:
-            state = over(partial(blocks.leave, net))((state, begun, span), rows)
-        return state, found
+        return over(of_network)((recipe, units, state), *visit), None
 
-    def train_many(state: TrainState, visits: Visits) -> TrainState:
-        n_visits = len(visits[0])
-        if not n_visits:
-            return state
-        size = blocks.block_steps(n_visits, most)
-        whole = n_visits // size * size
-        blocked = tuple(a[:whole].reshape(-1, size, batch_size) for a in visits)
-        state, _ = jax.lax.scan(train_block, state, blocked)
-        rest = tuple(a[whole:] for a in visits)
-        return train_block(state, rest)[0] if whole < n_visits else state
+    return jax.lax.scan(train_visit, state, (steps, xs, ys, weights))[0]
 
-    if monitors is None:
-        return train_many(state, visits), None
+
+def _train_in_span(shared: _Shared, state: TrainState, block: Visits) -> TrainState:
+    """In the span of the block's inputs: coefficients stand for the first layer's weights."""
+    context, over, recipe, units = shared.context, shared.over, shared.recipe, shared.units
+    net, n_steps = context.net, len(block[0])
+    steps, xs, ys, weights = _gathered(shared, state, block)
+    rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
+    gram = jnp.dot(rows, rows.T, precision=net.precision).reshape(*block[0].shape, -1)
+
+    def enter(state: TrainState, rows: Array) -> tuple[TrainState, Span]:
+        trained, span = first_layer.enter(net, n_steps, (state.params, state.opt_state), rows)
+        return state._replace(params=trained[0], opt_state=trained[1]), span
+
+    def leave(network: tuple[TrainState, TrainState, Span], rows: Array) -> TrainState:
+        state, begun, span = network
+        begun = (begun.params, begun.opt_state)
+        params, opt_state = first_layer.leave(
+            net, (state.params, state.opt_state), begun, span, rows
+        )
+        return state._replace(params=params, opt_state=opt_state)
+
+    def train_visit(carry: tuple[TrainState, Span], visit: Any) -> tuple[Any, None]:
+        def of_network(network: Any, place: Array, gram: Array, *visit: Any) -> Any:
+            recipe, units, state, span = network
+            batch = mini_batch(context, recipe, units, *visit)
+            gradient_of = partial(first_layer.gradient_in_span, net, span, place, gram)
+            state, errors = step(context, recipe, units, state, batch, gradient_of)
+            return state, span.noted(place, errors)
+
+        return over(of_network)((recipe, units, *carry), *visit), None
+
+    visits = (jnp.arange(n_steps), gram, steps, xs, ys, weights)
+    (last, span), _ = jax.lax.scan(train_visit, over(enter)(state, rows), visits)
+    return over(leave)((last, state, span), rows)
+
+
+def _train_measured(
+    shared: _Shared, monitors: Monitors, state: TrainState, visits: Visits
+) -> tuple[TrainState, Any]:
+    """Measured: plain stretches of steps, the last step of each by itself, with the monitors."""
+    context, recipe, units = shared.context, shared.recipe, shared.units
 
     def train_stretch(state: TrainState, stretch: Visits) -> tuple[TrainState, Any]:
-        """As many steps as lie between two measurements; the last one is measured."""
-        state = train_many(state, tuple(a[:-1] for a in stretch))
+        state = _train_blocks(shared, state, tuple(a[:-1] for a in stretch))
         indices, weights = (a[-1] for a in stretch)
-        xs, ys = over.split((all_xs[indices], all_ys[indices]))
-        batch = drawn((recipe, units), state.step, xs, ys, weights)
-        return stepped((recipe, units, state), batch, monitors)
+        xs, ys = shared.over.split((shared.data.x[indices], shared.data.y[indices]))
+        batch = mini_batch(context, recipe, units, state.step, xs, ys, weights)
+        return step(context, recipe, units, state, batch, None, monitors)
 
+    n_steps, batch_size = visits[0].shape
     every = monitors.every or n_steps
     whole = n_steps // every * every
     stretches = tuple(a[:whole].reshape(-1, every, batch_size) for a in visits)
     state, measured = jax.lax.scan(train_stretch, state, stretches)
-    return train_many(state, tuple(a[whole:] for a in visits)), measured
+    return _train_blocks(shared, state, tuple(a[whole:] for a in visits)), measured
 
 
-def _step(state: TrainState) -> Int[Array, ""]:
-    """The step's number, which is the same for all networks that are trained together."""
-    return jnp.ravel(state.step)[0]
+def _gathered(shared: _Shared, state: TrainState, block: Visits) -> tuple[Array, ...]:
+    """A block's steps by number, their examples and weights."""
+    indices, weights = block
+    # The step's number is the same for all networks that are trained together.
+    steps = jnp.ravel(state.step)[0] + jnp.arange(len(indices))
+    xs, ys = shared.over.split((shared.data.x[indices], shared.data.y[indices]), axis=1)
+    return steps, xs, ys, weights
 
 
-def trained(
-    net: Network,
-    batch_size: int,
-    monitors: Monitors | None,
+def train_epoch(
+    program: EpochProgram,
     data: Split,
     key: KeyArray,
     index: Int[AnyArray, ""],
     recipe: Recipe,
+    units: Units | None,
     state: TrainState,
-    units: Units | None = None,
-    over: Over = alone,
 ) -> tuple[TrainState, Any]:
     """Shuffle and train: epoch number `index`, from 0, of a run; see `epoch`."""
     order = shuffle(address(key, "order", index), len(data.x))
-    return epoch(net, batch_size, data, order, key, recipe, state, monitors, units, over)
+    return epoch(
+        program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
+        program.over,
+    )  # fmt: skip
 
 
-def trained_in(
-    program: Network,
+def train_epoch_padded(
+    program: EpochProgram,
     net: Network,
-    batch_size: int,
-    monitors: Monitors | None,
     data: Split,
     key: KeyArray,
     index: Int[AnyArray, ""],
     recipe: Recipe,
     state: TrainState,
-    over: Over = alone,
 ) -> tuple[TrainState, Any]:
-    """`trained` in the program of a network with wider hidden layers (static): see `widths`.
+    """`train_epoch` of `net` in a program whose network has wider hidden layers (both static).
 
-    The state is filled up as the epoch begins, and cut to the network's own widths as it ends. Not
-    to be differentiated: at 0 norms and roots have no derivative.
+    The state is padded as the epoch begins, and cut to the network's own widths as it ends. Not to
+    be differentiated: at 0 norms and roots have no derivative.
     """
-    if program == net:
-        return trained(net, batch_size, monitors, data, key, index, recipe, state, None, over)
-    nothing = tuple(
-        Layer(jnp.zeros(pair), jnp.zeros(pair[1])) for pair in zip(program.sizes, program.sizes[1:])
+    wide = program.net
+    if wide == net:
+        return train_epoch(program, data, key, index, recipe, None, state)
+    zeros = tuple(
+        Layer(jnp.zeros(pair), jnp.zeros(pair[1])) for pair in zip(wide.sizes, wide.sizes[1:])
     )
-    like = jax.eval_shape(lambda: start(program, recipe, key, nothing))
-    held = (state.params, state.opt_state)
-    params, opt_state = filled(held, (like.params, like.opt_state))
-    wide = state._replace(params=params, opt_state=opt_state)
-    units = Units(masks(net, program), net.sizes[1:-1])
-    wide, measured = trained(
-        program, batch_size, monitors, data, key, index, recipe, wide, units, over
-    )
-    params, opt_state = cut((wide.params, wide.opt_state), held)
-    return wide._replace(params=params, opt_state=opt_state), measured
+    like = jax.eval_shape(lambda: start(wide, recipe, key, zeros))
+    own = (state.params, state.opt_state)
+    params, opt_state = filled(own, (like.params, like.opt_state))
+    units = Units(masks(net, wide), net.sizes[1:-1])
+    padded = state._replace(params=params, opt_state=opt_state)
+    padded, measured = train_epoch(program, data, key, index, recipe, units, padded)
+    params, opt_state = cut((padded.params, padded.opt_state), own)
+    return padded._replace(params=params, opt_state=opt_state), measured
 
 
-class Closed(NamedTuple):
-    """What an epoch of a run came to."""
+class EpochResult(NamedTuple):
+    """Result of one epoch."""
 
     state: TrainState
     params: Params
@@ -211,47 +283,51 @@ class Closed(NamedTuple):
     """Whether all parameters and costs are."""
 
 
-def closed(
-    net: Network,
-    batch_size: int,
-    monitor: tuple[str, ...],
+def finish_epoch(
+    program: EpochProgram,
     data: Dataset,
     index: Int[AnyArray, ""],
     recipe: Recipe,
+    units: Units | None,
     state: TrainState,
-    units: Units | None = None,
-    over: Over = alone,
-) -> Closed:
+) -> EpochResult:
     """Evaluate and watch what epoch number `index`, from 0, has trained.
 
-    With `over`, of many runs: see `epoch`.
+    With the program's `over`, of many runs: see `epoch`.
     """
-    n_steps = -(-len(data.train.x) // batch_size)
+    net, over = program.net, program.over
+    n_steps = -(-len(data.train.x) // program.batch_size)
 
-    def evaluated(one: tuple[Recipe, Units | None, TrainState]) -> Params:
-        recipe, units, state = one
+    def evaluated(network: tuple[Recipe, Units | None, TrainState]) -> Params:
+        recipe, units, state = network
         params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
         return params if units is None else units.only(params)
 
     def scored(name: str, split: Split | None) -> Scores | None:
-        if name in monitor and split is not None:
+        if name in program.monitor and split is not None:
             return scores(net, params, split, recipe.l1, recipe.l2, over)
         return None
 
-    def watched(one: tuple[Recipe, TrainState, Params, Scores | None, Scores | None]) -> Any:
-        recipe, state, params, *given = one
-        dtype = params[0].w.dtype
-        known = [some for some in given if some is not None]
-        finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
-        finite += [jnp.isfinite(some.cost) for some in known]
-        nothing = Scores(*[jnp.full((), jnp.nan, dtype)] * 2)
-        row = History(*[x for some in given for x in (nothing if some is None else some)])
+    def watched(network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None]) -> Any:
+        recipe, state, params, *splits = network
+        row, finite = _row(state, params[0].w.dtype, splits)
         optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
-        rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), dtype)
+        rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), params[0].w.dtype)
         watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
-        return state._replace(watch=watch), row, rate, jnp.all(jnp.stack(finite))
+        return state._replace(watch=watch), row, rate, finite
 
     params = over(evaluated)((recipe, units, state))
     evaluation, training = scored("evaluation", data.valid), scored("training", data.train)
     state, row, rate, finite = over(watched)((recipe, state, params, evaluation, training))
-    return Closed(state, params, row, rate, finite)
+    return EpochResult(state, params, row, rate, finite)
+
+
+def _row(
+    state: TrainState, dtype: Any, splits: list[Scores | None]
+) -> tuple[History, Bool[Array, ""]]:
+    """The epoch's row of the history, and whether all parameters and costs are finite."""
+    unknown = Scores(*[jnp.full((), jnp.nan, dtype)] * 2)
+    finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
+    finite += [jnp.isfinite(split.cost) for split in splits if split is not None]
+    row = History(*[x for split in splits for x in (unknown if split is None else split)])
+    return row, jnp.all(jnp.stack(finite))

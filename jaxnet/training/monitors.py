@@ -13,7 +13,7 @@ All are of one mini-batch, and per layer; ∂C₀ is the gradient without the pe
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,33 +81,37 @@ class Monitors:
         return {k: table[..., end - widths[k] : end] for k, end in zip(widths, ends, strict=True)}
 
 
-def measure(
-    monitors: Monitors,
-    net: Network,
-    params: Params,
-    grads: Params,
-    moved: Params,
-    rate: Any,
-    xs: Any,
-    masks: Masks,
-    weights: Float[Array, " batch"],
-) -> Float[Array, " n"]:
+class StepRecord(NamedTuple):
+    """What the monitors see of a step."""
+
+    params: Params
+    """The parameters before it."""
+    grads: Params
+    """The gradient of the cost without penalties."""
+    moved: Params
+    """The difference that it made to the parameters."""
+    rate: Any
+    """Its learning rate, or `None`."""
+    xs: Any
+    """The mini-batch's inputs."""
+    masks: Masks
+    """Its dropout masks."""
+    weights: Float[Array, " batch"]
+    """Its examples' weights; those of weight 0 do not count."""
+
+
+def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array, " n"]:
     """All that is monitored in one step, in the order of `Monitors.widths`.
 
     Args:
       monitors: what to measure.
       net: the architecture.
-      params: the parameters before the step.
-      grads: the gradient of the cost without penalties.
-      moved: the difference that the step made to the parameters.
-      rate: its learning rate, or `None`.
-      xs: the mini-batch's inputs.
-      masks: its dropout masks.
-      weights: its examples' weights; those of weight 0 do not count.
+      record: the step.
     """
+    params, grads, moved, rate, xs, masks, weights = record
     dtype = params[0].w.dtype
     norms = lambda arrays: jnp.stack([jnp.linalg.norm(array) for array in arrays])
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "gradient_norm": lambda: norms([grad.w for grad in grads]),
         "delta_norm": lambda: norms([grad.b for grad in grads]),
         "weight_norm": lambda: norms([layer.w for layer in params]),
@@ -119,13 +123,13 @@ def measure(
     if {"saturated", "dead"} & set(monitors.names):
         flat = _flat(net, params, xs, masks)
         counted = (weights > 0)[:, None]
-        found["saturated"] = lambda: _per_layer(
+        measured["saturated"] = lambda: _per_layer(
             [jnp.sum(f & counted) / (jnp.sum(counted) * f.shape[1]) for f in flat], dtype
         )
-        found["dead"] = lambda: _per_layer(
+        measured["dead"] = lambda: _per_layer(
             [jnp.mean(jnp.all(f | ~counted, axis=0)) for f in flat], dtype
         )
-    return jnp.concatenate([found[name]().astype(dtype) for name in monitors.names])
+    return jnp.concatenate([measured[name]().astype(dtype) for name in monitors.names])
 
 
 def _flat(net: Network, params: Params, xs: Any, masks: Masks) -> list[Array]:

@@ -1,11 +1,7 @@
-"""One mini-batch: what training carries, where its randomness comes from, and the step itself.
+"""One mini-batch: what training carries, and the step itself."""
 
-Randomness is *addressed*, not consumed: the key for the initial weights, for the order of epoch e
-and for the dropout mask, the distortions or the noise of mini-batch t are each derived from the
-seed and that address alone (`address`). So a run that stops can go on to the same bits, and all
-recipes under one seed see the same initial weights and the same mini-batches.
-"""
-
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,19 +10,21 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet.acceleration.first_layer import InSpan
 from jaxnet.acceleration.padding import Units
-from jaxnet.core import network
-from jaxnet.core.backpropagation import gauss_newton_product, gradient, hessian_product
+from jaxnet.core import backpropagation, network
 from jaxnet.core.network import Masks, Network
 from jaxnet.core.types import AnyArray, KeyArray, Layer, Params
 from jaxnet.recipes import regularization, stopping
 from jaxnet.recipes.augmentation import augment
+from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import add_penalty_gradient, penalty
 from jaxnet.recipes.stopping import Watch
-from jaxnet.training.monitors import Monitors, measure
+from jaxnet.training.monitors import Monitors, StepRecord, measure
 from jaxnet.training.randomness import address
+
+GradientOf = Callable[[Params, Any, Masks, Any], tuple[Params, Any]]
+"""`(params, ys, masks, weights) -> (gradient, what else is worth keeping)`."""
 
 
 class TrainState(NamedTuple):
@@ -40,6 +38,19 @@ class TrainState(NamedTuple):
     """Of them, those that left the output layer finite: what follows has diverged."""
     watch: Watch
     """The best so far, and what the stopping rule remembers."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all steps of an epoch have in common."""
+
+    net: Network
+    n_examples: int
+    """In the training split: the n of λ/n."""
+    n_steps: int
+    """Mini-batches to the epoch."""
+    key: KeyArray
+    """The run's own key, from which each mini-batch's is addressed."""
 
 
 class Batch(NamedTuple):
@@ -86,17 +97,16 @@ def start(
 
 
 def mini_batch(
-    net: Network,
-    key: KeyArray,
+    context: Context,
     recipe: Recipe,
+    units: Units | None,
     step: Int[AnyArray, ""],
     xs: Any,
     ys: Any,
     weights: Float[Array, " batch"],
-    units: Units | None = None,
 ) -> Batch:
     """What step number `step` trains on: examples, distorted, and the masks of dropout."""
-    dtype = weights.dtype
+    net, key, dtype = context.net, context.key, weights.dtype
     if recipe.augmentation is not None:
         xs = augment(recipe.augmentation, address(key, "augmentation", step), xs, dtype)
     if recipe.label_smoothing is not None:
@@ -120,24 +130,71 @@ def mini_batch(
 
 
 def step(
-    net: Network,
-    n: int,
-    n_steps: int,
-    key: KeyArray,
+    context: Context,
     recipe: Recipe,
+    units: Units | None,
     state: TrainState,
     batch: Batch,
+    gradient_of: GradientOf | None = None,
     monitors: Monitors | None = None,
-    units: Units | None = None,
 ) -> tuple[TrainState, Any]:
-    """Train one mini-batch of a split of n examples, n_steps to the epoch.
+    """Train one mini-batch.
+
+    Args:
+      context: what all steps of the epoch have in common.
+      recipe: how it is trained.
+      units: which hidden units are there, if not all.
+      state: what the last step left.
+      batch: what to train on.
+      gradient_of: the gradient of the mini-batch's mean cost, where it is not computed from the
+        inputs.
+      monitors: what to measure.
 
     Returns:
-      The state after it; and what the monitors measured, or the errors of a first layer that is
-      trained in a span, or `None`.
+      The state after it; and what the monitors measured, or what `gradient_of` gave besides the
+      gradient, or `None`.
     """
-    l1, l2, params = recipe.l1, recipe.l2, state.params
+    net, params = context.net, state.params
     xs, masks = _masked(recipe, batch, units)
+    if gradient_of is None:
+        grads = backpropagation.gradient(net, params, xs, batch.ys, masks, batch.weights)
+        extra = None
+    else:
+        grads, extra = gradient_of(params, batch.ys, masks, batch.weights)
+    total = add_penalty_gradient(grads, params, context.n_examples, recipe.l1, recipe.l2)
+    optimizer = recipe.optimizer_at(state.step, context.n_steps, state.watch.scale)
+    transformation = optimizer.transformation(address(context.key, "step", state.step))
+    known = _line_search(context, recipe, optimizer, params, xs, masks, batch, total)
+    updates: Any
+    updates, opt_state = transformation.update(total, state.opt_state, params, **known)
+    trained: Any = optax.apply_updates(params, updates)
+    if recipe.max_norm is not None:
+        trained = regularization.constrained(trained, recipe.max_norm)
+    if monitors is not None:
+        rate = optimizer.hyper.get("learning_rate")
+        moved = jax.tree.map(jnp.subtract, trained, params)
+        extra = _measured(
+            monitors, net, units, StepRecord(params, grads, moved, rate, xs, masks, batch.weights)
+        )
+    # One NaN spreads to all of the output layer in the next step: ten numbers tell.
+    sound = state.sound + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
+    return TrainState(trained, opt_state, state.step + 1, sound, state.watch), extra
+
+
+def _line_search(
+    context: Context,
+    recipe: Recipe,
+    optimizer: Optimizer,
+    params: Params,
+    xs: Any,
+    masks: Masks,
+    batch: Batch,
+    total: Params,
+) -> dict[str, Any]:
+    """What rules with line searches or curvature ask for; where a rule ignores it, so does XLA."""
+    if optimizer.linear:  # such a rule sees nothing but gradients, weights and its own state
+        return {}
+    net, n, l1, l2 = context.net, context.n_examples, recipe.l1, recipe.l2
 
     def value_fn(params: Params) -> Float[Array, ""]:
         return _mean_cost(net, params, xs, masks, batch) + penalty(params, n, l1, l2)
@@ -147,32 +204,23 @@ def step(
         curved = product(net, params, along, xs, batch.ys, masks, batch.weights)
         return add_penalty_gradient(curved, along, n, None, l2)
 
-    grads, found = gradient(net, params, xs, batch.ys, masks, batch.weights), None
-    if isinstance(xs, InSpan):
-        grads, found = (grads[0]._replace(w=xs.own[0]), *grads[1:]), grads[0].w
-    total = add_penalty_gradient(grads, params, n, l1, l2)
-    optimizer = recipe.optimizer_at(state.step, n_steps, state.watch.scale)
-    transformation = optimizer.transformation(address(key, "step", state.step))
-    # Line searches need the value and its function; where a rule ignores them, so does XLA.
-    extra: dict[str, Any] = {"value": value_fn(params), "grad": total, "value_fn": value_fn}
+    known: dict[str, Any] = {"value": value_fn(params), "grad": total, "value_fn": value_fn}
     if optimizer.curvature:
-        extra["hessian_product"] = partial(regularized, hessian_product)
-        extra["gauss_newton_product"] = partial(regularized, gauss_newton_product)
-    updates: Any
-    updates, opt_state = transformation.update(total, state.opt_state, params, **extra)
-    trained: Any = optax.apply_updates(params, updates)
-    if recipe.max_norm is not None:
-        trained = regularization.constrained(trained, recipe.max_norm)
-    if monitors is not None:
-        rate = optimizer.hyper.get("learning_rate")
-        moved = jax.tree.map(jnp.subtract, trained, params)
-        if units is not None:
-            net, params, grads, moved = units.cut(net, params, grads, moved)
-            masks = [mask[:, :n] for mask, n in zip(masks or [], units.widths, strict=True)]
-        found = measure(monitors, net, params, grads, moved, rate, xs, masks, batch.weights)
-    # One NaN spreads to all of the output layer in the next step: ten numbers tell.
-    sound = state.sound + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
-    return TrainState(trained, opt_state, state.step + 1, sound, state.watch), found
+        known["hessian_product"] = partial(regularized, backpropagation.hessian_product)
+        known["gauss_newton_product"] = partial(regularized, backpropagation.gauss_newton_product)
+    return known
+
+
+def _measured(
+    monitors: Monitors, net: Network, units: Units | None, record: StepRecord
+) -> Float[Array, " n"]:
+    """What the monitors measure of a step, of the units that are there."""
+    if units is not None:
+        net, params, grads, moved = units.cut(net, record.params, record.grads, record.moved)
+        pairs = zip(record.masks or [], units.widths, strict=True)
+        masks = [mask[:, :width] for mask, width in pairs]
+        record = record._replace(params=params, grads=grads, moved=moved, masks=masks)
+    return measure(monitors, net, record)
 
 
 def _masked(recipe: Recipe, batch: Batch, units: Units | None) -> tuple[Any, Masks]:

@@ -10,7 +10,9 @@ import jaxnet as jn
 from jaxnet.acceleration.padding import program_network
 from jaxnet.recipes import optimizers
 from jaxnet.sweeps import lanes
-from jaxnet.sweeps.lanes import Packing, Work, train_chunk
+from jaxnet.sweeps.chunk import ChunkLoop, Work, train_chunk
+from jaxnet.sweeps.layout import Packing
+from jaxnet.sweeps.recipe_batch import RecipeBatch
 
 RANDOM = np.random.default_rng(0)
 DATA = jn.Dataset(
@@ -29,7 +31,8 @@ def _work(nets, recipe, seeds, shape=None, epochs=3, members=None, **options):
     nets = (nets,) * len(seeds) if isinstance(nets, jn.Network) else tuple(nets)
     program = program_network(nets, recipe)
     packing = Packing(0, *shape, members)
-    return Work(nets, recipe, tuple(seeds), program, (packing,), 6, epochs, MONITOR, **options)
+    batch = RecipeBatch(recipe)
+    return Work(nets, batch, tuple(seeds), program, (packing,), 6, epochs, MONITOR, **options)
 
 
 def _alone(net, recipe, seed, epochs=3):
@@ -148,13 +151,10 @@ def test_the_first_layers_products_are_single_matrix_products():
     net = jn.Network((64, 16, 3))
     data = jn.Dataset(jn.Split(np.ones((60, 64), np.float32), np.zeros(60, int)), None)
     work = _work(net, recipe, (0,) * 8)
-    places = lanes._Places(work, work.packings[0])
-    rows = lanes._initial(work)
-    numbers = places.numbers(recipe)
-    params = places.stacked(rows)
-    train = lanes._begin(work.program, False, places.over, places.keys, numbers, params)
-    args = (data.train, places.keys, np.int32(0), numbers, None, train)
-    text = lanes._compiled_trained.lower(net, 6, *args).compile().as_text()
+    loop = ChunkLoop(work, data, None, None, None)
+    assert loop.enter(0)
+    args = (data.train, loop.keys, np.int32(0), loop.recipe, None, loop.state.train)
+    text = lanes.train_lanes.lower(loop.program, *args).compile().as_text()
     assert "f32[64,128]" in text  # 8 lanes of 16 units, side by side
     assert "f32[8,64,16]" not in text
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from jax import monitoring
 
 import jaxnet as jn
-from jaxnet.sweeps import executors, planning, search_space
+from jaxnet.sweeps import executors, planning
 from jaxnet.sweeps._sweep import _rungs
+from jaxnet.sweeps.recipe_batch import RecipeBatch
 
 RANDOM = np.random.default_rng(0)
 DATA = jn.Dataset(
@@ -333,7 +334,7 @@ def test_samples_lie_in_their_ranges_and_are_spread_evenly(n, low, factor, seed)
 def test_a_grid_reaches_all_parts_of_a_recipe():
     recipe = jn.Recipe(jn.sgd(0.1), stopping=jn.stopping.no_improvement_in(3))
     swept = jn.grid(recipe, patience=[1, 2], dropout=[0.1, 0.2], init_scale=0.5)
-    assert [one.stopping.patience.item() for one in search_space.rows(swept)] == [1, 1, 2, 2]
+    assert [one.stopping.patience.item() for one in RecipeBatch(swept).rows()] == [1, 1, 2, 2]
     assert swept.init_scale.tolist() == [0.5] * 4
 
 
