@@ -1,8 +1,8 @@
 """Sweeps: hundreds of networks over recipes and seeds, several at a time in one program.
 
-`sweep` cuts the lanes into chunks (`plans`), trains them (`lanes`) on all devices of this process,
-of all processes, or by an executor's workers (`runners`), keeps each as soon as it is done
-(`books`, `records`), and gathers a `Study` (`studies`).
+`sweep` cuts the lanes into chunks (`planning`, `chunking`), trains them (`chunk`, `lanes`) on all
+devices of this process, of all processes, or by an executor's workers (`executors`), keeps each as
+soon as it is done (`ledger`, `store`), and gathers a `Study` (`study`).
 """
 
 import itertools
@@ -10,7 +10,7 @@ import operator
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -23,10 +23,10 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps import planning
 from jaxnet.sweeps.chunking import jobs_to_train, program_sizes
-from jaxnet.sweeps.executors import Data, Elsewhere, Here, Progress, SweepReport
+from jaxnet.sweeps.executors import Data, Elsewhere, Here, Job, Progress, SweepReport
 from jaxnet.sweeps.ledger import Book
+from jaxnet.sweeps.planning import Plan, predicted
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
@@ -105,55 +105,88 @@ def sweep(
     )
     epochs, monitor = operator.index(epochs), tuple(sorted(set(monitor)))
     rungs = _rungs(epochs, len(settings), halving)
-    if len(rungs) > 1 and not monitor:
-        raise ValueError('halving ranks by what is monitored; monitor "evaluation" or "training".')
+    _check_processes(len(rungs) > 1, folder, monitor, tune_plan)
     loaded = loaded._replace(test=None)
     store = None if folder is None else Folder(folder, _about(loaded, monitor))
-    if len(rungs) > 1 and store is None and jax.process_count() > 1:
-        raise ValueError("halving over several processes needs a folder that all of them see.")
     book = Book(settings, seed_list, store)
     _together("read", store)  # before any process writes
-    left = list(np.ndindex(len(settings), len(seed_list)))
-    if tune_plan and jax.process_count() > 1:
-        raise ValueError("tune_plan is for one process: several might choose different sizes.")
     if (longest := book.longest()) > epochs:
         raise ValueError(
             f"epochs is {epochs}, but lanes of this study in {folder} have had {longest} already; "
             "ask for as many or more, or choose another folder."
         )
-    work = partial(jobs_to_train, book, loaded, monitor, tune_plan)
-    progress = Progress(len(left), on_progress)
+    lanes = list(np.ndindex(len(settings), len(seed_list)))
+    progress = Progress(len(lanes), on_progress)
     runner = Here(loaded) if executor is None else Elsewhere(executor, data)
-    n_bytes = sum(array.nbytes for split in loaded if split is not None for array in split)
-    n_lanes = len(left)
-    planned = lambda sizes: planning.predicted(
-        sizes, n_lanes, epochs, n_bytes, runner.devices, tune_plan
-    )
-    plan, out = None, []
+    rounds = _Rounds(book, loaded, monitor, tune_plan, runner, progress, say)
     with interrupts.interruptible() as interrupted:
-        for until in rungs:
-            jobs = work(left, until, runner.devices)
-            book.let_go()
-            _together(f"jobs to epoch {until}", store)
-            if plan is None and (jobs or until == epochs):
-                plan = planned(program_sizes(jobs))
-                if say is not None:
-                    say(str(plan))
-            progress.expect(jobs)
-            for job, outcome, states in runner.run(jobs, progress, interrupted):
-                book.enter(job.lanes, job.work.program.sizes, outcome, states, until < epochs)
-                progress.ended(job, outcome)
-            if book.exchange(bool(interrupted)):
-                break
-            if until < epochs:
-                stay = _survivors(book, left, until, count("halving", halving, low=2))
-                out += [lane for lane in left if lane[0] not in stay]
-                left = [lane for lane in left if lane[0] in stay]
+        rounds.train(lanes, rungs, halving, interrupted)
     progress.report()
-    if plan is None:  # interrupted before there was anything to do
-        plan = planned([])
+    plan = rounds.plan or rounds.planned([])  # interrupted before there was anything to do
     plan = plan._replace(backed_off=runner.backed_off)
-    return book.study(epochs, out, plan, time.perf_counter() - began, loaded, monitor)
+    return book.study(epochs, rounds.out, plan, time.perf_counter() - began, loaded, monitor)
+
+
+@dataclass
+class _Rounds:
+    """Trains the lanes of a sweep, from rung to rung of successive halving."""
+
+    book: Book
+    data: Dataset
+    monitor: tuple[str, ...]
+    tune: bool
+    runner: Here | Elsewhere
+    progress: Progress
+    say: Callable[[str], None] | None
+    plan: Plan | None = None
+    out: list[Lane] = field(default_factory=list)
+    """Lanes that went no further."""
+
+    def train(
+        self, lanes: list[Lane], rungs: list[int], halving: Any, interrupted: list[int]
+    ) -> None:
+        """Train these lanes to each rung, where the best go on; or until an interruption."""
+        self.n_lanes, self.epochs = len(lanes), rungs[-1]
+        for until in rungs:
+            self._train_until(lanes, until, interrupted)
+            if self.book.exchange(bool(interrupted)):
+                return
+            if until < self.epochs:
+                stay = _survivors(self.book, lanes, until, count("halving", halving, low=2))
+                self.out += [lane for lane in lanes if lane[0] not in stay]
+                lanes = [lane for lane in lanes if lane[0] in stay]
+
+    def planned(self, jobs: list[Job]) -> Plan:
+        """The plan of a sweep that begins with these chunks."""
+        splits = [split for split in self.data if split is not None]
+        n_bytes = sum(array.nbytes for split in splits for array in split)
+        return predicted(
+            program_sizes(jobs), self.n_lanes, self.epochs, n_bytes, self.runner.devices, self.tune
+        )
+
+    def _train_until(self, lanes: list[Lane], until: int, interrupted: list[int]) -> None:
+        book, runner, keep = self.book, self.runner, until < self.epochs
+        jobs = jobs_to_train(book, self.data, self.monitor, self.tune, lanes, until, runner.devices)
+        book.let_go()
+        _together(f"jobs to epoch {until}", book.folder)
+        if self.plan is None and (jobs or not keep):
+            self.plan = self.planned(jobs)
+            if self.say is not None:
+                self.say(str(self.plan))
+        self.progress.expect(jobs)
+        for job, outcome, states in runner.run(jobs, self.progress, interrupted):
+            book.enter(job.lanes, job.work.program.sizes, outcome, states, keep)
+            self.progress.ended(job, outcome)
+
+
+def _check_processes(halving: bool, folder: Any, monitor: tuple[str, ...], tune_plan: bool) -> None:
+    """Whether successive halving and several processes have what they need."""
+    if halving and not monitor:
+        raise ValueError('halving ranks by what is monitored; monitor "evaluation" or "training".')
+    if halving and folder is None and jax.process_count() > 1:
+        raise ValueError("halving over several processes needs a folder that all of them see.")
+    if tune_plan and jax.process_count() > 1:
+        raise ValueError("tune_plan is for one process: several might choose different sizes.")
 
 
 def _expanded(
