@@ -10,7 +10,6 @@ different widths share a program.
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -18,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.core.hyperparameters import pytree
+from jaxnet.core.hyperparameters import pytree, static
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Layer, Params
 from jaxnet.recipes.recipe import Recipe
@@ -27,14 +26,13 @@ VECTOR = 8
 """Widths are filled up to a multiple of so many floats."""
 
 
-@pytree("widths")
-@dataclass(frozen=True, eq=False)
+@pytree
 class Units:
     """Which hidden units of a network are there, where others only fill up its width."""
 
     masks: tuple[Float[AnyArray, "..."], ...]
     """For each hidden layer, 1 where a unit is there and 0 where none is."""
-    widths: tuple[int, ...]
+    widths: tuple[int, ...] = static()
     """The hidden layers' true widths, at which dropout is drawn."""
 
     def only(self, params: Params) -> Params:

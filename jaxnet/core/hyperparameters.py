@@ -2,15 +2,15 @@
 
 import dataclasses
 import operator
-from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import MISSING, dataclass, field
+from typing import Any, TypeVar, dataclass_transform
 
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-_Class = TypeVar("_Class", bound=type)
+_Instance = TypeVar("_Instance")
 
 
 def count(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -29,32 +29,76 @@ def count(name: str, value: Any, low: int, high: int | None = None) -> int:
     return number
 
 
-def pytree(*static: str) -> Callable[[_Class], _Class]:
-    """Make a frozen dataclass a pytree whose fields, but for the `static` ones, are children.
+def static(*, default: Any = MISSING, default_factory: Any = MISSING) -> Any:
+    """A field of a `pytree` class that is part of its structure instead of a child.
 
-    `jax.tree_util.register_dataclass` calls the constructor whenever JAX rebuilds a tree, with
-    tracers or placeholders in place of numbers. This one does not, so that a constructor may
-    cast and validate what a person passes in.
+    Static values are what a compiled program depends on: shapes, Python branches, functions. They
+    must be hashable, and a changed one is another program.
+
+    Args:
+      default: the field's default value; without one the field must be given.
+      default_factory: a function of no arguments that makes the default, instead of `default`.
+
+    Returns:
+      The field, to be assigned in the body of the class.
+
+    Raises:
+      ValueError: both a default and a factory are given.
+
+    >>> @pytree
+    ... class Power:
+    ...     scale: float
+    ...     exponent: int = static(default=2)
+    >>> jax.tree.leaves(Power(3.0, exponent=4))
+    [3.0]
     """
+    return field(default=default, default_factory=default_factory, metadata={"static": True})
 
-    def register(cls: _Class) -> _Class:
-        names = [field.name for field in dataclasses.fields(cls)]
-        dynamic = [name for name in names if name not in static]
 
-        def flatten(tree: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-            children = [(jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in dynamic]
-            return children, tuple(getattr(tree, name) for name in static)
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field, static))
+def pytree(cls: type[_Instance]) -> type[_Instance]:
+    """A class of annotated fields as a frozen dataclass that is a JAX pytree.
 
-        def unflatten(aux: tuple[Any, ...], children: Any) -> Any:
-            tree = object.__new__(cls)
-            for name, value in zip((*dynamic, *static), (*children, *aux), strict=True):
-                object.__setattr__(tree, name, value)
-            return tree
+    Fields declared with `static()` are part of the tree's structure; all others are its children,
+    in their order. `jax.tree_util.register_dataclass` calls the constructor whenever JAX rebuilds
+    a tree, with tracers or placeholders in place of numbers. This one does not, so that a
+    constructor may cast and validate what a person passes in.
 
-        jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
-        return cls
+    Args:
+      cls: the class, without a `@dataclass` of its own.
 
-    return register
+    Returns:
+      The class itself.
+
+    Raises:
+      TypeError: it is a dataclass already, so that its fields' metadata is no longer to be had.
+
+    >>> @pytree
+    ... class Line:
+    ...     slope: float
+    ...     intercept: float = 0.0
+    >>> jax.tree.map(lambda number: 2 * number, Line(3.0, 1.0))
+    Line(slope=6.0, intercept=2.0)
+    """
+    if "__dataclass_fields__" in vars(cls):
+        raise TypeError(f"@pytree makes {cls.__name__} a dataclass itself; leave @dataclass out.")
+    registered: Any = dataclass(frozen=True, eq=False)(cls)
+    fields = dataclasses.fields(registered)
+    structural = [entry.name for entry in fields if entry.metadata.get("static", False)]
+    children = [entry.name for entry in fields if entry.name not in structural]
+
+    def flatten(tree: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+        paths = [(jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in children]
+        return paths, tuple(getattr(tree, name) for name in structural)
+
+    def unflatten(aux: tuple[Any, ...], values: Any) -> Any:
+        tree = object.__new__(registered)
+        for name, value in zip((*children, *structural), (*values, *aux), strict=True):
+            object.__setattr__(tree, name, value)
+        return tree
+
+    jax.tree_util.register_pytree_with_keys(registered, flatten, unflatten)
+    return registered
 
 
 def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: bool = False) -> Any:

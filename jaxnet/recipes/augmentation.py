@@ -6,7 +6,6 @@ an image is drawn at the address of its step, so that runs stay functions of the
 """
 
 import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float
 
-from jaxnet.core.hyperparameters import count, leaf, pytree, shown
+from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.network import inputs
 from jaxnet.core.types import AnyArray, Inputs, KeyArray, Split
 
@@ -25,8 +24,7 @@ SELECTED = 3
 FLOAT32 = jnp.dtype("float32")
 
 
-@pytree("shift", "shape")
-@dataclass(frozen=True, eq=False)
+@pytree
 class Augmentation:
     """Random, small distortions of images whose rows of pixels lie one after the other.
 
@@ -49,12 +47,12 @@ class Augmentation:
     Augmentation(shift=1)
     """
 
-    shift: int | None = None
+    shift: int | None = static(default=None)
     rotation: Any = None
     scaling: Any = None
     elastic: Any = None
     smoothness: Any = 4.0
-    shape: tuple[int, int] | None = None
+    shape: tuple[int, int] | None = static(default=None)
 
     def __post_init__(self) -> None:
         if self.shift is not None:

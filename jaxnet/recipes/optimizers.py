@@ -10,7 +10,6 @@ g is the gradient, w a parameter, η the learning rate.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,14 +21,11 @@ import numpy as np
 import optax
 import optax.contrib
 
-from jaxnet.core.hyperparameters import count, leaf, pytree, shown
+from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.types import KeyArray, Params
 
 
-@pytree(
-    "rule", "options", "stochastic", "evaluation", "constant_rate", "curvature", "shaped", "linear"
-)
-@dataclass(frozen=True, eq=False)
+@pytree
 class Optimizer:
     """An update rule and its hyperparameters.
 
@@ -53,15 +49,15 @@ class Optimizer:
     sgd(learning_rate=0.5)
     """
 
-    rule: Callable[..., optax.GradientTransformation]
+    rule: Callable[..., optax.GradientTransformation] = static()
     hyper: dict[str, Any]
-    options: tuple[tuple[str, Any], ...] = ()
-    stochastic: bool = False
-    evaluation: Callable[[Any, Params], Params] | None = field(default=None)
-    constant_rate: bool = False
-    curvature: bool = False
-    shaped: bool = True
-    linear: bool = False
+    options: tuple[tuple[str, Any], ...] = static(default=())
+    stochastic: bool = static(default=False)
+    evaluation: Callable[[Any, Params], Params] | None = static(default=None)
+    constant_rate: bool = static(default=False)
+    curvature: bool = static(default=False)
+    shaped: bool = static(default=True)
+    linear: bool = static(default=False)
 
     def __post_init__(self) -> None:
         for name, value in self.hyper.items():

@@ -1,7 +1,6 @@
 """Recipe: how a network is trained. Each part is a static shape with numeric leaves."""
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,8 +13,7 @@ from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
 
 
-@pytree()
-@dataclass(frozen=True, eq=False)
+@pytree
 class Recipe:
     """How a network is trained: its parts are static shapes with numeric leaves.
 

@@ -8,7 +8,6 @@ function of a whole number of steps, serves for both.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -16,13 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnet.core.hyperparameters import leaf, pytree, shown
+from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 
 Unit = Literal["epochs", "steps"]
 
 
-@pytree("rule", "spans", "unit", "horizon", "options")
-@dataclass(frozen=True, eq=False)
+@pytree
 class Schedule:
     """A learning-rate schedule: a factor for every step, counted from 0.
 
@@ -40,12 +38,12 @@ class Schedule:
     cosine(horizon=30 epochs, end=0)
     """
 
-    rule: Callable[..., Callable[[Any], Any]]
+    rule: Callable[..., Callable[[Any], Any]] = static()
     hyper: dict[str, Any]
-    spans: tuple[tuple[str, float], ...] = ()
-    unit: Unit = "epochs"
-    horizon: str | None = None
-    options: tuple[tuple[str, Any], ...] = ()
+    spans: tuple[tuple[str, float], ...] = static(default=())
+    unit: Unit = static(default="epochs")
+    horizon: str | None = static(default=None)
+    options: tuple[tuple[str, Any], ...] = static(default=())
 
     def __post_init__(self) -> None:
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}

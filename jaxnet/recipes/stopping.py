@@ -4,7 +4,6 @@ All of it is decided on the device, at the end of an epoch, from what was monito
 of the compiled run, of a sweep's lanes and of a checkpoint. The test set never decides.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -13,12 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet.core.hyperparameters import leaf, pytree, shown
+from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, History, Params
 
 
-@pytree("metric", "split")
-@dataclass(frozen=True, eq=False)
+@pytree
 class Stopping:
     """When to stop, or to lower the learning rate, and what the best epoch is.
 
@@ -38,8 +36,8 @@ class Stopping:
     factor: Any = None
     floor: Any = None
     target: Any = None
-    metric: Literal["accuracy", "cost"] = "accuracy"
-    split: Literal["evaluation", "training"] = "evaluation"
+    metric: Literal["accuracy", "cost"] = static(default="accuracy")
+    split: Literal["evaluation", "training"] = static(default="evaluation")
 
     def __post_init__(self) -> None:
         if self.metric not in ("accuracy", "cost"):

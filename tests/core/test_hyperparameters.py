@@ -1,3 +1,6 @@
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxnet as jn
-from jaxnet.core.hyperparameters import leaf
+from jaxnet.core.hyperparameters import leaf, pytree, static
 
 
 @pytest.mark.parametrize("value", [1, 1.0, np.float64(1), np.int32(1), np.ones(()), True])
@@ -46,3 +49,36 @@ def test_a_recipe_says_where_its_leaves_are():
         ".optimizer.hyper['learning_rate']",
         ".l2",
     ]
+
+
+@pytree
+class Bent:
+    """Children around a static field, to see that their order and paths are those of the class."""
+
+    first: Any
+    power: int = static()
+    second: Any = 2.0
+    names: tuple[str, ...] = static(default_factory=lambda: ("made",))
+
+
+def test_a_static_field_is_structure_and_all_others_are_children_in_their_order():
+    bent = Bent(1.0, 3)
+    paths, structure = jax.tree_util.tree_flatten_with_path(bent)
+    assert [(jax.tree_util.keystr(path), value) for path, value in paths] == [
+        (".first", 1.0),
+        (".second", 2.0),
+    ]
+    assert structure == jax.tree.structure(Bent(5.0, 3, 6.0))
+    assert structure != jax.tree.structure(Bent(1.0, 4))
+    assert bent.names == ("made",)
+
+
+def test_fields_may_be_static_without_a_default_before_fields_that_must_be_given():
+    assert jn.Optimizer(rule=jn.sgd().rule, hyper={"learning_rate": 1}).hyper["learning_rate"] == 1
+
+
+def test_a_pytree_is_frozen_and_is_not_made_a_dataclass_twice():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Bent(1.0, 3).power = 4
+    with pytest.raises(TypeError, match="@pytree makes Bent a dataclass itself"):
+        pytree(Bent)
