@@ -64,6 +64,13 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
     a tree, with tracers or placeholders in place of numbers. This one does not, so that a
     constructor may cast and validate what a person passes in.
 
+    Instances compare by value: they are equal if they are of one class, of the same tree structure
+    (static fields included) and of leaves with the same type, shape and bytes, so that a NaN equals
+    itself and 0.0 is not -0.0. Tracers, whose bytes are not known, equal only themselves. The hash
+    is that of structure, shapes and types alone: leaves may be arrays, and traced ones have no
+    more. Instances are nevertheless no static arguments of `jit`, which would compile anew for each
+    number.
+
     Args:
       cls: the class, without a `@dataclass` of its own.
 
@@ -79,6 +86,8 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
     ...     intercept: float = 0.0
     >>> jax.tree.map(lambda number: 2 * number, Line(3.0, 1.0))
     Line(slope=6.0, intercept=2.0)
+    >>> Line(jnp.ones(2)) == Line(np.ones(2, np.float32)), Line(1.0) == Line(2.0)
+    (True, False)
     """
     if "__dataclass_fields__" in vars(cls):
         raise TypeError(f"@pytree makes {cls.__name__} a dataclass itself; leave @dataclass out.")
@@ -98,7 +107,49 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
         return tree
 
     jax.tree_util.register_pytree_with_keys(registered, flatten, unflatten)
+    # A generated __eq__ would ask an array of truth values whether it is true.
+    registered.__eq__ = _equal_trees
+    registered.__hash__ = _hash_of_tree
     return registered
+
+
+def _equal_trees(tree: Any, other: Any) -> Any:
+    """Whether two instances of `pytree` classes are equal by value; see there."""
+    if tree is other:
+        return True
+    if type(tree) is not type(other):
+        return NotImplemented
+    leaves, structure = jax.tree.flatten(tree)
+    other_leaves, other_structure = jax.tree.flatten(other)
+    return structure == other_structure and all(map(_equal_leaves, leaves, other_leaves))
+
+
+def _hash_of_tree(tree: Any) -> int:
+    """A hash of a tree's structure and of what is known of its leaves without their numbers."""
+    leaves, structure = jax.tree.flatten(tree)
+    return hash((type(tree), structure, tuple(map(_shape_and_type, leaves))))
+
+
+def _equal_leaves(leaf: Any, other: Any) -> bool:
+    """Whether two leaves are the same object, or arrays of the same type, shape and bytes."""
+    if leaf is other:
+        return True
+    if isinstance(leaf, jax.core.Tracer) or isinstance(other, jax.core.Tracer):
+        return False
+    if _shape_and_type(leaf) != _shape_and_type(other):
+        return False
+    arrays = (np.ndarray, np.generic, jax.Array)
+    if not (isinstance(leaf, arrays) and isinstance(other, arrays)):
+        return bool(leaf == other)
+    # Random keys have no bytes of their own: their type is JAX's, not NumPy's.
+    bare = isinstance(leaf.dtype, np.dtype)
+    return bare and np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
+
+
+def _shape_and_type(leaf: Any) -> tuple[Any, Any]:
+    """An array's or a tracer's shape and element type; of anything else its class."""
+    shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
+    return (None, type(leaf)) if shape is None or dtype is None else (tuple(shape), dtype)
 
 
 def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: bool = False) -> Any:

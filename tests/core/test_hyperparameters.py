@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxnet as jn
+from jaxnet.acceleration.padding import Units
 from jaxnet.core.hyperparameters import leaf, pytree, static
 
 
@@ -82,3 +83,120 @@ def test_a_pytree_is_frozen_and_is_not_made_a_dataclass_twice():
         Bent(1.0, 3).power = 4
     with pytest.raises(TypeError, match="@pytree makes Bent a dataclass itself"):
         pytree(Bent)
+
+
+def _trees(number):
+    """An instance of every class of jaxnet that is made by `pytree`, one number of it given."""
+    sgd = jn.sgd(number)
+    return {
+        "Optimizer": sgd,
+        "Schedule": jn.schedules.cosine(30, end=number),
+        "Stopping": jn.stopping.halving(5, factor=number),
+        "Augmentation": jn.Augmentation(rotation=number),
+        "Recipe": jn.Recipe(sgd, l2=number, stopping=jn.stopping.reach(number)),
+        "Units": Units((np.full(3, number, np.float32),), (2,)),
+    }
+
+
+TREES, EQUAL_TREES, OTHER_TREES = _trees(0.5), _trees(jnp.float32(0.5)), _trees(0.25)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_trees_are_equal_by_value_whichever_library_holds_their_arrays(name):
+    tree, equal, other = TREES[name], EQUAL_TREES[name], OTHER_TREES[name]
+    assert tree == equal
+    assert hash(tree) == hash(equal) == hash(other)  # numbers are no part of the hash
+    assert tree != other
+    assert len({tree, equal, other}) == 2
+    assert tree != "a tree"
+    assert tree.__eq__("a tree") is NotImplemented
+    assert all(tree != TREES[different] for different in TREES if different != name)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        jn.nesterov(0.5),  # another static rule with numbers of the same names
+        dataclasses.replace(jn.momentum(0.5), stochastic=True),
+        jn.momentum([0.5]),  # another shape
+        jn.momentum(0.5, decay=0.8),
+    ],
+    ids=repr,
+)
+def test_trees_of_other_structure_shapes_or_numbers_are_others(other):
+    assert jn.momentum(0.5) != other
+    assert jn.Recipe(jn.momentum(0.5)) != jn.Recipe(other)
+
+
+def test_a_part_that_is_there_is_another_structure():
+    assert jn.Recipe(jn.sgd(), l2=0) != jn.Recipe(jn.sgd())
+    assert jn.Recipe(jn.sgd(), l2=0) != jn.Recipe(jn.sgd(), l1=0)
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_leaf_of_another_type_is_another():
+    double = jn.sgd(0.5)
+    with jax.enable_x64(False):
+        assert jn.sgd(0.5) != double
+
+
+def _bits(*numbers):
+    return Bent(np.array(numbers, np.uint32).view(np.float32), 1)
+
+
+def test_leaves_are_compared_bit_by_bit():
+    nan, other_nan = 0x7FC00000, 0x7FC00001
+    assert _bits(nan) == _bits(nan)
+    assert _bits(nan) != _bits(other_nan)
+    assert Bent(np.float32(0.0), 1) != Bent(np.float32(-0.0), 1)
+    assert Bent(1, 1) != Bent(1.0, 1)  # placeholders of other kinds than arrays
+    assert Bent("a name", 1) == Bent("a name", 1)
+    assert hash(Bent("a name", 1)) == hash(Bent("another", 1))
+
+
+def test_random_keys_equal_only_themselves():
+    key = jax.random.key(0)
+    assert Bent(key, 1) == Bent(key, 1)
+    assert Bent(key, 1) != Bent(jax.random.key(0), 1)
+    assert hash(Bent(key, 1)) == hash(Bent(jax.random.key(0), 1))
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_traced_trees_equal_only_themselves_and_are_hashed_by_what_is_known(name):
+    tree = TREES[name]
+
+    @jax.jit
+    def compare(traced, other):
+        again = jax.tree.unflatten(*jax.tree.flatten(traced)[::-1])
+        assert traced == again
+        assert traced != other
+        assert traced != tree
+        assert tree != traced
+        assert hash(traced) == hash(again) == hash(other) == hash(tree)
+        return jax.tree.leaves(traced)
+
+    compare(tree, EQUAL_TREES[name])
+
+
+def test_a_recipe_is_hashed_under_vmap_by_its_own_shapes():
+    swept = jn.Recipe(jn.sgd([0.1, 0.2]), l2=[1.0, 2.0])
+
+    def compare(recipe):
+        assert hash(recipe) == hash(jn.Recipe(jn.sgd(0.1), l2=1.0)) != hash(swept)
+        return recipe.l2
+
+    jax.vmap(compare)(swept)
+
+
+def test_equal_trees_are_one_program():
+    traced = []
+
+    @jax.jit
+    def leaves(tree):
+        traced.append(tree)
+        return jax.tree.leaves(tree)
+
+    for trees in (TREES, EQUAL_TREES, OTHER_TREES):
+        for tree in trees.values():
+            leaves(tree)
+    assert len(traced) == len(TREES)
