@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -233,7 +233,7 @@ class Training(Architecture):
         return stopping.Stopping(patience=self.patience, **where)
 
 
-def numbers(named: dict[str, Callable[..., Any]], name: str) -> list[str]:
+def numbers(named: Mapping[str, Callable[..., Any]], name: str) -> list[str]:
     """What an optimizer or a schedule takes."""
     return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
 

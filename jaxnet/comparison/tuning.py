@@ -7,9 +7,8 @@ best learning rate at the edge of what was searched is no optimum: the search is
 """
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -255,19 +254,19 @@ def _recipe(one: Any) -> Recipe:
     return recipe
 
 
-def named(name: str) -> Any:
-    """The constructor of a name.
+def named(name: str) -> Callable[..., Optimizer]:
+    """The constructor of an optimizer by its name.
+
+    Args:
+      name: one of `jaxnet.recipes.optimizers.NAMED`.
+
+    Returns:
+      The constructor.
 
     Raises:
-      ValueError: there is none; the nearest names are told.
+      ValueError: there is none; the message suggests similar names.
     """
-    if name not in optimizers.NAMED:
-        near = difflib.get_close_matches(name, optimizers.NAMED, 3, 0.4)
-        hint = (
-            f"; did you mean {' or '.join(near)}?" if near else f": {', '.join(optimizers.NAMED)}."
-        )
-        raise ValueError(f"{name} is no optimizer that is known{hint}")
-    return optimizers.NAMED[name]
+    return optimizers.NAMED.look_up(name)
 
 
 def trials_of(tier: str, trials: Any) -> int:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnet.core.hyperparameters import constant
+from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n"]
 
@@ -286,16 +287,19 @@ silu = Elementwise("silu", _silu, _silu_prime)
 linear = Elementwise("linear", _identity, jnp.ones_like)
 softmax = Softmax()
 
-NAMED: dict[str, Activation] = {
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "relu": relu,
-    "leaky_relu": leaky_relu,
-    "elu": elu,
-    "softplus": softplus,
-    "gelu": gelu,
-    "silu": silu,
-    "linear": linear,
-    "softmax": softmax,
-}
+NAMED: Registry[Activation] = Registry(
+    "activation",
+    {
+        "sigmoid": sigmoid,
+        "tanh": tanh,
+        "relu": relu,
+        "leaky_relu": leaky_relu,
+        "elu": elu,
+        "softplus": softplus,
+        "gelu": gelu,
+        "silu": silu,
+        "linear": linear,
+        "softmax": softmax,
+    },
+)
 """The activations that the command line and the files know by name."""

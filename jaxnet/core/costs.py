@@ -7,12 +7,14 @@ first equation of backpropagation (BP1).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnet.core.activations import Activation, Softmax, sigmoid
+from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n_out"]
 
@@ -133,10 +135,14 @@ class LogLikelihood(Cost):
         return ((jnp.sum(y) - y) * a - y * complement) / self.temperature
 
 
-NAMED = {
-    "quadratic": Quadratic,
-    "cross-entropy": CrossEntropy,
-    "log-likelihood": LogLikelihood,
-    "absolute-error": AbsoluteError,
-}
+# Their constructors differ, so that no narrower type can say how to call them.
+NAMED: Registry[type[Any]] = Registry(
+    "cost",
+    {
+        "quadratic": Quadratic,
+        "cross-entropy": CrossEntropy,
+        "log-likelihood": LogLikelihood,
+        "absolute-error": AbsoluteError,
+    },
+)
 """The costs that the command line and the files know by name."""

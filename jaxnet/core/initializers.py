@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxnet.core.hyperparameters import constant
-from jaxnet.core.types import KeyArray, Layer
+from jaxnet.core.registry import Registry
+from jaxnet.core.types import Initializer, KeyArray, Layer
 
 
 def _normal(key: KeyArray, n_in: int, n_out: int, w_std: float, b_std: float) -> Layer:
@@ -90,5 +91,7 @@ class truncated:  # noqa: N801 (as gaussian)
         return Layer(w, jnp.zeros((n_out,)))
 
 
-NAMED = {"default": default, "large": large, "he": he, "glorot": glorot}
+NAMED: Registry[Initializer] = Registry(
+    "initializer", {"default": default, "large": large, "he": he, "glorot": glorot}
+)
 """The initializers that the command line and the files know by name."""

@@ -10,7 +10,7 @@ transposed here, at the door, and nowhere else.
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def part_name(part: Any) -> Any:
     )
 
 
-def _named(name: Any, kind: tuple[type, ...], known: dict[str, Any]) -> Any:
+def _named(name: Any, kind: tuple[type, ...], known: Mapping[str, Any]) -> Any:
     """The part that `part_name` described; only the library's own names are ever looked up."""
     if isinstance(name, str):
         if name not in known:
@@ -182,7 +182,7 @@ def _network(described: dict[str, Any]) -> Network:
         tuple(described["sizes"]),
         tuple(_named(name, (Activation,), activations.NAMED) for name in described["hidden"]),
         _named(described["cost"], (Cost,), {}),
-        _named(described["init"], INITIALIZERS, dict(initializers.NAMED)),
+        _named(described["init"], INITIALIZERS, initializers.NAMED),
         described["precision"],
     )
 

@@ -22,6 +22,7 @@ import optax
 import optax.contrib
 
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
+from jaxnet.core.registry import Registry
 from jaxnet.core.types import KeyArray, Params
 
 
@@ -640,30 +641,33 @@ def _moments(b1: Any, b2: Any, eps: Any) -> dict[str, Any]:
     }
 
 
-NAMED: dict[str, Callable[..., Optimizer]] = {
-    "sgd": sgd,
-    "momentum": momentum,
-    "nesterov": nesterov,
-    "adagrad": adagrad,
-    "adadelta": adadelta,
-    "rmsprop": rmsprop,
-    "adam": adam,
-    "amsgrad": amsgrad,
-    "nadam": nadam,
-    "adamax": adamax,
-    "adamw": adamw,
-    "lion": lion,
-    "lamb": lamb,
-    "adabelief": adabelief,
-    "radam": radam,
-    "yogi": yogi,
-    "sm3": sm3,
-    "noisy_sgd": noisy_sgd,
-    "rprop": rprop,
-    "schedule_free_sgd": schedule_free_sgd,
-    "schedule_free_adam": schedule_free_adam,
-    "muon": muon,
-    "lbfgs": lbfgs,
-    "newton_cg": newton_cg,
-}
+NAMED: Registry[Callable[..., Optimizer]] = Registry(
+    "optimizer",
+    {
+        "sgd": sgd,
+        "momentum": momentum,
+        "nesterov": nesterov,
+        "adagrad": adagrad,
+        "adadelta": adadelta,
+        "rmsprop": rmsprop,
+        "adam": adam,
+        "amsgrad": amsgrad,
+        "nadam": nadam,
+        "adamax": adamax,
+        "adamw": adamw,
+        "lion": lion,
+        "lamb": lamb,
+        "adabelief": adabelief,
+        "radam": radam,
+        "yogi": yogi,
+        "sm3": sm3,
+        "noisy_sgd": noisy_sgd,
+        "rprop": rprop,
+        "schedule_free_sgd": schedule_free_sgd,
+        "schedule_free_adam": schedule_free_adam,
+        "muon": muon,
+        "lbfgs": lbfgs,
+        "newton_cg": newton_cg,
+    },
+)
 """The optimizers that the command line knows by name."""

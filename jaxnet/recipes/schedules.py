@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
+from jaxnet.core.registry import Registry
 
 Unit = Literal["epochs", "steps"]
 
@@ -225,13 +226,16 @@ def _risen(
     return schedule
 
 
-NAMED: dict[str, Callable[..., Schedule]] = {
-    "constant": constant,
-    "exponential": exponential,
-    "staircase": staircase,
-    "cosine": cosine,
-    "warmup": warmup,
-    "warmup-cosine": warmup_cosine,
-    "one-cycle": one_cycle,
-}
+NAMED: Registry[Callable[..., Schedule]] = Registry(
+    "schedule",
+    {
+        "constant": constant,
+        "exponential": exponential,
+        "staircase": staircase,
+        "cosine": cosine,
+        "warmup": warmup,
+        "warmup-cosine": warmup_cosine,
+        "one-cycle": one_cycle,
+    },
+)
 """The schedules that the command line knows by name."""

@@ -9,6 +9,7 @@ from jaxnet.comparison import tasks
 from jaxnet.comparison._compare import TABLES, compare, read
 from jaxnet.comparison.tasks import Task
 from jaxnet.core.network import Network
+from jaxnet.core.registry import Registry
 from jaxnet.data.datasets import xor
 from jaxnet.reporting import comparison_page
 from jaxnet.training import devices
@@ -31,7 +32,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
     task = Task(Network((2, 6, 2)), lambda: xor(n=60), 10, 5, (0.6, 0.9), "four corners")
-    monkeypatch.setitem(tasks.NAMED, "xor", task)
+    monkeypatch.setattr(tasks, "NAMED", Registry("task", {**tasks.NAMED, "xor": task}))
     return tmp_path
 
 
@@ -63,14 +64,12 @@ def test_a_comparison_prints_its_conclusion_writes_all_and_draws_again(here, cap
     assert (folder / "report.html").read_text() == page
 
 
-def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, capsys):
-    tasks.NAMED["xor-2"] = tasks.NAMED["xor"]._replace(network=Network((2, 6, 2)))
-    try:
-        options = ["--tasks", "xor", "xor-2", "--tier", "full", "--trials", "16", "--seeds", "4"]
-        options += ["--targets", "0.3", "0.999"]
-        assert cli.main([*SMALL, *options, "--name", "both"]) == 0
-    finally:
-        del tasks.NAMED["xor-2"]
+def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, capsys, monkeypatch):
+    both = {"xor": tasks.NAMED["xor"], "xor-2": tasks.NAMED["xor"]}
+    monkeypatch.setattr(tasks, "NAMED", Registry("task", both))
+    options = ["--tasks", "xor", "xor-2", "--tier", "full", "--trials", "16", "--seeds", "4"]
+    options += ["--targets", "0.3", "0.999"]
+    assert cli.main([*SMALL, *options, "--name", "both"]) == 0
     out = capsys.readouterr().out
     assert "Profiles are relative" in out
     assert "Warning: 4 seeds can never show a difference" in out
@@ -118,12 +117,12 @@ def test_labels_are_escaped(here):
     [
         (
             ["--optimizers", "sgd", "adamm"],
-            "adamm is no optimizer that is known; did you mean adam",
+            "adamm is no known optimizer; did you mean adam",
         ),
         (["--seeds", "1"], "seeds must be a whole number of at least 2, not 1"),
         (["--targets", "0.9", "1.5"], "targets are validation scores in (0, 1), such as 0.95"),
         (["--data", "novalid.npz"], "the data has no validation split"),
-        (["--tasks", "bok"], "bok is no task that is known; did you mean book"),
+        (["--tasks", "bok"], "bok is no known task; did you mean book"),
         (["--tasks"], "--tasks needs at least one task"),
         (["--optimizers", "sgd", "sgd"], "sgd is named twice"),
         (["--optimizers", "sgd"], "needs two optimizers or more"),

@@ -15,6 +15,7 @@ from rich.console import Console
 import jaxnet as jn
 from jaxnet.cli import console
 from jaxnet.cli import main as cli
+from jaxnet.core.registry import Registry
 from jaxnet.training.run import EpochReport
 
 SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
@@ -435,7 +436,8 @@ def test_check_prints_its_table_and_fails_on_a_wrong_gradient(capsys, monkeypatc
     assert "layer 2 w (5, 4)" in out
     assert "the gradient is right" in out
     wrong = jn.activations.Elementwise("gelu", jax.numpy.tanh, jax.numpy.tanh)
-    monkeypatch.setitem(jn.activations.NAMED, "gelu", wrong)
+    changed = Registry("activation", {**jn.activations.NAMED, "gelu": wrong})
+    monkeypatch.setattr(jn.activations, "NAMED", changed)
     status, out, err = _run(capsys, *["check", "--sizes", "6", "5", "4", "--hidden", "gelu"])
     assert status == 1
     assert "layer 1 w (6, 5)" in err
