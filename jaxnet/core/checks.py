@@ -5,7 +5,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.core.network import Network
+from jaxnet.core.network import Network, are_labels
 from jaxnet.core.types import Split
 
 
@@ -34,7 +34,7 @@ def check_split(net: Network, name: str, split: Split) -> None:
                 f"the {name} targets have shape {y.shape}, but the network's {n_out} outputs need "
                 f"({len(x)}, {n_out}); choose sizes that end with {y.shape[-1]}, or reshape them."
             )
-    elif not jnp.issubdtype(y.dtype, jnp.integer) or y.ndim != 1:
+    elif not are_labels(y) or y.ndim != 1:
         raise ValueError(
             f"the {name} targets are {y.dtype} of shape {y.shape}; use n integer labels, or floats "
             f"(n, {n_out})."

@@ -5,7 +5,7 @@ Everything here is written for one example; batches are `vmap`s of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -138,13 +138,20 @@ def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
     return x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
 
 
+def are_labels(y: Any) -> bool:
+    """Whether targets are integer class labels; if not, they are floats, one for each output.
+
+    >>> are_labels(np.array([0, 2])), are_labels(np.array([[0.0, 1.0]]))
+    (True, False)
+    """
+    return jnp.issubdtype(y.dtype, jnp.integer)
+
+
 def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
     """What the output layer should say: a label one-hot (or 0/1 for one output), floats as is."""
     y = jnp.asarray(y)
     floats = jnp.issubdtype(y.dtype, jnp.floating)
-    if y.shape != ((n_out,) if floats else ()) or not (
-        floats or jnp.issubdtype(y.dtype, jnp.integer)
-    ):
+    if y.shape != ((n_out,) if floats else ()) or not (floats or are_labels(y)):
         raise ValueError(
             f"a target is {y.dtype} of shape {y.shape}; use an integer label, or {n_out} floats."
         )

@@ -10,7 +10,6 @@ from typing import Any, SupportsIndex
 
 import jax
 import jax.core
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.core import network
@@ -110,7 +109,7 @@ def _check_recipe(
     for name in ("dropout", "max_norm"):
         if getattr(recipe, name) is not None and len(net.sizes) == 2:
             raise ValueError(f"{name} is for hidden units, but sizes {net.sizes} has none.")
-    labels = jnp.issubdtype(data.train.y.dtype, jnp.integer)
+    labels = network.are_labels(data.train.y)
     if recipe.label_smoothing is not None and not labels:
         raise ValueError("label_smoothing is for integer labels, but the targets are floats.")
     if recipe.augmentation is not None:
@@ -139,7 +138,7 @@ def _check_recipe(
                 f"the stopping rule looks at the {stopping.curve.replace('_', ' ')}, which is not "
                 f"{missing}; let the rule decide on another split, or add this one."
             )
-        if stopping.metric == "accuracy" and not jnp.issubdtype(split.y.dtype, jnp.integer):
+        if stopping.metric == "accuracy" and not network.are_labels(split.y):
             raise ValueError(
                 "the stopping rule looks at accuracy, but the targets are floats; "
                 'use metric="cost".'

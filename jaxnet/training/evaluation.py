@@ -139,7 +139,7 @@ def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_
     network.check_params(net, params)
     check_split(net, "evaluated", split)
     labels = np.asarray(split.y)
-    if not np.issubdtype(labels.dtype, np.integer):
+    if not network.are_labels(labels):
         raise ValueError("a confusion matrix needs integer labels, not float targets.")
     n = max(2, net.sizes[-1])
     said = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
@@ -150,7 +150,7 @@ def _score(net: Network, params: Params, x: Array, y: Array) -> Scores:
     """The cost of one example, without penalties, and whether its label is said."""
     label = _label(net, net.cost.output.fn(z := network.logits(net, params, x)))
     target = network.targets(y, net.sizes[-1], z.dtype)
-    classes = jnp.issubdtype(y.dtype, jnp.integer)
+    classes = network.are_labels(y)
     hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
     return Scores(net.cost.fn(z, target), hit)
 

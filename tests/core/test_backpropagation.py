@@ -8,8 +8,12 @@ from jax.flatten_util import ravel_pytree
 from network2 import Network2
 
 import jaxnet as jn
-from jaxnet.core.backpropagation import gauss_newton_product, hessian_product
-from jaxnet.core.network import forward, targets
+from jaxnet.core.backpropagation import (
+    gauss_newton_product,
+    gradient_from,
+    hessian_product,
+)
+from jaxnet.core.network import forward, forward_from, targets
 
 COSTS = [
     jn.costs.CrossEntropy(),
@@ -105,6 +109,35 @@ def test_masked_gradient_is_autodiff_of_the_masked_network(shared):
     for layer, wanted in zip(got, expected, strict=True):
         np.testing.assert_allclose(layer.w, wanted.w, rtol=1e-10, atol=1e-15)
         np.testing.assert_allclose(layer.b, wanted.b, rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 0.3, 0.2])])
+def test_the_gradient_from_the_first_weighted_inputs_on_is_autodiff(weights):
+    """Its errors are ∂C/∂z¹ of each example; with the inputs they make up the first gradient."""
+    net = jn.Network((6, 5, 7, 4), (jn.activations.tanh, jn.activations.softmax))
+    params, xs, ys = _example(net)
+    masks = [np.array([0.0, 2.0, 2.0, 0.0, 2.0]), np.random.default_rng(1).random((3, 7))]
+    counts = np.full(3, 1 / 3) if weights is None else weights
+    z1s = jnp.asarray(xs @ params[0].w + params[0].b[None])
+
+    def cost(z1s, later):
+        total = 0.0
+        for index, (z1, y) in enumerate(zip(z1s, ys, strict=True)):
+            own = [mask if mask.ndim == 1 else mask[index] for mask in masks]
+            z = forward_from(net, (params[0], *later), z1, own)[1][-1]
+            total += counts[index] * net.cost.fn(z, targets(y, 4, z.dtype))
+        return total
+
+    errors, later = gradient_from(net, params, z1s, ys, masks, weights)
+    expected_errors, expected_later = jax.grad(cost, (0, 1))(z1s, params[1:])
+    np.testing.assert_allclose(errors, expected_errors, rtol=1e-10, atol=1e-15)
+    for layer, expected in zip(later, expected_later, strict=True):
+        np.testing.assert_allclose(layer.w, expected.w, rtol=1e-10, atol=1e-15)
+        np.testing.assert_allclose(layer.b, expected.b, rtol=1e-10, atol=1e-15)
+    first = jn.gradient(net, params, xs, ys, masks, weights)[0]
+    np.testing.assert_allclose(xs.T @ errors, first.w, rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(errors.sum(axis=0), first.b, rtol=1e-10, atol=1e-15)
 
 
 @pytest.mark.usefixtures("x64")
