@@ -43,7 +43,7 @@ class Activation:
     def apart(self) -> bool:
         """Whether a unit is a function of its own z alone, finite with its slope at 0.
 
-        Only then a layer can be filled up with units that are masked out: see `jaxnet.widths`.
+        Only then can masked units widen a layer and leave the others as they are.
         """
         return False
 
@@ -54,8 +54,9 @@ class Elementwise(Activation):
 
     Args:
       name: what it is called in tables and files.
-      f: z ↦ a, a module-level function (a fresh lambda would be a fresh program).
-      prime: z ↦ da/dz.
+      f: z ↦ a, a plain module-level function: a fresh lambda would be a fresh program, and an
+        object such as `jnp.tanh` cannot be pickled.
+      prime: z ↦ da/dz, likewise.
 
     >>> cube = Elementwise("cube", f=lambda z: z**3, prime=lambda z: 3 * z**2)
     >>> cube.pullback(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])).tolist()
@@ -228,6 +229,10 @@ def _identity(z: Vector) -> Vector:
     return z
 
 
+def _ones(z: Vector) -> Vector:
+    return jnp.ones_like(z)
+
+
 def _relu(z: Vector) -> Vector:
     return jnp.where(z > 0, z, 0)
 
@@ -253,8 +258,21 @@ def _sigmoid_prime(z: Vector) -> Vector:
     return p / (p + q) * (q / (p + q))
 
 
+# JAX's own functions are often objects that pickle cannot name: these plain ones it can.
+def _tanh(z: Vector) -> Vector:
+    return jnp.tanh(z)
+
+
 def _tanh_prime(z: Vector) -> Vector:
     return 4 * _sigmoid_prime(2 * z)
+
+
+def _softplus(z: Vector) -> Vector:
+    return jax.nn.softplus(z)
+
+
+def _softplus_prime(z: Vector) -> Vector:
+    return jax.nn.sigmoid(z)
 
 
 def _gelu(z: Vector) -> Vector:
@@ -274,17 +292,17 @@ def _silu_prime(z: Vector) -> Vector:
 
 
 sigmoid = Sigmoid("sigmoid", _sigmoid, _sigmoid_prime)
-tanh = Tanh("tanh", jnp.tanh, _tanh_prime)
+tanh = Tanh("tanh", _tanh, _tanh_prime)
 relu = Elementwise("relu", _relu, _relu_prime)
 leaky_relu = LeakyRelu()
 elu = Elu()
-softplus = Elementwise("softplus", jax.nn.softplus, jax.nn.sigmoid)
+softplus = Elementwise("softplus", _softplus, _softplus_prime)
 """ln(1+eᶻ), whose derivative is σ(z)."""
 gelu = Elementwise("gelu", _gelu, _gelu_prime)
 """zΦ(z), with Φ the normal distribution function (Hendrycks, Gimpel, 2016); exact, no tanh."""
 silu = Elementwise("silu", _silu, _silu_prime)
 """zσ(z), also called swish."""
-linear = Elementwise("linear", _identity, jnp.ones_like)
+linear = Elementwise("linear", _identity, _ones)
 softmax = Softmax()
 
 NAMED: Registry[Activation] = Registry(
