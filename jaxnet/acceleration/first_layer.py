@@ -121,7 +121,7 @@ def gradient_in_span(
     ys: Targets,
     masks: Masks,
     weights: Float[AnyArray, " batch"],
-) -> tuple[Params, Float[Array, "batch n_out"]]:
+) -> tuple[Params, Float[Array, "batch n_1"]]:
     """The gradient of a mini-batch, the first layer's with respect to its coefficients.
 
     Args:

@@ -55,7 +55,24 @@ def static(*, default: Any = MISSING, default_factory: Any = MISSING) -> Any:
     return field(default=default, default_factory=default_factory, metadata={"static": True})
 
 
-@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field, static))
+def number(*, default: Any, linear: bool = False) -> Any:
+    """A field of a `pytree` class that is a hyperparameter, or `None`: "not in the program".
+
+    Args:
+      default: the field's default value.
+      linear: whether with it the first layer's update stays linear in its weights, gradients and
+        states, and its inputs the same from step to step: only then may training take steps in the
+        span of its inputs. What does not say so is trained the plain way.
+
+    Returns:
+      The field, to be assigned in the body of the class.
+    """
+    return field(default=default, metadata={"linear": linear})
+
+
+@dataclass_transform(
+    frozen_default=True, eq_default=False, field_specifiers=(field, static, number)
+)
 def pytree(cls: type[_Instance]) -> type[_Instance]:
     """A class of annotated fields as a frozen dataclass that is a JAX pytree.
 

@@ -6,7 +6,7 @@ an image is drawn at the address of its step, so that runs stay functions of the
 """
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +53,9 @@ class Augmentation:
     elastic: Any = None
     smoothness: Any = 4.0
     shape: tuple[int, int] | None = static(default=None)
+
+    linear: ClassVar[bool] = False
+    """Inputs differ from step to step: see `Recipe.linear`."""
 
     def __post_init__(self) -> None:
         if self.shift is not None:

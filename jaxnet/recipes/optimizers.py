@@ -44,7 +44,8 @@ class Optimizer:
       shaped: whether an update may depend on the shapes of the arrays, so that a network padded
         with zeros would train otherwise.
       linear: whether each number's update is linear in the gradients, weights and states of that
-        number alone: see `jaxnet.spans`.
+        number alone: see `jaxnet.acceleration.first_layer`.
+      version: raised when the same rule gives other updates on purpose. Files of runs name it.
 
     >>> sgd(0.5)
     sgd(learning_rate=0.5)
@@ -59,6 +60,7 @@ class Optimizer:
     curvature: bool = static(default=False)
     shaped: bool = static(default=True)
     linear: bool = static(default=False)
+    version: int = static(default=1)
 
     def __post_init__(self) -> None:
         for name, value in self.hyper.items():

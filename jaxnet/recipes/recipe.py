@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnet.core.hyperparameters import leaf, pytree, shown
+from jaxnet.core.hyperparameters import leaf, number, pytree, shown
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.schedules import Schedule
@@ -39,16 +39,18 @@ class Recipe:
     """
 
     optimizer: Optimizer
-    l2: Any = None
-    l1: Any = None
-    dropout: Any = None
-    input_dropout: Any = None
-    max_norm: Any = None
-    label_smoothing: Any = None
+    l2: Any = number(default=None, linear=True)
+    l1: Any = number(default=None, linear=False)
+    dropout: Any = number(
+        default=None, linear=True
+    )  # of hidden units alone
+    input_dropout: Any = number(default=None, linear=False)
+    max_norm: Any = number(default=None, linear=False)
+    label_smoothing: Any = number(default=None, linear=True)
     augmentation: Augmentation | None = None
     schedule: Schedule | None = None
     stopping: Stopping | None = None
-    init_scale: Any = None
+    init_scale: Any = number(default=None, linear=True)
 
     def __post_init__(self) -> None:
         for name, kind, example, needed in (
@@ -85,9 +87,18 @@ class Recipe:
 
     @property
     def linear(self) -> bool:
-        """Whether the first layer's updates are linear, and its inputs the same at each step."""
-        bent = (self.l1, self.max_norm, self.augmentation, self.input_dropout)
-        return self.optimizer.linear and not any(part is not None for part in bent)
+        """Whether all parts that are there declare to be linear.
+
+        Then the first layer's update is linear in its weights, gradients and states, and its
+        inputs are the same from step to step. A number declares it on its field, any other part by
+        an attribute `linear`; what declares nothing is not.
+        """
+        declared = (
+            field.metadata.get("linear", getattr(part, "linear", False))
+            for field in dataclasses.fields(self)
+            if (part := getattr(self, field.name)) is not None
+        )
+        return all(declared)
 
     def __len__(self) -> int:
         """How many recipes its arrays make: 1 without any.

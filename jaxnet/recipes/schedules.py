@@ -8,7 +8,7 @@ function of a whole number of steps, serves for both.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ class Schedule:
       horizon: the name of the length after which the schedule has ended, or `None`; a longer run
         is refused.
       options: structural keywords of the rule, as (name, value) pairs: static.
+      version: raised when the same rule gives other factors on purpose: static. Files of runs
+        name it.
 
     >>> cosine(30)
     cosine(horizon=30 epochs, end=0)
@@ -45,6 +47,9 @@ class Schedule:
     unit: Unit = static(default="epochs")
     horizon: str | None = static(default=None)
     options: tuple[tuple[str, Any], ...] = static(default=())
+    version: int = static(default=1)
+    linear: ClassVar[bool] = True
+    """It changes the learning rate alone: see `Recipe.linear`."""
 
     def __post_init__(self) -> None:
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}

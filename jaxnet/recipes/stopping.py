@@ -4,7 +4,7 @@ All of it is decided on the device, at the end of an epoch, from what was monito
 of the compiled run, of a sweep's lanes and of a checkpoint. The test set never decides.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.core
@@ -38,6 +38,9 @@ class Stopping:
     target: Any = None
     metric: Literal["accuracy", "cost"] = static(default="accuracy")
     split: Literal["evaluation", "training"] = static(default="evaluation")
+
+    linear: ClassVar[bool] = True
+    """It changes the learning rate alone: see `Recipe.linear`."""
 
     def __post_init__(self) -> None:
         if self.metric not in ("accuracy", "cost"):
