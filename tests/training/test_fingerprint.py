@@ -1,0 +1,170 @@
+"""Fingerprints name runs: the same for the same run, wherever the code stands."""
+
+import inspect
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import jaxnet as jn
+from jaxnet.core.hyperparameters import pytree
+from jaxnet.recipes import optimizers, schedules
+from jaxnet.training import fingerprint as fingerprints
+from jaxnet.training.fingerprint import differences, fingerprint
+
+NET, XOR = jn.Network((2, 4, 2)), jn.datasets.xor(n=20)
+LENGTHS = {"horizon": 8.0, "warmup": 2.0}
+DEFAULTS = Path(__file__).parents[1] / "data" / "rule_defaults.json"
+
+
+def _of(recipe, net=NET):
+    return fingerprint(net, recipe, 10)
+
+
+def _schedule(name):
+    constructor = schedules.NAMED[name]
+    known = inspect.signature(constructor).parameters
+    return constructor(**{key: value for key, value in LENGTHS.items() if key in known})
+
+
+def _rules():
+    """Every registered rule: (kind, name, constructor, an instance)."""
+    for name, constructor in optimizers.NAMED.items():
+        yield pytest.param("optimizer", name, constructor, constructor(), id=name)
+    for name, constructor in schedules.NAMED.items():
+        yield pytest.param("schedule", name, constructor, _schedule(name), id=f"{name} schedule")
+
+
+def _recipe(kind, part):
+    return jn.Recipe(part) if kind == "optimizer" else jn.Recipe(jn.sgd(), schedule=part)
+
+
+@pytest.mark.parametrize(("kind", "name", "constructor", "part"), _rules())
+def test_a_rule_goes_by_its_registry_name_and_what_is_not_at_default(kind, name, constructor, part):
+    described = _of(_recipe(kind, part))["recipe"][kind]
+    assert described.pop("rule") == name
+    assert set(described) <= set(LENGTHS)  # what has no default
+    assert json.loads(json.dumps(described)) == described
+    for number in part.hyper:
+        changed = replace(part, hyper=part.hyper | {number: part.hyper[number] * 0.5 + 0.125})
+        described = _of(_recipe(kind, changed))["recipe"][kind]
+        assert described[number] == float(changed.hyper[number])
+
+
+@pytest.mark.parametrize(("kind", "name", "constructor", "part"), _rules())
+def test_another_default_is_another_version_of_a_rule(kind, name, constructor, part):
+    """What is left out stands at its default: if that changes, old files must not be taken for new.
+
+    To change a default or a formula: raise the rule's `version`, and write both down here.
+    """
+    pinned = json.loads(DEFAULTS.read_text(encoding="utf-8"))[kind][name]
+    parameters = inspect.signature(constructor).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    assert {"version": part.version, "defaults": defaults} == pinned
+
+
+@pytest.mark.parametrize(("kind", "name", "constructor", "part"), _rules())
+def test_a_later_version_of_a_rule_is_another_rule(kind, name, constructor, part):
+    before, after = (_of(_recipe(kind, p)) for p in (part, replace(part, version=part.version + 1)))
+    assert differences(before, after) == [
+        f"recipe.{kind}.version was at its default and is {part.version + 1}"
+    ]
+
+
+@pytest.mark.parametrize("dtype", [False, True])
+def test_a_default_is_one_in_either_float_type(dtype):
+    with jax.enable_x64(dtype):
+        explicit = jn.Recipe(jn.adam(learning_rate=1e-3, eps=1e-8))
+        assert _of(explicit) == _of(jn.Recipe(jn.adam()))
+        assert _of(explicit) != _of(jn.Recipe(jn.adam(learning_rate=1.0001e-3)))
+
+
+def test_parts_of_a_network_go_by_name():
+    net = jn.Network(
+        (4, 3, 3, 2),
+        (jn.activations.relu, jn.activations.LeakyRelu(0.25)),
+        jn.costs.Quadratic(jn.activations.linear),
+        jn.initializers.gaussian(0.5),
+    )
+    assert _of(jn.Recipe(jn.sgd()), net)["network"] == {
+        "sizes": [4, 3, 3, 2],
+        "hidden": ["relu", {"kind": "LeakyRelu", "slope": 0.25}],
+        "cost": {"kind": "quadratic", "output": "linear"},
+        "init": {"kind": "gaussian", "std": 0.5},
+    }
+    assert _of(jn.Recipe(jn.sgd()))["network"] == {"sizes": [2, 4, 2]}
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "l2": {"l2": 1.0}, "l1": {"l1": 1.0}, "dropout": {"dropout": 0.5},
+    "input_dropout": {"input_dropout": 0.5}, "max_norm": {"max_norm": 1.0},
+    "label_smoothing": {"label_smoothing": 0.5}, "init_scale": {"init_scale": 0.5},
+    "augmentation": {"augmentation": jn.Augmentation(shift=1)},
+    "schedule": {"schedule": jn.schedules.cosine(4)},
+    "stopping": {"stopping": jn.stopping.halving(8)},
+}  # fmt: skip
+
+
+def test_each_part_of_a_recipe_shows():
+    fields = set(inspect.signature(jn.Recipe).parameters) - {"optimizer"}
+    assert fields == set(CHANGES)
+    plain = jn.Recipe(jn.sgd())
+    for name, part in CHANGES.items():
+        assert any(name in line for line in differences(_of(plain), _of(replace(plain, **part))))
+
+
+def rule(learning_rate: float) -> optax.GradientTransformation:
+    """A user's own."""
+    return optax.sgd(learning_rate)
+
+
+def test_a_users_own_rule_is_not_taken_for_a_registered_one():
+    own, wrapped = (jn.Recipe(jn.custom(f, learning_rate=0.5)) for f in (rule, optax.adam))
+    assert _of(own)["recipe"]["optimizer"] == {"custom": "rule", "hyper": {"learning_rate": 0.5}}
+    assert _of(wrapped) != _of(jn.Recipe(jn.adam(0.5)))
+
+
+@pytree
+class Later(jn.Recipe):
+    """A recipe of a later version, with a part more."""
+
+    clipping: Any = None
+
+
+def test_a_run_goes_on_where_a_module_was_renamed_and_a_field_added(tmp_path, monkeypatch):
+    recipe = jn.Recipe(jn.momentum(0.5), l2=0.1, schedule=jn.schedules.cosine(4))
+    whole = jn.train(NET, XOR, recipe, epochs=4)
+    jn.train(NET, XOR, recipe, epochs=2, checkpoint=tmp_path)
+    for part in (recipe.optimizer, recipe.schedule):
+        monkeypatch.setattr(part.rule, "__module__", "jaxnet.elsewhere")
+    later = Later(jn.momentum(0.5), l2=0.1, schedule=jn.schedules.cosine(4))
+    resumed = jn.train(NET, XOR, later, epochs=4, resume=tmp_path)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(resumed.params), strict=True):
+        assert np.array_equal(a, b)
+    other = replace(later, clipping=1.0)
+    with pytest.raises(ValueError, match=r"recipe\.clipping was at its default and is 1\.0"):
+        jn.train(NET, XOR, other, epochs=4, resume=tmp_path)
+
+
+def test_a_study_grows_where_a_module_was_renamed_and_a_field_added(tmp_path, monkeypatch):
+    options: dict[str, Any] = {"seeds": 2, "epochs": 2, "folder": tmp_path, "say": None}
+    recipe = jn.Recipe(jn.momentum(np.array([0.5, 1.0])), l2=0.1)
+    whole = jn.sweep(NET, XOR, recipe, **options)
+    monkeypatch.setattr(recipe.optimizer.rule, "__module__", "jaxnet.elsewhere")
+    plans: list[str] = []
+    later = Later(jn.momentum(np.array([0.5, 1.0])), l2=0.1)
+    again = jn.sweep(NET, XOR, later, **options | {"say": plans.append})
+    assert "nothing is missing" in plans[0]
+    assert np.array_equal(whole.history.evaluation_cost, again.history.evaluation_cost)
+
+
+def test_another_engine_number_refuses_a_run_by_name(tmp_path, monkeypatch):
+    jn.train(NET, XOR, jn.Recipe(jn.sgd()), epochs=1, checkpoint=tmp_path)
+    monkeypatch.setattr(fingerprints, "ENGINE", 99)
+    with pytest.raises(ValueError, match="engine was 1 and is 99"):
+        jn.train(NET, XOR, jn.Recipe(jn.sgd()), epochs=2, resume=tmp_path)
