@@ -1,4 +1,4 @@
-"""Findings: the tables of a comparison, and its conclusion in words, from the runs it has made.
+"""The tables of a comparison, from the runs it has made.
 
 A score is what is better when it is higher: the accuracy, or R² for float targets, 0 where that is
 negative. A run that diverged has learnt nothing: its loss is infinite, and its score is 0.

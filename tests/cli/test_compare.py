@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from jaxnet.cli import main as cli
-from jaxnet.comparison import tasks
-from jaxnet.comparison._compare import TABLES, compare, read
+from jaxnet.comparison import TABLES, compare, read, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.core.network import Network
 from jaxnet.core.registry import Registry
@@ -83,7 +82,7 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
 
 
 def test_ctrl_c_ends_with_its_own_status_and_the_same_command_goes_on(here, capsys, monkeypatch):
-    monkeypatch.setattr("jaxnet.comparison._compare.sweep", _interrupted)
+    monkeypatch.setattr("jaxnet.comparison.stages.sweep", _interrupted)
     assert cli.main([*SMALL, "--seeds", "4"]) == 130
     assert capsys.readouterr().err == "jaxnet: interrupted; the same command goes on.\n"
     assert cli.main([*SMALL, "--plot-only"]) == 2

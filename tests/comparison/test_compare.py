@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
-from jaxnet.comparison import conclusions, result_tables, statistics, tuning
-from jaxnet.comparison._compare import TABLES, read
+from jaxnet.comparison import TABLES, conclusions, read, result_tables, statistics, tuning
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.reporting import comparison_page, comparison_plots
 
@@ -100,7 +99,7 @@ def test_interrupted_it_goes_on_to_the_same_files(found, tmp_path, monkeypatch):
         return study
 
     calls = []
-    monkeypatch.setattr("jaxnet.comparison._compare.sweep", interrupted)
+    monkeypatch.setattr("jaxnet.comparison.stages.sweep", interrupted)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             _compare(optimizers, folder=tmp_path / "again", **options)
@@ -264,7 +263,7 @@ def test_other_penalties_are_no_inclusion():
 def test_ctrl_c_while_single_runs_are_timed_is_an_interruption(tmp_path, monkeypatch):
     train = jn.train
     ended = lambda *a, **k: dataclasses.replace(train(*a, **k), ending="interrupted")
-    monkeypatch.setattr("jaxnet.comparison._compare.train", ended)
+    monkeypatch.setattr("jaxnet.comparison.timing.train", ended)
     options = {"tier": "defaults", "trials": 1, "timing": True, "folder": tmp_path / "x"}
     with pytest.raises(KeyboardInterrupt):
         _compare(["sgd", "adam"], **options)

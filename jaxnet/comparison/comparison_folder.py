@@ -1,0 +1,162 @@
+"""A comparison and its folder: tables as CSV, a manifest; what is there is read or gone on with."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxnet.comparison import result_tables
+from jaxnet.comparison.protocol import Protocol
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.data import datasets
+from jaxnet.io import csv, files, parquet
+from jaxnet.io.csv import Row
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps.store import Setting
+
+FORMAT = 1
+TABLES = (
+    "runs", "curves", "summary", "pairwise", "time_to_target", "divergence", "luck", "usual_study",
+)  # fmt: skip
+
+
+class Comparison(NamedTuple):
+    """What a comparison has found: its tables, as rows of named values, and its manifest.
+
+    A `score` is the accuracy, or R²; a `loss` is without penalties; `valid_cost` is the cost that
+    is monitored, with them. `_low` and `_high` are the ends of 95 % intervals over seeds,
+    `_low_examples` and `_high_examples` over seeds and examples. A `trial` counts the points of a
+    search, by learning rate; the report has one, the chosen point. `diverged_epoch` 0: it did not.
+    """
+
+    manifest: dict[str, Any]
+    """Protocol, searches, versions, device, data, warnings, conclusion: see `manifest.json`."""
+    runs: list[Row]
+    curves: list[Row]
+    summary: list[Row]
+    pairwise: list[Row]
+    time_to_target: list[Row]
+    divergence: list[Row]
+    luck: list[Row]
+    usual_study: list[Row]
+    timing: dict[str, float]
+    """Seconds an epoch of each optimizer in a run by itself; empty if it was not measured."""
+
+    @property
+    def conclusion(self) -> list[str]:
+        """What was found, in sentences."""
+        return self.manifest["conclusion"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader has to know before believing it."""
+        return self.manifest["warnings"]
+
+    def write(self, folder: str | Path) -> None:
+        """Write all tables as CSV, and as Parquet where pyarrow is installed; manifest.json last.
+
+        The same version, device, protocol and data give the same bytes, but for timing.json.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            rows = getattr(self, name)
+            csv.write_csv(folder / f"{name}.csv", rows)
+            if parquet.has_parquet():
+                parquet.write_parquet(folder / f"{name}.parquet", rows)
+        write_json(folder / "timing.json", self.timing)
+        write_json(folder / "manifest.json", self.manifest)
+
+    def __repr__(self) -> str:
+        return "\n".join([*self.conclusion, *(f"Warning: {text}" for text in self.warnings)])
+
+
+def read(folder: str | Path) -> Comparison:
+    """A comparison from its files.
+
+    Raises:
+      ValueError: the folder holds none, or one that was not finished.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        if "conclusion" not in manifest:
+            raise ValueError("it was not finished; the same command goes on")
+        rows = {name: csv.read_csv(folder / f"{name}.csv", result_tables.TEXT) for name in TABLES}
+        timing = json.loads((folder / "timing.json").read_bytes())
+    except OSError as error:
+        raise ValueError(f"{folder} holds no comparison: {error.strerror}.") from None
+    except ValueError as error:
+        raise ValueError(f"{folder} cannot be read: {error}.") from None
+    return Comparison(manifest, **rows, timing=timing)
+
+
+def identity(
+    net: Network,
+    data: Dataset,
+    contenders: Mapping[str, Recipe],
+    protocol: Protocol,
+    ranges: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the manifest begins with: two comparisons are the same if all of this is equal."""
+    n = len(data.train.x)
+    return files.environment() | {
+        "format": FORMAT,
+        "protocol": json.loads(json.dumps(asdict(protocol))),
+        "network": repr(net),
+        "contenders": {label: repr(recipe) for label, recipe in contenders.items()},
+        # What a repr leaves out: initial weights, precision, an optimizer's options, last digits.
+        "settings": {
+            f"settings of {label}": Setting(net, recipe, protocol.batch_size, n).key()
+            for label, recipe in contenders.items()
+        },
+        "ranges": repr(ranges),
+        "examples": [len(split.x) for split in data if split is not None],
+        "data_sha256": datasets.sha256(data),
+        # Bits depend on these two: see `jaxnet.sweeps.planning`.
+        "devices": jax.local_device_count(),
+        "dtype": str(jax.dtypes.canonicalize_dtype(float)),
+    }
+
+
+def enter(folder: Path, identity: dict[str, Any]) -> None:
+    """Begin a comparison in a folder, or go on with the same one.
+
+    Raises:
+      ValueError: the folder holds another comparison, or a manifest that is damaged.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, identity)
+        return
+    try:
+        before = json.loads(path.read_bytes())
+    except ValueError:
+        raise ValueError(f"{path} is damaged; delete it, and the same call goes on.") from None
+    for name, now in identity.items():
+        if before.get(name) != now:
+            raise ValueError(_difference(folder, name, before.get(name), now))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, atomically."""
+    files.write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _difference(folder: Path, name: str, was: Any, now: Any) -> str:
+    """In what a folder's comparison is another one, and what to do about it."""
+    if isinstance(now, dict) and isinstance(was, dict):
+        name = next(k for k in {**was, **now} if was.get(k) != now.get(k))
+        was, now = was.get(name), now.get(name)
+    remedy = "choose another folder (--name)"
+    if name == "devices":  # bits depend on it
+        remedy = "call jaxnet.use_all_cores() first, or not, as then"
+    return (
+        f"{folder} holds another comparison: its {name} was {was} and is {now}; "
+        f"{remedy}. jaxnet.comparison.read opens what is there."
+    )
