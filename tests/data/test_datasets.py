@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jaxnet.data import datasets
+from jaxnet.data.idx import read_file
 
 
 def _idx_bytes(array):
@@ -108,7 +109,7 @@ def test_random_bytes_are_no_idx_file(tmp_path, content):
 def test_changed_mnist_is_refused(tmp_path):
     _write(tmp_path)
     with pytest.raises(ValueError, match="do not have MNIST's SHA-256"):
-        datasets._read_idx(tmp_path, TRAIN_X, datasets.MNIST_SHA256[0])
+        read_file(tmp_path, TRAIN_X, datasets.MNIST_SHA256[0])
 
 
 def test_a_missing_folder_and_too_large_a_validation_set(tmp_path):
