@@ -23,6 +23,9 @@ from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import comparison_page
 from jaxnet.sweeps.store import first_examples
 from jaxnet.training import devices
@@ -99,48 +102,23 @@ class Compare:
         if not chosen:
             raise ValueError("--tasks needs at least one task, such as book.")
         folder = self._folder()
-        found = {}
+        results = {}
         for name, task in chosen.items():
             where = folder / name if len(chosen) > 1 else folder
             if not self.plot_only:
                 self._compare(name, task, where, out)
-            found[name] = comparison_page.publish(where)
-            _show(found[name], out)
+            results[name] = comparison_page.publish(where)
+            _show(results[name], out)
             console.say(out, f"Written to {where}/: open report.html in a browser.")
-        if len(found) > 1:
-            rows = result_tables.profile_rows(
-                {name: one.time_to_target for name, one in found.items()}
-            )
-            if not rows:
-                console.say(out, "No target was reached on any task: there is no profile.")
-                return
-            comparison_page.publish_profile(folder, rows)
-            console.say(
-                out,
-                f"Over all tasks: {folder}/profile.png. Profiles are relative: they may change "
-                "with the optimizers that are compared, and with the tasks.",
-            )
+        if len(results) > 1:
+            _show_profile(results, folder, out)
 
     def _compare(self, name: str, task: Task, folder: Path, out: Console) -> None:
+        """Compare on one task, into a folder."""
         devices.use_all_cores()
-        data = task.data() if self.data is None else read(self.data)
-        net = task.network
-        if self.sizes:
-            hidden = net.activations[0] if net.activations else activations.sigmoid
-            net = dataclasses.replace(net, sizes=self.sizes, hidden=hidden)
-        given = {k: v for k in QUICK if (v := getattr(self, k)) is not None}
-        settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | given
-        if self.tier == "defaults" and "trials" not in given:
-            settings.pop("trials", None)
-        if self.quick:
-            n = min(QUICK_EXAMPLES, len(data.train.x))
-            data = first_examples(data, n)
-        recipes = {
-            optimizer: Training(
-                optimizer=optimizer, l2=self.l2, schedule=self.schedule, epochs=settings["epochs"]
-            ).recipe()
-            for optimizer in self.optimizers
-        }
+        data, net = self._data(task), self._network(task)
+        settings = self._settings(task)
+        recipes = self._recipes(settings["epochs"])
         console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}")
         console.say(out, console.architecture(net))
         console.say(out, console.describe(self.data or name, data))
@@ -152,7 +130,7 @@ class Compare:
                     trained[stage] = report.trained
                     move(report, stage)
 
-                found = compare(
+                result = compare(
                     net,
                     data,
                     recipes,
@@ -171,18 +149,37 @@ class Compare:
         except KeyboardInterrupt:
             raise FailedError("interrupted; the same command goes on.", 130) from None
         seconds = time.perf_counter() - began
-        n = sum(trained.values())
-        protocol = found.manifest["protocol"]
-        console.say(
-            out,
-            f"{found.summary[0]['trials']} trials × {len(protocol['tuning_seeds'])} seeds, then "
-            f"{len(protocol['report_seeds'])} fresh seeds, of {len(recipes)} optimizers: "
-            + (
-                f"{n:,} network·epochs trained in {seconds:.0f} s, {n / seconds:.1f} a second."
-                if n
-                else "all were there."
-            ),
-        )
+        _show_budget(result, len(recipes), sum(trained.values()), seconds, out)
+
+    def _network(self, task: Task) -> Network:
+        """The task's network, or one of --sizes with its hidden activation."""
+        net = task.network
+        if not self.sizes:
+            return net
+        hidden = net.activations[0] if net.activations else activations.sigmoid
+        return dataclasses.replace(net, sizes=self.sizes, hidden=hidden)
+
+    def _data(self, task: Task) -> Dataset:
+        """The task's data or that of --data; for --quick its first examples."""
+        data = task.data() if self.data is None else read(self.data)
+        return first_examples(data, min(QUICK_EXAMPLES, len(data.train.x))) if self.quick else data
+
+    def _settings(self, task: Task) -> dict[str, Any]:
+        """Trials, epochs and seeds: the task's, those of --quick, those that are given."""
+        given = {name: value for name in QUICK if (value := getattr(self, name)) is not None}
+        settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | given
+        if self.tier == "defaults" and "trials" not in given:
+            settings.pop("trials", None)
+        return settings
+
+    def _recipes(self, epochs: int) -> dict[str, Recipe]:
+        """A recipe for each optimizer."""
+        return {
+            optimizer: Training(
+                optimizer=optimizer, l2=self.l2, schedule=self.schedule, epochs=epochs
+            ).recipe()
+            for optimizer in self.optimizers
+        }
 
     def _is_the_tasks(self) -> bool:
         return not self.sizes and self.data is None
@@ -199,7 +196,7 @@ class Compare:
         return self.comparisons / name
 
     def _ranges(self) -> dict[str, dict[str, tuple[float, float]]]:
-        found: dict[str, dict[str, tuple[float, float]]] = {}
+        ranges: dict[str, dict[str, tuple[float, float]]] = {}
         for option in self.range:
             match = _RANGE.fullmatch(option)
             try:
@@ -211,22 +208,56 @@ class Compare:
                     "--range must be OPTIMIZER.NAME=LOW:HIGH, such as adam.learning_rate=1e-4:0.1, "
                     f"not {option!r}."
                 ) from None
-            found.setdefault(match["label"], {})[match["name"]] = ends
-        return found
+            ranges.setdefault(match["label"], {})[match["name"]] = ends
+        return ranges
 
 
-def _show(found: Comparison, out: Console) -> None:
+def _show(result: Comparison, out: Console) -> None:
     """The report, the pairs and what follows from them."""
-    protocol, examples = found.manifest["protocol"], found.manifest["examples"]
+    protocol, examples = result.manifest["protocol"], result.manifest["examples"]
     out.print()
     console.say(
         out,
-        f"{found.manifest['network']}, {examples[0]:,} training examples, "
+        f"{result.manifest['network']}, {examples[0]:,} training examples, "
         f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
     )
-    out.print(console.report_table(found))
-    for said in found.conclusion:
-        console.say(out, f"• {said}")
-    for said in found.warnings:
-        console.say(out, f"Warning: {said}")
+    out.print(console.report_table(result))
+    for sentence in result.conclusion:
+        console.say(out, f"• {sentence}")
+    for sentence in result.warnings:
+        console.say(out, f"Warning: {sentence}")
     out.print()
+
+
+def _show_budget(
+    result: Comparison, n_optimizers: int, n_trained: int, seconds: float, out: Console
+) -> None:
+    """What was trained, and how fast."""
+    protocol = result.manifest["protocol"]
+    console.say(
+        out,
+        f"{result.summary[0]['trials']} trials × {len(protocol['tuning_seeds'])} seeds, then "
+        f"{len(protocol['report_seeds'])} fresh seeds, of {n_optimizers} optimizers: "
+        + (
+            f"{n_trained:,} network·epochs trained in {seconds:.0f} s, "
+            f"{n_trained / seconds:.1f} a second."
+            if n_trained
+            else "all were there."
+        ),
+    )
+
+
+def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) -> None:
+    """The performance profile over all tasks, drawn into the folder above theirs."""
+    rows = result_tables.profile_rows(
+        {name: result.time_to_target for name, result in results.items()}
+    )
+    if not rows:
+        console.say(out, "No target was reached on any task: there is no profile.")
+        return
+    comparison_page.publish_profile(folder, rows)
+    console.say(
+        out,
+        f"Over all tasks: {folder}/profile.png. Profiles are relative: they may change "
+        "with the optimizers that are compared, and with the tasks.",
+    )

@@ -13,9 +13,7 @@ from rich.console import Console
 
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
-from jaxnet.cli.options import (
-    FailedError,
-)
+from jaxnet.cli.options import FailedError
 from jaxnet.cli.predict import Predict
 from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import Train
@@ -84,13 +82,13 @@ def _one_line(boxed: str) -> str:
     # Below the title: the upper edge of the box, or a rule of dashes where there are no boxes.
     lines = lines[1:-1] if boxed.startswith("╭") else lines[2:-1]
     end = next((i for i, line in enumerate(lines) if not line.strip("─-")), len(lines))
-    said = " ".join(lines[:end]).rstrip(".") + "."
+    text = " ".join(lines[:end]).rstrip(".") + "."
     hints = lines[end + 1 : end + 3]
     if hints[0].startswith("Available"):
-        said += f" {hints[0]}."
+        text += f" {hints[0]}."
     elif hints[0].startswith("Perhaps you meant"):
-        said += f" Perhaps you meant {hints[1]}."
-    return " ".join(said.split())
+        text += f" Perhaps you meant {hints[1]}."
+    return " ".join(text.split())
 
 
 def _complain(message: str, status: int) -> int:
