@@ -20,13 +20,14 @@ What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cor
 - plain `vmap` of the whole run: no faster than one after the other; the first layer's lane axis
   next to the outputs: twice as fast; widths filled up to 32: elementwise passes 2.5 times as fast;
 - one program over two CPU devices (`shard_map`): 0.132 s; a program for each: 0.083 s;
-- the first layer in the span of 8 mini-batches (`jaxnet.spans`): 0.083 to 0.056 s for SGD; with one
-  exponential for σ(z) and σ(−z): 0.056 to 0.044 s;
+- the first layer in the span of 8 mini-batches (`jaxnet.acceleration.first_layer`): 0.083 to
+  0.056 s for SGD; with one exponential for σ(z) and σ(−z): 0.056 to 0.044 s;
 - one recipe under many seeds, 2, 4 or 8 of them in a program: 0.089, 0.096, 0.084 s.
 
 And on 2 cores with AVX-512, from a profile of XLA's kernels (`jax.profiler.ProfileData`):
-- XLA's level 2 and whole vectors (`jaxnet.compiler`): SGD 0.027 to 0.024 s, Adam 0.064 to 0.045,
-  64 seeds 0.056 to 0.041; evaluation is a program at level 3, 18 ms for 50,000 instead of 32;
+- XLA's level 2 and whole vectors (`jaxnet.acceleration.xla_options`): SGD 0.027 to 0.024 s, Adam
+  0.064 to 0.045, 64 seeds 0.056 to 0.041; evaluation is a program at level 3, 18 ms for 50,000
+  instead of 32;
 - a coefficient for each mini-batch of the span, not for each example: SGD 0.022 to 0.018 s,
   momentum 0.040 to 0.034; the span for a network alone: 0.049 s instead of 0.036;
 - δWᵀ with the batch first: 6.9 to 2.3 µs a step for 16 lanes; aᵀδ from a transposed copy of a, kept

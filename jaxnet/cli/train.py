@@ -210,7 +210,7 @@ class Train(Training):
                 if events is not None:
                     events(report)
 
-            # The driver warns when it diverges; it is said after the results.
+            # `train` warns when it diverges; that is printed after the results.
             warnings.simplefilter("ignore", RuntimeWarning)
             return train(
                 net,

@@ -244,7 +244,7 @@ def _scale(found: Comparison) -> Normalize:
 
 
 def profile(rows: Sequence[Row]) -> Figure:
-    """Performance profiles: of `findings.profile_rows`, a line for each optimizer."""
+    """Performance profiles: of `result_tables.profile_rows`, a line for each optimizer."""
     figure, axes = _single()
     for k, label in enumerate(dict.fromkeys(row["optimizer"] for row in rows)):
         some = _of(rows, label)
