@@ -100,9 +100,8 @@ def compare(
     """
     contenders, ranges = tuning.contenders(optimizers), ranges or {}
     protocol = Protocol.checked(
-        tier, trials, epochs=epochs, batch_size=batch_size, tuning_seeds=tuning_seeds, seeds=seeds,
-        targets=targets, margin=margin, seed=seed,
-    )  # fmt: skip
+        tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed
+    )
     check(net, data, contenders, protocol)
     searches = _begun(contenders, protocol, ranges)
     identity = comparison_folder.identity(net, data, contenders, protocol, ranges)

@@ -36,13 +36,19 @@ class Protocol:
     """Of Sobol points and of resampling."""
 
     @classmethod
-    def checked(cls, tier: Tier, trials: Any, **given: Any) -> "Protocol":
-        """The protocol of `compare`'s arguments.
-
-        Args:
-          tier: what is tuned.
-          trials: of each optimizer, or `None` for the tier's own number.
-          **given: the other arguments, under `compare`'s names.
+    def checked(
+        cls,
+        tier: Tier,
+        trials: Any,
+        epochs: Any,
+        batch_size: Any,
+        tuning_seeds: Any,
+        seeds: Any,
+        targets: Any,
+        margin: Any,
+        seed: Any,
+    ) -> "Protocol":
+        """The protocol of these arguments of `compare`, which says what each is.
 
         Raises:
           ValueError: one is not what it must be.
@@ -50,13 +56,13 @@ class Protocol:
         return cls(
             tier,
             tuning.trials_of(tier, trials),
-            count("epochs", given["epochs"], low=1),
-            count("batch_size", given["batch_size"], low=1),
-            _seeds("tuning_seeds", given["tuning_seeds"], 0, 1),
-            _seeds("seeds", given["seeds"], REPORT_FROM, 2),
-            tuple(_target(target) for target in np.atleast_1d(given["targets"]).tolist()),
-            constant("margin", given["margin"], low=0),
-            count("seed", given["seed"], low=0),
+            count("epochs", epochs, low=1),
+            count("batch_size", batch_size, low=1),
+            _seeds("tuning_seeds", tuning_seeds, 0, 1),
+            _seeds("seeds", seeds, REPORT_FROM, 2),
+            tuple(_target(target) for target in np.atleast_1d(targets).tolist()),
+            constant("margin", margin, low=0),
+            count("seed", seed, low=0),
         )
 
 
