@@ -29,8 +29,7 @@ from jaxnet.cli.options import (
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
-from jaxnet.io import files, network_files
-from jaxnet.io.csv import history_csv, monitors_csv
+from jaxnet.io import csv, files, network_files
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
@@ -290,12 +289,11 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
     """The network of the best epoch in both formats, the curves and measurements, the pictures."""
     network_files.save(folder / "network.json", run.network, run.best_params)
     network_files.save(folder / "network.safetensors", run.network, run.best_params)
-    files.write_atomic(folder / "history.csv", history_csv(run.history))
+    files.write_atomic(folder / "history.csv", csv.history_csv(run.history))
     if confusion is not None:
-        lines = [",".join(map(str, row)) for row in confusion]
-        files.write_atomic(folder / "confusion.csv", ("\n".join(lines) + "\n").encode())
+        files.write_atomic(folder / "confusion.csv", csv.encoded(None, confusion.tolist()))
     if run.monitors:
-        files.write_atomic(folder / "monitors.csv", monitors_csv(run.monitors))
+        files.write_atomic(folder / "monitors.csv", csv.monitors_csv(run.monitors))
         picture = plots.png(plots.measured(run.monitors))
         files.write_atomic(folder / "monitors.png", picture)
     title = console.headline(run.recipe, run.batch_size, run.seed)

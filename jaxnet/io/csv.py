@@ -1,4 +1,4 @@
-"""Tables: rows of named values, as CSV and as Parquet."""
+"""CSV files: all are UTF-8, with newlines for line ends and nothing where a number is NaN."""
 
 import csv
 import io
@@ -12,6 +12,39 @@ from jaxnet.core.types import History
 from jaxnet.io import files
 
 Row = dict[str, Any]
+"""A row of named values."""
+
+
+def encoded(header: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:
+    r"""The content of a CSV file: numbers with as many digits as they need, NaN as nothing.
+
+    Args:
+      header: the names of the columns, or `None` for a file without them.
+      rows: the values of each row, in the order of the columns.
+
+    >>> encoded(["n", "cost"], [(1, 0.5), (2, float("nan"))])
+    b'n,cost\n1,0.5\n2,\n'
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    if header is not None:
+        writer.writerow(header)
+    writer.writerows(["" if value != value else value for value in row] for row in rows)
+    return text.getvalue().encode("utf-8")
+
+
+def decoded(path: str | Path) -> list[list[str]]:
+    """The rows of a CSV file, the header among them, as text.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is not UTF-8, or no CSV.
+    """
+    text = Path(path).read_bytes().decode("utf-8")
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise ValueError(f"{path} is no CSV file: {error}.") from None
 
 
 def names(rows: Sequence[Row]) -> list[str]:
@@ -20,61 +53,69 @@ def names(rows: Sequence[Row]) -> list[str]:
     >>> names([{"a": 1, "c": 2}, {"a": 1, "b": 2, "c": 3}])
     ['a', 'b', 'c']
     """
-    found: list[str] = []
+    known: list[str] = []
     for kind in dict.fromkeys(tuple(row) for row in rows):
         place = 0
         for name in kind:
-            if name not in found:
-                found.insert(place, name)
-            place = found.index(name) + 1
-    return found
+            if name not in known:
+                known.insert(place, name)
+            place = known.index(name) + 1
+    return known
 
 
 def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
-    """Write rows as CSV, atomically; NaN, and what a row does not have, stays empty."""
+    """Write rows of named values, atomically; what a row does not have stays empty.
+
+    Raises:
+      OSError: the file cannot be written; one that was there is unharmed.
+    """
     rows = list(rows)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
-    files.write_atomic(path, text.getvalue().encode())
+    header = names(rows)
+    cells = ([row.get(name, "") for name in header] for row in rows)
+    files.write_atomic(path, encoded(header, cells))
 
 
 def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
-    """The rows of a CSV file, its columns numbers, NaN where nothing stands, but for `text`."""
+    """The rows of named values that `write_csv` wrote.
 
-    def value(name: str, told: str) -> Any:
+    Args:
+      path: the file.
+      text: the columns that hold text; all others hold numbers, NaN where nothing stands.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no such file.
+    """
+
+    def value(name: str, cell: str) -> Any:
         if name in text:
-            return told
+            return cell
         try:
-            return int(told)
+            return int(cell)
         except ValueError:
-            return float(told or "nan")
+            return float(cell or "nan")
 
-    with Path(path).open(newline="") as file:
-        return [{name: value(name, told) for name, told in row.items()}
-                for row in csv.DictReader(file)]  # fmt: skip
+    header, *rows = decoded(path) or [[]]
+    return [
+        {name: value(name, cell) for name, cell in zip(header, row, strict=True)} for row in rows
+    ]
 
 
-def monitors_csv(found: dict[str, np.ndarray]) -> bytes:
-    """A line a measurement: its step, then each monitor's number of each layer."""
-    columns = {"step": found["step"]}
-    for name, table in found.items():
+def monitors_csv(monitors: dict[str, np.ndarray]) -> bytes:
+    """A run's `monitors` as CSV: a line a measurement, its step, then each monitor's layers."""
+    columns = {"step": monitors["step"]}
+    for name, table in monitors.items():
         if name != "step":
             several = table.shape[1] > 1
             columns |= {
                 f"{name}_{layer}" if several else name: column
                 for layer, column in enumerate(table.T, start=1)
             }
-    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values()))]
-    return ("\n".join(lines) + "\n").encode()
+    return encoded(list(columns), zip(*columns.values(), strict=True))
 
 
 def history_csv(history: History) -> bytes:
     """The four curves as CSV, a line per epoch, exactly; what was not monitored stays empty."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("epoch", *History._fields))
-    for index, row in enumerate(zip(*map(np.asarray, history), strict=True), 1):
-        writer.writerow((index, *("" if np.isnan(x) else str(x) for x in row)))
-    return text.getvalue().encode()
+    epochs = range(1, len(history.training_cost) + 1)
+    rows = zip(epochs, *map(np.asarray, history), strict=True)
+    return encoded(("epoch", *History._fields), rows)

@@ -1,13 +1,9 @@
-"""Files: networks as network2's JSON or as safetensors, histories and settings of runs.
-
-Nothing is ever pickled, every write is atomic (temporary file, fsync, rename), and a file that is
-truncated, tampered with or mismatched is refused with a reason before anything of it is used.
+"""Networks in files: as network2's JSON, or as a sealed safetensors file.
 
 `Layer.w` is (n_in, n_out); network2 stores (n_out, n_in), and biases as (n_out, 1). The two are
 transposed here, at the door, and nowhere else.
 """
 
-import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,16 +13,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
 
 from jaxnet.core import activations, costs, initializers, network
 from jaxnet.core.activations import Activation
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params
-from jaxnet.io.files import DAMAGE, read_safetensors, sha256, write_atomic
+from jaxnet.io import files, version_0_2
 
-FORMAT = 1
+KIND = "network"
+FORMAT = 2
+"""Of .safetensors files."""
+JSON_FORMAT = 1
 MAX_BYTES = 2**31
 DTYPES = ("float32", "float64")
 NETWORK2_COSTS: dict[str, Cost] = {
@@ -67,16 +65,14 @@ def save(path: str | Path, net: Network, params: Params) -> None:
             f"parameters must all be of one type, {' or '.join(DTYPES)}, not {dtypes}."
         )
     if _suffix(path) == ".json":
-        write_atomic(path, _to_json(net, host))
+        files.write_atomic(path, _to_json(net, host))
         return
-    tensors = _tensors(host)
-    described = _describe(net)
-    metadata = {"jaxnet": json.dumps(described | {"sha256": _seal(described, tensors)})}
-    write_atomic(path, safetensors.numpy.save(tensors, metadata))
+    arrays = {f"params/{name}": array for name, array in _tensors(host).items()}
+    files.write_sealed(path, KIND, FORMAT, arrays, _describe(net))
 
 
 def load(path: str | Path) -> tuple[Network, Params]:
-    """Read a network that `save`, or network2, wrote.
+    """Read a network that `save`, of this version or of 0.2, or network2 wrote.
 
     network2's float64 weights come in JAX's default float type, ours in the type they were saved in
     (as far as JAX's 64-bit setting allows).
@@ -93,12 +89,9 @@ def load(path: str | Path) -> tuple[Network, Params]:
         content = path.read_bytes()
         net, layers = _from_json(content) if suffix == ".json" else _from_safetensors(content)
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}.") from None
-    except RecursionError:
-        raise ValueError(f"{path} is not a network: it is nested too deeply.") from None
-    except (*DAMAGE, KeyError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
-        raise ValueError(f"{path} is not a network: {reason}.") from None
+        raise ValueError(f"cannot read {path}: {files.reason(error)}.") from None
+    except files.DAMAGE as error:
+        raise ValueError(f"{path} is not a network: {files.reason(error)}.") from None
     if layers[0].w.dtype != (dtype := jax.dtypes.canonicalize_dtype(layers[0].w.dtype)):
         warnings.warn(
             f"{path} holds float64, rounded to {dtype}: jax_enable_x64 is off.", stacklevel=2
@@ -112,13 +105,6 @@ def _suffix(path: Path) -> str:
     return path.suffix
 
 
-def _seal(described: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
-    """The hash of an architecture and its parameters."""
-    canonical = {key: value for key, value in described.items() if key != "sha256"}
-    text = json.dumps(canonical, sort_keys=True) + sha256(tensors)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
     return {
         f"layers.{index}.{name}": np.ascontiguousarray(array)
@@ -129,7 +115,6 @@ def _tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
 
 def _describe(net: Network) -> dict[str, Any]:
     return {
-        "format": FORMAT,
         "sizes": list(net.sizes),
         "hidden": [part_name(hidden) for hidden in net.activations],
         "cost": part_name(net.cost),
@@ -166,7 +151,7 @@ def _named(name: Any, kind: tuple[type, ...], known: Mapping[str, Any]) -> Any:
     if cls not in CLASSES or not isinstance(constants, dict):
         raise ValueError(f"its part {cls!r} is not one of {sorted(CLASSES)}")
     if not issubclass(CLASSES[cls], kind):
-        kinds = " or ".join(one.__name__ for one in kind)
+        kinds = " or ".join(allowed.__name__ for allowed in kind)
         raise ValueError(f"its part {cls!r} is no {kinds}")
     values = {
         key: _named(value, (Activation,), activations.NAMED) if key == "output" else value
@@ -176,8 +161,7 @@ def _named(name: Any, kind: tuple[type, ...], known: Mapping[str, Any]) -> Any:
 
 
 def _network(described: dict[str, Any]) -> Network:
-    if described["format"] != FORMAT:
-        raise ValueError(f"its format is {described['format']!r}; this version reads {FORMAT}")
+    """The network that `_describe` described."""
     return Network(
         tuple(described["sizes"]),
         tuple(_named(name, (Activation,), activations.NAMED) for name in described["hidden"]),
@@ -188,13 +172,14 @@ def _network(described: dict[str, Any]) -> Network:
 
 
 def _to_json(net: Network, layers: list[Layer]) -> bytes:
-    described = _describe(net) | {"dtype": str(layers[0].w.dtype)}
+    described = {"format": JSON_FORMAT} | _describe(net) | {"dtype": str(layers[0].w.dtype)}
+    seal = files.described_sha256(described, _tensors(layers))
     document = {
         "sizes": list(net.sizes),
         "weights": [layer.w.T.tolist() for layer in layers],
         "biases": [layer.b[:, None].tolist() for layer in layers],
         "cost": _cost_name(net),
-        "jaxnet": described | {"sha256": _seal(described, _tensors(layers))},
+        "jaxnet": described | {"sha256": seal},
     }
     try:
         return json.dumps(document, allow_nan=False).encode()
@@ -213,13 +198,35 @@ def _cost_name(net: Network) -> str:
 
 
 def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
+    """The network in a JSON document, network2's or ours."""
+    document = _parsed(content)
+    described = document.get("jaxnet")
+    if described is None:
+        if document["cost"] not in NETWORK2_COSTS:
+            raise ValueError(f"its cost {document['cost']!r} is not {' or '.join(NETWORK2_COSTS)}")
+        net = Network(tuple(document["sizes"]), cost=NETWORK2_COSTS[document["cost"]])
+        layers = _json_layers(document, np.dtype(jax.dtypes.canonicalize_dtype(float)))
+        network.check_params(net, layers)
+        return net, layers
+    net, dtype = _json_network(document, described)
+    layers = _json_layers(document, dtype)
+    network.check_params(net, layers)
+    sealed = {key: value for key, value in described.items() if key != "sha256"}
+    if files.described_sha256(sealed, _tensors(layers)) != described["sha256"]:
+        raise ValueError("its contents do not have the SHA-256 it names; it was changed")
+    return net, layers
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """The JSON object in a file; stricter than `json`: finite numbers, each key once."""
+
     def refuse(token: str) -> None:
         raise ValueError(f"it holds {token}, which is not a number in JSON")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(found := dict(pairs)) < len(pairs):
+        if len(parsed := dict(pairs)) < len(pairs):
             raise ValueError("a key of its JSON stands there twice")
-        return found
+        return parsed
 
     try:
         document = json.loads(content, parse_constant=refuse, object_pairs_hook=unique)
@@ -227,22 +234,26 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
         raise ValueError(f"its JSON is damaged or cut off: {error}") from None
     if not isinstance(document, dict):
         raise ValueError("its JSON is not an object")
-    described = document.get("jaxnet")
-    if described is None:
-        if document["cost"] not in NETWORK2_COSTS:
-            raise ValueError(f"its cost {document['cost']!r} is not {' or '.join(NETWORK2_COSTS)}")
-        net = Network(tuple(document["sizes"]), cost=NETWORK2_COSTS[document["cost"]])
-        dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))
-    else:
-        if not isinstance(described, dict):
-            raise ValueError("its key jaxnet is not an object")
-        if described["dtype"] not in DTYPES:
-            raise ValueError(f"its type {described['dtype']!r} is not one of {', '.join(DTYPES)}")
-        net, dtype = _network(described), np.dtype(described["dtype"])
-        if document["sizes"] != list(net.sizes):
-            raise ValueError("its sizes stand there twice, and differ")
-        if document["cost"] != _cost_name(net):
-            raise ValueError(f"its cost is {document['cost']!r} and {_cost_name(net)!r} at once")
+    return document
+
+
+def _json_network(document: dict[str, Any], described: Any) -> tuple[Network, np.dtype]:
+    """The network under the key `jaxnet`, which must agree with network2's keys, and its type."""
+    if not isinstance(described, dict):
+        raise ValueError("its key jaxnet is not an object")
+    if described["dtype"] not in DTYPES:
+        raise ValueError(f"its type {described['dtype']!r} is not one of {', '.join(DTYPES)}")
+    files.check_format(described["format"], JSON_FORMAT)
+    net = _network(described)
+    if document["sizes"] != list(net.sizes):
+        raise ValueError("its sizes stand there twice, and differ")
+    if document["cost"] != _cost_name(net):
+        raise ValueError(f"its cost is {document['cost']!r} and {_cost_name(net)!r} at once")
+    return net, np.dtype(described["dtype"])
+
+
+def _json_layers(document: dict[str, Any], dtype: np.dtype) -> tuple[Layer, ...]:
+    """The parameters, as network2 lays them out."""
     matrices = [np.array(w) for w in document["weights"]]
     columns = [np.array(b) for b in document["biases"]]
     if any(a.ndim != 2 or a.dtype.kind not in "if" for a in matrices + columns):
@@ -258,16 +269,13 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
         )
     if not all(np.isfinite(array).all() for layer in layers for array in layer):
         raise ValueError(f"a parameter is not finite, in {dtype}")
-    network.check_params(net, layers)
-    if described is not None:
-        _verify(described, list(layers))
-    return net, layers
+    return layers
 
 
 def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
-    tensors, metadata = read_safetensors(content)
-    described = json.loads(metadata["jaxnet"])
-    net = _network(described)
+    """The network in a sealed file, of this version or of 0.2."""
+    arrays, header = files.read_sealed(content, KIND, FORMAT, older=version_0_2.read_network)
+    net, tensors = _network(header), files.section(arrays, "params")
     wanted = {f"layers.{i}.{k}" for i in range(len(net.sizes) - 1) for k in Layer._fields}
     if set(tensors) != wanted:
         raise ValueError(f"it holds the tensors {sorted(tensors)} instead of {sorted(wanted)}")
@@ -277,10 +285,4 @@ def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
         Layer(tensors[f"layers.{i}.w"], tensors[f"layers.{i}.b"]) for i in range(len(net.sizes) - 1)
     )
     network.check_params(net, layers)
-    _verify(described, list(layers))
     return net, layers
-
-
-def _verify(described: dict[str, Any], layers: list[Layer]) -> None:
-    if _seal(described, _tensors(layers)) != described["sha256"]:
-        raise ValueError("its contents do not have the SHA-256 it names; it was changed")

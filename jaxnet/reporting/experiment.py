@@ -296,7 +296,7 @@ def main(
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    rows = json.loads((folder / "results.json").read_text())["rows"]
+    rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))["rows"]
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = 120  # a file or a pipe has room

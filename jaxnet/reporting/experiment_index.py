@@ -46,7 +46,7 @@ def catalogue(folder: str | Path) -> list[Script]:
     """
     found = []
     for path in sorted(Path(folder).glob("[!_]*.py")):
-        doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         question, _, rest = doc.partition("\n\n")
         commands, _, setting = rest.partition("\n\n")
         told = re.search(r"# (.+) on 2 cores(, alone)?", commands)
@@ -77,7 +77,7 @@ def publish(listed: Sequence[Script], results: str | Path) -> Path:
 
 def _told(folder: Path) -> dict[str, Any] | None:
     path = folder / "results.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:

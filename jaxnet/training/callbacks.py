@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxnet.core.types import History
 from jaxnet.io import files
+from jaxnet.io.csv import decoded, encoded
 from jaxnet.training.run import EpochReport
 
 NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
@@ -24,16 +25,20 @@ def csv(path: str | Path) -> Callable[[EpochReport], None]:
     >>> import tempfile
     >>> callback = csv(Path(tempfile.mkdtemp(), "run.csv"))
     """
-    path, header = Path(path), ",".join(("epoch", *NUMBERS))
-    if path.exists() and path.read_text().partition("\n")[0] != header:
+    path, header = Path(path), ["epoch", *NUMBERS]
+    try:
+        another = path.exists() and decoded(path)[:1] != [header]
+    except ValueError:
+        another = True
+    if another:
         raise ValueError(f"{path} is another file, which would be lost; choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(report: EpochReport) -> None:
-        lines = path.read_text().splitlines()[1:] if path.exists() else []
-        kept = [line for line in lines if int(line.partition(",")[0]) < report.epoch]
-        now = ",".join(str(getattr(report, name)) for name in ("epoch", *NUMBERS))
-        files.write_atomic(path, "\n".join([header, *kept, now, ""]).encode())
+        rows = decoded(path)[1:] if path.exists() else []
+        kept = [row for row in rows if int(row[0]) < report.epoch]
+        now = [getattr(report, name) for name in header]
+        files.write_atomic(path, encoded(header, [*kept, now]))
 
     return write
 

@@ -173,7 +173,7 @@ def test_tensors_of_another_type_are_refused(tmp_path):
     content = path.read_bytes()
     assert b'"F32"' in content
     path.write_bytes(content.replace(b'"F32"', b'"I32"'))
-    with pytest.raises(ValueError, match="its parameters are not of type float32 or float64"):
+    with pytest.raises(ValueError, match="it was changed"):
         jn.load(path)
 
 
@@ -200,13 +200,13 @@ def test_rounding_to_float32_is_said(tmp_path, suffix):
 def test_safetensors_with_other_tensors_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     safetensors.numpy.save_file({"w": np.zeros(3)}, path)
-    with pytest.raises(ValueError, match="it lacks '__metadata__'"):
+    with pytest.raises(ValueError, match="it lacks 'jaxnet'"):
         jn.load(path)
     jn.save(path, NET, _params(NET))
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     safetensors.numpy.save_file({"w": np.zeros(3)}, path, header["__metadata__"])
-    with pytest.raises(ValueError, match=r"holds the tensors \['w'\] instead of"):
+    with pytest.raises(ValueError, match="it was changed"):
         jn.load(path)
 
 
