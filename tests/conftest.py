@@ -24,6 +24,10 @@ settings.register_profile("jaxnet", deadline=None, max_examples=25, derandomize=
 settings.load_profile("jaxnet")
 
 
+collect_ignore = ["data"]
+"""Files of other versions, and the script that wrote them."""
+
+
 @pytest.fixture
 def x64():
     """JAX's default float type is float64 within the test."""

@@ -4,8 +4,10 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import jax
 import tyro
@@ -29,7 +31,10 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
     try:
         command = _parse(args)
-        command(Console(highlight=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _warn
+            command(Console(highlight=False))
     except (ValueError, ModuleNotFoundError) as error:
         return _complain(str(error), 2)
     except OSError as error:
@@ -44,6 +49,11 @@ def main(args: Sequence[str] | None = None) -> int:
             "interrupted at once; a run's folder keeps its last checkpoint, if it had one.", 130
         )
     return 0
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    """A warning in one line."""
+    print(f"jaxnet: warning: {message}", file=sys.stderr)
 
 
 def _parse(args: Sequence[str]) -> Callable[[Console], None]:

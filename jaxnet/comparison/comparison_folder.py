@@ -17,8 +17,9 @@ from jaxnet.io import csv, files, parquet
 from jaxnet.io.csv import Row
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.store import Setting
+from jaxnet.training.fingerprint import require_same
 
-FORMAT = 1
+FORMAT = 2
 TABLES = (
     "runs", "curves", "summary", "pairwise", "time_to_target", "divergence", "luck", "usual_study",
 )  # fmt: skip
@@ -138,25 +139,27 @@ def enter(folder: Path, identity: dict[str, Any]) -> None:
         before = json.loads(path.read_bytes())
     except ValueError:
         raise ValueError(f"{path} is damaged; delete it, and the same call goes on.") from None
-    for name, now in identity.items():
-        if before.get(name) != now:
-            raise ValueError(_difference(folder, name, before.get(name), now))
+    if before.get("format") != FORMAT:
+        writer = before.get("versions", {}).get("jaxnet-mlp", "another version")
+        raise ValueError(
+            f"{folder} holds a comparison of jaxnet {writer}, which only that version can go on "
+            "with; choose another folder (--name). jaxnet.comparison.read opens what is finished."
+        )
+    known = {name: before.get(name) for name in identity}
+    cores = known["devices"] != identity["devices"]  # bits depend on it
+    remedy = (
+        "Call jaxnet.use_all_cores() first, or not, as then"
+        if cores
+        else "Choose another folder (--name)"
+    )
+    require_same(
+        f"{folder} holds another comparison",
+        known,
+        identity,
+        f"{remedy}; jaxnet.comparison.read opens what is there.",
+    )
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
     files.write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def _difference(folder: Path, name: str, was: Any, now: Any) -> str:
-    """In what a folder's comparison is another one, and what to do about it."""
-    if isinstance(now, dict) and isinstance(was, dict):
-        name = next(k for k in {**was, **now} if was.get(k) != now.get(k))
-        was, now = was.get(name), now.get(name)
-    remedy = "choose another folder (--name)"
-    if name == "devices":  # bits depend on it
-        remedy = "call jaxnet.use_all_cores() first, or not, as then"
-    return (
-        f"{folder} holds another comparison: its {name} was {was} and is {now}; "
-        f"{remedy}. jaxnet.comparison.read opens what is there."
-    )

@@ -41,9 +41,7 @@ class Recipe:
     optimizer: Optimizer
     l2: Any = number(default=None, linear=True)
     l1: Any = number(default=None, linear=False)
-    dropout: Any = number(
-        default=None, linear=True
-    )  # of hidden units alone
+    dropout: Any = number(default=None, linear=True)  # of hidden units alone
     input_dropout: Any = number(default=None, linear=False)
     max_norm: Any = number(default=None, linear=False)
     label_smoothing: Any = number(default=None, linear=True)

@@ -8,6 +8,7 @@ soon as it is done (`ledger`, `store`), and gathers a `Study` (`study`).
 import itertools
 import operator
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -89,6 +90,10 @@ def sweep(
       ValueError: network, data and settings do not fit together, or the folder holds another study.
       OSError: the folder cannot be written.
 
+    Warns:
+      UserWarning: some of its networks were trained with another version of jaxnet or JAX, or on
+        another kind of device.
+
     >>> from jaxnet.recipes.optimizers import momentum
     >>> recipe = Recipe(momentum([0.1, 1.0], decay=0.5))
     >>> study = sweep(Network((2, 4, 2)), datasets.xor(), recipe, seeds=3, epochs=2, say=None)
@@ -124,7 +129,15 @@ def sweep(
     progress.report()
     plan = rounds.plan or rounds.planned([])  # interrupted before there was anything to do
     plan = plan._replace(backed_off=runner.backed_off)
-    return book.study(epochs, rounds.out, plan, time.perf_counter() - began, loaded, monitor)
+    seconds = time.perf_counter() - began
+    study = book.study(epochs, rounds.out, plan, seconds, loaded, monitor)
+    if len(study.origins) > 1:
+        warnings.warn(
+            f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
+            ": their results may differ in the last places.",
+            stacklevel=2,
+        )
+    return study
 
 
 @dataclass

@@ -10,6 +10,8 @@ import numpy as np
 from jaxnet.acceleration.padding import Units, masks
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Layer, Params
+from jaxnet.io import files
+from jaxnet.io.files import Origin
 from jaxnet.sweeps import lanes
 from jaxnet.sweeps.lanes import LaneState
 from jaxnet.sweeps.layout import Packing, Place, Places, smaller
@@ -63,6 +65,9 @@ class Outcome(NamedTuple):
     swept: bool
     """Whether lanes had inputs of their own: see `RecipeBatch`."""
 
+    origins: tuple[Origin, ...]
+    """Where they were trained, one after the other: versions and kinds of device."""
+
     def alive(self) -> np.ndarray:
         """Whether each lane would go on."""
         return ~self.stopped & (self.diverged_epoch == 0)
@@ -80,6 +85,7 @@ class ChunkLoop(HostLoop):
         on_epoch: Callable[[int, np.ndarray, np.ndarray], bool] | None,
     ) -> None:
         self.work, self.data, self.on_epoch = work, data, on_epoch
+        self.device, self.origins = device, () if before is None else before[0].origins
         self.n_steps = -(-len(data.train.x) // work.batch_size)
         self.program = EpochProgram(work.program, work.batch_size, work.monitor)
         self.put = partial(jax.device_put, device=device)
@@ -208,6 +214,7 @@ class ChunkLoop(HostLoop):
             self.diverged_step,
             tuple(map(tuple, self.trained_in)),
             self.work.recipes.has_own_inputs,
+            tuple(dict.fromkeys((*self.origins, files.origin(self.device)))),
         )
 
 

@@ -51,7 +51,8 @@ class Book:
                     f"two settings are called the same, {first.network!r}, {first.recipe!r}, but "
                     "have different functions; give these names of their own, at a module's top."
                 )
-        for record in folder.records() if folder else ():
+        older = {setting.older_key(): key for setting, key in zip(settings, self.keys, strict=True)}
+        for record in folder.records(older) if folder else ():
             self._add(record)
 
     def longest(self) -> int:

@@ -8,29 +8,33 @@ loses at most the chunks that it was training.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from jaxnet.acceleration.padding import narrowed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
-from jaxnet.io import files
+from jaxnet.io import files, version_0_2
+from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.chunk import Outcome
 from jaxnet.sweeps.layout import Place
-from jaxnet.training import checkpoints
+from jaxnet.training.fingerprint import fingerprint, require_same
+from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.step import TrainState, start
 
-FORMAT = 1
+KIND = "chunk"
+FORMAT = 2
+"""Of a chunk's file and of study.json."""
 Lane = tuple[int, int]
 """A lane by its places on the axes recipe and seed."""
-ARRAYS = tuple(name for name in Outcome._fields if name not in ("history", "places", "swept"))
+ARRAYS = tuple(
+    name for name in Outcome._fields if name not in ("history", "places", "swept", "origins")
+)
 
 
 class Setting(NamedTuple):
@@ -45,8 +49,14 @@ class Setting(NamedTuple):
 
     def key(self) -> str:
         """What it is called in a folder: the same wherever the runs would be."""
-        told = checkpoints.described(self.network, self.recipe, self.batch_size)
-        text = json.dumps(told | {"examples": self.examples}, sort_keys=True)
+        return self._hashed(fingerprint(self.network, self.recipe, self.batch_size))
+
+    def older_key(self) -> str:
+        """What version 0.2 called it."""
+        return self._hashed(fingerprint_0_2(self.network, self.recipe, self.batch_size))
+
+    def _hashed(self, settings: dict[str, Any]) -> str:
+        text = json.dumps(settings | {"examples": self.examples}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def number(self, name: str) -> float:
@@ -79,6 +89,8 @@ class Record(NamedTuple):
     outcome: Outcome
     states: TrainState | None
     """The last ones, a row a lane, where they are in memory."""
+    file: Path | None = None
+    """Its file of version 0.2, where it is one."""
 
     def length(self) -> int:
         """The epochs that its lanes have been trained for, where they did not end."""
@@ -91,85 +103,145 @@ class Record(NamedTuple):
 
 
 class Folder:
-    """Where a study's chunks are kept."""
+    """Where a study's chunks are kept.
+
+    Args:
+      path: the folder, made if it is not there.
+      about: what the study is of, in JSON's types, with the `format` of its files.
+
+    Raises:
+      ValueError: the folder holds another study, or its study.json is damaged.
+    """
 
     def __init__(self, path: str | Path, about: dict[str, Any]) -> None:
-        self.path = Path(path)
+        self.path, self.about = Path(path), about
+        self.older: dict[str, Path] = {}
+        """Files of version 0.2, by the name of today's file that would replace each."""
         self.last: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
         (self.path / "chunks").mkdir(parents=True, exist_ok=True)
-        header = self.path / "study.json"
-        if header.exists():
-            before = json.loads(header.read_text())
-            for name in about:
-                if before.get(name) != about[name]:
-                    raise ValueError(
-                        f"{self.path} holds another study: its {name} was {before.get(name)!r} and "
-                        f"is {about[name]!r}; choose another folder."
-                    )
+        self.header = self.path / "study.json"
+        if not self.header.exists():
+            self._write_header()
             return
-        files.write_atomic(header, (json.dumps(about, indent=2) + "\n").encode())
+        before = _read_header(self.header)
+        # Version 0.2's chunks are read too, and the folder is marked when one of today's joins
+        # them, so that version 0.2 refuses the folder and does not call that chunk damaged.
+        self.outdated = before.get("format") == version_0_2.CHUNK_FORMAT != about.get("format")
+        expected = about | {"format": version_0_2.CHUNK_FORMAT} if self.outdated else about
+        require_same(f"{self.path} holds another study", before, expected, "Choose another folder.")
 
     def write(self, record: Record) -> None:
         """Keep a chunk, atomically."""
         outcome, states = record.outcome, record.states
         assert states is not None
-        found = {"history": np.array(outcome.history)}
-        found |= {name: np.asarray(getattr(outcome, name)) for name in ARRAYS}
-        leaves = {f"state/{i:03d}": leaf for i, leaf in enumerate(jax.tree.leaves(states))}
-        told = {
-            "format": FORMAT,
+        if self.outdated:
+            self._write_header()
+        arrays = {"outcome/history": np.array(outcome.history)}
+        arrays |= {f"outcome/{name}": np.asarray(getattr(outcome, name)) for name in ARRAYS}
+        leaves = enumerate(jax.tree.leaves(states))
+        arrays |= {f"state/{index:06d}": np.asarray(leaf) for index, leaf in leaves}
+        header = {
             "lanes": record.lanes,
             "program": record.program,
             "places": outcome.places,
             "epochs": record.length(),
             "swept": outcome.swept,
-            "sha256": [files.sha256(found), files.sha256(leaves)],
+            "origins": [origin._asdict() for origin in outcome.origins],
         }
-        content = safetensors.numpy.save(found | leaves, {"chunk": json.dumps(told)})
-        files.write_atomic(self._file(record), content)
+        files.write_sealed(self._file(record), KIND, FORMAT, arrays, header)
+        older = self.older.pop(record.name(), None)
+        if older is not None:  # the chunk has had fewer epochs there
+            older.unlink(missing_ok=True)
 
-    def records(self) -> Iterator[Record]:
-        """All chunks, without their states."""
+    def records(self, keys: Mapping[str, str]) -> Iterator[Record]:
+        """All chunks, without their states.
+
+        Args:
+          keys: the key of a setting by what version 0.2 called it.
+
+        Raises:
+          ValueError: a chunk's file is damaged.
+        """
         for path in sorted((self.path / "chunks").glob("*.safetensors")):
-            found, told = _read(path, states=False)
-            ends = {name: found[name] for name in ARRAYS}
-            places = tuple(tuple(Place(*one) for one in some) for some in told["places"])
-            history = History(*found["history"])
-            outcome = Outcome(history, **ends, places=places, swept=told["swept"])
-            lanes = tuple((key, seed) for key, seed in told["lanes"])
-            yield Record(lanes, tuple(told["program"]), outcome, None)
+            record, _ = _read(path, ("outcome",))
+            if record.file is not None:
+                lanes = tuple((keys.get(key, key), seed) for key, seed in record.lanes)
+                record = record._replace(lanes=lanes)
+                self.older[record.name()] = path
+            yield record
 
     def states(self, record: Record, like: Any) -> TrainState:
-        """The last states of a chunk's lanes, of this structure."""
-        asked = record.name(), record.length()
+        """The last states of a chunk's lanes, of this structure.
+
+        Raises:
+          ValueError: the chunk's file is damaged, or its states have another structure.
+          LookupError: another process has trained the chunk for longer by now.
+        """
+        asked, path = (record.name(), record.length()), self._file(record)
         if self.last is None or self.last[0] != asked:  # lanes of a chunk are asked for in turn
-            found, told = _read(self._file(record), states=True)
-            if told["epochs"] != record.length():
-                raise LookupError(f"{self._file(record)} has had {told['epochs']} epochs by now.")
-            self.last = asked, found
-        found = self.last[1]
-        return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in sorted(found)])
+            kept, arrays = _read(path, ("outcome", "state"))
+            if kept.length() != record.length():
+                raise LookupError(f"{path} has had {kept.length()} epochs by now.")
+            self.last = asked, files.section(arrays, "state")
+        leaves, structure = self.last[1], jax.tree.structure(like)
+        if len(leaves) != structure.num_leaves:
+            raise ValueError(
+                f"{path} holds {len(leaves)} arrays of states, and this training has "
+                f"{structure.num_leaves}. Delete it, and its lanes are trained again."
+            )
+        return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves, key=int)])
+
+    def _write_header(self) -> None:
+        files.write_atomic(self.header, (json.dumps(self.about, indent=2) + "\n").encode())
+        self.outdated = False
 
     def _file(self, record: Record) -> Path:
-        return self.path / "chunks" / f"{record.name()}.safetensors"
+        return record.file or self.path / "chunks" / f"{record.name()}.safetensors"
 
 
-def _read(path: Path, states: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """A chunk's file: its states, or all but those."""
+def _read_header(path: Path) -> dict[str, Any]:
+    """What study.json says."""
     try:
-        with safetensors.safe_open(path, "numpy") as file:
-            told = json.loads(file.metadata()["chunk"])
-            if told["format"] != FORMAT:
-                raise ValueError(f"its format is {told['format']!r}; this version reads {FORMAT}")
-            names = [name for name in file.keys() if name.startswith("state/") == states]  # noqa: SIM118
-            found = {name: file.get_tensor(name) for name in names}
-        if files.sha256(found) != told["sha256"][states]:
-            raise ValueError("its arrays do not have the SHA-256 it names")
-    except (*files.DAMAGE, KeyError, OSError) as error:
+        about = json.loads(path.read_bytes())
+        if not isinstance(about, dict):
+            raise ValueError("its JSON is not an object")
+    except files.DAMAGE as error:
         raise ValueError(
-            f"{path} is damaged: {error}. Delete it, and its lanes are trained again."
+            f"{path} is damaged: {files.reason(error)}; choose another folder."
         ) from None
-    return found, told
+    return about
+
+
+def _read(path: Path, sections: Collection[str]) -> tuple[Record, dict[str, np.ndarray]]:
+    """A chunk's file: its record, without states, and the arrays of these sections."""
+    try:
+        arrays, header = files.read_sealed(
+            path, KIND, FORMAT, sections, older=version_0_2.read_chunk
+        )
+        record = _record(files.section(arrays, "outcome"), header)
+        if record.name() != path.stem:
+            raise ValueError(f"its lanes are those of {record.name()}.safetensors")
+        if header["format"] < FORMAT:
+            record = record._replace(file=path)
+    except (*files.DAMAGE, OSError) as error:
+        raise ValueError(
+            f"{path} is damaged: {files.reason(error)}. Delete it, and its lanes are trained again."
+        ) from None
+    return record, arrays
+
+
+def _record(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Record:
+    """What a chunk's file says, without the states."""
+    places = tuple(tuple(Place(*place) for place in lane) for lane in header["places"])
+    outcome = Outcome(
+        History(*arrays["history"]),
+        **{name: arrays[name] for name in ARRAYS},
+        places=places,
+        swept=header["swept"],
+        origins=tuple(Origin(**origin) for origin in header.get("origins", [header["origin"]])),
+    )
+    lanes = tuple((key, seed) for key, seed in header["lanes"])
+    return Record(lanes, tuple(header["program"]), outcome, None)
 
 
 def ranked(history: History, epochs: np.ndarray, diverged: np.ndarray) -> np.ndarray:
@@ -189,8 +261,9 @@ def joined_chunks(parts: list[tuple[Outcome, TrainState]]) -> tuple[Outcome, Tra
     history = History(*(np.concatenate(some) for some in zip(*(o.history for o in outcomes))))
     places = tuple(place for outcome in outcomes for place in outcome.places)
     swept = any(outcome.swept for outcome in outcomes)
+    origins = tuple(dict.fromkeys(origin for outcome in outcomes for origin in outcome.origins))
     states = jax.tree.map(lambda *rows: np.concatenate(rows), *(states for _, states in parts))
-    return Outcome(history, **arrays, places=places, swept=swept), states
+    return Outcome(history, **arrays, places=places, swept=swept, origins=origins), states
 
 
 def part_of_chunk(chunk: tuple[Outcome, TrainState], one: slice) -> tuple[Outcome, TrainState]:

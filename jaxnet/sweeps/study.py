@@ -12,6 +12,7 @@ from jaxnet.acceleration.padding import narrowed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import csv, parquet
+from jaxnet.io.files import Origin
 from jaxnet.sweeps.chunk import Work, train_chunk
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -83,6 +84,16 @@ class Study(NamedTuple):
         A lane that diverged has −∞. Without an evaluation it is the training curves that count.
         """
         return ranked(self.history, self.epochs, self.diverged_epoch)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where its lanes were trained: versions of jaxnet and jax, and the kind of device.
+
+        Bits depend on these: where there are several, the study mixes results that may differ in
+        the last places.
+        """
+        records = (self.source.records[index] for index, _ in self.source.where.values())
+        return tuple(dict.fromkeys(o for record in records for o in record.outcome.origins))
 
     @property
     def best_lane(self) -> tuple[int, int]:
@@ -200,12 +211,13 @@ class Study(NamedTuple):
 
     def __repr__(self) -> str:
         recipe, seed = self.best_lane
-        n = self.epochs.size
+        n, origins = self.epochs.size, self.origins
         return (
             f"Study({len(self.settings)} recipes × {len(self.seeds)} seeds × "
             f"{self.epochs.max(initial=0)} epochs; "
             f"best lane: recipe {recipe}, seed {self.seeds[seed]}, {self.score[recipe, seed]:.4g}; "
-            f"{np.count_nonzero(self.diverged_epoch)} of {n} diverged)"
+            f"{np.count_nonzero(self.diverged_epoch)} of {n} diverged"
+            + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
 
     def _lane(self, recipe: int, seed: int) -> tuple[int, int]:

@@ -26,6 +26,8 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.training import checkpoints, interrupts
 from jaxnet.training.checks import check_monitors, checked
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
+from jaxnet.training.fingerprint import fingerprint
+from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import Over, Spread, alone, distinct
@@ -117,12 +119,12 @@ def train(
     begun = compiled_drawn(net, key) if params is None else params
     state, log = _compiled_start(net, recipe, key, begun), _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
-    settings: dict[str, Any] = {}
+    keeper = None
     if checkpoint is not None:  # hashing the data takes time
-        settings = _settings(program, data, recipe, seed, params)
-    if resume is not None:
-        state, log = _resumed(resume, state, settings, epochs)
-    keeper = None if checkpoint is None else _Keeper(checkpoint, settings, every, len(log.rows))
+        settings, older_settings = _settings(program, data, recipe, seed, params)
+        if resume is not None:
+            state, log = _resumed(resume, state, settings, older_settings, epochs)
+        keeper = _Keeper(checkpoint, settings, every, len(log.rows))
     loop = _SoloLoop(program, data, recipe, key, epochs, put(state), log, keeper, on_epoch)
     loop.time_budget = time_budget
     with interrupts.interruptible() as interrupted:
@@ -318,11 +320,15 @@ def _stopped(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, st
 
 
 def _resumed(
-    folder: str | Path, state: TrainState, settings: dict[str, Any], epochs: int
+    folder: str | Path,
+    state: TrainState,
+    settings: dict[str, Any],
+    older_settings: dict[str, Any],
+    epochs: int,
 ) -> tuple[TrainState, _Log]:
     """The state and the log that a checkpoint holds."""
     like = {"state": state, "history": None, "measured": None}
-    saved = checkpoints.load(folder, like, settings)
+    saved = checkpoints.load(folder, like, settings, older_settings)
     log = _Log(list(np.asarray(saved["history"])), list(np.asarray(saved["measured"])))
     if len(log.rows) > epochs:
         raise ValueError(f"epochs is {epochs}, but {folder} has had {len(log.rows)} already.")
@@ -331,19 +337,20 @@ def _resumed(
 
 def _settings(
     program: EpochProgram, data: Dataset, recipe: Recipe, seed: int, params: Params | None
-) -> dict[str, Any]:
-    """What makes a run this run: the settings that a checkpoint names.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What makes a run this run: the settings that a checkpoint names; and those of version 0.2.
 
     The number of epochs is none: a run may go on for longer.
     """
-    return {
-        **checkpoints.described(program.net, recipe, program.batch_size),
+    training = (program.net, recipe, program.batch_size)
+    others = {
         "data": datasets.sha256(data),
         "seed": seed,
         "monitor": list(program.monitor),
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
+    return fingerprint(*training) | others, fingerprint_0_2(*training) | others
 
 
 def _diverged(index: int, rate: float) -> str:

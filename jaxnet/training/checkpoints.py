@@ -1,26 +1,24 @@
 """Checkpoints: everything that a run needs to go on to the bits it would have had.
 
-One safetensors file, replaced atomically: the state's arrays, and in its metadata the settings of
-the run they belong to. To go on with other settings would be another run, and is refused.
+One sealed file, replaced atomically: the state's arrays, and in its header the settings of the run
+they belong to. To go on with other settings would be another run, and is refused.
 """
 
-import json
-import re
-from collections.abc import Callable
+import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
 
-from jaxnet.core.network import Network
-from jaxnet.io import files
-from jaxnet.recipes.recipe import Recipe
+from jaxnet.io import files, version_0_2
+from jaxnet.io.files import Origin
+from jaxnet.training.fingerprint import require_same
 
 FILE = "checkpoint.safetensors"
-FORMAT = 3
+KIND = "checkpoint"
+FORMAT = 4
 
 
 def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
@@ -36,13 +34,40 @@ def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = _named(jax.tree.map(np.asarray, tree))
-    described = {"format": FORMAT, "settings": settings, "sha256": files.sha256(tensors)}
-    metadata = {"checkpoint": json.dumps(described)}
-    files.write_atomic(folder / FILE, safetensors.numpy.save(tensors, metadata))
+    named = _named(jax.tree.map(np.asarray, tree))
+    arrays = {f"tree/{name}": array for name, array in named.items()}
+    files.write_sealed(folder / FILE, KIND, FORMAT, arrays, {"settings": settings})
 
 
-def load(folder: str | Path, like: Any, settings: dict[str, Any]) -> Any:
+def read(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a checkpoint as it is, of this version or of 0.2.
+
+    Args:
+      folder: where `save` wrote.
+
+    Returns:
+      The arrays by the path to each in the pytree, and the header: the run's `settings`, where the
+      file was made (`origin`), and the number of its `format`: 4, or 3 with settings that are
+      named in the way of version 0.2.
+
+    Raises:
+      ValueError: there is no checkpoint, or it is damaged.
+    """
+    path = Path(folder) / FILE
+    try:
+        arrays, header = files.read_sealed(path, KIND, FORMAT, older=version_0_2.read_checkpoint)
+        if not isinstance(header["settings"], dict):
+            raise ValueError("its settings are not an object")
+    except OSError as error:
+        raise ValueError(f"cannot resume from {path}: {files.reason(error)}.") from None
+    except files.DAMAGE as error:
+        raise ValueError(f"{path} is not a checkpoint: {files.reason(error)}.") from None
+    return files.section(arrays, "tree"), header
+
+
+def load(
+    folder: str | Path, like: Any, settings: dict[str, Any], older_settings: dict[str, Any]
+) -> Any:
     """Read a checkpoint of the same run.
 
     Args:
@@ -50,69 +75,45 @@ def load(folder: str | Path, like: Any, settings: dict[str, Any]) -> Any:
       like: a pytree of the same structure; its leaves say shape and type, or are `None` for an
         array of any shape.
       settings: what the run is now.
+      older_settings: the same in the words of version 0.2, whose checkpoints are read, too.
 
     Returns:
       The pytree of arrays.
+
+    Warns:
+      UserWarning: it was written with another version of JAX or on another kind of device.
 
     Raises:
       ValueError: there is no checkpoint, it is damaged, or it is of a run with other settings.
     """
     path = Path(folder) / FILE
-    try:
-        tensors, metadata = files.read_safetensors(path.read_bytes())
-        described = json.loads(metadata["checkpoint"])
-        if described["format"] != FORMAT:
-            raise ValueError(f"its format is {described['format']!r}; this version reads {FORMAT}")
-        if files.sha256(tensors) != described["sha256"]:
-            raise ValueError("its arrays do not have the SHA-256 it names; it was changed")
-        before = described["settings"]
-    except OSError as error:
-        raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
-    except (*files.DAMAGE, KeyError) as error:
-        raise ValueError(f"{path} is not a checkpoint: {error}.") from None
-    changed = [
-        f"{name} was {before.get(name)!r} and is {settings.get(name)!r}"
-        for name in sorted({*before, *settings})
-        if before.get(name) != settings.get(name)
-    ]
-    if changed:
-        raise ValueError(
-            f"cannot resume from {path}, it would be another run: {'; '.join(changed)}. "
-            "Give the same settings, or start a new run."
-        )
+    arrays, header = read(folder)
+    require_same(
+        f"cannot resume from {path}, it would be another run",
+        header["settings"],
+        older_settings if header["format"] < FORMAT else settings,
+        "Give the same settings, or start a new run.",
+    )
+    _warn_of_another_origin(path, Origin(**header["origin"]))
     wanted = _named(like)
-    if set(wanted) != set(tensors) or any(
-        leaf is not None and (leaf.shape, leaf.dtype) != (tensors[name].shape, tensors[name].dtype)
+    if set(wanted) != set(arrays) or any(
+        leaf is not None and (leaf.shape, leaf.dtype) != (arrays[name].shape, arrays[name].dtype)
         for name, leaf in wanted.items()
     ):
         raise ValueError(f"cannot resume from {path}: its arrays are not those of this run.")
-    leaves = [jnp.asarray(tensors[name]) for name in wanted]
+    leaves = [jnp.asarray(arrays[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(like, is_leaf=_is_none), leaves)
 
 
-def described(net: Network, recipe: Recipe, batch_size: int) -> dict[str, Any]:
-    """What a network and its training are, in JSON's types: equal where the runs would be.
-
-    A number that not all runs have in common is left to others: data, seed, epochs.
-    """
-    optimizer, keystr = recipe.optimizer, jax.tree_util.keystr
-    leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
-    schedule, augmentation = recipe.schedule, recipe.augmentation
-    spans = (*schedule.spans, *schedule.options) if schedule else ()
-    return {
-        # Where a function lies in memory is no setting.
-        "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
-        "optimizer": [_qualified(optimizer.rule), *map(list, optimizer.options)],
-        **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
-        "schedule": schedule and [_qualified(schedule.rule), schedule.unit, *map(list, spans)],
-        "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
-        "stopping": recipe.stopping and recipe.stopping.curve,
-        "batch_size": batch_size,
-    }
-
-
-def _qualified(rule: Callable[..., Any]) -> str:
-    return f"{rule.__module__}.{rule.__name__}"
+def _warn_of_another_origin(path: Path, origin: Origin) -> None:
+    """Warn where the bits of a run that goes on may differ from those of one that never stopped."""
+    now = files.origin()
+    if (origin.jax, origin.device) != (now.jax, now.device):
+        warnings.warn(
+            f"{path} was written by {origin}, and the run goes on with {now}: it may differ in the "
+            "last places from one that never stopped.",
+            stacklevel=5,
+        )
 
 
 def _named(tree: Any) -> dict[str, Any]:

@@ -170,6 +170,10 @@ def _registered_rules() -> Mapping[Callable[..., Any], tuple[str, Any]]:
     return rules
 
 
+_DEFAULT = object()
+"""Stands for what a fingerprint leaves out."""
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two runs, a clause for each: "seed was 0 and is 4".
 
@@ -180,13 +184,18 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
     ['a.c was 2 and is 3']
     """
-    old, new = _flat(before), _flat(now)
-    told = lambda settings, name: repr(settings[name]) if name in settings else "at its default"
-    return [
-        f"{name} was {told(old, name)} and is {told(new, name)}"
-        for name in sorted({*old, *new})
-        if old.get(name, _MISSING) != new.get(name, _MISSING)
-    ]
+    clauses = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name, _DEFAULT), now.get(name, _DEFAULT)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            clauses += [f"{name}.{clause}" for clause in differences(old, new)]
+        elif old != new:
+            clauses.append(f"{name} was {_shown(old)} and is {_shown(new)}")
+    return clauses
+
+
+def _shown(value: Any) -> str:
+    return "at its default" if value is _DEFAULT else repr(value)
 
 
 def require_same(
@@ -202,18 +211,3 @@ def require_same(
     """
     if changes := differences(before, now):
         raise ValueError(f"{refusal}: {'; '.join(changes)}. {remedy}")
-
-
-_MISSING = object()
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dictionaries within as dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= (
-            _flat(value, f"{prefix}{name}.")
-            if isinstance(value, Mapping)
-            else {f"{prefix}{name}": value}
-        )
-    return flat

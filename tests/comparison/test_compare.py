@@ -129,10 +129,10 @@ def test_its_files_are_all_of_it(found):
 
 def test_another_comparison_is_refused_in_the_same_folder(found):
     folder, optimizers, options, _ = found
-    with pytest.raises(ValueError, match=r"holds another comparison: its epochs was 3 and is 2"):
+    with pytest.raises(ValueError, match=r"another comparison: protocol\.epochs was 3 and is 2"):
         _compare(optimizers, folder=folder, **(options | {"epochs": 2}))
     large = jn.Network((2, 6, 2), init=jn.initializers.large)  # of which the repr says nothing
-    with pytest.raises(ValueError, match=r"another comparison: its settings of sgd was"):
+    with pytest.raises(ValueError, match=r"another comparison: settings.settings of sgd was"):
         jn.compare(large, DATA, optimizers, folder=folder, **(SMALL | options))
 
 

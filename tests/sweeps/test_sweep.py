@@ -137,7 +137,7 @@ def test_whatever_chunks_are_lost_the_same_call_makes_the_same_programs(tmp_path
 
 def test_a_damaged_chunk_is_named_and_another_study_refused(tmp_path):
     jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, **OPTIONS)
-    with pytest.raises(ValueError, match="holds another study: its monitor was"):
+    with pytest.raises(ValueError, match="holds another study: monitor was"):
         jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, monitor=(), **OPTIONS)
     (chunk,) = (tmp_path / "chunks").iterdir()
     content = bytearray(chunk.read_bytes())

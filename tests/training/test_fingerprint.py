@@ -34,10 +34,13 @@ def _schedule(name):
 
 def _rules():
     """Every registered rule: (kind, name, constructor, an instance)."""
+    rules = []
     for name, constructor in optimizers.NAMED.items():
-        yield pytest.param("optimizer", name, constructor, constructor(), id=name)
+        rules.append(pytest.param("optimizer", name, constructor, constructor(), id=name))
     for name, constructor in schedules.NAMED.items():
-        yield pytest.param("schedule", name, constructor, _schedule(name), id=f"{name} schedule")
+        schedule = _schedule(name)
+        rules.append(pytest.param("schedule", name, constructor, schedule, id=f"{name} schedule"))
+    return rules
 
 
 def _recipe(kind, part):
