@@ -13,7 +13,7 @@ import numpy as np
 from jaxnet.acceleration.padding import fills, program_network
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
-from jaxnet.sweeps import planning, store
+from jaxnet.sweeps import chunk_sizes, planning, store
 from jaxnet.sweeps.chunk import Outcome, Work, train_chunk
 from jaxnet.sweeps.executors import Job
 from jaxnet.sweeps.layout import Packing
@@ -50,7 +50,7 @@ def jobs_to_train(
             if begun is not None:
                 net, before = dataclasses.replace(net, sizes=begun[0]), book.gathered(group)
             together = max(Counter(seed for _, seed in group).values())
-            most = planning.most_lanes(
+            most = chunk_sizes.most_lanes(
                 net, setting.recipe, setting.batch_size, together, devices[0]
             )
             before_this = [r.outcome.places[0][0] for r in book.records if r.program == net.sizes]
@@ -119,7 +119,9 @@ def _cut(
     for seed, recipes in by_seed.items():
         alike.setdefault(tuple(recipes), []).append(seed)
     for recipes, seeds in alike.items():
-        shape = groups, wide = planning.rectangle(len(recipes), len(seeds), most, devices, platform)
+        shape = groups, wide = chunk_sizes.rectangle(
+            len(recipes), len(seeds), most, devices, platform
+        )
         for s, r in itertools.product(range(0, len(seeds), groups), range(0, len(recipes), wide)):
             some = recipes[r : r + wide]
             yield [[(recipe, seed) for recipe in some] for seed in seeds[s : s + groups]], shape

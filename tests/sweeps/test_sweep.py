@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jax import monitoring
 
 import jaxnet as jn
-from jaxnet.sweeps import executors, planning
+from jaxnet.sweeps import chunk_sizes, executors, planning
 from jaxnet.sweeps._sweep import _rungs
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 
@@ -121,7 +121,7 @@ def test_a_sweep_that_is_killed_goes_on_to_the_same_bits(tmp_path, study):
 
 def test_whatever_chunks_are_lost_the_same_call_makes_the_same_programs(tmp_path, monkeypatch):
     """Of 40 lanes in chunks of 14, 14 and 12, the 26 of two are not cut into 13 and 13."""
-    monkeypatch.setattr(planning, "most_lanes", lambda *_: 16)
+    monkeypatch.setattr(chunk_sizes, "most_lanes", lambda *_: 16)
     net, data = jn.Network((2, 4, 2)), jn.datasets.xor(n=20)
     recipe = jn.Recipe(jn.sgd(np.linspace(0.1, 4, 40)))
     call = lambda: jn.sweep(net, data, recipe, epochs=3, folder=tmp_path, say=None)
@@ -288,7 +288,7 @@ def test_all_chunks_of_a_size_are_one_program():
 def test_a_rectangle_is_never_larger_than_it_may_be_nor_much_larger_than_needed(
     recipes, seeds, most, devices, platform
 ):
-    groups, lanes = planning.rectangle(recipes, seeds, most, devices, platform)
+    groups, lanes = chunk_sizes.rectangle(recipes, seeds, most, devices, platform)
     assert groups * lanes <= max(most, 1)
     chunks = -(-recipes // lanes) * -(-seeds // groups)
     assert chunks * groups * lanes < 2 * recipes * seeds + groups * lanes
@@ -297,13 +297,13 @@ def test_a_rectangle_is_never_larger_than_it_may_be_nor_much_larger_than_needed(
 
 def test_a_program_has_as_many_lanes_as_fit_into_the_cache():
     """A lane of [784, 30, 10] has 95 kB of weights, and in a span no gradient of most of them."""
-    most = partial(planning.most_lanes, jn.Network((784, 30, 10)), device=jax.devices("cpu")[0])
+    most = partial(chunk_sizes.most_lanes, jn.Network((784, 30, 10)), device=jax.devices("cpu")[0])
     sgd, adam = jn.Recipe(jn.sgd()), jn.Recipe(jn.adam())
     assert most(sgd, 10, 64) == 64
     assert most(sgd, 10, 1) == most(sgd, 128, 64) == 32
     assert most(adam, 10, 64) == 16
     deep = jn.Network((784, 1500, 10))  # whose lanes are too few for a span
-    assert planning.most_lanes(deep, sgd, 10, 64, jax.devices("cpu")[0]) == 1
+    assert chunk_sizes.most_lanes(deep, sgd, 10, 64, jax.devices("cpu")[0]) == 1
 
 
 def test_the_plan_grows_with_the_chunk_not_with_the_sweep():
