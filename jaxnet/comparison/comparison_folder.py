@@ -118,7 +118,7 @@ def identity(
         "ranges": repr(ranges),
         "examples": [len(split.x) for split in data if split is not None],
         "data_sha256": datasets.sha256(data),
-        # Bits depend on these two: see `jaxnet.sweeps.planning`.
+        # Bits depend on these two: see `jaxnet.sweeps.chunk_sizes`.
         "devices": jax.local_device_count(),
         "dtype": str(jax.dtypes.canonicalize_dtype(float)),
     }

@@ -119,9 +119,8 @@ def _cut(
     for seed, recipes in by_seed.items():
         alike.setdefault(tuple(recipes), []).append(seed)
     for recipes, seeds in alike.items():
-        shape = groups, wide = chunk_sizes.rectangle(
-            len(recipes), len(seeds), most, devices, platform
-        )
+        shape = chunk_sizes.rectangle(len(recipes), len(seeds), most, devices, platform)
+        groups, wide = shape
         for s, r in itertools.product(range(0, len(seeds), groups), range(0, len(recipes), wide)):
             some = recipes[r : r + wide]
             yield [[(recipe, seed) for recipe in some] for seed in seeds[s : s + groups]], shape
