@@ -1,8 +1,8 @@
 """Sweeps: hundreds of networks over recipes and seeds, several at a time in one program.
 
-`sweep` cuts the lanes into chunks (`chunk_sizes`, `chunking`), trains them (`chunk`, `lanes`) on all
-devices of this process, of all processes, or by an executor's workers (`executors`), keeps each as
-soon as it is done (`ledger`, `store`), and gathers a `Study` (`study`).
+`sweep` cuts the lanes into chunks (`chunk_sizes`, `chunking`), trains them (`chunk`, `lanes`) on
+all devices of this process, of all processes, or by an executor's workers (`executors`), keeps each
+as soon as it is done (`ledger`, `store`), and gathers a `Study` (`study`).
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """What is read off the source itself: sizes, imports, public names.
 
-    python tests/structure.py
+    python tests/support/structure.py
 
 prints the counts over jaxnet/ and experiments/ of what makes code hard to read: long functions,
 many parameters, long modules. `tests/test_structure.py` asserts their limits.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FUNCTION = 60
 """Lines, without its docstring."""
 MOST_PARAMETERS = 8

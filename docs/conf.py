@@ -1,0 +1,97 @@
+"""Settings of the documentation.
+
+Build it, without a network connection, by
+
+    python -m sphinx -W --keep-going -b html docs docs/_build/html
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+# Document the jaxnet beside this folder, whether or not it is installed.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import jaxnet
+
+project = "jaxnet"
+version = release = jaxnet.__version__
+extensions = [
+    "myst_parser",  # pages are written in Markdown
+    "sphinx.ext.autodoc",  # the reference is generated from the docstrings,
+    "sphinx.ext.napoleon",  # which are in Google's style
+]
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3  # links such as first_network.md#train
+
+html_theme = "furo"
+html_title = f"jaxnet {version}"
+html_static_path = ["_static"]
+html_css_files = ["jaxnet.css"]
+html_copy_source = html_show_copyright = html_show_sphinx = False
+pygments_dark_style = "one-dark"
+
+# `name` in a docstring is a link if the reference has an object of that name, and code otherwise.
+default_role = "py:obj"
+# Report links of the pages that lead nowhere, but not what docstrings name without a link.
+nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"(?s:.*)"), (r"py:\w+", r"(?!jaxnet\b)(?s:.*)")]
+napoleon_numpy_docstring = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "none"  # the docstrings state types and shapes in words
+python_maximum_signature_line_length = 80  # longer signatures have one parameter per line
+toc_object_entries_show_parents = "hide"
+
+# Group 1 is markup that stays: code, links, *emphasis*, escapes. Group 2 is text that
+# reStructuredText would take for markup: *args, |z|, w_.
+MARKUP = re.compile(
+    r"(`+[^`]+`+_*|\*\*?[^\s*](?:[^*]*[^\s*])?\*\*?|\\.)|(\*(?=\S)|\|(?=\S)|(?<=\w)_(?!\w))"
+)
+
+
+def prepare_attribute(app, what, name, obj, options, lines):
+    """Before napoleon, which takes "text: more text" about an attribute for "type: description"."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()  # what Python writes about a field of a NamedTuple without a docstring
+    elif what in ("attribute", "property"):
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def escape_plain_text(app, what, name, obj, options, lines):
+    """After napoleon: escape plain text, and show `parameter` as code, never as a link.
+
+    Doctests and literal blocks (after ::) stay as they are.
+    """
+    try:
+        parameters = {f"`{parameter}`" for parameter in inspect.signature(obj).parameters}
+    except (TypeError, ValueError):  # not callable
+        parameters = set()
+
+    def protected(match):
+        if match[0] in parameters:
+            return f"`{match[0]}`"
+        return match[1] or "\\" + match[2]
+
+    doctest, literal = False, None  # in a doctest; the indentation of the line before a block
+    for index, line in enumerate(lines):
+        indentation = len(line) - len(line.lstrip())
+        doctest = bool(line.strip()) and (doctest or line.lstrip().startswith(">>>"))
+        if literal is not None and line.strip() and indentation <= literal:
+            literal = None
+        if not doctest and literal is None:
+            lines[index] = MARKUP.sub(protected, line)
+            literal = indentation if line.rstrip().endswith("::") else None
+
+
+def name_functions(app, what, name, obj, options, signature, annotation):
+    """Show a default that is a function by its name, not as <function name>."""
+    return signature and re.sub(r"<function (\w+)>", r"\1", signature), annotation
+
+
+def setup(app):
+    """Connect the functions above to the events of autodoc; napoleon has priority 500."""
+    app.connect("autodoc-process-docstring", prepare_attribute, priority=400)
+    app.connect("autodoc-process-docstring", escape_plain_text, priority=600)
+    app.connect("autodoc-process-signature", name_functions)
