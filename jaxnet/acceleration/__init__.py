@@ -1,1 +1,1 @@
-"""What makes training fast and changes no result: spans, blocks, padding, XLA's options."""
+"""What makes training fast and changes no result: the first layer, blocks, padding, XLA."""

@@ -1,4 +1,4 @@
-"""Searches: where an optimizer's hyperparameters are looked for, with the same budget for all.
+"""Tuning: where an optimizer's hyperparameters are looked for, with the same budget for all.
 
 Three tiers. `defaults` tries nothing else. `lr` tries a grid of learning rates, evenly spaced in
 their logarithm, over four decades around the power of ten that is nearest to the rule's own

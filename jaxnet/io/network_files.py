@@ -1,7 +1,7 @@
 """Networks in files: as network2's JSON, or as a sealed safetensors file.
 
 `Layer.w` is (n_in, n_out); network2 stores (n_out, n_in), and biases as (n_out, 1). The two are
-transposed here, at the door, and nowhere else.
+transposed here, and nowhere else.
 """
 
 import json

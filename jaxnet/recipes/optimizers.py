@@ -226,7 +226,8 @@ def _muon(learning_rate: Any, beta: Any, ns_steps: int) -> optax.GradientTransfo
     return optax.contrib.muon(learning_rate, beta=beta, ns_steps=ns_steps)
 
 
-# Zeros that are added to its arrays stay zeros, and change nothing else: tests/test_widths.py.
+# Zeros that are added to its arrays stay zeros, and change nothing else:
+# tests/acceleration/test_padding.py.
 _unshaped = partial(Optimizer, shaped=False)
 
 

@@ -1,4 +1,4 @@
-"""Runners: who trains the chunks of a sweep. The devices of this process, or an executor's workers.
+"""Executors: who trains the chunks of a sweep: the devices of this process, or another's workers.
 
 A chunk is idempotent: trained twice, on any device of a kind, it gives the same bits. On a CPU a
 program uses one thread, whatever the machine has. So it does not matter which worker takes it, and

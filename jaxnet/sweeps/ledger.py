@@ -1,4 +1,4 @@
-"""Books: all that is known of the lanes of a sweep while it goes on."""
+"""The ledger: all that is known of the lanes of a sweep while it goes on."""
 
 import pickle
 

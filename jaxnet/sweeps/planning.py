@@ -31,7 +31,7 @@ class Size(NamedTuple):
     epochs: int
     """Of all their lanes, if none ends early."""
     own: frozenset[tuple[int, ...]] = frozenset()
-    """The sizes of the lanes' own networks, which the program's may fill up: see `widths`."""
+    """The sizes of the lanes' own networks, which the program's may fill up: see `padding`."""
 
     def __str__(self) -> str:
         several = f"{self.groups} seeds × " if self.groups > 1 else ""

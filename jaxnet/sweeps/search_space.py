@@ -1,4 +1,4 @@
-"""Spaces: recipes whose numbers are arrays, made from named values or ranges.
+"""Search spaces: recipes whose numbers are arrays, made from named values or ranges.
 
 A recipe with arrays for numbers is a sweep: they zip, and must agree in length. `grid` makes all
 combinations of values, `sample` draws from ranges.

@@ -1,4 +1,4 @@
-"""Records: what is known of the lanes of a chunk, and the folder that keeps it.
+"""The store: what is known of the lanes of a chunk, and the folder that keeps it.
 
 A study's folder holds `study.json`, which says of what data and settings it is, and a file for each
 chunk of lanes that was trained together: their curves, how they ended, and their last states, from

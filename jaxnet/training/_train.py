@@ -53,7 +53,7 @@ def train(
     time_budget: float | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Run:
-    """Train a network, an epoch at a time: the driver around the compiled `epoch`.
+    """Train a network, an epoch at a time.
 
     The program is compiled once for all epochs; a changed number in the recipe, or another seed,
     compiles nothing. Data goes to the device once.

@@ -1,4 +1,4 @@
-"""The checks at the door: do network, data, recipe and settings fit together?
+"""Validate arguments before tracing: do network, data, recipe and settings fit together?
 
 Everything is looked at in Python, before anything is traced; the message names the value, what is
 allowed and the remedy.

@@ -42,7 +42,7 @@ class Monitors:
     """What to measure, and how often: a static choice.
 
     Args:
-      names: any of `jaxnet.monitors.NAMES`.
+      names: any of `jaxnet.training.monitors.NAMES`.
       every: mini-batches from one measurement to the next, counted anew in each epoch; `None`
         measures the last one of each epoch.
 

@@ -36,6 +36,7 @@ PROCESS = """
 import sys, jax
 jax.distributed.initialize(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
 sys.path.insert(0, sys.argv[4])
+from jaxnet.training.parallelism import Spread
 import jaxnet as jn, numpy as np, tests.sweeps.test_executors as t
 study = jn.sweep(t.NET, t.data(), t.RECIPE, **t.OPTIONS)
 np.save(sys.argv[5], np.array(study.history))
@@ -51,7 +52,7 @@ except ValueError as error:
     assert "time_budget is for the devices of one process" in str(error)
 else:
     sys.exit("a time budget of several clocks was taken")
-rows = jn.driver.Spread(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
+rows = Spread(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
 assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
 """
 
