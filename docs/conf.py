@@ -30,7 +30,7 @@ html_title = f"jaxnet {version}"
 html_static_path = ["_static"]
 html_css_files = ["jaxnet.css"]
 html_copy_source = html_show_copyright = html_show_sphinx = False
-pygments_dark_style = "one-dark"
+pygments_dark_style = "monokai"
 
 # `name` in a docstring is a link if the reference has an object of that name, and code otherwise.
 default_role = "py:obj"

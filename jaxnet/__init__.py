@@ -12,22 +12,34 @@ from typing import Any
 
 from jaxnet import comparison
 from jaxnet.comparison import Comparison, compare, statistics, tasks
-from jaxnet.core import activations, costs, initializers
-from jaxnet.core.backpropagation import backprop, gradient
-from jaxnet.core.gradient_check import (
+from jaxnet.core import (
+    Dataset,
     GradientError,
+    History,
+    Layer,
+    Network,
+    Params,
+    Split,
+    activations,
+    backprop,
     check_deltas,
     check_gradients,
+    costs,
+    gradient,
+    init,
+    initializers,
+    logits,
     numerical_gradient,
+    predict,
 )
-from jaxnet.core.network import Network, init, logits, predict
-from jaxnet.core.types import Dataset, History, Layer, Params, Split
 from jaxnet.data import datasets
-from jaxnet.io.network_files import load, save
-from jaxnet.recipes import augmentation, schedules, stopping
-from jaxnet.recipes.augmentation import Augmentation
-from jaxnet.recipes.optimizers import (
+from jaxnet.io import load, save
+from jaxnet.recipes import (
+    Augmentation,
     Optimizer,
+    Recipe,
+    Schedule,
+    Stopping,
     adabelief,
     adadelta,
     adagrad,
@@ -35,6 +47,7 @@ from jaxnet.recipes.optimizers import (
     adamax,
     adamw,
     amsgrad,
+    augmentation,
     custom,
     lamb,
     lbfgs,
@@ -50,15 +63,13 @@ from jaxnet.recipes.optimizers import (
     rprop,
     schedule_free_adam,
     schedule_free_sgd,
+    schedules,
     sgd,
     sm3,
+    stopping,
     yogi,
 )
-from jaxnet.recipes.recipe import Recipe
-from jaxnet.recipes.schedules import Schedule
-from jaxnet.recipes.stopping import Stopping
-from jaxnet.sweeps import Study, SweepReport, sweep, use_all_cores
-from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
+from jaxnet.sweeps import LogUniform, OneMinus, Study, SweepReport, Uniform, grid, sample, sweep
 from jaxnet.training import (
     EpochReport,
     Monitors,
@@ -71,6 +82,7 @@ from jaxnet.training import (
     fit,
     start,
     train,
+    use_all_cores,
 )
 
 __version__ = "0.3.0"

@@ -1,7 +1,7 @@
 """The documentation runs, is complete, and builds without a warning.
 
-All ```python blocks of a page run in order, in one namespace. A ```text block right after one of
-them is what it prints. In a ```text block, "..." stands for any text.
+A page's ```python blocks run in order, in one namespace and in an empty folder. A ```text block
+right after one of them is what it prints, where "..." stands for any text.
 """
 
 import doctest

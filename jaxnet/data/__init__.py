@@ -1,1 +1,5 @@
-"""Data sets: MNIST, files in IDX and NPZ, arrays, small synthetic tasks."""
+"""Data sets: MNIST, files in IDX and NPZ format, anyone's arrays, small synthetic tasks."""
+
+from jaxnet.data import datasets
+
+__all__ = ["datasets"]

@@ -2,7 +2,16 @@
 
 from jaxnet.sweeps._sweep import sweep
 from jaxnet.sweeps.executors import SweepReport
+from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
 from jaxnet.sweeps.study import Study
-from jaxnet.training.devices import use_all_cores
 
-__all__ = ["Study", "SweepReport", "sweep", "use_all_cores"]
+__all__ = [
+    "LogUniform",
+    "OneMinus",
+    "Study",
+    "SweepReport",
+    "Uniform",
+    "grid",
+    "sample",
+    "sweep",
+]

@@ -3,6 +3,7 @@
 from jaxnet.training import callbacks
 from jaxnet.training._fit import fit
 from jaxnet.training._train import train
+from jaxnet.training.devices import use_all_cores
 from jaxnet.training.epochs import epoch
 from jaxnet.training.evaluation import confusion, evaluate
 from jaxnet.training.monitors import Monitors
@@ -21,4 +22,5 @@ __all__ = [
     "fit",
     "start",
     "train",
+    "use_all_cores",
 ]
