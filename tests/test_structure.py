@@ -93,7 +93,7 @@ def test_few_modules_are_in_no_package():
 
 def test_the_counts_can_be_had_by_hand():
     process = subprocess.run(
-        [sys.executable, ROOT / "tests" / "structure.py"],
+        [sys.executable, ROOT / "tests" / "support" / "structure.py"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert len(re.findall(r"^\d+ ", process.stdout, re.MULTILINE)) == 4

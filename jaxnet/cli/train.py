@@ -291,7 +291,7 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
     network_files.save(folder / "network.safetensors", run.network, run.best_params)
     files.write_atomic(folder / "history.csv", csv.history_csv(run.history))
     if confusion is not None:
-        files.write_atomic(folder / "confusion.csv", csv.encoded(None, confusion.tolist()))
+        files.write_atomic(folder / "confusion.csv", csv.encode(confusion))
     if run.monitors:
         files.write_atomic(folder / "monitors.csv", csv.monitors_csv(run.monitors))
         picture = plots.png(plots.measured(run.monitors))

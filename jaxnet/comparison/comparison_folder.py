@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,7 @@ from jaxnet.data import datasets
 from jaxnet.io import csv, files, parquet
 from jaxnet.io.csv import Row
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.store import Setting
-from jaxnet.training.fingerprint import require_same
+from jaxnet.training.fingerprint import described, fingerprint, require_same
 
 FORMAT = 2
 TABLES = (
@@ -104,15 +102,13 @@ def identity(
     ranges: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What the manifest begins with: two comparisons are the same if all of this is equal."""
-    n = len(data.train.x)
     return files.environment() | {
         "format": FORMAT,
-        "protocol": json.loads(json.dumps(asdict(protocol))),
+        "protocol": described(protocol),
         "network": repr(net),
         "contenders": {label: repr(recipe) for label, recipe in contenders.items()},
-        # What a repr leaves out: initial weights, precision, an optimizer's options, last digits.
         "settings": {
-            f"settings of {label}": Setting(net, recipe, protocol.batch_size, n).key()
+            label: fingerprint(net, recipe, protocol.batch_size)
             for label, recipe in contenders.items()
         },
         "ranges": repr(ranges),
@@ -145,7 +141,9 @@ def enter(folder: Path, identity: dict[str, Any]) -> None:
             f"{folder} holds a comparison of jaxnet {writer}, which only that version can go on "
             "with; choose another folder (--name). jaxnet.comparison.read opens what is finished."
         )
-    known = {name: before.get(name) for name in identity}
+    # Of network and contenders the manifest has words, too, for a reader.
+    compared = {name: identity[name] for name in identity if name not in ("network", "contenders")}
+    known = {name: before.get(name) for name in compared}
     cores = known["devices"] != identity["devices"]  # bits depend on it
     remedy = (
         "Call jaxnet.use_all_cores() first, or not, as then"
@@ -155,7 +153,7 @@ def enter(folder: Path, identity: dict[str, Any]) -> None:
     require_same(
         f"{folder} holds another comparison",
         known,
-        identity,
+        compared,
         f"{remedy}; jaxnet.comparison.read opens what is there.",
     )
 

@@ -90,11 +90,11 @@ class ChunkLoop(HostLoop):
         self.program = EpochProgram(work.program, work.batch_size, work.monitor)
         self.put = partial(jax.device_put, device=device)
         self._recall(before)
-        self.begun = self.done = self.history.shape[2]
-        more = ((0, 0), (0, 0), (0, work.epochs - self.begun))
+        self.done = self.history.shape[2]
+        more = ((0, 0), (0, 0), (0, work.epochs - self.done))
         self.history = np.pad(self.history, more, constant_values=np.nan)
         self.packings = {packing.epoch: packing for packing in work.packings}
-        known = [packing for packing in work.packings if packing.epoch <= self.begun]
+        known = [packing for packing in work.packings if packing.epoch <= self.done]
         self.packing = known[-1]
         self.places: Any = None
         self.ended = False

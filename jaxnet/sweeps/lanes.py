@@ -125,7 +125,7 @@ def _train(
     def of_group(key: Any, recipe: Recipe, units: Units | None, state: TrainState) -> Any:
         lanes = lanes_of(program.net, recipe, state.step.shape[-1])
         recipe, units, state = lanes.bare((recipe, units, state))
-        after, _ = train_epoch(_over(program, lanes), data, key, index, recipe, units, state)
+        after, _ = train_epoch(_of_group(program, lanes), data, key, index, recipe, units, state)
         return lanes.dressed(after)
 
     return jax.vmap(of_group, (0, placed_axes(recipe), 0, 0))(keys, recipe, units, state)
@@ -144,15 +144,15 @@ def _finish(
 
     def of_group(recipe: Recipe, units: Units | None, state: LaneState, after: TrainState) -> Any:
         lanes = lanes_of(program.net, recipe, state.alive.shape[-1])
-        over = _over(program, lanes)
+        grouped = _of_group(program, lanes)
         recipe, units, state, after = lanes.bare((recipe, units, state, after))
-        result = finish_epoch(over, data, index, recipe, units, after)
-        return lanes.dressed(over.over(_frozen)((state, result)))
+        result = finish_epoch(grouped, data, index, recipe, units, after)
+        return lanes.dressed(grouped.over(_frozen)((state, result)))
 
     return jax.vmap(of_group, (placed_axes(recipe), 0, 0, 0))(recipe, units, state, after)
 
 
-def _over(program: EpochProgram, lanes: Lanes) -> EpochProgram:
+def _of_group(program: EpochProgram, lanes: Lanes) -> EpochProgram:
     """The program of a group of lanes, from that of one network."""
     return replace(program, over=lanes if lanes.lanes > 1 else alone)
 

@@ -82,4 +82,4 @@ def placed_axes(recipe: Recipe) -> Any:
 
 def _merged(number: Any) -> Any:
     """One number where all are equal, else all."""
-    return number[0] if np.all(number == number[0]) else number
+    return number[0] if np.ndim(number) and np.all(number == number[0]) else number

@@ -132,6 +132,7 @@ class Folder:
 
     def write(self, record: Record) -> None:
         """Keep a chunk, atomically."""
+        record = record._replace(file=None)
         outcome, states = record.outcome, record.states
         assert states is not None
         if self.outdated:
@@ -146,11 +147,12 @@ class Folder:
             "places": outcome.places,
             "epochs": record.length(),
             "swept": outcome.swept,
+            "study": self.about,
             "origins": [origin._asdict() for origin in outcome.origins],
         }
         files.write_sealed(self._file(record), KIND, FORMAT, arrays, header)
         older = self.older.pop(record.name(), None)
-        if older is not None:  # the chunk has had fewer epochs there
+        if older not in (None, self._file(record)):  # the chunk has had fewer epochs there
             older.unlink(missing_ok=True)
 
     def records(self, keys: Mapping[str, str]) -> Iterator[Record]:
@@ -163,7 +165,7 @@ class Folder:
           ValueError: a chunk's file is damaged.
         """
         for path in sorted((self.path / "chunks").glob("*.safetensors")):
-            record, _ = _read(path, ("outcome",))
+            record, _ = _read(path, ("outcome",), self.about)
             if record.file is not None:
                 lanes = tuple((keys.get(key, key), seed) for key, seed in record.lanes)
                 record = record._replace(lanes=lanes)
@@ -179,7 +181,7 @@ class Folder:
         """
         asked, path = (record.name(), record.length()), self._file(record)
         if self.last is None or self.last[0] != asked:  # lanes of a chunk are asked for in turn
-            kept, arrays = _read(path, ("outcome", "state"))
+            kept, arrays = _read(path, ("outcome", "state"), self.about)
             if kept.length() != record.length():
                 raise LookupError(f"{path} has had {kept.length()} epochs by now.")
             self.last = asked, files.section(arrays, "state")
@@ -212,13 +214,17 @@ def _read_header(path: Path) -> dict[str, Any]:
     return about
 
 
-def _read(path: Path, sections: Collection[str]) -> tuple[Record, dict[str, np.ndarray]]:
+def _read(
+    path: Path, sections: Collection[str], about: dict[str, Any]
+) -> tuple[Record, dict[str, np.ndarray]]:
     """A chunk's file: its record, without states, and the arrays of these sections."""
     try:
         arrays, header = files.read_sealed(
             path, KIND, FORMAT, sections, older=version_0_2.read_chunk
         )
         record = _record(files.section(arrays, "outcome"), header)
+        if header.get("study", about) != about:  # version 0.2 did not say
+            raise ValueError("it is of another study, with other data or another monitor")
         if record.name() != path.stem:
             raise ValueError(f"its lanes are those of {record.name()}.safetensors")
         if header["format"] < FORMAT:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxnet.core.types import History
 from jaxnet.io import files
-from jaxnet.io.csv import decoded, encoded
+from jaxnet.io.csv import decode, encode
 from jaxnet.training.run import EpochReport
 
 NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
@@ -19,28 +19,40 @@ NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
 def csv(path: str | Path) -> Callable[[EpochReport], None]:
     """A callback that keeps a CSV file with a line an epoch, replaced atomically.
 
+    Args:
+      path: the file, whose folder is made if it is not there. Its columns are the epoch, the four
+        curves, the learning rate, the best epoch so far and the seconds; what was not monitored is
+        `nan`.
+
     Raises:
       ValueError: there is a file of that name which is none of this callback's.
 
     >>> import tempfile
     >>> callback = csv(Path(tempfile.mkdtemp(), "run.csv"))
     """
-    path, header = Path(path), ["epoch", *NUMBERS]
-    try:
-        another = path.exists() and decoded(path)[:1] != [header]
-    except ValueError:
-        another = True
-    if another:
-        raise ValueError(f"{path} is another file, which would be lost; choose another name.")
+    path, names = Path(path), ("epoch", *NUMBERS)
+    _epochs(path, names)
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(report: EpochReport) -> None:
-        rows = decoded(path)[1:] if path.exists() else []
-        kept = [row for row in rows if int(row[0]) < report.epoch]
-        now = [getattr(report, name) for name in header]
-        files.write_atomic(path, encoded(header, [*kept, now]))
+        kept = [row for epoch, row in _epochs(path, names) if epoch < report.epoch]
+        now = [getattr(report, name) for name in names]
+        files.write_atomic(path, encode([names, *kept, now], nan="nan"))
 
     return write
+
+
+def _epochs(path: Path, names: tuple[str, ...]) -> list[tuple[int, list[str]]]:
+    """The lines of a file that `csv` wrote, each with its epoch; none, if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        header, *rows = decode(path.read_bytes())
+        if tuple(header) == names:
+            return [(int(row[0]), row) for row in rows]
+    except ValueError:  # it is not UTF-8, not CSV, empty, or has lines without a number
+        pass
+    raise ValueError(f"{path} is another file, which would be lost; choose another name.")
 
 
 def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
@@ -49,6 +61,9 @@ def tensorboard(folder: str | Path) -> Callable[[EpochReport], None]:
     Of monitors it writes an epoch's mean. All is on disk a second after an epoch, and when the last
     one is done. To look at them: `pip install tensorboard`, then
     `tensorboard --logdir FOLDER`.
+
+    Args:
+      folder: of the event files, made with the first epoch's.
 
     Raises:
       ModuleNotFoundError: tensorboardX is not there.

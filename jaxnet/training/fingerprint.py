@@ -5,6 +5,8 @@ comparison is continued only with the same contenders. Each compares fingerprint
 survive a moved file and a new option. So they name what the library has by its registry name, never
 by its module; they follow the tree's own fields; and they leave out whatever stands at its default,
 so that a field that is added later, with a default that changes nothing, changes no fingerprint.
+A user's own function goes by the path by which it is imported; two that are made by one function,
+as closures and lambdas are, cannot be told apart.
 
 Where the same fingerprint is to give other bits on purpose, a number goes up: the `version` of an
 optimizer or a schedule, if its formula, its defaults or its rounding changed, or `ENGINE`, if those
@@ -15,6 +17,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -77,7 +80,7 @@ def described(value: Any) -> Any:
     for registry in (activations.NAMED, initializers.NAMED):
         if (name := registry.name_of(value)) is not None:
             return name
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # Where only one class can stand, its name would say nothing.
         kind = {} if isinstance(value, ONE_OF_A_KIND) else {"kind": _kind(value)}
         return kind | _fields(value)
@@ -89,8 +92,31 @@ def described(value: Any) -> Any:
         return np.asarray(value).tolist()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    # A user's own function or object. Where it lies in memory is no setting.
-    return getattr(value, "__qualname__", None) or re.sub(r" at 0x\w+", "", repr(value))
+    if isinstance(value, functools.partial):
+        return {"partial": [described(part) for part in (value.func, value.args, value.keywords)]}
+    if inspect.ismethod(value):
+        return {"method": [described(value.__self__), value.__name__]}
+    if hasattr(value, "__qualname__"):
+        return {"function": _public_path(value)}
+    # Where an object lies in memory is no setting.
+    return re.sub(r" at 0x\w+", "", repr(value))
+
+
+def _public_path(function: Any) -> str:
+    """The shortest path by which a user's or another library's function can be imported.
+
+    A library may move it from one private module to another: it is optax.fromage all the same.
+
+    >>> import optax
+    >>> _public_path(optax.fromage)
+    'optax.fromage'
+    """
+    parts = function.__module__.split(".")
+    for n in range(1, len(parts)):
+        package = sys.modules.get(".".join(parts[:n]))
+        if getattr(package, function.__qualname__, None) is function:
+            return f"{'.'.join(parts[:n])}.{function.__qualname__}"
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _kind(value: Any) -> str:
@@ -123,7 +149,7 @@ def _rule(part: Optimizer | Schedule) -> dict[str, Any]:
     name = _registered_name(part)
     if name is None:  # a user's own: all of it, as far as it is not at the class's defaults
         fields = _fields(part)
-        return {"custom": part.name} | {k: v for k, v in fields.items() if k != "rule"}
+        return {"custom": fields.pop("rule")} | fields
     lengths: dict[str, Any] = {}
     if isinstance(part, Schedule):
         lengths = dict(part.spans) | ({} if part.unit == "epochs" else {"unit": part.unit})

@@ -1,7 +1,6 @@
 """One mini-batch: what training carries, and the step itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,8 +39,7 @@ class TrainState(NamedTuple):
     """The best so far, and what the stopping rule remembers."""
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """What all steps of an epoch have in common."""
 
     net: Network
@@ -164,7 +162,7 @@ def step(
     total = add_penalty_gradient(grads, params, context.n_examples, recipe.l1, recipe.l2)
     optimizer = recipe.optimizer_at(state.step, context.n_steps, state.watch.scale)
     transformation = optimizer.transformation(address(context.key, "step", state.step))
-    known = _line_search(context, recipe, optimizer, params, xs, masks, batch, total)
+    known = _rule_arguments(context, recipe, optimizer, params, xs, masks, batch, total)
     updates: Any
     updates, opt_state = transformation.update(total, state.opt_state, params, **known)
     trained: Any = optax.apply_updates(params, updates)
@@ -181,7 +179,7 @@ def step(
     return TrainState(trained, opt_state, state.step + 1, sound, state.watch), extra
 
 
-def _line_search(
+def _rule_arguments(
     context: Context,
     recipe: Recipe,
     optimizer: Optimizer,

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
+from jaxnet.training.run import EpochReport
 
 XOR = jn.datasets.xor(n=100)
 NET = jn.Network((2, 4, 2))
+HEADER = (
+    "epoch,evaluation_cost,evaluation_accuracy,training_cost,training_accuracy,learning_rate,"
+    "best_epoch,seconds"
+)
 RECIPE = jn.Recipe(jn.sgd(0.5), schedule=jn.schedules.exponential(0.5))
 
 
@@ -29,10 +34,23 @@ def test_a_csv_file_has_a_line_an_epoch_however_often_the_run_is_resumed(tmp_pat
     assert rates == pytest.approx([0.5 * 0.5 ** (epoch - 1 / 10) for epoch in (1, 2, 3, 4)])
 
 
-def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
-    (tmp_path / "notes.csv").write_text("hello,world\n")
+@pytest.mark.parametrize(
+    "content", [b"hello,world\n", b"", b"\xff\xfe\n", b'"', HEADER.encode() + b"\nfirst,0,0\n"]
+)
+def test_a_file_of_another_kind_is_not_overwritten(tmp_path, content):
+    (tmp_path / "notes.csv").write_bytes(content)
     with pytest.raises(ValueError, match=r"notes.csv is another file, which would be lost"):
         jn.callbacks.csv(tmp_path / "notes.csv")
+
+
+def test_a_csv_file_has_the_bytes_that_it_had_in_version_0_2(tmp_path):
+    (tmp_path / "run.csv").write_text(f"{HEADER}\n1,0.5,0.25,1e-05,nan,0.1,1,0.125\n")
+    callback = jn.callbacks.csv(tmp_path / "run.csv")
+    nan = float("nan")
+    callback(EpochReport(2, 9, 0.1, 1.0, nan, nan, 0.30000000000000004, 2, 3.5, (), {}))
+    assert (tmp_path / "run.csv").read_bytes().decode() == (
+        f"{HEADER}\n1,0.5,0.25,1e-05,nan,0.1,1,0.125\n2,0.1,1.0,nan,nan,0.30000000000000004,2,3.5\n"
+    )
 
 
 def _events(folder):

@@ -2,8 +2,10 @@
 
 import inspect
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -128,8 +130,45 @@ def rule(learning_rate: float) -> optax.GradientTransformation:
 
 def test_a_users_own_rule_is_not_taken_for_a_registered_one():
     own, wrapped = (jn.Recipe(jn.custom(f, learning_rate=0.5)) for f in (rule, optax.adam))
-    assert _of(own)["recipe"]["optimizer"] == {"custom": "rule", "hyper": {"learning_rate": 0.5}}
+    assert _of(own)["recipe"]["optimizer"] == {
+        "custom": {"function": f"{rule.__module__}.rule"},
+        "hyper": {"learning_rate": 0.5},
+    }
     assert _of(wrapped) != _of(jn.Recipe(jn.adam(0.5)))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    std: float
+
+    def layer(self, key, n_in, n_out):
+        """An initializer."""
+
+
+def he(key, n_in, n_out):
+    """A user's own, called as one of the library's is."""
+
+
+def _renamed(function, module):
+    """The same function as another module would have it."""
+    clone = FunctionType(function.__code__, function.__globals__, function.__name__)
+    clone.__module__ = module
+    return clone
+
+
+def test_parts_that_share_a_name_are_told_apart():
+    rules = [jn.custom(_renamed(rule, name), learning_rate=0.5) for name in ("mine", "yours")]
+    assert _of(jn.Recipe(rules[0])) != _of(jn.Recipe(rules[1]))
+    inits = [
+        he, jn.initializers.he, Drawn(0.1).layer, Drawn(5.0).layer, partial(he, 1), partial(he, 2),
+    ]  # fmt: skip
+    described = [json.dumps(fingerprints.described(init)) for init in inits]
+    assert len(set(described)) == len(inits)
+
+
+def test_a_function_goes_by_its_public_path():
+    """Wherever optax keeps it."""
+    assert fingerprints.described(optax.fromage) == {"function": "optax.fromage"}
 
 
 @pytree
