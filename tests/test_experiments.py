@@ -45,13 +45,6 @@ def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "curves.npz").exists()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_script_is_short_enough_to_be_read(name):
-    lines = (ROOT / "experiments" / f"{name}.py").read_text().splitlines()
-    longest = 500 if name == "throughput" else 100  # with the peers as their own pages write them
-    assert len(lines) <= longest
-
-
 def test_the_throughput_experiment_runs(tmp_path):
     script = ROOT / "experiments" / "throughput.py"
     command = [sys.executable, script, "--smoke", "--results", tmp_path]

@@ -44,6 +44,7 @@ def fit(
     Raises:
       ValueError: network and data do not fit together, or a count is out of range.
 
+    >>> from functools import partial
     >>> from jaxnet import datasets
     >>> from jaxnet.recipes.optimizers import adam
     >>> run = partial(fit, Network((2, 8, 2)), epochs=3)
