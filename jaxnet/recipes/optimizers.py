@@ -70,6 +70,7 @@ class Optimizer:
                 )
         hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
         object.__setattr__(self, "hyper", hyper)
+        object.__setattr__(self, "version", count("version", self.version, low=1))
 
     @property
     def name(self) -> str:
@@ -612,11 +613,14 @@ def newton_cg(
     return _unshaped(_newton_cg, _rate_and(learning_rate, **hyper), options, curvature=True)
 
 
-def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> Optimizer:
+def custom(
+    rule: Callable[..., optax.GradientTransformation], *, version: int = 1, **hyper: Any
+) -> Optimizer:
     """Anyone's own rule as an optimizer.
 
     Args:
       rule: a module-level function that takes `hyper` by name and returns an optax transformation.
+      version: raised when the rule gives other updates on purpose; no hyperparameter of the rule.
       **hyper: its hyperparameters: numbers are leaves; booleans, strings and functions are static
         (a whole number that shapes the state belongs into the rule itself).
 
@@ -629,7 +633,7 @@ def custom(rule: Callable[..., optax.GradientTransformation], **hyper: Any) -> O
 
     leaves = {k: v for k, v in hyper.items() if not structural(v)}
     options = tuple((k, v) for k, v in hyper.items() if structural(v))
-    return Optimizer(rule, leaves, options)
+    return Optimizer(rule, leaves, options, version=version)
 
 
 def _rate_and(learning_rate: Any, **hyper: Any) -> dict[str, Any]:

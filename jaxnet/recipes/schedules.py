@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnet.core.hyperparameters import leaf, pytree, shown, static
+from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.registry import Registry
 
 Unit = Literal["epochs", "steps"]
@@ -66,6 +66,7 @@ class Schedule:
                 )
         spans = tuple((name, float(length)) for name, length in self.spans)
         object.__setattr__(self, "spans", spans)
+        object.__setattr__(self, "version", count("version", self.version, low=1))
 
     @property
     def name(self) -> str:
@@ -80,8 +81,8 @@ class Schedule:
         """What the learning rate is multiplied by at this step."""
         spans = {name: self.steps(length, steps_per_epoch) for name, length in self.spans}
         # In float64, int32 divided by an int would be float32.
-        count = jnp.asarray(step, jax.dtypes.canonicalize_dtype(int))
-        return self.rule(**spans, **self.hyper, **dict(self.options))(count)
+        step = jnp.asarray(step, jax.dtypes.canonicalize_dtype(int))
+        return self.rule(**spans, **self.hyper, **dict(self.options))(step)
 
     def ends(self, steps_per_epoch: int) -> int | None:
         """The number of steps after which it has ended, or `None`."""
@@ -199,6 +200,8 @@ def custom(
     spans: dict[str, float] | None = None,
     unit: Unit = "epochs",
     horizon: str | None = None,
+    *,
+    version: int = 1,
     **hyper: Any,
 ) -> Schedule:
     """Any other optax schedule, as a factor of the learning rate.
@@ -208,6 +211,7 @@ def custom(
       spans: its lengths by name, in `unit`.
       unit: "epochs" or "steps".
       horizon: the name of the length after which it has ended, if it ends.
+      version: raised when the rule gives other factors on purpose; no number of the rule.
       **hyper: its numbers, by name: leaves, which the rule must not ask questions of, since they
         are traced; booleans and strings are static.
 
@@ -215,10 +219,10 @@ def custom(
     >>> custom(polynomial, {"transition_steps": 10}, init_value=1, end_value=0, power=2)
     polynomial_schedule(transition_steps=10 epochs, init_value=1, end_value=0, power=2)
     """
-    static = {k: v for k, v in hyper.items() if isinstance(v, (bool, str))}
-    leaves = {k: v for k, v in hyper.items() if k not in static}
+    options = {k: v for k, v in hyper.items() if isinstance(v, (bool, str))}
+    leaves = {k: v for k, v in hyper.items() if k not in options}
     lengths = tuple((spans or {}).items())
-    return Schedule(rule, leaves, lengths, unit, horizon, tuple(static.items()))
+    return Schedule(rule, leaves, lengths, unit, horizon, tuple(options.items()), version)
 
 
 def _risen(

@@ -160,5 +160,5 @@ def _rebuilt(part: Any, numbers: dict[str, Any]) -> Any:
     hyper = part.hyper | numbers
     named: Callable[..., Any] | None = optimizers.NAMED.get(getattr(part, "name", ""))
     if named is not None and (made := named(**hyper, **dict(part.options))).rule is part.rule:
-        return made
+        return dataclasses.replace(made, version=part.version)
     return dataclasses.replace(part, hyper=hyper)

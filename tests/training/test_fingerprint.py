@@ -166,6 +166,17 @@ def test_parts_that_share_a_name_are_told_apart():
     assert len(set(described)) == len(inits)
 
 
+def test_a_users_own_rule_may_have_a_version():
+    first, second = (jn.custom(rule, version=n, learning_rate=0.5) for n in (1, 2))
+    assert differences(_of(jn.Recipe(first)), _of(jn.Recipe(second))) == [
+        "recipe.optimizer.version was at its default and is 2"
+    ]
+    swept = jn.grid(jn.Recipe(replace(jn.adam(), version=3)), learning_rate=[0.1, 0.2])
+    assert swept.optimizer.version == 3
+    with pytest.raises(ValueError, match="version must be a whole number of at least 1, not 0"):
+        jn.custom(rule, version=0, learning_rate=0.5)
+
+
 def test_a_function_goes_by_its_public_path():
     """Wherever optax keeps it."""
     assert fingerprints.described(optax.fromage) == {"function": "optax.fromage"}
