@@ -2,6 +2,7 @@
 
 import os
 from importlib import metadata
+from pathlib import Path
 
 # Compiling takes most of the tests' time. Without XLA's optimizations it takes a third less, and
 # with the older of jaxlib 0.10's two generators of loops less than half of that. The second half of
@@ -26,6 +27,25 @@ settings.load_profile("jaxnet")
 
 collect_ignore = ["data"]
 """Files of other versions, and the script that wrote them."""
+
+
+ROOT = Path(__file__).parents[1]
+SLOW = (
+    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/sweeps", "jaxnet/training",
+    "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting", "tests/sweeps",
+    "tests/training", "tests/core/test_gradient_check.py", "tests/recipes/test_augmentation.py",
+    "tests/recipes/test_optimizers.py", "tests/recipes/test_recipe.py",
+    "tests/recipes/test_regularization.py", "tests/recipes/test_stopping.py", "tests/test_docs.py",
+    "tests/test_experiments.py", "tests/test_readme.py", "tests/test_version_0_2.py",
+)  # fmt: skip
+"""What trains networks, or compiles as much."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that train networks as slow: `pytest -m "not slow"` leaves them out."""
+    for item in items:
+        if any(item.path.is_relative_to(ROOT / name) for name in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
