@@ -120,8 +120,11 @@ def _public_path(function: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    """The registry name of a part's class, or the class's own name."""
-    return costs.NAMED.name_of(type(value)) or type(value).__qualname__
+    """The registry name of a part's class, or the class's own name; the path of a user's class."""
+    cls = type(value)
+    if cls.__module__.partition(".")[0] == "jaxnet":
+        return costs.NAMED.name_of(cls) or cls.__qualname__
+    return _public_path(cls)
 
 
 def _fields(value: Any) -> dict[str, Any]:
