@@ -180,6 +180,8 @@ class Folder:
           LookupError: another process has trained the chunk for longer by now.
         """
         asked, path = (record.name(), record.length()), self._file(record)
+        if record.file is not None and not path.exists():
+            raise LookupError(f"{path} was replaced by a chunk of this version.")
         if self.last is None or self.last[0] != asked:  # lanes of a chunk are asked for in turn
             kept, arrays = _read(path, ("outcome", "state"), self.about)
             if kept.length() != record.length():
