@@ -45,7 +45,7 @@ class Config(experiment.Config):
 
 def accuracy(config: Config, net: jn.Network, data: jn.Dataset, rates, seeds):
     """The accuracy after each epoch, (rate, seed, epoch)."""
-    recipe, options = jn.Recipe(jn.sgd(list(rates))), {"epochs": config.epochs, "say": None}
+    recipe, options = jn.Recipe(jn.sgd(list(rates))), {"epochs": config.epochs, "log": None}
     study = jn.sweep(net, data, recipe, seeds=seeds, examples=config.examples, **options)
     return study.history.evaluation_accuracy
 

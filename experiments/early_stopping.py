@@ -47,14 +47,14 @@ def run(config: Config) -> tuple[list[dict], dict]:
     few = jn.Split(*(array[: config.examples] for array in mnist.train))
     data = jax.device_put(mnist._replace(train=few))
     n = config.patience
-    stops = (None, jn.stopping.no_improvement_in(n), jn.stopping.halving(n))
+    stops = (None, jn.stopping.no_improvement_in(n), jn.stopping.reduce_on_plateau(n))
     valid = np.full((len(RULES), config.seeds, config.most), np.nan)
     test, last = np.zeros((2, len(RULES), config.seeds))
     for k, stopping in enumerate(stops):
         recipe = jn.Recipe(jn.sgd(0.5), l2=config.examples / 10_000, stopping=stopping)
         epochs = config.most if stopping else config.fixed
         for seed in range(config.seeds):
-            one = jn.train(net, data, recipe, epochs=epochs, seed=seed, monitor=("evaluation",))
+            one = jn.train(net, data, recipe, epochs=epochs, seed=seed, evaluate_on=("evaluation",))
             accuracy = one.history.evaluation_accuracy
             valid[k, seed, : len(accuracy)] = accuracy
             test[k, seed] = jn.evaluate(net, one.best_params, data.test).accuracy

@@ -41,7 +41,7 @@ class Config(experiment.Config):
 def slopes(epochs, seed, theta):
     """C and the cost on the test set; the slopes of C by forward mode, and by differences."""
     data, net = jn.datasets.digits(), jn.Network((64, 30, 10))
-    fit = partial(jn.fit, net, data, epochs=epochs, batch_size=32, seed=seed, monitor=())
+    fit = partial(jn.fit, net, data, epochs=epochs, batch_size=32, seed=seed, evaluate_on=())
 
     def trained(theta):
         (eta, decay), mu = jnp.exp(theta[:2]), jax.nn.sigmoid(theta[2])

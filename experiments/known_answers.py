@@ -47,7 +47,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
     contestants = {name: CONTESTANTS[name] for pair in known for name in pair}
     found = jn.compare(
         jn.Network((64, 30, 10)), jn.datasets.digits(), contestants, tier="defaults",
-        tuning_seeds=1, epochs=config.epochs, seeds=config.seeds, timing=False, say=None,
+        tuning_seeds=1, epochs=config.epochs, seeds=config.seeds, timing=False, log=None,
     )  # fmt: skip
     scores = {
         name: np.array(

@@ -47,8 +47,8 @@ def difference(name: str) -> float:
     optimizer = make(0.1) if name == "schedule_free_sgd" else make()
     recipe = jn.Recipe(optimizer, l2=np.array([0.0, 0.3, 1.0]))
     epochs = {"lbfgs": 200, "newton_cg": 10}.get(name, 23)
-    options = {"epochs": epochs, "batch_size": 53 if full else 6, "monitor": ()}
-    study = jn.sweep(net, data, recipe, seeds=[7], say=None, **options)
+    options = {"epochs": epochs, "batch_size": 53 if full else 6, "evaluate_on": ()}
+    study = jn.sweep(net, data, recipe, seeds=[7], log=None, **options)
     lane, alone = study.run(1, 0).params, study.replay(1, 0, alone=True).params
     pairs = list(zip(jax.tree.leaves(lane), jax.tree.leaves(alone), strict=True))
     largest = max(np.abs(b).max() for _, b in pairs)

@@ -42,7 +42,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
         seeds=config.seeds,
         epochs=config.epochs,
         examples=config.examples,
-        monitor=("training",),
+        evaluate_on=("training",),
     )
     cost = study.history.training_cost
     rows = [

@@ -45,7 +45,7 @@ def followed(start: tuple, how: tuple, epochs: int) -> np.ndarray:
     seen: list[jn.Params] = [(jn.Layer(np.full((1, 1), w), np.full(1, b)),)]
     net, data = jn.Network((1, 1), cost=cost), jn.datasets.arrays(np.ones((1, 1)), np.zeros((1, 1)))
     jn.train(net, data, jn.Recipe(jn.sgd(eta)), epochs=epochs, batch_size=1, params=seen[0],
-             monitor=(), on_epoch=lambda report: seen.append(report.params))  # fmt: skip
+             evaluate_on=(), on_epoch=lambda report: seen.append(report.params))  # fmt: skip
     z = jax.numpy.array([layer.w[0] + layer.b for (layer,) in seen])
     return np.array([(c := jax.vmap(cost.fn)(z, 0 * z)) / c[0], cost.output.fn(z[:, 0])])
 

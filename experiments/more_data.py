@@ -49,7 +49,8 @@ def run(config: Config) -> tuple[list[dict], dict]:
             seeds=config.seeds,
             epochs=config.visits // size,
             examples=size,
-            monitor=(),  # a look at 10,000 images after each of 15,000 epochs would take longest
+            # To evaluate 10,000 images after each of 15,000 epochs would take longest.
+            evaluate_on=(),
         )
         last = [study.params(0, seed) for seed in range(config.seeds)]
         found.append([score(params, mnist.valid) for params in last])

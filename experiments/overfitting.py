@@ -51,7 +51,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
             seeds=config.seeds,
             epochs=epochs,
             examples=examples,
-            monitor=("evaluation", "training"),
+            evaluate_on=("evaluation", "training"),
         )
         curves[name] = np.array(study.history)[:, 0]
         _, test, _, training = curves[name]

@@ -112,7 +112,7 @@ def swept(
     """A sweep over learning rates and seeds, an epoch of n examples, without evaluation."""
     rates = np.geomspace(0.01, 0.1, recipes) * (0.1 if rule == "Adam" else 1.0)
     data, recipe = jn.Dataset(split(n)), jn.Recipe(RULES[rule](rates))
-    options = {"epochs": 1, "batch_size": batch_size, "monitor": (), "say": None}
+    options = {"epochs": 1, "batch_size": batch_size, "evaluate_on": (), "log": None}
     turn = lambda: jn.sweep(net, data, recipe, seeds=seeds, **options)
     return Contestant(turn, net, n, recipes * seeds)
 
@@ -172,7 +172,7 @@ def alone(config: Config) -> dict[str, Contestant]:
     """One network: jaxnet's `train`, and what an expert would write in JAX."""
     n = config.examples
     data = jax.device_put(jn.Dataset(split(n)))
-    options = {"epochs": 1, "batch_size": 10, "monitor": ()}
+    options = {"epochs": 1, "batch_size": 10, "evaluate_on": ()}
     recipe = jn.Recipe(jn.sgd(0.5))
     return {
         "jaxnet, train": Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n),
@@ -340,9 +340,9 @@ def features(config: Config) -> dict[str, Contestant]:
     n = config.examples
     data = jax.device_put(jn.Dataset(split(n), jn.datasets.mnist().valid))
 
-    def trained(monitor=(), monitors=None, **parts):
+    def trained(evaluate_on=(), monitors=None, **parts):
         recipe = jn.Recipe(jn.sgd(0.5), l2=5.0, **parts)
-        options = {"epochs": 1, "batch_size": 10, "monitor": monitor, "monitors": monitors}
+        options = {"epochs": 1, "batch_size": 10, "evaluate_on": evaluate_on, "monitors": monitors}
         return Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n)
 
     curves = ("evaluation", "training")
@@ -359,7 +359,7 @@ def features(config: Config) -> dict[str, Contestant]:
         "max-norm": trained(max_norm=3.0),
         "label smoothing": trained(label_smoothing=0.1),
         "cosine schedule": trained(schedule=jn.schedules.cosine(30)),
-        "halving": trained(("evaluation",), stopping=jn.stopping.halving(10)),
+        "halving": trained(("evaluation",), stopping=jn.stopping.reduce_on_plateau(10)),
         "four curves": trained(curves),
         "all monitors, every 50 mini-batches": trained((), jn.Monitors(every=50)),
     }

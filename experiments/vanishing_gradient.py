@@ -46,7 +46,7 @@ def norms(config: Config, net: jn.Network, steps: int) -> np.ndarray:
     """‖δ‖ of the hidden layers before each step: (seed, step, layer)."""
     data = jn.Dataset(jn.Split(*(array[: config.batch] for array in jn.datasets.mnist().train)))
     recipe, monitors = jn.Recipe(jn.sgd(0.1), l2=5.0), jn.Monitors(("delta_norm",))
-    options = {"epochs": steps, "batch_size": config.batch, "monitor": (), "monitors": monitors}
+    options = {"epochs": steps, "batch_size": config.batch, "evaluate_on": (), "monitors": monitors}
     runs = [jn.train(net, data, recipe, seed=k, **options) for k in range(config.seeds)]
     return np.array([run.monitors["delta_norm"][:, :-1] for run in runs])
 

@@ -108,7 +108,7 @@ RECIPE = jn.Recipe(
     label_smoothing=0.1,
     augmentation=jn.Augmentation(shift=1, rotation=10),
     schedule=jn.schedules.cosine(30),
-    stopping=jn.stopping.halving(10),
+    stopping=jn.stopping.reduce_on_plateau(10),
     init_scale=0.5,
 )
 TREES = {
@@ -160,7 +160,7 @@ def test_a_copied_pytree_is_equal_and_compiles_nothing_new(name, way):
 
 def test_the_recipe_of_everything_has_every_part():
     assert all(getattr(RECIPE, field.name) is not None for field in dataclasses.fields(jn.Recipe))
-    assert set(STOPPING) >= {"no_improvement_in", "halving", "reach"}
+    assert set(STOPPING) >= {"no_improvement_in", "reduce_on_plateau", "reach"}
 
 
 def test_a_copied_network_and_recipe_train_without_compiling_anything_new():

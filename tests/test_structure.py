@@ -117,6 +117,7 @@ def test_experiments_import_only_the_public_face_and_never_each_other(path):
     assert not {module.split(".")[0] for module in modules} & scripts
 
 
+@pytest.mark.filterwarnings("ignore:.*is now called:DeprecationWarning")
 @pytest.mark.parametrize("name", PUBLIC_NAMES)
 def test_no_public_name_of_version_0_2_0_is_gone(name):
     """A name may be added to the list, and none may go from it but with a major version."""

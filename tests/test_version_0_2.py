@@ -34,12 +34,12 @@ RECIPES = {
         l1=0.01,
         label_smoothing=0.05,
         schedule=jn.schedules.staircase(0.5, every=2),
-        stopping=jn.stopping.halving(1, metric="cost"),
+        stopping=jn.stopping.reduce_on_plateau(1, metric="cost"),
         init_scale=1.5,
     ),
 }
 SWEPT = jn.Recipe(jn.momentum(np.array([0.5, 1.0]), decay=0.5), l2=0.1)
-SWEEP: dict[str, Any] = {"seeds": 2, "batch_size": 10, "say": None}
+SWEEP: dict[str, Any] = {"seeds": 2, "batch_size": 10, "log": None}
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_networks_are_read(name):
 
 def test_a_study_is_read_and_grows(old, data):
     plans: list[str] = []
-    study = jn.sweep(NET, data, SWEPT, epochs=2, folder="study", **SWEEP | {"say": plans.append})
+    study = jn.sweep(NET, data, SWEPT, epochs=2, folder="study", **SWEEP | {"log": plans.append})
     assert "nothing is missing" in plans[0]
     expected = EXPECTED["study"]["two_epochs"]
     for curve, values in expected["history"].items():
@@ -122,12 +122,15 @@ def test_a_study_is_read_and_grows(old, data):
 def test_a_comparison_is_read_and_not_gone_on_with(old, data):
     comparison = jn.comparison.read("comparison")
     assert comparison.conclusion == EXPECTED["comparison"]["conclusion"]
+    with pytest.warns(DeprecationWarning, match="now called Comparison.expected_performance"):
+        assert comparison.luck == comparison.expected_performance
     for name, n in EXPECTED["comparison"]["rows"].items():
+        name = "expected_performance" if name == "luck" else name
         assert len(getattr(comparison, name)) == n
     options: dict[str, Any] = {"epochs": 2, "seeds": 8, "tuning_seeds": 1, "timing": False}
     with pytest.raises(ValueError, match=r"of jaxnet 0\.2\.0, which only that version can"):
         jn.compare(
-            NET, data, [jn.sgd, jn.adam], tier="defaults", folder="comparison", say=None, **options
+            NET, data, [jn.sgd, jn.adam], tier="defaults", folder="comparison", log=None, **options
         )
 
 

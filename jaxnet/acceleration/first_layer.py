@@ -52,7 +52,7 @@ class Span(NamedTuple):
     errors: Float[Array, "n_rows n_out"]
     """Δ of the steps so far; 0 for those to come."""
 
-    def noted(self, place: Int[Array, ""], errors: Float[Array, "batch n_out"]) -> "Span":
+    def with_errors(self, place: Int[Array, ""], errors: Float[Array, "batch n_out"]) -> "Span":
         """With the errors of the block's mini-batch number `place`."""
         first = place * len(errors)
         errors = jax.lax.dynamic_update_slice_in_dim(self.errors, errors, first, 0)
@@ -135,7 +135,7 @@ def gradient_in_span(
       weights: what each example counts.
 
     Returns:
-      The gradient, and the first layer's errors, which `Span.noted` keeps.
+      The gradient, and the first layer's errors, which `Span.with_errors` keeps.
     """
     first = params[0]
     z1s = weighted_inputs(first.w, span, place, gram, net.precision) + first.b[None]

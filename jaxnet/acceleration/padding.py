@@ -4,7 +4,7 @@ A loop over 30 numbers runs at a half to a third of the rate of one over 32, the
 the vector: it is the last axis of nearly every array in a step. So networks are trained in programs
 whose hidden layers are filled up. A padded unit's activation would be f(0), and it would learn;
 masked, it has weights 0 into it and out of it, and stays out, exactly, if the rule and the
-activations are such that nothing comes of nothing (`fills`). The same mechanism lets networks of
+activations are such that nothing comes of nothing (`can_pad`). The same mechanism lets networks of
 different widths share a program.
 """
 
@@ -27,7 +27,7 @@ VECTOR = 8
 
 
 @pytree
-class Units:
+class UnitMasks:
     """Which hidden units of a network are there, where others only fill up its width."""
 
     masks: tuple[Float[AnyArray, "..."], ...]
@@ -35,7 +35,7 @@ class Units:
     widths: tuple[int, ...] = static()
     """The hidden layers' true widths, at which dropout is drawn."""
 
-    def only(self, params: Params) -> Params:
+    def zero_padding(self, params: Params) -> Params:
         """The parameters, with 0 for those of units that are not there."""
         dtype = params[0].w.dtype
         ends = (jnp.ones(params[0].w.shape[0]), jnp.ones(params[-1].w.shape[1]))
@@ -45,24 +45,24 @@ class Units:
             for layer, into, out in zip(params, masks, masks[1:])
         )
 
-    def cut(self, program: Network, *trees: Params) -> tuple[Any, ...]:
+    def unpad(self, program: Network, *trees: Params) -> tuple[Any, ...]:
         """The network of a program, and what is shaped like its parameters, without the others."""
         sizes = (program.sizes[0], *self.widths, program.sizes[-1])
         net = dataclasses.replace(program, sizes=sizes)
-        return net, *(narrowed(net, tree) for tree in trees)
+        return net, *(unpad_params(net, tree) for tree in trees)
 
 
-def padded(width: int) -> int:
+def padded_width(width: int) -> int:
     """The width of a hidden layer in a program: a multiple of the vector's, if that costs little.
 
-    >>> padded(30), padded(100), padded(5)
+    >>> padded_width(30), padded_width(100), padded_width(5)
     (32, 104, 5)
     """
     wide = -(-width // VECTOR) * VECTOR
     return width if wide > 1.1 * width else wide
 
 
-def fills(net: Network, recipe: Recipe) -> bool:
+def can_pad(net: Network, recipe: Recipe) -> bool:
     """Whether units can be added to a network, and masked out, without changing the others.
 
     The recipe's numbers must be known. Where a gradient and all that a rule remembers are 0, an
@@ -70,7 +70,7 @@ def fills(net: Network, recipe: Recipe) -> bool:
 
     >>> from jaxnet.recipes.optimizers import adam, muon
     >>> net = Network((784, 30, 10))
-    >>> [fills(net, Recipe(rule)) for rule in (adam(), adam(eps=0), muon())]
+    >>> [can_pad(net, Recipe(rule)) for rule in (adam(), adam(eps=0), muon())]
     [True, False, False]
     """
     optimizer = recipe.optimizer
@@ -88,7 +88,7 @@ def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
     """
     widths = [max(layer) for layer in zip(*(net.sizes[1:-1] for net in networks), strict=True)]
     net = networks[0]
-    hidden = map(padded, widths) if fills(net, recipe) else widths
+    hidden = map(padded_width, widths) if can_pad(net, recipe) else widths
     return dataclasses.replace(net, sizes=(net.sizes[0], *hidden, net.sizes[-1]))
 
 
@@ -102,7 +102,7 @@ def masks(net: Network, program: Network) -> tuple[np.ndarray, ...]:
     return tuple((np.arange(wide) < width).astype(np.float32) for width, wide in pairs)
 
 
-def filled(tree: Any, like: Any) -> Any:
+def pad_tree(tree: Any, like: Any) -> Any:
     """Each array, filled up with zeros at its ends to the shape of that of another tree."""
 
     def fill(array: Array, wide: Any) -> Array:
@@ -112,17 +112,17 @@ def filled(tree: Any, like: Any) -> Any:
     return jax.tree.map(fill, tree, like)
 
 
-def cut(tree: Any, like: Any) -> Any:
-    """The inverse of `filled`.
+def unpad_tree(tree: Any, like: Any) -> Any:
+    """The inverse of `pad_tree`.
 
-    >>> wide = filled([jnp.ones(3)], [jnp.zeros(4)])
-    >>> wide[0].tolist(), cut(wide, [jnp.zeros(3)])[0].tolist()
+    >>> wide = pad_tree([jnp.ones(3)], [jnp.zeros(4)])
+    >>> wide[0].tolist(), unpad_tree(wide, [jnp.zeros(3)])[0].tolist()
     ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0])
     """
     return jax.tree.map(lambda wide, array: wide[tuple(map(slice, array.shape))], tree, like)
 
 
-def narrowed(net: Network, params: Params) -> Params:
+def unpad_params(net: Network, params: Params) -> Params:
     """A network's own parameters, without the units that only fill up the width."""
     return tuple(
         Layer(layer.w[:n_in, :n_out], layer.b[:n_out])

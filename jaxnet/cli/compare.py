@@ -143,7 +143,7 @@ class Compare:
                     seed=self.seed,
                     folder=folder,
                     on_progress=on_progress,
-                    say=lambda line: console.say(out, line),
+                    log=lambda line: console.say(out, line),
                     **settings,
                 )
         except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `check`."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import sys
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
-from jaxnet.cli.options import FailedError
+from jaxnet.cli.options import RENAMED_OPTIONS, FailedError
 from jaxnet.cli.predict import Predict
 from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import Train
@@ -30,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"jaxnet {version('jaxnet-mlp')}, jax {jax.__version__}")
         return 0
     try:
-        command = _parse(args)
+        command = _parse(_renamed(args))
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _warn
@@ -49,6 +50,23 @@ def main(args: Sequence[str] | None = None) -> int:
             "interrupted at once; a run's folder keeps its last checkpoint, if it had one.", 130
         )
     return 0
+
+
+def _renamed(args: Sequence[str]) -> list[str]:
+    """The arguments with today's names for options that had others in version 0.2."""
+    command = COMMANDS.get(args[0]) if args else None
+    options = {field.name for field in dataclasses.fields(command)} if command else set()
+    renamed = []
+    for arg in args:
+        flag, equals, value = arg.partition("=")
+        old = flag.removeprefix("--").replace("-", "_")
+        new = RENAMED_OPTIONS.get(old, old)
+        if flag.startswith("--") and new in options and old not in options:
+            new_flag = f"--{new.replace('_', '-')}"
+            _warn(f"{flag} is now called {new_flag}; the old name goes with version 0.4.")
+            arg = f"{new_flag}{equals}{value}"
+        renamed.append(arg)
+    return renamed
 
 
 def _warn(message: Warning | str, *_: Any) -> None:

@@ -29,6 +29,14 @@ SizesOption = tuple[int, ...]
 NUMBER_OPTION = tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
 WHOLE_OPTION = tyro.conf.arg(metavar="INT", help_behavior_hint="")
 HyperOption = Annotated[float | None, NUMBER_OPTION]
+RENAMED_OPTIONS = {
+    "halving": "reduce_on_plateau",
+    "keep": "successive_halving",
+    "measure": "monitors",
+    "measure_every": "monitors_every",
+    "monitor": "evaluate_on",
+}
+"""What options are called now, by their names in version 0.2, which work until 0.4."""
 DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
 
@@ -139,7 +147,7 @@ class Training(Architecture):
     """Epochs after which a cosine, warmup-cosine or one-cycle schedule ends (--epochs)."""
     patience: Annotated[int | None, WHOLE_OPTION] = None
     """Stop after so many epochs without a new best (never)."""
-    halving: bool = False
+    reduce_on_plateau: bool = False
     """Halve the learning rate instead, and stop at 1/128 of the first."""
     target: HyperOption = None
     """Stop once what decides has reached this (never)."""
@@ -222,14 +230,16 @@ class Training(Architecture):
     def _stopping(self) -> stopping.Stopping | None:
         split, _, metric = self.decides.partition("-")
         where: dict[str, Any] = {"metric": metric, "split": split, "target": self.target}
-        if self.halving and self.patience is None:
-            raise ValueError("--halving needs a --patience: after how many epochs without a best?")
+        if self.reduce_on_plateau and self.patience is None:
+            raise ValueError(
+                "--reduce-on-plateau needs a --patience: after how many epochs without a best?"
+            )
         if self.patience is None and self.target is None:
             if self.decides != "evaluation-accuracy":
                 raise ValueError("--decides needs a --patience or a --target to decide on.")
             return None
-        if self.halving:
-            return stopping.halving(self.patience, **where)
+        if self.reduce_on_plateau:
+            return stopping.reduce_on_plateau(self.patience, **where)
         return stopping.Stopping(patience=self.patience, **where)
 
 

@@ -48,7 +48,7 @@ class Sweep(Training):
     (none)."""
     seeds: int = 4
     """How many seeds, from 0: all recipes under one seed have the same start and mini-batches."""
-    keep: HyperOption = None
+    successive_halving: HyperOption = None
     """Successive halving: at 1/K², 1/K, … of the epochs only the best 1/K of the recipes go on; 3
     is usual (all go on)."""
     evaluate_training: bool = False
@@ -65,8 +65,11 @@ class Sweep(Training):
         recipe = self._varied(self.recipe())
         name = "-".join(map(str, self.sizes))
         folder = self.folder or Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-        if self.keep is not None and (self.keep != int(self.keep) or self.keep < 2):
-            raise ValueError(f"--keep must be a whole number of at least 2, not {self.keep:g}.")
+        factor = self.successive_halving
+        if factor is not None and (factor != int(factor) or factor < 2):
+            raise ValueError(
+                f"--successive-halving must be a whole number of at least 2, not {factor:g}."
+            )
         console.say(out, f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}")
         console.say(out, console.describe(self.data, data))
         with console.sweeping(out) as move:
@@ -77,12 +80,14 @@ class Sweep(Training):
                 seeds=self.seeds,
                 epochs=self.epochs,
                 batch_size=self.batch_size,
-                monitor=("evaluation", "training") if self.evaluate_training else ("evaluation",),
+                evaluate_on=("evaluation", "training")
+                if self.evaluate_training
+                else ("evaluation",),
                 folder=folder,
-                halving=None if self.keep is None else int(self.keep),
+                successive_halving=None if factor is None else int(factor),
                 tune_plan=self.tune_plan,
                 on_progress=move,
-                say=lambda line: console.say(out, line),
+                log=lambda line: console.say(out, line),
             )
         names = [given.partition("=")[0] for given in self.vary]
         out.print(console.recipes_table(study, names, SHOWN))

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import (
+    RENAMED_OPTIONS,
     WHOLE_OPTION,
     FailedError,
     HyperOption,
@@ -52,15 +53,15 @@ class Train(Training):
     is resumed (none)."""
     seed: int = 0
     """Of the initial weights and the mini-batches: the same seed gives the same bits."""
-    monitor: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
+    evaluate_on: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
     """What to evaluate after each epoch: the validation set, the training set."""
-    measure: Annotated[
+    monitors: Annotated[
         tuple[MonitorName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
     ] = ()
     """What to measure inside the network, in single mini-batches, for monitors.csv and monitors.png
     (nothing): norms of gradient, mean error (delta) and weights, the size of an update relative to
     its weights, shares of saturated activations and of dead units, the learning rate."""
-    measure_every: Annotated[int | None, WHOLE_OPTION] = None
+    monitors_every: Annotated[int | None, WHOLE_OPTION] = None
     """Mini-batches between measurements (the last one of each epoch is measured)."""
     checkpoint_every: int = 1
     """Epochs between checkpoints."""
@@ -89,7 +90,7 @@ class Train(Training):
         net = self.full_network()
         recipe, data = self.recipe(), read(self.data)
         watched, counts = self._monitors(), (self.epochs, self.batch_size, self.seed)
-        checks.checked(net, data, recipe, *counts, None, self.monitor)
+        checks.checked(net, data, recipe, *counts, None, self.evaluate_on)
         checks.check_monitors(watched, net, -(-len(data.train.x) // self.batch_size))
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
@@ -134,6 +135,7 @@ class Train(Training):
         path = Path(str(self.resume)) / "config.json"
         try:
             known: dict[str, Any] = json.loads(path.read_bytes())["settings"]
+            known = {RENAMED_OPTIONS.get(name, name): value for name, value in known.items()}
             known["runs"] = Path(known["runs"])
             known |= {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
             before = Train(**known)
@@ -161,9 +163,9 @@ class Train(Training):
         return dataclasses.replace(before, epochs=epochs, **freely)
 
     def _monitors(self) -> Monitors | None:
-        if self.measure_every is not None and not self.measure:
-            raise ValueError("--measure-every needs --measure: what?")
-        return Monitors(self.measure, self.measure_every) if self.measure else None
+        if self.monitors_every is not None and not self.monitors:
+            raise ValueError("--monitors-every needs --monitors: what is to be measured?")
+        return Monitors(self.monitors, self.monitors_every) if self.monitors else None
 
     @contextlib.contextmanager
     def _folder(self, before: Path | None) -> Iterator[Path]:
@@ -218,7 +220,7 @@ class Train(Training):
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 seed=self.seed,
-                monitor=self.monitor,
+                evaluate_on=self.evaluate_on,
                 monitors=self._monitors(),
                 on_epoch=on_epoch,
                 checkpoint=folder,
@@ -294,7 +296,7 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
         files.write_atomic(folder / "confusion.csv", csv.encode(confusion))
     if run.monitors:
         files.write_atomic(folder / "monitors.csv", csv.monitors_csv(run.monitors))
-        picture = plots.png(plots.measured(run.monitors))
+        picture = plots.png(plots.monitors(run.monitors))
         files.write_atomic(folder / "monitors.png", picture)
     title = console.headline(run.recipe, run.batch_size, run.seed)
     title = f"{console.architecture(run.network)}, {title}"

@@ -20,12 +20,14 @@ from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.stages import Stages, tune
 from jaxnet.comparison.timing import known_seconds, measured_seconds
 from jaxnet.comparison.tuning import Search, Tier
+from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
 
 
+@renamed_arguments(say="log")
 def compare(
     net: Network,
     data: Dataset,
@@ -44,7 +46,7 @@ def compare(
     seed: SupportsIndex = 0,
     folder: str | Path | None = None,
     on_progress: Callable[[str, SweepReport], None] | None = None,
-    say: Callable[[str], None] | None = print,
+    log: Callable[[str], None] | None = print,
 ) -> Comparison:
     """Which optimizer is better here, by how much, and how sure are we?
 
@@ -75,7 +77,7 @@ def compare(
       folder: where to keep all runs, tables and the manifest. The same call goes on where an
         earlier one was interrupted, and ends with the same files.
       on_progress: called about twice a second with the stage and a `SweepReport`.
-      say: what to call with each stage's plan; `None` for silence.
+      log: what to call with each stage's plan; `None` for silence.
 
     Returns:
       A `Comparison`. `jaxnet.pages.publish(folder)` draws its pictures and its page, as `jaxnet
@@ -93,7 +95,7 @@ def compare(
     >>> from jaxnet.recipes.optimizers import adam, sgd
     >>> comparison = compare(
     ...     Network((2, 4, 2)), datasets.xor(), [sgd, adam], tier="defaults", epochs=2, seeds=8,
-    ...     tuning_seeds=1, timing=False, say=None,
+    ...     tuning_seeds=1, timing=False, log=None,
     ... )
     >>> [row["optimizer"] for row in comparison.summary], len(comparison.pairwise)
     (['sgd', 'adam'], 1)
@@ -109,7 +111,7 @@ def compare(
         where = Path(temporary if folder is None else folder)
         if folder is not None:
             comparison_folder.enter(where, identity)
-        stages = Stages(net, data, protocol, where / "study", on_progress, say)
+        stages = Stages(net, data, protocol, where / "study", on_progress, log)
         searches, tuned = tune(searches, stages)
         chosen = {runs.label: [runs.recipes[result_tables.best_trial(runs)]] for runs in tuned}
         reports, on_test = stages.reported(chosen)
@@ -149,7 +151,7 @@ def _concluded(
 ) -> Comparison:
     """All tables, and the manifest."""
     protocol, data = stages.protocol, stages.data
-    drawn = [statistics.crossed(table, protocol.seed) for table in on_test]
+    drawn = [statistics.pigeonhole_bootstrap(table, protocol.seed) for table in on_test]
     steps = -(-len(data.train.x) // protocol.batch_size)
     summary = [
         result_tables.summary_row(*parts, [means[:, k] for means in drawn], protocol.seed)
@@ -177,7 +179,7 @@ def _concluded(
         pairs,
         flat(result_tables.speed_rows(runs, protocol.targets, steps) for runs in reports),
         flat(result_tables.divergence_rows(runs) for runs in tuned),
-        flat(result_tables.luck_rows(runs, protocol.seed) for runs in tuned),
+        flat(result_tables.expected_performance_rows(runs, protocol.seed) for runs in tuned),
         list(result_tables.usual_rows(tuned, protocol.seed)),
         seconds,
     )

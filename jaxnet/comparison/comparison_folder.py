@@ -9,6 +9,7 @@ import jax
 
 from jaxnet.comparison import result_tables
 from jaxnet.comparison.protocol import Protocol
+from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
@@ -19,8 +20,12 @@ from jaxnet.training.fingerprint import described, fingerprint, require_same
 
 FORMAT = 2
 TABLES = (
-    "runs", "curves", "summary", "pairwise", "time_to_target", "divergence", "luck", "usual_study",
+    "runs", "curves", "summary", "pairwise", "time_to_target", "divergence",
+    "expected_performance", "usual_study",
 )  # fmt: skip
+
+OLDER_TABLES = {"expected_performance": "luck"}
+"""What version 0.2 called tables."""
 
 
 class Comparison(NamedTuple):
@@ -40,10 +45,16 @@ class Comparison(NamedTuple):
     pairwise: list[Row]
     time_to_target: list[Row]
     divergence: list[Row]
-    luck: list[Row]
+    expected_performance: list[Row]
     usual_study: list[Row]
     timing: dict[str, float]
     """Seconds an epoch of each optimizer in a run by itself; empty if it was not measured."""
+
+    @property
+    def luck(self) -> list[Row]:
+        """The old name of `expected_performance`."""
+        warn_renamed("Comparison.luck", "Comparison.expected_performance")
+        return self.expected_performance
 
     @property
     def conclusion(self) -> list[str]:
@@ -85,13 +96,19 @@ def read(folder: str | Path) -> Comparison:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         if "conclusion" not in manifest:
             raise ValueError("it was not finished; the same command goes on")
-        rows = {name: csv.read_csv(folder / f"{name}.csv", result_tables.TEXT) for name in TABLES}
+        rows = {name: csv.read_csv(_table(folder, name), result_tables.TEXT) for name in TABLES}
         timing = json.loads((folder / "timing.json").read_bytes())
     except OSError as error:
         raise ValueError(f"{folder} holds no comparison: {error.strerror}.") from None
     except ValueError as error:
         raise ValueError(f"{folder} cannot be read: {error}.") from None
     return Comparison(manifest, **rows, timing=timing)
+
+
+def _table(folder: Path, name: str) -> Path:
+    """The CSV file of a table; in folders of version 0.2 one has an older name."""
+    path, older = folder / f"{name}.csv", folder / f"{OLDER_TABLES.get(name)}.csv"
+    return older if older.exists() and not path.exists() else path
 
 
 def identity(

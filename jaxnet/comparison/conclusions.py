@@ -106,10 +106,10 @@ def warnings(
         for row in summary
         if row["edge"]
     ]
-    if statistics.smallest_p(n_seeds) * n_pairs > ALPHA:
+    if statistics.smallest_p_value(n_seeds) * n_pairs > ALPHA:
         said.append(
             f"{n_seeds} seeds can never show a difference: the smallest p-value that {n_pairs} "
-            f"pairs allow is {min(1.0, statistics.smallest_p(n_seeds) * n_pairs):.2g}, above "
+            f"pairs allow is {min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs):.2g}, above "
             f"{ALPHA:g}; take more seeds."
         )
     said += [

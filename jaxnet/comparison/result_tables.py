@@ -182,11 +182,11 @@ def pair_rows(reports: Sequence[Runs], drawn: np.ndarray, margin: float, seed: i
             "low_examples": both.low,
             "high_examples": both.high,
             "sd": sd,
-            "p_a_better": statistics.superiority(scores[i], scores[j]),
+            "p_a_better": statistics.probability_of_superiority(scores[i], scores[j]),
             "p": float(alone),
             "p_holm": float(adjusted),
             "verdict": words + (", equivalent" if inside else ""),
-            "detectable": statistics.detectable(sd, len(difference), ALPHA / len(pairs)),
+            "detectable": statistics.detectable_difference(sd, len(difference), ALPHA / len(pairs)),
         })  # fmt: skip
     return rows
 
@@ -202,7 +202,7 @@ def usual_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
     ]
     for i, j in itertools.combinations(range(len(tuned)), 2):
         for n, (a, b) in enumerate(zip(studies[i].T, studies[j].T), 1):
-            told = {"trials": n, "p_a_better": statistics.superiority(a, b)}
+            told = {"trials": n, "p_a_better": statistics.probability_of_superiority(a, b)}
             yield {"a": tuned[i].label, "b": tuned[j].label} | told
 
 
@@ -228,7 +228,7 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
         }
 
 
-def luck_rows(tuned: Runs, seed: int) -> Iterator[Row]:
+def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:
     """What a study with one seed would report after so many trials: mean and middle 90 %."""
     studies = statistics.tuning_studies(tuned.valid_loss, tuned.test_score, seed=seed)
     for n, found in enumerate(studies.T, 1):

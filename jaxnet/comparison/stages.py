@@ -28,10 +28,10 @@ class Stages:
         protocol: Protocol,
         folder: Path,
         on_progress: Callable[[str, SweepReport], None] | None,
-        say: Callable[[str], None] | None,
+        log: Callable[[str], None] | None,
     ) -> None:
         self.net, self.data, self.protocol, self.folder = net, data, protocol, folder
-        self.on_progress, self.say = on_progress, say
+        self.on_progress, self.log = on_progress, log
         self.network_epochs = 0
 
     def tuned(self, name: str, recipes: Mapping[str, list[Recipe]]) -> list[Runs]:
@@ -47,7 +47,7 @@ class Stages:
         self, name: str, recipes: Mapping[str, list[Recipe]], seeds: tuple[int, ...]
     ) -> list[tuple[Runs, np.ndarray]]:
         """A sweep over all trials of all labels, and what came of each label's."""
-        protocol, on_progress, say = self.protocol, self.on_progress, self.say
+        protocol, on_progress, log = self.protocol, self.on_progress, self.log
         study = sweep(
             self.net,
             self.data,
@@ -55,10 +55,10 @@ class Stages:
             seeds=seeds,
             epochs=protocol.epochs,
             batch_size=protocol.batch_size,
-            monitor=("evaluation",),
+            evaluate_on=("evaluation",),
             folder=self.folder,
             on_progress=None if on_progress is None else lambda report: on_progress(name, report),
-            say=None if say is None else lambda plan: say(f"{name}: {plan}"),
+            log=None if log is None else lambda plan: log(f"{name}: {plan}"),
         )
         if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
             raise KeyboardInterrupt

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxnet.core.deprecation import renamed_attributes
+
 N_RESAMPLES = 2000
 """Bootstrap resamples: the ends of a 95 % interval of them are good to about 4 % of its width."""
 EFFICIENCY = 3 / np.pi
@@ -80,7 +82,7 @@ def bootstrap(
     return Interval(float(found.low), float(found.high))
 
 
-def crossed(
+def pigeonhole_bootstrap(
     scores: Float[np.ndarray, "k seeds examples"], seed: int = 0
 ) -> Float[np.ndarray, "resamples k"]:
     """Means of k tables when seeds and examples are both resampled, with replacement.
@@ -96,7 +98,7 @@ def crossed(
 
     Source: Owen, The pigeonhole bootstrap, 2007.
 
-    >>> crossed(np.ones((1, 3, 5))).std()
+    >>> pigeonhole_bootstrap(np.ones((1, 3, 5))).std()
     np.float64(0.0)
     """
     random = np.random.default_rng(seed)
@@ -159,7 +161,7 @@ def signed_ranks(differences: Float[np.ndarray, " n"]) -> float:
     return float(np.sum(np.sign(rounded) * stats.rankdata(np.abs(rounded))))
 
 
-def smallest_p(n: int) -> float:
+def smallest_p_value(n: int) -> float:
     """The smallest p-value that the two-sided signed-rank test can give with n pairs: 2/2ⁿ."""
     return min(1.0, 2.0 ** (1 - n))
 
@@ -181,12 +183,12 @@ def holm(p: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
     return adjusted
 
 
-def superiority(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
+def probability_of_superiority(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
     """P(A > B): the part of the paired seeds in which A is ahead, ties counted by half.
 
     Source: Bouthillier et al., Accounting for variance in machine learning benchmarks, 2021.
 
-    >>> superiority(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 4.0]))
+    >>> probability_of_superiority(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 4.0]))
     0.5
     """
     return float(np.mean(a > b) + np.mean(a == b) / 2)
@@ -290,18 +292,18 @@ def power(difference: float, sd: float, n: int, alpha: float = 0.05) -> float:
     return float(stats.nct.sf(limit, pairs - 1, shift) + below)
 
 
-def detectable(sd: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> float:
+def detectable_difference(sd: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> float:
     """The smallest mean difference that the signed-rank test finds with this chance: see `power`.
 
     Infinite where so few pairs can never reject.
 
-    >>> found = detectable(sd=1.0, n=32)
+    >>> found = detectable_difference(sd=1.0, n=32)
     >>> round(power(found, 1.0, 32), 3)
     0.8
     """
     from scipy import optimize
 
-    if smallest_p(n) >= alpha or not math.isfinite(sd):
+    if smallest_p_value(n) >= alpha or not math.isfinite(sd):
         return math.inf
     if sd == 0:
         return 0.0
@@ -310,3 +312,14 @@ def detectable(sd: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> f
     while lacking(high) < 0:
         high *= 2
     return float(np.asarray(optimize.brentq(lacking, 0.0, high)))
+
+
+__getattr__ = renamed_attributes(
+    __name__,
+    {
+        "crossed": "pigeonhole_bootstrap",
+        "detectable": "detectable_difference",
+        "smallest_p": "smallest_p_value",
+        "superiority": "probability_of_superiority",
+    },
+)

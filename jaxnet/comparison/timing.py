@@ -61,7 +61,7 @@ def _epoch_seconds(net: Network, data: Dataset, recipe: Recipe, protocol: Protoc
         warnings.simplefilter("ignore", RuntimeWarning)  # the report has said what diverged
         run = train(
             net, data, recipe, epochs=TIMED, batch_size=protocol.batch_size,
-            seed=protocol.report_seeds[0], monitor=(), on_epoch=on_epoch,
+            seed=protocol.report_seeds[0], evaluate_on=(), on_epoch=on_epoch,
         )  # fmt: skip
     if run.ending == "interrupted":
         raise KeyboardInterrupt

@@ -4,16 +4,19 @@ A NamedTuple (or a registered dataclass) of arrays crosses `jit`, `vmap` and `sc
 frozen dataclass (`Network`, `CrossEntropy`) is a static choice, hashable and equal by value.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 AnyArray = Array | np.ndarray
 """A JAX or a NumPy array: users hold data in either."""
 KeyArray = Key[Array, ""]
 """A typed JAX random key, as `jax.random.key(seed)` returns."""
+Numbers = ArrayLike | Sequence[float]
+"""A hyperparameter as a caller gives it: a number, traced or not, or an array of them (a sweep)."""
 
 
 Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]

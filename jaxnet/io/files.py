@@ -52,7 +52,9 @@ class ArrayFile(NamedTuple):
     """Reads the array of a name."""
 
 
-Sealed = tuple[dict[str, np.ndarray], dict[str, Any]]
+JsonObject = dict[str, Any]
+"""An object of JSON's types: strings, numbers, booleans, None, lists and such objects."""
+Sealed = tuple[dict[str, np.ndarray], JsonObject]
 """The arrays of a file by `section/name`, and its header."""
 OlderReader = Callable[[ArrayFile, Collection[str] | None], Sealed | None]
 """Reads the given sections of an older version's file; None where the file is of no such kind."""

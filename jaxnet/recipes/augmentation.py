@@ -14,6 +14,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float
 
+from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.network import inputs
 from jaxnet.core.types import AnyArray, Inputs, KeyArray, Split
@@ -130,10 +131,10 @@ def augment(
     if rule.shift is None:
         return xs
     shifts = jax.random.randint(shift_key, (len(xs), 2), -rule.shift, rule.shift + 1)
-    return shifted(xs, shifts, rule.shift, width)
+    return shift_images(xs, shifts, rule.shift, width)
 
 
-def shifted(xs: Any, shifts: Any, most: int, width: int) -> Array:
+def shift_images(xs: Any, shifts: Any, most: int, width: int) -> Array:
     """Each image moved down and right by its own numbers of pixels, up to `most`; zeros come in.
 
     A move by (i, j) is one of i·width + j along the row of pixels; columns that would come from
@@ -213,3 +214,6 @@ def expand(split: Split, shape: tuple[int, int] | None = None) -> Split:
     moved[1][:, 1:], moved[2][:, :-1] = images[:, :-1], images[:, 1:]
     moved[3][:, :, 1:], moved[4][:, :, :-1] = images[:, :, :-1], images[:, :, 1:]
     return Split(np.concatenate(moved).reshape(-1, x.shape[1]), np.concatenate([y] * 5))
+
+
+__getattr__ = renamed_attributes(__name__, {"shifted": "shift_images"})

@@ -56,7 +56,7 @@ def add_penalty_gradient(
     return jax.tree.map(add, grads, params, is_leaf=lambda node: isinstance(node, Layer))
 
 
-def kept(key: KeyArray, shape: tuple[int, ...], rate: Any) -> Bool[Array, "..."]:
+def keep_mask(key: KeyArray, shape: tuple[int, ...], rate: Any) -> Bool[Array, "..."]:
     """Which units dropout keeps, each with probability 1 − rate, to within 2⁻¹⁷.
 
     Two units share the 32 bits of a draw: at 784 inputs an example, drawing is what costs.
@@ -67,26 +67,26 @@ def kept(key: KeyArray, shape: tuple[int, ...], rate: Any) -> Bool[Array, "..."]
     return halves >= jnp.minimum(jnp.round(rate * 2**16), 2**16 - 1).astype(jnp.uint16)
 
 
-def inverted(keep: Bool[Array, "..."], rate: Any) -> Float[Array, "..."]:
+def dropout_mask(keep: Bool[Array, "..."], rate: Any) -> Float[Array, "..."]:
     """Dropout's mask, 1/(1−rate) where a unit is kept: the mean of what is passed on stays.
 
     So nothing needs halving when the whole network is used, as Nielsen's chapter 3 has it.
 
     Source: Srivastava et al., Dropout, 2014, section 10 (the inverted form).
 
-    >>> inverted(jnp.array([True, False]), jnp.array(0.5)).tolist()
+    >>> dropout_mask(jnp.array([True, False]), jnp.array(0.5)).tolist()
     [2.0, 0.0]
     """
     return keep * (1 / (1 - rate))
 
 
-def constrained(params: Params, max_norm: Any) -> Params:
+def apply_max_norm(params: Params, max_norm: Any) -> Params:
     """Max-norm: the weights into a hidden unit are scaled down to ‖w‖ = c where they exceed it.
 
     Source: Srivastava et al., Dropout, 2014, section 5.1.
 
     >>> layer = Layer(jnp.array([[3.0], [4.0]]), jnp.zeros(1))
-    >>> constrained((layer, layer), 1.0)[0].w.round(3).tolist()
+    >>> apply_max_norm((layer, layer), 1.0)[0].w.round(3).tolist()
     [[0.6000000238418579], [0.800000011920929]]
     """
 
@@ -97,13 +97,13 @@ def constrained(params: Params, max_norm: Any) -> Params:
     return (*map(constrain, params[:-1]), params[-1])
 
 
-def smoothed(cost: Cost, ys: Float[Array, "batch n_out"], epsilon: Any) -> Array:
+def smooth_labels(cost: Cost, ys: Float[Array, "batch n_out"], epsilon: Any) -> Array:
     """Label smoothing: (1−ε)y + ε/K for K softmax outputs, (1−ε)y + ε/2 for all others.
 
     Source: Szegedy et al., Rethinking the Inception architecture, 2016, section 7.
 
     >>> from jaxnet.core.costs import CrossEntropy
-    >>> smoothed(CrossEntropy(), jnp.array([[0.0, 1.0]]), 0.5).tolist()
+    >>> smooth_labels(CrossEntropy(), jnp.array([[0.0, 1.0]]), 0.5).tolist()
     [[0.25, 0.75]]
     """
     outcomes = ys.shape[1] if isinstance(cost.output, Softmax) else 2

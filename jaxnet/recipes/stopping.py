@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, History, Params
 
@@ -57,7 +58,9 @@ class Stopping:
         if self.patience is None and (self.target is None or self.factor is not None):
             raise ValueError("a stopping rule needs a patience, or a target alone.")
         if (self.factor is None) != (self.floor is None):
-            raise ValueError("factor and floor of a stopping rule go together: see halving.")
+            raise ValueError(
+                "factor and floor of a stopping rule go together: see reduce_on_plateau."
+            )
         over = self.metric == "accuracy" and not isinstance(self.target, jax.core.Tracer)
         if self.target is not None and over and np.any(np.asarray(self.target) > 1):
             raise ValueError(f"target must be an accuracy in [0, 1], not {self.target}.")
@@ -84,13 +87,13 @@ def no_improvement_in(n: Any, **where: Any) -> Stopping:
     return Stopping(patience=n, **where)
 
 
-def halving(n: Any, factor: Any = 0.5, floor: Any = 1 / 128, **where: Any) -> Stopping:
+def reduce_on_plateau(n: Any, factor: Any = 0.5, floor: Any = 1 / 128, **where: Any) -> Stopping:
     """Halve the learning rate after n epochs without a new best; stop at 1/128 of the first.
 
     `metric`, `split` and `target` may be given besides. Source: Nielsen, chapter 3, the exercise on
     learning rate schedules.
 
-    >>> halving(10)
+    >>> reduce_on_plateau(10)
     Stopping(patience=10, factor=0.5, floor=0.0078125, evaluation accuracy)
     """
     return Stopping(patience=n, factor=factor, floor=floor, **where)
@@ -103,6 +106,9 @@ def reach(target: Any, **where: Any) -> Stopping:
     Stopping(target=0.98, evaluation accuracy)
     """
     return Stopping(target=target, **where)
+
+
+__getattr__ = renamed_attributes(__name__, {"halving": "reduce_on_plateau"})
 
 
 class Watch(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxnet.comparison import Comparison, conclusions, read
+from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.io import csv, files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import comparison_plots, html_page, plots
@@ -97,7 +98,7 @@ def _summary_columns(found: Comparison) -> list[Column]:
     span = lambda row, end: f"{score(row[f'{end}_low'])}–{score(row[f'{end}_high'])}"
     return [
         ("optimizer", lambda row: row["optimizer"]),
-        ("chosen", lambda row: chosen(found, row)),
+        ("chosen", lambda row: chosen_hyperparameters(found, row)),
         (f"test {found.manifest['score']}{unit}",
          lambda row: f"{score(row['test_score'])} ± {score(row['test_score_sd'])}"),
         ("95 % over seeds", lambda row: span(row, "test_score")),
@@ -166,7 +167,7 @@ def _robustness_columns(found: Comparison) -> list[Column]:
     return columns
 
 
-def chosen(found: Comparison, row: Row) -> str:
+def chosen_hyperparameters(found: Comparison, row: Row) -> str:
     """The numbers that were tuned, and whether the learning rate stands at an edge."""
     search = found.manifest["searches"][row["optimizer"]]
     names = {"defaults": []}.get(search["tier"], ["learning_rate", *search.get("others", [])])
@@ -224,3 +225,6 @@ def _details(found: Comparison) -> list[str]:
 
 def _number(x: Any) -> str:
     return f"{x:.3g}" if math.isfinite(x) else ("∞" if math.isinf(x) else "–")
+
+
+__getattr__ = renamed_attributes(__name__, {"chosen": "chosen_hyperparameters"})

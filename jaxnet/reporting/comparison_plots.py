@@ -43,8 +43,9 @@ def drawn(found: Comparison) -> dict[str, tuple[Figure, str]]:
                    "and over seeds and test examples (thin)."),
         "differences": (differences, "By how much the row is ahead of the column, paired by seed. "
                         "Bold: different by the Wilcoxon test, with Holm's correction."),
-        "luck": (luck, "What a study with one seed can expect to report after so many trials; "
-                 "middle 90 %."),
+        "expected_performance": (
+            expected_performance, "What a study with one seed can expect to report after so many "
+            "trials; middle 90 %."),
         "time_to_target": (time_to_target, "The part of the report's seeds that has reached each "
                            "target, to the resolution of an epoch."),
     }  # fmt: skip
@@ -52,7 +53,7 @@ def drawn(found: Comparison) -> dict[str, tuple[Figure, str]]:
         said = "Validation error over the searched box, mean over tuning seeds; ○: chosen."
         pictures["search"] = (search, said)
     if found.manifest["protocol"]["tier"] == "defaults":
-        del pictures["sensitivity"], pictures["luck"]
+        del pictures["sensitivity"], pictures["expected_performance"]
     return {name: (draw(found), said) for name, (draw, said) in pictures.items()}
 
 
@@ -168,11 +169,11 @@ def differences(found: Comparison) -> Figure:
     return figure
 
 
-def luck(found: Comparison) -> Figure:
+def expected_performance(found: Comparison) -> Figure:
     """The score to expect of a study with one seed, by its number of trials."""
     figure, axes = _single()
     for k, label in enumerate(_labels(found)):
-        rows = _of(found.luck, label)
+        rows = _of(found.expected_performance, label)
         at, expected, low, high = (
             np.array([row[name] for row in rows]) for name in ("trials", "expected", "low", "high")
         )

@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.types import History
 from jaxnet.sweeps.study import Study
 
@@ -69,13 +70,13 @@ def _panel(axes: Any, validation: Any, training: Any) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
 
 
-def measured(found: dict[str, np.ndarray]) -> Figure:
+def monitors(found: dict[str, np.ndarray]) -> Figure:
     """What the monitors of a run measured: a panel each, a line a layer.
 
     Args:
       found: `Run.monitors`.
 
-    >>> len(measured({"step": np.arange(3), "dead": np.zeros((3, 2))}).axes)
+    >>> len(monitors({"step": np.arange(3), "dead": np.zeros((3, 2))}).axes)
     1
     """
     tables = {name: table for name, table in found.items() if name != "step" and table.size}
@@ -150,3 +151,6 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
         "Each network (dots; crosses diverged) and the best mean over seeds", fontsize=10
     )
     return figure
+
+
+__getattr__ = renamed_attributes(__name__, {"measured": "monitors"})

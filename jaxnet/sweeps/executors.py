@@ -18,13 +18,13 @@ import jax
 import numpy as np
 
 from jaxnet.core.types import Dataset, History
-from jaxnet.sweeps.chunk import Outcome, Work, train_chunk
-from jaxnet.sweeps.layout import Packing
+from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, train_chunk
+from jaxnet.sweeps.layout import Layout
 from jaxnet.sweeps.store import Lane, first_examples, part_of_chunk, ranked
 from jaxnet.training.step import TrainState
 
 Data = Dataset | Callable[[], Dataset]
-Done = tuple["Job", Outcome, TrainState]
+Done = tuple["Job", ChunkResult, TrainState]
 INTERVAL = 0.5
 """Seconds between two reports of progress."""
 
@@ -32,16 +32,16 @@ INTERVAL = 0.5
 class Job(NamedTuple):
     """A chunk to train, and what of it is there already."""
 
-    work: Work
+    spec: ChunkSpec
     lanes: tuple[Lane, ...]
     """By their places on the axes recipe and seed."""
     examples: int
-    before: tuple[Outcome, TrainState] | None
+    before: tuple[ChunkResult, TrainState] | None
 
     def epochs(self) -> int:
         """The epochs of lanes that it will take, if none ends early."""
         begun = 0 if self.before is None else self.before[0].history.training_cost.shape[1]
-        return len(self.lanes) * (self.work.epochs - begun)
+        return len(self.lanes) * (self.spec.epochs - begun)
 
 
 class SweepReport(NamedTuple):
@@ -91,16 +91,16 @@ class Progress:
             score = ranked(newest, np.ones(len(alive), int), ~alive)
             self.best = max(self.best, score.max())
 
-    def ended(self, job: Job, outcome: Outcome) -> None:
+    def ended(self, job: Job, result: ChunkResult) -> None:
         """A chunk is done."""
         with self.lock:
             if self.running.pop(id(job), None) is None:  # it was trained elsewhere
                 self.trained += job.epochs()
-                score = ranked(outcome.history, outcome.epochs, outcome.diverged_epoch)
+                score = ranked(result.history, result.epochs, result.diverged_epoch)
                 self.best = max(self.best, score.max())
             self.done += len(job.lanes)
             before = 0 if job.before is None else np.count_nonzero(job.before[0].diverged_epoch)
-            self.frozen += int(np.count_nonzero(outcome.diverged_epoch) - before)
+            self.frozen += int(np.count_nonzero(result.diverged_epoch) - before)
 
     def report(self) -> None:
         """Tell the caller."""
@@ -114,7 +114,7 @@ class Progress:
             self.call(told)
 
 
-class Here:
+class LocalDevices:
     """All devices of this process: a thread each takes one chunk after the other."""
 
     def __init__(self, data: Dataset) -> None:
@@ -156,7 +156,7 @@ class Here:
 
         try:
             data = self._on(device, job.examples)
-            return [(job, *train_chunk(job.work, data, device, job.before, told))]
+            return [(job, *train_chunk(job.spec, data, device, job.before, told))]
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             short = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
             if not short or len(job.lanes) == 1:
@@ -164,7 +164,7 @@ class Here:
         self.backed_off += 1
         return [
             done
-            for half in halves(job)
+            for half in bisect_chunk(job)
             for done in self._trained(half, device, progress, interrupted)
         ]
 
@@ -174,7 +174,7 @@ class Here:
         return self._there[device, n]
 
 
-class Elsewhere:
+class ExecutorWorkers:
     """An executor's workers, each of which trains on its first device."""
 
     def __init__(self, executor: Executor, data: Data) -> None:
@@ -202,13 +202,13 @@ class Elsewhere:
                 future.cancel()
 
 
-def halves(job: Job) -> list[Job]:
+def bisect_chunk(job: Job) -> list[Job]:
     """The same lanes in two chunks of half the size."""
     middle = -(-len(job.lanes) // 2)
     found = []
     for part in (slice(0, middle), slice(middle, None)):
-        work, lanes = job.work, job.lanes[part]
-        seeds = work.seeds[part]
+        spec, lanes = job.spec, job.lanes[part]
+        seeds = spec.seeds[part]
         before = None if job.before is None else part_of_chunk(job.before, part)
         alive = [True] * len(seeds) if before is None else before[0].alive()
         if not any(alive):
@@ -221,14 +221,14 @@ def halves(job: Job) -> list[Job]:
         for place, group in zip(members, groups, strict=True):
             place[: len(group)] = group
         begun = 0 if before is None else before[0].history.training_cost.shape[1]
-        packing = Packing(begun, *members.shape, tuple(members.ravel().tolist()))
-        work = work._replace(
-            networks=work.networks[part],
-            recipes=work.recipes.part(part),
+        layout = Layout(begun, *members.shape, tuple(members.ravel().tolist()))
+        spec = spec._replace(
+            networks=spec.networks[part],
+            recipes=spec.recipes.part(part),
             seeds=seeds,
-            packings=(packing,),
+            layouts=(layout,),
         )
-        found.append(Job(work, lanes, job.examples, before))
+        found.append(Job(spec, lanes, job.examples, before))
     return found
 
 
@@ -254,7 +254,7 @@ def _remote(job: Job, data: Data, x64: bool) -> list[Done]:
     with jax.enable_x64(x64):
         whole = _loaded(data) if callable(data) else data
         return [
-            (job, *train_chunk(job.work, first_examples(whole, job.examples), None, job.before))
+            (job, *train_chunk(job.spec, first_examples(whole, job.examples), None, job.before))
         ]
 
 

@@ -22,20 +22,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxnet.acceleration.padding import Units
+from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.acceleration.xla_options import ONE_THREAD, STEPS
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.recipe_batch import placed_axes
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch
-from jaxnet.training.parallelism import Over, alone
+from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.step import TrainState, start
 
 
 @dataclass(frozen=True)
-class Lanes(Over):
-    """The `over` of `epoch`: makes of a function of one network that of a group of lanes.
+class LaneGroup(Parallelism):
+    """The `parallelism` of `epoch`: makes of a function of one network that of a group of lanes.
 
     Stacked leaves with the first layer's shape, (n_in, lanes, n_out), have their lane axis at 1;
     numbers that all lanes share have none, all others have it at 0.
@@ -49,9 +49,9 @@ class Lanes(Over):
         if not np.ndim(leaf):
             return None
         shape = np.shape(leaf)
-        return int(len(shape) == 3 and shape[1] == self.lanes and self.tall(shape[::2]))
+        return int(len(shape) == 3 and shape[1] == self.n_lanes and self.is_inner(shape[::2]))
 
-    def tall(self, shape: tuple[int, ...]) -> bool:
+    def is_inner(self, shape: tuple[int, ...]) -> bool:
         """Whether a leaf of one lane, of this shape, has its lanes at axis 1 when stacked."""
         return shape == self.first
 
@@ -62,24 +62,26 @@ class Lanes(Over):
         kept = shape if axis is None else shape[:axis] + shape[axis + 1 :]
         return jax.ShapeDtypeStruct(kept, leaf.dtype)
 
-    def bare(self, tree: Any) -> Any:
+    def squeeze_single(self, tree: Any) -> Any:
         """A group of a single lane without its lane axis, over which XLA would stumble."""
-        bare = lambda leaf: leaf if self.axis(leaf) is None else jnp.squeeze(leaf, self.axis(leaf))
-        return tree if self.lanes > 1 else jax.tree.map(bare, tree)
+        squeeze_single = lambda leaf: (
+            leaf if self.axis(leaf) is None else jnp.squeeze(leaf, self.axis(leaf))
+        )
+        return tree if self.n_lanes > 1 else jax.tree.map(squeeze_single, tree)
 
-    def dressed(self, tree: Any) -> Any:
-        """The inverse of `bare`."""
-        dressed = lambda leaf: jnp.expand_dims(leaf, int(self.tall(leaf.shape)))
-        return tree if self.lanes > 1 else jax.tree.map(dressed, tree)
+    def unsqueeze_single(self, tree: Any) -> Any:
+        """The inverse of `squeeze_single`."""
+        unsqueeze_single = lambda leaf: jnp.expand_dims(leaf, int(self.is_inner(leaf.shape)))
+        return tree if self.n_lanes > 1 else jax.tree.map(unsqueeze_single, tree)
 
     def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
         """The function of all lanes: f's first argument is stacked, the others are shared."""
 
         def many(tree: Any, *shared: Any) -> Any:
             given = jax.eval_shape(f, jax.tree.map(self.one, tree), *shared)
-            out = jax.tree.map(lambda leaf: int(self.tall(leaf.shape)), given)
+            out = jax.tree.map(lambda leaf: int(self.is_inner(leaf.shape)), given)
             axes = (jax.tree.map(self.axis, tree), *[None] * len(shared))
-            return jax.vmap(f, axes, out, axis_size=self.lanes)(tree, *shared)
+            return jax.vmap(f, axes, out, axis_size=self.n_lanes)(tree, *shared)
 
         return many
 
@@ -92,20 +94,20 @@ class LaneState(NamedTuple):
     """(groups, lanes): neither diverged, nor stopped, nor an empty place."""
 
 
-def lanes_of(net: Network, recipe: Recipe, n_lanes: int) -> Lanes:
+def lanes_of(net: Network, recipe: Recipe, n_lanes: int) -> LaneGroup:
     """How a group of so many lanes is trained."""
     # JAX's conjugate gradients take no arrays whose lanes have different axes.
-    return Lanes(n_lanes, None if recipe.optimizer.curvature else net.sizes[:2])
+    return LaneGroup(n_lanes, None if recipe.optimizer.curvature else net.sizes[:2])
 
 
 def _begin(
-    net: Network, keep_best: bool, over: Lanes, keys: Any, recipe: Recipe, params: Params
+    net: Network, keep_best: bool, parallelism: LaneGroup, keys: Any, recipe: Recipe, params: Params
 ) -> TrainState:
     """The states before the first mini-batch, from initial parameters of lanes, axes as stored."""
 
     def of_group(key: Any, recipe: Recipe, params: Params) -> TrainState:
         begun = lambda lane: start(net, lane[0], key, lane[1], keep_best)
-        return over(begun)((recipe, params))
+        return parallelism(begun)((recipe, params))
 
     axes = (0, placed_axes(recipe), 0)
     return jax.vmap(of_group, axes)(keys, recipe, params)
@@ -117,16 +119,16 @@ def _train(
     keys: Any,
     index: Any,
     recipe: Recipe,
-    units: Units | None,
+    units: UnitMasks | None,
     state: TrainState,
 ) -> TrainState:
     """The states of all lanes when epoch number `index`, from 0, has trained them."""
 
-    def of_group(key: Any, recipe: Recipe, units: Units | None, state: TrainState) -> Any:
+    def of_group(key: Any, recipe: Recipe, units: UnitMasks | None, state: TrainState) -> Any:
         lanes = lanes_of(program.net, recipe, state.step.shape[-1])
-        recipe, units, state = lanes.bare((recipe, units, state))
+        recipe, units, state = lanes.squeeze_single((recipe, units, state))
         after, _ = train_epoch(_of_group(program, lanes), data, key, index, recipe, units, state)
-        return lanes.dressed(after)
+        return lanes.unsqueeze_single(after)
 
     return jax.vmap(of_group, (0, placed_axes(recipe), 0, 0))(keys, recipe, units, state)
 
@@ -136,35 +138,37 @@ def _finish(
     data: Dataset,
     index: Any,
     recipe: Recipe,
-    units: Units | None,
+    units: UnitMasks | None,
     state: LaneState,
     after: TrainState,
 ) -> tuple[LaneState, History]:
     """What all lanes are after an epoch; those that are dead, or die now, stay as they were."""
 
-    def of_group(recipe: Recipe, units: Units | None, state: LaneState, after: TrainState) -> Any:
+    def of_group(
+        recipe: Recipe, units: UnitMasks | None, state: LaneState, after: TrainState
+    ) -> Any:
         lanes = lanes_of(program.net, recipe, state.alive.shape[-1])
         grouped = _of_group(program, lanes)
-        recipe, units, state, after = lanes.bare((recipe, units, state, after))
+        recipe, units, state, after = lanes.squeeze_single((recipe, units, state, after))
         result = finish_epoch(grouped, data, index, recipe, units, after)
-        return lanes.dressed(grouped.over(_frozen)((state, result)))
+        return lanes.unsqueeze_single(grouped.parallelism(_frozen)((state, result)))
 
     return jax.vmap(of_group, (placed_axes(recipe), 0, 0, 0))(recipe, units, state, after)
 
 
-def _of_group(program: EpochProgram, lanes: Lanes) -> EpochProgram:
+def _of_group(program: EpochProgram, lanes: LaneGroup) -> EpochProgram:
     """The program of a group of lanes, from that of one network."""
-    return replace(program, over=lanes if lanes.lanes > 1 else alone)
+    return replace(program, parallelism=lanes if lanes.n_lanes > 1 else SINGLE)
 
 
 def _frozen(lane: tuple[LaneState, EpochResult]) -> tuple[LaneState, History]:
     """A lane after an epoch, if it was alive and stays finite; else as it was."""
     (old, alive), result = lane
     new, finite = result.state, result.finite
-    sound = jnp.where(alive, new.sound, old.sound)
+    finite_steps = jnp.where(alive, new.finite_steps, old.finite_steps)
     kept = jax.tree.map(lambda n, o: jnp.where(alive & finite, n, o), new, old)
     # The step is the same for all: it addresses what they share.
-    kept = kept._replace(step=new.step, sound=sound)
+    kept = kept._replace(step=new.step, finite_steps=finite_steps)
     row = jax.tree.map(lambda x: jnp.where(alive & finite, x, jnp.nan), result.row)
     return LaneState(kept, alive & finite & ~kept.watch.stopped), row
 
@@ -175,6 +179,6 @@ def _key(seed: Any) -> KeyArray:
 
 keys_of = jax.jit(jax.vmap(_key))
 """The run keys of seeds."""
-begin_lanes = jax.jit(_begin, static_argnames=("net", "keep_best", "over"))
+begin_lanes = jax.jit(_begin, static_argnames=("net", "keep_best", "parallelism"))
 train_lanes = jax.jit(_train, static_argnames="program", compiler_options=STEPS | ONE_THREAD)
 finish_lanes = jax.jit(_finish, static_argnames="program", compiler_options=ONE_THREAD)

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.sweeps.lanes import Lanes
+from jaxnet.sweeps.lanes import LaneGroup
 
 
-class Packing(NamedTuple):
+class Layout(NamedTuple):
     """From this epoch on, counted from 0, lanes are trained in a program of this size."""
 
     epoch: int
@@ -24,7 +24,7 @@ class Packing(NamedTuple):
     """Which of the chunk's lanes fill the groups × lanes places; −1 where it is empty."""
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """Where one lane was trained from this epoch on: what its bits depend on."""
 
     epoch: int
@@ -32,18 +32,18 @@ class Place(NamedTuple):
     lanes: int
     place: int
 
-    def alone(self) -> Packing:
+    def alone(self) -> Layout:
         """The same program, empty but for a lane 0 in this place."""
         members = [-1] * (self.groups * self.lanes)
         members[self.place] = 0
-        return Packing(self.epoch, self.groups, self.lanes, tuple(members))
+        return Layout(self.epoch, self.groups, self.lanes, tuple(members))
 
 
-class Places:
+class SlotMap:
     """The places of a program, and who is in them: between rows, one a lane, and stacked arrays."""
 
-    def __init__(self, packing: Packing, over: Lanes) -> None:
-        members = np.array(packing.members).reshape(packing.groups, packing.lanes)
+    def __init__(self, layout: Layout, parallelism: LaneGroup) -> None:
+        members = np.array(layout.members).reshape(layout.groups, layout.lanes)
         first = members[members >= 0][0]
         heads = np.array([next((m for m in group if m >= 0), first) for group in members])
         self.held = members >= 0
@@ -52,14 +52,14 @@ class Places:
         """Who is in each place; an empty one holds a copy of its group's first lane."""
         self.heads = heads
         """A lane of each group, whose seed is the group's."""
-        self.over = over
+        self.parallelism = parallelism
 
     def stacked(self, rows: Any) -> Any:
         """The arrays of a program, from rows."""
 
         def stack(row: Any) -> np.ndarray:
             placed = np.asarray(row)[self.lanes]
-            return np.moveaxis(placed, 1, 2) if self.over.tall(row.shape[1:]) else placed
+            return np.moveaxis(placed, 1, 2) if self.parallelism.is_inner(row.shape[1:]) else placed
 
         return jax.tree.map(stack, rows)
 
@@ -68,24 +68,22 @@ class Places:
 
         def write(leaf: Any, row: np.ndarray) -> None:
             array = np.asarray(leaf)
-            axis = 1 + (self.over.axis(array[0]) or 0)
+            axis = 1 + (self.parallelism.axis(array[0]) or 0)
             row[self.members] = np.moveaxis(array, axis, 1)[self.held]
 
         jax.tree.map(write, tree, rows)
 
 
-def smaller(
-    seeds: Sequence[int], packing: Packing, alive: np.ndarray, epoch: int
-) -> Packing | None:
+def smaller(seeds: Sequence[int], layout: Layout, alive: np.ndarray, epoch: int) -> Layout | None:
     """A program of at most half the size that holds all lanes still alive: powers of two."""
     left = np.flatnonzero(alive)
     of_left = np.asarray(seeds)[left]
     groups = [left[of_left == seed] for seed in dict.fromkeys(of_left)]
     n_groups = 1 << (len(groups) - 1).bit_length()
     lanes = 1 << (max(map(len, groups)) - 1).bit_length()
-    if 2 * n_groups * lanes > packing.groups * packing.lanes:
+    if 2 * n_groups * lanes > layout.groups * layout.lanes:
         return None
     members = np.full((n_groups, lanes), -1)
     for place, group in zip(members, groups):
         place[: len(group)] = group
-    return Packing(epoch, n_groups, lanes, tuple(members.ravel().tolist()))
+    return Layout(epoch, n_groups, lanes, tuple(members.ravel().tolist()))

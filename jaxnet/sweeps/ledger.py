@@ -7,7 +7,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxnet.core.types import Dataset, History, Params
-from jaxnet.sweeps.chunk import Outcome
+from jaxnet.sweeps.chunk import ChunkResult
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.store import (
     ARRAYS,
@@ -27,7 +27,7 @@ KEPT = 16
 """Without a folder, the parameters of so many lanes, the best ones, are kept."""
 
 
-class Book:
+class Ledger:
     """All that is known of the lanes of a sweep while it goes on, in memory and in its folder."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Book:
             if lane in self.where:
                 index, row = self.where[lane]
                 record = self.records[index]
-                if record.length() < until and record.outcome.alive()[row]:
+                if record.length() < until and record.result.alive()[row]:
                     found.setdefault(index, []).append(lane)
         return [(self.records[index], some) for index, some in found.items()]
 
@@ -90,7 +90,7 @@ class Book:
         setting = next(self.settings[lane[0]] for lane in self.members(record) if lane is not None)
         return self.folder.states(record, state_like(record.program, setting))
 
-    def gathered(self, lanes: list[Lane]) -> dict[Lane, tuple[Outcome, TrainState]]:
+    def gathered(self, lanes: list[Lane]) -> dict[Lane, tuple[ChunkResult, TrainState]]:
         """What is known of each of these lanes, one at a time."""
         found = {}
         for index in dict.fromkeys(self.where[lane][0] for lane in lanes):
@@ -99,16 +99,16 @@ class Book:
             for lane in lanes:
                 of, row = self.where[lane]
                 if of == index:
-                    found[lane] = part_of_chunk((record.outcome, states), slice(row, row + 1))
+                    found[lane] = part_of_chunk((record.result, states), slice(row, row + 1))
         return found
 
     def enter(
-        self, lanes: tuple[Lane, ...], program: tuple[int, ...], outcome: Outcome,
+        self, lanes: tuple[Lane, ...], program: tuple[int, ...], result: ChunkResult,
         states: TrainState, keep: bool,
     ) -> None:  # fmt: skip
         """Take up what became of a chunk; its states stay in memory only if they are to be kept."""
         named = tuple((self.keys[r], self.seeds[s]) for r, s in lanes)
-        record = Record(named, program, outcome, states)
+        record = Record(named, program, result, states)
         if self.folder is not None:
             self.folder.write(record)
         else:
@@ -147,14 +147,14 @@ class Book:
     def scores(self, until: int) -> np.ndarray:
         """The score that each lane had after so many epochs: see `Study.score`."""
         found = np.full((len(self.settings), len(self.seeds)), -np.inf)
-        score = [ranked(*_ends(record.outcome, until)) for record in self.records]
+        score = [ranked(*_ends(record.result, until)) for record in self.records]
         for lane, (index, row) in self.where.items():
             found[lane] = score[index][row]
         return found
 
     def study(
         self, epochs: int, out: list[Lane], plan: Plan, seconds: float, data: Dataset,
-        monitor: tuple[str, ...],
+        evaluate_on: tuple[str, ...],
     ) -> Study:  # fmt: skip
         """All of it as a study; lanes that are `out` ended because of others."""
         shape = (len(self.settings), len(self.seeds))
@@ -162,11 +162,11 @@ class Book:
         curves = np.full((4, *shape, epochs), np.nan, dtype)
         numbers = {name: np.zeros(shape, int) for name in ARRAYS if name != "best_score"}
         for lane, (index, row) in self.where.items():
-            outcome = self.records[index].outcome
-            history = np.array(outcome.history)[:, row]
+            result = self.records[index].result
+            history = np.array(result.history)[:, row]
             curves[:, *lane, : history.shape[1]] = history
             for name, array in numbers.items():
-                array[lane] = getattr(outcome, name)[row]
+                array[lane] = getattr(result, name)[row]
         for lane in out:
             numbers["stopped"][lane] = 1
         numbers["stopped"] = numbers["stopped"].astype(bool)
@@ -174,7 +174,7 @@ class Book:
         saved = (epochs - numbers.pop("computed"))[ended].sum() / (epochs * ended.size)
         kept = {lane: params for lane, (_, params) in self.params.items()}
         chunks = tuple(self.records)
-        source = Source(data, monitor, chunks, dict(self.where), self.folder, kept)
+        source = Source(data, evaluate_on, chunks, dict(self.where), self.folder, kept)
         return Study(
             self.settings, np.array(self.seeds), History(*curves), **numbers, plan=plan,
             seconds=seconds, saved=saved, source=source,
@@ -189,7 +189,7 @@ class Book:
                     self.where[lane] = (len(self.records) - 1, row)
 
     def _keep_best(self, record: Record, lanes: tuple[Lane, ...]) -> None:
-        score = ranked(*_ends(record.outcome, record.length()))
+        score = ranked(*_ends(record.result, record.length()))
         assert record.states is not None
         best = np.argsort(-score)[:KEPT].tolist()
         params = {
@@ -206,7 +206,7 @@ class Book:
         self.params = dict(best[:KEPT])
 
 
-def _ends(outcome: Outcome, until: int) -> tuple[History, np.ndarray, np.ndarray]:
+def _ends(result: ChunkResult, until: int) -> tuple[History, np.ndarray, np.ndarray]:
     """The curves, epochs and divergences of a chunk's first so many epochs."""
-    diverged = np.where(outcome.diverged_epoch <= until, outcome.diverged_epoch, 0)
-    return outcome.history, np.minimum(outcome.epochs, until), diverged
+    diverged = np.where(result.diverged_epoch <= until, result.diverged_epoch, 0)
+    return result.history, np.minimum(result.epochs, until), diverged

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.acceleration.padding import narrowed
+from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
 from jaxnet.io import files, version_0_2
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.chunk import Outcome
-from jaxnet.sweeps.layout import Place
+from jaxnet.sweeps.chunk import ChunkResult
+from jaxnet.sweeps.layout import Slot
 from jaxnet.training.fingerprint import fingerprint, require_same
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.step import TrainState, start
@@ -33,7 +33,7 @@ FORMAT = 2
 Lane = tuple[int, int]
 """A lane by its places on the axes recipe and seed."""
 ARRAYS = tuple(
-    name for name in Outcome._fields if name not in ("history", "places", "swept", "origins")
+    name for name in ChunkResult._fields if name not in ("history", "places", "swept", "origins")
 )
 
 
@@ -86,7 +86,7 @@ class Record(NamedTuple):
     """Each lane's setting, by key, and its seed."""
     program: tuple[int, ...]
     """The sizes of the program's network."""
-    outcome: Outcome
+    result: ChunkResult
     states: TrainState | None
     """The last ones, a row a lane, where they are in memory."""
     file: Path | None = None
@@ -94,7 +94,7 @@ class Record(NamedTuple):
 
     def length(self) -> int:
         """The epochs that its lanes have been trained for, where they did not end."""
-        return self.outcome.history.training_cost.shape[1]
+        return self.result.history.training_cost.shape[1]
 
     def name(self) -> str:
         """The name of its file: a chunk of the same lanes replaces it."""
@@ -133,22 +133,22 @@ class Folder:
     def write(self, record: Record) -> None:
         """Keep a chunk, atomically."""
         record = record._replace(file=None)
-        outcome, states = record.outcome, record.states
+        result, states = record.result, record.states
         assert states is not None
         if self.outdated:
             self._write_header()
-        arrays = {"outcome/history": np.array(outcome.history)}
-        arrays |= {f"outcome/{name}": np.asarray(getattr(outcome, name)) for name in ARRAYS}
+        arrays = {"outcome/history": np.array(result.history)}
+        arrays |= {f"outcome/{name}": np.asarray(getattr(result, name)) for name in ARRAYS}
         leaves = enumerate(jax.tree.leaves(states))
         arrays |= {f"state/{index:06d}": np.asarray(leaf) for index, leaf in leaves}
         header = {
             "lanes": record.lanes,
             "program": record.program,
-            "places": outcome.places,
+            "places": result.places,
             "epochs": record.length(),
-            "swept": outcome.swept,
+            "swept": result.swept,
             "study": self.about,
-            "origins": [origin._asdict() for origin in outcome.origins],
+            "origins": [origin._asdict() for origin in result.origins],
         }
         files.write_sealed(self._file(record), KIND, FORMAT, arrays, header)
         older = self.older.pop(record.name(), None)
@@ -240,8 +240,8 @@ def _read(
 
 def _record(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Record:
     """What a chunk's file says, without the states."""
-    places = tuple(tuple(Place(*place) for place in lane) for lane in header["places"])
-    outcome = Outcome(
+    places = tuple(tuple(Slot(*place) for place in lane) for lane in header["places"])
+    result = ChunkResult(
         History(*arrays["history"]),
         **{name: arrays[name] for name in ARRAYS},
         places=places,
@@ -249,7 +249,7 @@ def _record(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Record:
         origins=tuple(Origin(**origin) for origin in header.get("origins", [header["origin"]])),
     )
     lanes = tuple((key, seed) for key, seed in header["lanes"])
-    return Record(lanes, tuple(header["program"]), outcome, None)
+    return Record(lanes, tuple(header["program"]), result, None)
 
 
 def ranked(history: History, epochs: np.ndarray, diverged: np.ndarray) -> np.ndarray:
@@ -262,24 +262,26 @@ def ranked(history: History, epochs: np.ndarray, diverged: np.ndarray) -> np.nda
     return np.where((diverged > 0) | ~np.isfinite(score), -np.inf, score)
 
 
-def joined_chunks(parts: list[tuple[Outcome, TrainState]]) -> tuple[Outcome, TrainState]:
+def joined_chunks(parts: list[tuple[ChunkResult, TrainState]]) -> tuple[ChunkResult, TrainState]:
     """What is known of lanes of several chunks, as of one."""
-    outcomes = [outcome for outcome, _ in parts]
-    arrays = {name: np.concatenate([getattr(o, name) for o in outcomes]) for name in ARRAYS}
-    history = History(*(np.concatenate(some) for some in zip(*(o.history for o in outcomes))))
-    places = tuple(place for outcome in outcomes for place in outcome.places)
-    swept = any(outcome.swept for outcome in outcomes)
-    origins = tuple(dict.fromkeys(origin for outcome in outcomes for origin in outcome.origins))
+    results = [result for result, _ in parts]
+    arrays = {name: np.concatenate([getattr(o, name) for o in results]) for name in ARRAYS}
+    history = History(*(np.concatenate(some) for some in zip(*(o.history for o in results))))
+    places = tuple(place for result in results for place in result.places)
+    swept = any(result.swept for result in results)
+    origins = tuple(dict.fromkeys(origin for result in results for origin in result.origins))
     states = jax.tree.map(lambda *rows: np.concatenate(rows), *(states for _, states in parts))
-    return Outcome(history, **arrays, places=places, swept=swept, origins=origins), states
+    return ChunkResult(history, **arrays, places=places, swept=swept, origins=origins), states
 
 
-def part_of_chunk(chunk: tuple[Outcome, TrainState], one: slice) -> tuple[Outcome, TrainState]:
+def part_of_chunk(
+    chunk: tuple[ChunkResult, TrainState], one: slice
+) -> tuple[ChunkResult, TrainState]:
     """Some lanes of a chunk."""
-    outcome, states = chunk
-    arrays = {name: getattr(outcome, name)[one] for name in ARRAYS}
-    history = History(*(curve[one] for curve in outcome.history))
-    alone = outcome._replace(history=history, **arrays, places=outcome.places[one])
+    result, states = chunk
+    arrays = {name: getattr(result, name)[one] for name in ARRAYS}
+    history = History(*(curve[one] for curve in result.history))
+    alone = result._replace(history=history, **arrays, places=result.places[one])
     return alone, jax.tree.map(lambda leaf: leaf[one], states)
 
 
@@ -302,4 +304,4 @@ def lane_params(setting: Setting, states: TrainState, row: int) -> Params:
     """The parameters to evaluate of a lane, at their true widths."""
     opt_state, params = jax.tree.map(lambda leaf: leaf[row], (states.opt_state, states.params))
     last = setting.recipe.optimizer.evaluation_params(opt_state, params)
-    return narrowed(setting.network, last)
+    return unpad_params(setting.network, last)

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.acceleration.padding import narrowed
+from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import csv, parquet
 from jaxnet.io.files import Origin
-from jaxnet.sweeps.chunk import Work, train_chunk
+from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import (
@@ -37,7 +37,7 @@ class Source:
     """What a study was made from: enough to train any of its lanes again."""
 
     data: Dataset
-    monitor: tuple[str, ...]
+    evaluate_on: tuple[str, ...]
     records: tuple[Record, ...]
     where: dict[tuple[int, int], tuple[int, int]]
     """Each lane's record, and its row there."""
@@ -93,7 +93,7 @@ class Study(NamedTuple):
         the last places.
         """
         records = (self.source.records[index] for index, _ in self.source.where.values())
-        return tuple(dict.fromkeys(o for record in records for o in record.outcome.origins))
+        return tuple(dict.fromkeys(o for record in records for o in record.result.origins))
 
     @property
     def best_lane(self) -> tuple[int, int]:
@@ -144,26 +144,26 @@ class Study(NamedTuple):
                 epochs=max(1, int(self.epochs[lane])),
                 batch_size=setting.batch_size,
                 seed=number,
-                monitor=self.source.monitor,
+                evaluate_on=self.source.evaluate_on,
             )
         number_of_record, row = self.source.where[lane]
         chunk = self.source.records[number_of_record]
-        packings = tuple(place.alone() for place in chunk.outcome.places[row])
+        layouts = tuple(place.alone() for place in chunk.result.places[row])
         net = setting.network
         recipes = RecipeBatch.stacked([setting.recipe])
-        recipes = recipes if chunk.outcome.swept else recipes.sharing_inputs()
+        recipes = recipes if chunk.result.swept else recipes.sharing_inputs()
         program = Network(chunk.program, net.hidden, net.cost, net.init, net.precision)
-        work = Work(
-            (net,), recipes, (number,), program, packings, setting.batch_size,
-            max(1, int(self.epochs[lane])), self.source.monitor, repack=False, keep_best=True,
+        spec = ChunkSpec(
+            (net,), recipes, (number,), program, layouts, setting.batch_size,
+            max(1, int(self.epochs[lane])), self.source.evaluate_on, repack=False, keep_best=True,
         )  # fmt: skip
-        _, states = train_chunk(work, data)
+        _, states = train_chunk(spec, data)
         best = states.watch.best
         last = setting.recipe.optimizer.evaluation_params(
             *jax.tree.map(lambda leaf: leaf[0], (states.opt_state, states.params))
         )
         kept = jax.tree.map(lambda leaf: leaf[0], best)
-        return self._as_run(lane, narrowed(net, last), narrowed(net, kept))
+        return self._as_run(lane, unpad_params(net, last), unpad_params(net, kept))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row for each epoch that was trained: setting, seed, how it ended, the four curves."""

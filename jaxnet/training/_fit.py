@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.recipes.recipe import Recipe
@@ -16,6 +17,7 @@ from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
 from jaxnet.training.step import TrainState, start
 
 
+@renamed_arguments(monitor="evaluate_on")
 def fit(
     net: Network,
     data: Dataset,
@@ -25,12 +27,12 @@ def fit(
     batch_size: SupportsIndex = 10,
     seed: Any = 0,
     params: Params | None = None,
-    monitor: Sequence[str] = ("evaluation", "training"),
+    evaluate_on: Sequence[str] = ("evaluation", "training"),
 ) -> tuple[Params, History]:
     """A whole training run as a pure function: `jit`, `vmap` or differentiate it.
 
     Args:
-      net, epochs, batch_size, monitor: static; see `train`.
+      net, epochs, batch_size, evaluate_on: static; see `train`.
       data: the splits to train on and to evaluate; an argument of the program, not a constant.
       recipe: how it is trained; its leaves may be traced: `jax.jvp` with respect to the learning
         rate works.
@@ -52,11 +54,11 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, monitor)
+    data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
     epochs, batch_size = operator.index(epochs), operator.index(batch_size)
     key = jax.random.key(seed, impl="threefry2x32")
     state = start(net, recipe, key, params)
-    program = EpochProgram(net, batch_size, tuple(monitor))
+    program = EpochProgram(net, batch_size, tuple(evaluate_on))
 
     def body(state: TrainState, index: Array) -> tuple[TrainState, History]:
         def go_on() -> tuple[TrainState, History]:

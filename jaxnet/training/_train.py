@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
+from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
@@ -30,11 +31,12 @@ from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.parallelism import Over, Spread, alone, distinct
+from jaxnet.training.parallelism import SINGLE, DataParallel, Parallelism, check_devices
 from jaxnet.training.run import Ending, EpochReport, Run
-from jaxnet.training.step import TrainState, compiled_drawn, start
+from jaxnet.training.step import TrainState, compiled_draw_params, start
 
 
+@renamed_arguments(monitor="evaluate_on")
 def train(
     net: Network,
     data: Dataset,
@@ -44,7 +46,7 @@ def train(
     batch_size: SupportsIndex = 10,
     seed: SupportsIndex = 0,
     params: Params | None = None,
-    monitor: Sequence[str] = ("evaluation", "training"),
+    evaluate_on: Sequence[str] = ("evaluation", "training"),
     monitors: Monitors | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     checkpoint: str | Path | None = None,
@@ -68,7 +70,8 @@ def train(
       seed: of initial weights and mini-batches, in [0, 2³²). The weights have their own address
         under it: they are not `init(net, jax.random.key(seed))`.
       params: initial parameters, instead of those drawn from the seed.
-      monitor: which splits to evaluate after each epoch: "evaluation", "training", both or none.
+      evaluate_on: which splits to evaluate after each epoch: "evaluation", "training",
+        both or none.
       monitors: what else to measure, inside the program: see `jaxnet.Monitors`.
       on_epoch: called after every epoch with an `EpochReport`; see `jaxnet.callbacks`.
       checkpoint: a folder to keep `checkpoint.safetensors` in.
@@ -102,7 +105,7 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, monitor)
+    data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
@@ -112,11 +115,11 @@ def train(
         raise ValueError(
             f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
         )
-    over, put = _placement(devices, time_budget)
-    program = EpochProgram(net, batch_size, tuple(sorted(set(monitor))), monitors, over)
+    parallelism, put = _placement(devices, time_budget)
+    program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     # Drawn by a program of their own, which other recipes share: it is the larger one.
-    begun = compiled_drawn(net, key) if params is None else params
+    begun = compiled_draw_params(net, key) if params is None else params
     state, log = _compiled_start(net, recipe, key, begun), _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
     keeper = None
@@ -192,7 +195,7 @@ class _SoloLoop(HostLoop):
         self.params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
         wide = program_network([net], recipe)
         self.padded = EpochProgram(
-            wide, self.program.batch_size, (), self.program.monitors, self.program.over
+            wide, self.program.batch_size, (), self.program.monitors, self.program.parallelism
         )
 
     def enter(self, index: int) -> bool:
@@ -214,7 +217,7 @@ class _SoloLoop(HostLoop):
             self.padded, net, self.data.train, self.key, number, self.recipe, self.state
         )
         finish = EpochProgram(
-            net, self.program.batch_size, self.program.monitor, None, self.program.over
+            net, self.program.batch_size, self.program.evaluate_on, None, self.program.parallelism
         )
         return _compiled_finish(finish, self.data, number, self.recipe, None, after), measured
 
@@ -287,18 +290,21 @@ class _SoloLoop(HostLoop):
 
 def _placement(
     devices: Sequence[Any] | None, time_budget: float | None
-) -> tuple[Over, Callable[[Any], Any]]:
+) -> tuple[Parallelism, Callable[[Any], Any]]:
     """How mini-batches are shared among devices, and what puts arrays on them."""
     if devices is None:
-        return alone, jax.device_put
-    over = Spread(devices=distinct(devices))
-    if time_budget is not None and len({device.process_index for device in over.devices}) > 1:
+        return SINGLE, jax.device_put
+    parallelism = DataParallel(devices=check_devices(devices))
+    if (
+        time_budget is not None
+        and len({device.process_index for device in parallelism.devices}) > 1
+    ):
         raise ValueError(
             "time_budget is for the devices of one process, since each of several has a clock "
             "of its own, and would stop alone; leave it out."
         )
     # Not by device_put, which takes no random keys to another process.
-    return over, jax.jit(lambda tree: tree, out_shardings=over.sharding())
+    return parallelism, jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
 
 
 def _stopped(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
@@ -346,7 +352,7 @@ def _settings(
     others = {
         "data": datasets.sha256(data),
         "seed": seed,
-        "monitor": list(program.monitor),
+        "monitor": list(program.evaluate_on),
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }

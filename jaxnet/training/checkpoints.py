@@ -19,6 +19,8 @@ from jaxnet.training.fingerprint import require_same
 FILE = "checkpoint.safetensors"
 KIND = "checkpoint"
 FORMAT = 4
+RENAMED_FIELDS = {".sound": ".finite_steps"}
+"""What fields of a state were called in older files, and are called now."""
 
 
 def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
@@ -62,7 +64,7 @@ def read(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ValueError(f"cannot resume from {path}: {files.reason(error)}.") from None
     except files.DAMAGE as error:
         raise ValueError(f"{path} is not a checkpoint: {files.reason(error)}.") from None
-    return files.section(arrays, "tree"), header
+    return {_renamed(name): a for name, a in files.section(arrays, "tree").items()}, header
 
 
 def load(
@@ -120,6 +122,12 @@ def _named(tree: Any) -> dict[str, Any]:
     """The leaves by the path to each."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_none)
     return {jax.tree_util.keystr(path): leaf for path, leaf in paths}
+
+
+def _renamed(path: str) -> str:
+    for old, new in RENAMED_FIELDS.items():
+        path = path.replace(old, new)
+    return path
 
 
 def _is_none(leaf: Any) -> bool:

@@ -37,7 +37,7 @@ def checked(
     batch_size: SupportsIndex,
     seed: Any,
     params: Params | None,
-    monitor: Sequence[str] = ("evaluation", "training"),
+    evaluate_on: Sequence[str] = ("evaluation", "training"),
 ) -> Dataset:
     """The data without its test split, if network, data and settings fit together.
 
@@ -60,9 +60,13 @@ def checked(
         )
     if not isinstance(seed, jax.core.Tracer):
         count("seed", seed, low=0, high=2**32)
-    if not isinstance(monitor, (tuple, list)) or not set(monitor) <= {"evaluation", "training"}:
+    if not isinstance(evaluate_on, (tuple, list)) or not set(evaluate_on) <= {
+        "evaluation",
+        "training",
+    }:
         raise ValueError(
-            f'monitor must be a tuple of "evaluation" and "training", or empty, not {monitor!r}.'
+            'evaluate_on must be a tuple of "evaluation" and "training", or empty, '
+            f"not {evaluate_on!r}."
         )
     for name, split in zip(("training", "validation", "test"), data, strict=True):
         if split is not None:
@@ -70,7 +74,7 @@ def checked(
     if params is not None:
         network.check_params(net, params)
     n_steps = -(-n // operator.index(batch_size))
-    _check_recipe(net, data, recipe, n_steps, operator.index(epochs), monitor)
+    _check_recipe(net, data, recipe, n_steps, operator.index(epochs), evaluate_on)
     return data._replace(test=None)
 
 
@@ -103,7 +107,7 @@ def _check_recipe(
     recipe: Recipe,
     n_steps: int,
     epochs: int,
-    monitor: Sequence[str],
+    evaluate_on: Sequence[str],
 ) -> None:
     """Raise a ValueError unless this network, on this data, for so long, can follow the recipe."""
     for name in ("dropout", "max_norm"):
@@ -132,7 +136,7 @@ def _check_recipe(
     stopping = recipe.stopping
     if stopping is not None:
         split = data.valid if stopping.split == "evaluation" else data.train
-        if split is None or stopping.split not in monitor:
+        if split is None or stopping.split not in evaluate_on:
             missing = "monitored" if split is not None else "there: the data has no validation set"
             raise ValueError(
                 f"the stopping rule looks at the {stopping.curve.replace('_', ' ')}, which is not "

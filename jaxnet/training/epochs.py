@@ -9,7 +9,7 @@ three ways through an epoch, one below the other:
 - measured: plain, where some of the steps are measured by monitors.
 
 `train_epoch` shuffles and trains, `finish_epoch` evaluates and watches. Both are written for one
-network; with a `parallelism` other than `alone` they are of many networks, or of many devices.
+network; with a `parallelism` other than `SINGLE` they are of many networks, or of many devices.
 """
 
 from dataclasses import dataclass
@@ -24,15 +24,16 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxnet.acceleration import first_layer
 from jaxnet.acceleration.blocks import BLOCK_ROWS, block_steps
 from jaxnet.acceleration.first_layer import Span
-from jaxnet.acceleration.padding import Units, cut, filled, masks
+from jaxnet.acceleration.padding import UnitMasks, masks, pad_tree, unpad_tree
 from jaxnet.core import network
+from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Layer, Params, Split
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.evaluation import Scores, scores
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.parallelism import Over, alone
+from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
 from jaxnet.training.step import Context, TrainState, mini_batch, start, step
 
@@ -46,13 +47,14 @@ class EpochProgram:
 
     net: Network
     batch_size: int
-    monitor: tuple[str, ...] = ()
+    evaluate_on: tuple[str, ...] = ()
     """Which splits are evaluated: "evaluation", "training"."""
     monitors: Monitors | None = None
     """What is measured in some of the mini-batches."""
-    over: Over = alone
+    parallelism: Parallelism = SINGLE
 
 
+@renamed_arguments(over="parallelism")
 def epoch(
     net: Network,
     batch_size: int,
@@ -62,8 +64,8 @@ def epoch(
     recipe: Recipe,
     state: TrainState,
     monitors: Monitors | None = None,
-    units: Units | None = None,
-    over: Over = alone,
+    units: UnitMasks | None = None,
+    parallelism: Parallelism = SINGLE,
 ) -> tuple[TrainState, Any]:
     """Train every example once, in this order, in mini-batches: the one training loop.
 
@@ -80,7 +82,7 @@ def epoch(
       state: what the last epoch left.
       monitors: what to measure in some of the mini-batches (static).
       units: which hidden units are there, if not all.
-      over: `alone`, or what makes many networks of one: then `recipe`, `units` and `state` are
+      over: `SINGLE`, or what makes many networks of one: then `recipe`, `units` and `state` are
         those of many, which share key and order, and there are no monitors. Or what splits the
         mini-batches.
 
@@ -92,9 +94,9 @@ def epoch(
     context = Context(net, n, -(-n // batch_size), key)
     arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))
     visits = _visits(order, batch_size, state.params[0].w.dtype)
-    span = 0 if monitors else first_layer.span_steps(net, recipe, batch_size, over.lanes)
+    span = 0 if monitors else first_layer.span_steps(net, recipe, batch_size, parallelism.n_lanes)
     most = span or max(1, BLOCK_ROWS // batch_size)
-    shared = _Shared(context, arrays, over, units, recipe, most, in_span=span > 0)
+    shared = _Shared(context, arrays, parallelism, units, recipe, most, in_span=span > 0)
     if monitors is None:
         return _train_blocks(shared, state, visits), None
     return _train_measured(shared, monitors, state, visits)
@@ -105,8 +107,8 @@ class _Shared(NamedTuple):
 
     context: Context
     data: Split
-    over: Over
-    units: Units | None
+    parallelism: Parallelism
+    units: UnitMasks | None
     recipe: Recipe
     most: int
     """Mini-batches to a block, at most."""
@@ -140,9 +142,14 @@ def _train_blocks(shared: _Shared, state: TrainState, visits: Visits) -> TrainSt
 
 def _train_block(shared: _Shared, state: TrainState, block: Visits) -> TrainState:
     """Plain: the steps of a block, one after the other."""
-    context, over, recipe, units = shared.context, shared.over, shared.recipe, shared.units
+    context, parallelism, recipe, units = (
+        shared.context,
+        shared.parallelism,
+        shared.recipe,
+        shared.units,
+    )
     steps, xs, ys, weights = _gathered(shared, state, block)
-    if over.lanes == 1:  # to draw for many steps at once is faster
+    if parallelism.n_lanes == 1:  # to draw for many steps at once is faster
         batches = jax.vmap(partial(mini_batch, context, recipe, units))(steps, xs, ys, weights)
         train_batch = lambda state, batch: step(context, recipe, units, state, batch)
         return jax.lax.scan(train_batch, state, batches)[0]
@@ -153,14 +160,19 @@ def _train_block(shared: _Shared, state: TrainState, block: Visits) -> TrainStat
             batch = mini_batch(context, recipe, units, *visit)
             return step(context, recipe, units, state, batch)[0]
 
-        return over(of_network)((recipe, units, state), *visit), None
+        return parallelism(of_network)((recipe, units, state), *visit), None
 
     return jax.lax.scan(train_visit, state, (steps, xs, ys, weights))[0]
 
 
 def _train_in_span(shared: _Shared, state: TrainState, block: Visits) -> TrainState:
     """In the span of the block's inputs: coefficients stand for the first layer's weights."""
-    context, over, recipe, units = shared.context, shared.over, shared.recipe, shared.units
+    context, parallelism, recipe, units = (
+        shared.context,
+        shared.parallelism,
+        shared.recipe,
+        shared.units,
+    )
     net, n_steps = context.net, len(block[0])
     steps, xs, ys, weights = _gathered(shared, state, block)
     rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
@@ -184,13 +196,13 @@ def _train_in_span(shared: _Shared, state: TrainState, block: Visits) -> TrainSt
             batch = mini_batch(context, recipe, units, *visit)
             gradient_of = partial(first_layer.gradient_in_span, net, span, place, gram)
             state, errors = step(context, recipe, units, state, batch, gradient_of)
-            return state, span.noted(place, errors)
+            return state, span.with_errors(place, errors)
 
-        return over(of_network)((recipe, units, *carry), *visit), None
+        return parallelism(of_network)((recipe, units, *carry), *visit), None
 
     visits = (jnp.arange(n_steps), gram, steps, xs, ys, weights)
-    (last, span), _ = jax.lax.scan(train_visit, over(enter)(state, rows), visits)
-    return over(leave)((last, state, span), rows)
+    (last, span), _ = jax.lax.scan(train_visit, parallelism(enter)(state, rows), visits)
+    return parallelism(leave)((last, state, span), rows)
 
 
 def _train_measured(
@@ -202,7 +214,7 @@ def _train_measured(
     def train_stretch(state: TrainState, stretch: Visits) -> tuple[TrainState, Any]:
         state = _train_blocks(shared, state, tuple(a[:-1] for a in stretch))
         indices, weights = (a[-1] for a in stretch)
-        xs, ys = shared.over.split((shared.data.x[indices], shared.data.y[indices]))
+        xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]))
         batch = mini_batch(context, recipe, units, state.step, xs, ys, weights)
         return step(context, recipe, units, state, batch, None, monitors)
 
@@ -219,7 +231,7 @@ def _gathered(shared: _Shared, state: TrainState, block: Visits) -> tuple[Array,
     indices, weights = block
     # The step's number is the same for all networks that are trained together.
     steps = jnp.ravel(state.step)[0] + jnp.arange(len(indices))
-    xs, ys = shared.over.split((shared.data.x[indices], shared.data.y[indices]), axis=1)
+    xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]), axis=1)
     return steps, xs, ys, weights
 
 
@@ -229,14 +241,14 @@ def train_epoch(
     key: KeyArray,
     index: Int[AnyArray, ""],
     recipe: Recipe,
-    units: Units | None,
+    units: UnitMasks | None,
     state: TrainState,
 ) -> tuple[TrainState, Any]:
     """Shuffle and train: epoch number `index`, from 0, of a run; see `epoch`."""
     order = shuffle(address(key, "order", index), len(data.x))
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
-        program.over,
+        program.parallelism,
     )  # fmt: skip
 
 
@@ -262,11 +274,11 @@ def train_epoch_padded(
     )
     like = jax.eval_shape(lambda: start(wide, recipe, key, zeros))
     own = (state.params, state.opt_state)
-    params, opt_state = filled(own, (like.params, like.opt_state))
-    units = Units(masks(net, wide), net.sizes[1:-1])
+    params, opt_state = pad_tree(own, (like.params, like.opt_state))
+    units = UnitMasks(masks(net, wide), net.sizes[1:-1])
     padded = state._replace(params=params, opt_state=opt_state)
     padded, measured = train_epoch(program, data, key, index, recipe, units, padded)
-    params, opt_state = cut((padded.params, padded.opt_state), own)
+    params, opt_state = unpad_tree((padded.params, padded.opt_state), own)
     return padded._replace(params=params, opt_state=opt_state), measured
 
 
@@ -288,24 +300,24 @@ def finish_epoch(
     data: Dataset,
     index: Int[AnyArray, ""],
     recipe: Recipe,
-    units: Units | None,
+    units: UnitMasks | None,
     state: TrainState,
 ) -> EpochResult:
     """Evaluate and watch what epoch number `index`, from 0, has trained.
 
-    With the program's `over`, of many runs: see `epoch`.
+    With the program's `parallelism`, of many runs: see `epoch`.
     """
-    net, over = program.net, program.over
+    net, parallelism = program.net, program.parallelism
     n_steps = -(-len(data.train.x) // program.batch_size)
 
-    def evaluated(network: tuple[Recipe, Units | None, TrainState]) -> Params:
+    def evaluated(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
         recipe, units, state = network
         params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
-        return params if units is None else units.only(params)
+        return params if units is None else units.zero_padding(params)
 
     def scored(name: str, split: Split | None) -> Scores | None:
-        if name in program.monitor and split is not None:
-            return scores(net, params, split, recipe.l1, recipe.l2, over)
+        if name in program.evaluate_on and split is not None:
+            return scores(net, params, split, recipe.l1, recipe.l2, parallelism)
         return None
 
     def watched(network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None]) -> Any:
@@ -316,9 +328,9 @@ def finish_epoch(
         watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
         return state._replace(watch=watch), row, rate, finite
 
-    params = over(evaluated)((recipe, units, state))
+    params = parallelism(evaluated)((recipe, units, state))
     evaluation, training = scored("evaluation", data.valid), scored("training", data.train)
-    state, row, rate, finite = over(watched)((recipe, state, params, evaluation, training))
+    state, row, rate, finite = parallelism(watched)((recipe, state, params, evaluation, training))
     return EpochResult(state, params, row, rate, finite)
 
 

@@ -13,7 +13,7 @@ from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Params, Split
 from jaxnet.recipes.regularization import penalty
-from jaxnet.training.parallelism import Over, alone
+from jaxnet.training.parallelism import SINGLE, Parallelism
 
 CHUNK = 1000
 """Examples evaluated at once: bounds the memory, keeps the matrix products large."""
@@ -60,11 +60,12 @@ def evaluate(
 
 
 def scores(
-    net: Network, params: Params, split: Split, l1: Any, l2: Any, over: Over = alone
+    net: Network, params: Params, split: Split, l1: Any, l2: Any, parallelism: Parallelism = SINGLE
 ) -> Scores:
     """What `evaluate` computes, inside a program; nothing is checked.
 
-    With `over`, of many networks: `params`, `l1` and `l2` are those of many; or by many devices.
+    With `parallelism`, of many networks: `params`, `l1` and `l2` are those of
+    many; or by many devices.
     """
     xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
 
@@ -78,16 +79,16 @@ def scores(
         n = jax.lax.optimization_barrier(jnp.asarray(len(xs), total.cost.dtype))
         return Scores(total.cost / n + penalty(params, len(xs), l1, l2), total.accuracy / n)
 
-    many = over(sums)
+    many = parallelism(sums)
     size = min(CHUNK, len(xs))
     whole = len(xs) // size * size
     chunks = tuple(a[:whole].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
-    of_chunk = lambda _, chunk: (None, many(params, *over.split(chunk)))
+    of_chunk = lambda _, chunk: (None, many(params, *parallelism.split(chunk)))
     parts = jax.lax.scan(of_chunk, None, chunks)[1]
     total = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
     if whole < len(xs):
         total = jax.tree.map(jnp.add, total, many(params, xs[whole:], ys[whole:]))
-    return over(means)((params, l1, l2, total))
+    return parallelism(means)((params, l1, l2, total))
 
 
 _compiled_scores = jax.jit(scores, static_argnames="net")

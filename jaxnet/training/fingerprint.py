@@ -199,6 +199,8 @@ def _registered_rules() -> Mapping[Callable[..., Any], tuple[str, Any]]:
     return rules
 
 
+RENAMED_SETTINGS = {"monitor": "evaluate_on"}
+"""What arguments are called today whose names in files stay as they were."""
 _DEFAULT = object()
 """Stands for what a fingerprint leaves out."""
 
@@ -219,6 +221,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             clauses += [f"{name}.{clause}" for clause in differences(old, new)]
         elif old != new:
+            name = RENAMED_SETTINGS.get(name, name)
             clauses.append(f"{name} was {_shown(old)} and is {_shown(new)}")
     return clauses
 

@@ -11,14 +11,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
 @dataclasses.dataclass(frozen=True)
-class Over:
+class Parallelism:
     """How the program of one network on one device becomes another.
 
     This one leaves it as it is. The lanes of a sweep have a `vmap` of every function of a network,
     a network whose mini-batches several devices share has their rows split.
     """
 
-    lanes: int = 1
+    n_lanes: int = 1
     """How many networks share their mini-batches."""
 
     def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,11 +30,11 @@ class Over:
         return rows
 
 
-alone = Over()
+SINGLE = Parallelism()
 
 
 @dataclass(frozen=True)
-class Spread(Over):
+class DataParallel(Parallelism):
     """The `over` of a network whose mini-batches several devices share.
 
     Each has all parameters, and computes the gradient of its rows; the sum of the gradients is
@@ -52,7 +52,7 @@ class Spread(Over):
         return jax.lax.with_sharding_constraint(rows, self.sharding(*[None] * axis, "rows"))
 
 
-def distinct(devices: Sequence[Any]) -> tuple[Any, ...]:
+def check_devices(devices: Sequence[Any]) -> tuple[Any, ...]:
     """The devices that are to share mini-batches, checked."""
     given = tuple(devices) if isinstance(devices, (list, tuple)) else ()
     if not given or not all(isinstance(one, jax.Device) for one in given):

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet.acceleration.padding import Units
+from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.core import backpropagation, network
+from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Masks, Network
 from jaxnet.core.types import AnyArray, KeyArray, Layer, Params
 from jaxnet.recipes import regularization, stopping
@@ -33,10 +34,16 @@ class TrainState(NamedTuple):
     opt_state: Any
     step: Int[Array, ""]
     """Mini-batches trained so far: the address of the next one's randomness."""
-    sound: Int[Array, ""]
+    finite_steps: Int[Array, ""]
     """Of them, those that left the output layer finite: what follows has diverged."""
     watch: Watch
     """The best so far, and what the stopping rule remembers."""
+
+    @property
+    def sound(self) -> Int[Array, ""]:
+        """The old name of `finite_steps`."""
+        warn_renamed("TrainState.sound", "TrainState.finite_steps")
+        return self.finite_steps
 
 
 class Context(NamedTuple):
@@ -58,17 +65,17 @@ class Batch(NamedTuple):
     ys: Array
     weights: Float[Array, " batch"]
     """They sum to 1, and are 0 for examples that only fill the mini-batch up."""
-    kept: list[Bool[Array, "..."]] | None
+    hidden_keep: list[Bool[Array, "..."]] | None
     """Which units of each hidden layer dropout keeps."""
-    kept_inputs: Bool[Array, "..."] | None
+    input_keep: Bool[Array, "..."] | None
 
 
-def drawn(net: Network, key: KeyArray) -> Params:
+def draw_params(net: Network, key: KeyArray) -> Params:
     """The initial parameters of the run with this key."""
     return network.init(net, address(key, "init"))
 
 
-compiled_drawn = jax.jit(drawn, static_argnames="net")
+compiled_draw_params = jax.jit(draw_params, static_argnames="net")
 """Compiled once for a network: to compile the draws takes longer than to train small networks."""
 
 
@@ -83,7 +90,7 @@ def start(
 
     Parameters that are given come to JAX's default float type, that of the recipe's leaves.
     """
-    given: Any = drawn(net, key) if params is None else params
+    given: Any = draw_params(net, key) if params is None else params
     dtype = jax.dtypes.canonicalize_dtype(float)
     begun = tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in given)
     if recipe.init_scale is not None:
@@ -97,7 +104,7 @@ def start(
 def mini_batch(
     context: Context,
     recipe: Recipe,
-    units: Units | None,
+    units: UnitMasks | None,
     step: Int[AnyArray, ""],
     xs: Any,
     ys: Any,
@@ -109,28 +116,28 @@ def mini_batch(
         xs = augment(recipe.augmentation, address(key, "augmentation", step), xs, dtype)
     if recipe.label_smoothing is not None:
         ys = jax.vmap(lambda y: network.targets(y, net.sizes[-1], dtype))(ys)
-        ys = regularization.smoothed(net.cost, ys, recipe.label_smoothing)
-    kept = kept_inputs = None
+        ys = regularization.smooth_labels(net.cost, ys, recipe.label_smoothing)
+    hidden_keep = input_keep = None
     layer_key = partial(jax.random.fold_in, address(key, "dropout", step))
     if recipe.input_dropout is not None:
-        kept_inputs = regularization.kept(layer_key(0), xs.shape, recipe.input_dropout)
+        input_keep = regularization.keep_mask(layer_key(0), xs.shape, recipe.input_dropout)
     if recipe.dropout is not None:
         # At the true width: the first 30 of 32 draws are not 30 draws.
         widths = net.sizes[1:-1] if units is None else units.widths
-        kept = [
+        hidden_keep = [
             jnp.pad(
-                regularization.kept(layer_key(index), (len(weights), width), recipe.dropout),
+                regularization.keep_mask(layer_key(index), (len(weights), width), recipe.dropout),
                 ((0, 0), (0, net.sizes[index] - width)),
             )
             for index, width in enumerate(widths, start=1)
         ]
-    return Batch(xs, ys, weights, kept, kept_inputs)
+    return Batch(xs, ys, weights, hidden_keep, input_keep)
 
 
 def step(
     context: Context,
     recipe: Recipe,
-    units: Units | None,
+    units: UnitMasks | None,
     state: TrainState,
     batch: Batch,
     gradient_of: GradientOf | None = None,
@@ -167,7 +174,7 @@ def step(
     updates, opt_state = transformation.update(total, state.opt_state, params, **known)
     trained: Any = optax.apply_updates(params, updates)
     if recipe.max_norm is not None:
-        trained = regularization.constrained(trained, recipe.max_norm)
+        trained = regularization.apply_max_norm(trained, recipe.max_norm)
     if monitors is not None:
         rate = optimizer.hyper.get("learning_rate")
         moved = jax.tree.map(jnp.subtract, trained, params)
@@ -175,8 +182,8 @@ def step(
             monitors, net, units, StepRecord(params, grads, moved, rate, xs, masks, batch.weights)
         )
     # One NaN spreads to all of the output layer in the next step: ten numbers tell.
-    sound = state.sound + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
-    return TrainState(trained, opt_state, state.step + 1, sound, state.watch), extra
+    finite_steps = state.finite_steps + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
+    return TrainState(trained, opt_state, state.step + 1, finite_steps, state.watch), extra
 
 
 def _rule_arguments(
@@ -210,25 +217,28 @@ def _rule_arguments(
 
 
 def _measured(
-    monitors: Monitors, net: Network, units: Units | None, record: StepRecord
+    monitors: Monitors, net: Network, units: UnitMasks | None, record: StepRecord
 ) -> Float[Array, " n"]:
     """What the monitors measure of a step, of the units that are there."""
     if units is not None:
-        net, params, grads, moved = units.cut(net, record.params, record.grads, record.moved)
+        net, params, grads, moved = units.unpad(net, record.params, record.grads, record.moved)
         pairs = zip(record.masks or [], units.widths, strict=True)
         masks = [mask[:, :width] for mask, width in pairs]
         record = record._replace(params=params, grads=grads, moved=moved, masks=masks)
     return measure(monitors, net, record)
 
 
-def _masked(recipe: Recipe, batch: Batch, units: Units | None) -> tuple[Any, Masks]:
+def _masked(recipe: Recipe, batch: Batch, units: UnitMasks | None) -> tuple[Any, Masks]:
     """The inputs after dropout, and the masks of the hidden layers."""
     xs, masks, dtype = batch.xs, None, batch.weights.dtype
-    if batch.kept_inputs is not None:
-        mask = regularization.inverted(batch.kept_inputs, recipe.input_dropout)
+    if batch.input_keep is not None:
+        mask = regularization.dropout_mask(batch.input_keep, recipe.input_dropout)
         xs = network.inputs(xs, dtype) * mask
-    if batch.kept is not None:
-        masks = [regularization.inverted(kept, recipe.dropout).astype(dtype) for kept in batch.kept]
+    if batch.hidden_keep is not None:
+        masks = [
+            regularization.dropout_mask(keep, recipe.dropout).astype(dtype)
+            for keep in batch.hidden_keep
+        ]
     elif units is not None:
         masks = [
             jnp.broadcast_to(mask.astype(dtype), (len(batch.weights), *mask.shape))

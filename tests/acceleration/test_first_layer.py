@@ -31,7 +31,7 @@ def test_momentum_in_a_span_is_a_numpy_loop_over_whole_matrices():
         delta = np.tanh(x @ loop_w) / BATCH
         loop_v = decay * loop_v - rate * (x.T @ delta + penalty * loop_w)
         loop_w = loop_w + loop_v
-        span = span.noted(place, jnp.asarray(delta))
+        span = span.with_errors(place, jnp.asarray(delta))
         cv = decay * cv - rate * (jax.nn.one_hot(step, N_STEPS + 2) + penalty * cw)
         cw = cw + cv
     last = first_layer.out_of_span([cw, cv], matrices, rows, span.errors, "highest")
@@ -55,8 +55,8 @@ def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
         schedule=jn.schedules.cosine(4),
     )
     assert first_layer.span_steps(net, recipe, 2, 4) == 4
-    options = {"epochs": 4, "batch_size": 2, "monitor": ("training",)}
-    study = jn.sweep(net, data, recipe, seeds=[5], say=None, **options)
+    options = {"epochs": 4, "batch_size": 2, "evaluate_on": ("training",)}
+    study = jn.sweep(net, data, recipe, seeds=[5], log=None, **options)
     assert study.plan.sizes[0].lanes == 4
     assert study.plan.sizes[0].network.sizes == (64, 16, 3)
     assert "1 chunk of 4 lanes [64, 15, 3]" in str(study.plan)

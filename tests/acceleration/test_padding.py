@@ -11,7 +11,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet.acceleration import padding as widths
-from jaxnet.acceleration.padding import fills, program_network
+from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.activations import Elementwise
 from jaxnet.recipes import optimizers
 from jaxnet.training.epochs import EpochProgram, train_epoch_padded
@@ -63,7 +63,7 @@ def test_what_is_measured_is_the_networks_own(dropout):
     recipe = jn.Recipe(jn.sgd(0.5), dropout=dropout)
     monitors = jn.Monitors(every=4)
     run = lambda: jn.train(
-        net, jn.Dataset(DATA), recipe, epochs=2, batch_size=6, monitor=(), monitors=monitors
+        net, jn.Dataset(DATA), recipe, epochs=2, batch_size=6, evaluate_on=(), monitors=monitors
     )
     wide = run()
     with pytest.MonkeyPatch.context() as patch:
@@ -93,22 +93,24 @@ def _normalized(learning_rate):
 def test_what_would_change_the_others_is_not_filled_up():
     hidden = partial(dataclasses.replace, NET)
     plain = jn.Recipe(jn.sgd(0.1))
-    assert fills(NET, plain)
-    assert fills(hidden(hidden=jn.activations.LeakyRelu(0.2)), plain)
-    assert not fills(hidden(hidden=jn.activations.softmax), plain)
-    assert not fills(hidden(hidden=Elementwise("root", _root, _root_prime)), plain)
-    assert fills(hidden(hidden=Elementwise("double", lambda z: 2 * z, lambda z: z * 0 + 2)), plain)
-    assert not fills(NET, jn.Recipe(jn.rmsprop(0.1, eps=0)))
-    assert not fills(NET, jn.Recipe(jn.adam(np.array([0.1, 0.2]), eps=np.array([1e-8, 0]))))
+    assert can_pad(NET, plain)
+    assert can_pad(hidden(hidden=jn.activations.LeakyRelu(0.2)), plain)
+    assert not can_pad(hidden(hidden=jn.activations.softmax), plain)
+    assert not can_pad(hidden(hidden=Elementwise("root", _root, _root_prime)), plain)
+    assert can_pad(
+        hidden(hidden=Elementwise("double", lambda z: 2 * z, lambda z: z * 0 + 2)), plain
+    )
+    assert not can_pad(NET, jn.Recipe(jn.rmsprop(0.1, eps=0)))
+    assert not can_pad(NET, jn.Recipe(jn.adam(np.array([0.1, 0.2]), eps=np.array([1e-8, 0]))))
     own = jn.Recipe(jn.Optimizer(_normalized, {"learning_rate": 0.1}))
-    assert not fills(NET, own)
+    assert not can_pad(NET, own)
     assert program_network([NET], own) == NET
-    assert not fills(NET, jn.Recipe(jn.muon()))
+    assert not can_pad(NET, jn.Recipe(jn.muon()))
 
 
 def test_a_rule_without_epsilon_trains():
     data = jn.Dataset(jn.Split(DATA.x.astype(np.float32) + 0.1, DATA.y))
-    run = jn.train(NET, data, jn.Recipe(jn.adam(0.01, eps=0)), epochs=2, monitor=("training",))
+    run = jn.train(NET, data, jn.Recipe(jn.adam(0.01, eps=0)), epochs=2, evaluate_on=("training",))
     assert run.ending == "done"
     assert run.history.training_cost[1] < run.history.training_cost[0]
 
@@ -117,8 +119,8 @@ def test_a_sweep_keeps_apart_what_cannot_share_a_width():
     """Softmax mixes a layer's units: networks of 5 and of 7 have programs of their own."""
     nets = [jn.Network((4, n, 3), hidden=jn.activations.softmax) for n in (5, 7)]
     data = jn.Dataset(DATA._replace(x=DATA.x.astype(np.float32)))
-    options = {"epochs": 2, "batch_size": 6, "monitor": ("training",)}
-    study = jn.sweep(nets, data, jn.Recipe(jn.sgd(1.0)), say=None, **options)
+    options = {"epochs": 2, "batch_size": 6, "evaluate_on": ("training",)}
+    study = jn.sweep(nets, data, jn.Recipe(jn.sgd(1.0)), log=None, **options)
     assert [size.network.sizes for size in study.plan.sizes] == [(4, 5, 3), (4, 7, 3)]
     for row, net in enumerate(nets):
         alone = jn.train(net, data, jn.Recipe(jn.sgd(1.0)), **options)
@@ -129,7 +131,7 @@ def test_a_sweep_keeps_apart_what_cannot_share_a_width():
 @pytest.mark.usefixtures("x64")
 def test_fit_has_a_derivative_at_any_width():
     cost = lambda rate: jn.fit(
-        NET, jn.Dataset(DATA), jn.Recipe(jn.adam(rate)), epochs=1, monitor=("training",)
+        NET, jn.Dataset(DATA), jn.Recipe(jn.adam(rate)), epochs=1, evaluate_on=("training",)
     )[1].training_cost[-1]
     _, slope = jax.jvp(cost, (jnp.asarray(0.01),), (jnp.asarray(1.0),))
     h = 1e-6

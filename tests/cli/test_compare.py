@@ -20,8 +20,9 @@ SMALL = (
 FILES = {
     *(f"{name}.parquet" for name in TABLES),
     "runs.csv", "curves.csv", "summary.csv", "pairwise.csv", "time_to_target.csv",
-    "divergence.csv", "luck.csv", "usual_study.csv", "manifest.json", "timing.json", "report.html",
-    "sensitivity.png", "curves.png", "strips.png", "differences.png", "luck.png",
+    "divergence.csv", "expected_performance.csv", "usual_study.csv", "manifest.json",
+    "timing.json", "report.html",
+    "sensitivity.png", "curves.png", "strips.png", "differences.png", "expected_performance.png",
     "time_to_target.png",
 }  # fmt: skip
 
@@ -104,7 +105,7 @@ def test_tier_defaults_draws_no_search(here):
 def test_labels_are_escaped(here):
     found = compare(
         Network((2, 4, 2)), xor(n=40), {"<b>&": "sgd", "b": "sgd"}, tier="defaults", epochs=2,
-        seeds=3, timing=False, say=None, folder=here / "x",
+        seeds=3, timing=False, log=None, folder=here / "x",
     )  # fmt: skip
     page = comparison_page.page(found, {})
     assert "<b>&" not in page

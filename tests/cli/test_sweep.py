@@ -41,7 +41,15 @@ def test_a_sweep_prints_the_best_recipes_writes_them_and_goes_on(here, capsys):
 
 
 def test_a_sample_with_halving(here, capsys):
-    options = ["--vary", "learning_rate=0.01:1", "init_scale=0.5:2", "--sample", "4", "--keep", "2"]
+    options = [
+        "--vary",
+        "learning_rate=0.01:1",
+        "init_scale=0.5:2",
+        "--sample",
+        "4",
+        "--successive-halving",
+        "2",
+    ]
     assert cli.main([*SMALL, *options]) == 0
     out = capsys.readouterr().out
     assert "25% saved by stopping early" in out  # two of four recipes after one of two epochs
@@ -73,7 +81,10 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
         (["--vary", "speed=1,2"], "speed is no number of this recipe"),
         (["--vary", "decay=0.5"], "decay is no number of this recipe"),
         (["--vary"], "a sweep needs something to --vary"),
-        (["--keep", "1.5"], "--keep must be a whole number of at least 2"),
+        (
+            ["--successive-halving", "1.5"],
+            "--successive-halving must be a whole number of at least 2",
+        ),
         (["--seeds", "0"], "seeds must be a whole number of at least 1"),
         (["--patience", "3", "--decides", "training-accuracy"], "not monitored"),
     ],

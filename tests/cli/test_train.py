@@ -132,7 +132,7 @@ def test_every_option_reaches_the_run(here, capsys):
             "--epochs",
             "1",
         ],
-        *"--seed 4 --monitor evaluation --runs elsewhere".split(),
+        *"--seed 4 --evaluate-on evaluation --runs elsewhere".split(),
     )
     assert (status, err) == (0, "")
     assert "[64, 8, 6, 10] relu tanh, LogLikelihood(temperature=2.0)\nadamw(" in out
@@ -150,9 +150,9 @@ def test_every_part_of_a_recipe_has_its_option():
     options = (
         "--l1 0.1 --dropout 0.5 --input-dropout 0.2 --max-norm 3 --label-smoothing 0.1 "
         "--shift 2 --rotation 10 --scaling 0.1 --elastic 30 --schedule one-cycle --epochs 20 "
-        "--schedule-hyper start=0.1 --patience 4 --halving --target 0.99 "
+        "--schedule-hyper start=0.1 --patience 4 --reduce-on-plateau --target 0.99 "
         "--decides training-accuracy "
-        "--measure dead weight_norm --measure-every 50"
+        "--monitors dead weight_norm --monitors-every 50"
     )
     command: Any = cli._parse(["train", *options.split()])
     expected = jn.Recipe(
@@ -165,7 +165,7 @@ def test_every_part_of_a_recipe_has_its_option():
         label_smoothing=0.1,
         augmentation=jn.Augmentation(2, 10, 0.1, 30),
         schedule=jn.schedules.one_cycle(20, warmup=6, start=0.1),
-        stopping=jn.stopping.halving(4, target=0.99, split="training"),
+        stopping=jn.stopping.reduce_on_plateau(4, target=0.99, split="training"),
     )
     assert repr(command.recipe()) == repr(expected)
     assert command._monitors() == jn.Monitors(("dead", "weight_norm"), 50)
@@ -174,7 +174,7 @@ def test_every_part_of_a_recipe_has_its_option():
 
 
 def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
-    args = "--measure weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
+    args = "--monitors weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
     status, out, err = _run(capsys, "train", *SMALL, "--epochs", "40", *args.split())
     assert (status, err) == (0, "")
     assert re.search(r"\nStopped after epoch \d+: the evaluation accuracy has reached 0\.\d+", out)
@@ -226,10 +226,13 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --schedule warmup --horizon 3", "warmup has no end, and takes no --horizon"),
         ("train --schedule cosine --schedule-hyper rate=1", "takes no rate; its numbers are horiz"),
         ("train --schedule triangle", "invalid choice 'triangle' for argument '--schedule'"),
-        ("train --halving", "--halving needs a --patience"),
+        ("train --reduce-on-plateau", "--reduce-on-plateau needs a --patience"),
         ("train --decides training-cost", "--decides needs a --patience or a --target"),
-        ("train --measure-every 5", "--measure-every needs --measure: what"),
-        ("train --monitor training --target 0.9", "evaluation accuracy, which is not monitored"),
+        ("train --monitors-every 5", "--monitors-every needs --monitors: what"),
+        (
+            "train --evaluate-on training --target 0.9",
+            "evaluation accuracy, which is not monitored",
+        ),
         ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
         ("train --learning-rate fast", "Error parsing --learning-rate"),
         (
@@ -405,7 +408,7 @@ def test_the_newest_run_is_found_in_its_folder(here, capsys):
 def test_predict_says_what_the_network_says(here, capsys):
     data = jn.datasets.mnist()
     net = jn.Network((784, 10), cost=jn.costs.LogLikelihood())
-    run = jn.train(net, data, jn.Recipe(jn.sgd(0.1)), epochs=1, batch_size=100, monitor=())
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.1)), epochs=1, batch_size=100, evaluate_on=())
     jn.save("net.safetensors", net, run.params)
     image = data.test.x[0].reshape(28, 28)
     Image.fromarray(image).save(here / "white.png")

@@ -13,7 +13,7 @@ from jaxnet.reporting import comparison_page, comparison_plots
 
 NET = jn.Network((2, 6, 2))
 DATA = jn.datasets.xor(n=120)
-SMALL = {"trials": 9, "epochs": 3, "tuning_seeds": 2, "seeds": 8, "timing": False, "say": None}
+SMALL = {"trials": 9, "epochs": 3, "tuning_seeds": 2, "seeds": 8, "timing": False, "log": None}
 WIDE = {"learning_rate": (0.05, 500.0)}  # of 9 rates, the 5 inner ones are at no edge
 
 RANGES = {"sgd": WIDE, "still": WIDE, "adam": {"learning_rate": (1e-3, 10.0)}}
@@ -52,7 +52,7 @@ def test_what_is_reported_is_what_train_gives_under_fresh_seeds(found):
     rows = [r for r in result.runs if r["optimizer"] == "adam" and r["phase"] == "report"]
     assert [row["seed"] for row in rows] == list(range(1000, 1008))
     for row in rows[:2]:
-        run = jn.train(NET, DATA, recipe, epochs=3, seed=row["seed"], monitor=("evaluation",))
+        run = jn.train(NET, DATA, recipe, epochs=3, seed=row["seed"], evaluate_on=("evaluation",))
         test = jn.evaluate(NET, run.params, DATA.test)
         assert row["test_loss"] == pytest.approx(float(test.cost), rel=1e-3)
         assert row["test_score"] == pytest.approx(float(test.accuracy), abs=2 / 120)
@@ -315,7 +315,7 @@ def test_profiles_are_dolan_and_mores():
 
 
 def test_too_few_seeds_to_reject_are_warned_of():
-    assert statistics.detectable(0.01, 5) == np.inf
+    assert statistics.detectable_difference(0.01, 5) == np.inf
     summary = [{"optimizer": "a", "edge": "", "diverged": 0, "seeds": 5}]
     (said,) = conclusions.warnings(summary, [], 1, [], 0.002)
     assert said.startswith("5 seeds can never show a difference: the smallest p-value")

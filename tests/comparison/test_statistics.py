@@ -43,7 +43,7 @@ def test_resampling_both_axes_has_the_variance_of_both():
     random = np.random.default_rng(2)
     seeds, examples = random.standard_normal(30), 3 * random.standard_normal(400)
     scores = seeds[:, None] + examples[None, :]
-    drawn = statistics.crossed(np.stack([scores, scores + 1]))
+    drawn = statistics.pigeonhole_bootstrap(np.stack([scores, scores + 1]))
     expected = np.sqrt(seeds.var() / 30 + examples.var() / 400)
     assert drawn[:, 0].std() == pytest.approx(expected, rel=0.06)
     np.testing.assert_allclose(drawn[:, 1] - drawn[:, 0], 1, atol=1e-5)  # the same resamples
@@ -62,7 +62,7 @@ def test_the_signed_rank_test_enumerates_all_signs(differences):
     above = np.mean([s >= seen for s in sums])
     expected = min(1.0, 2 * min(below, above))
     assert statistics.wilcoxon(np.array(differences, float)) == pytest.approx(expected)
-    assert expected >= statistics.smallest_p(len(differences)) - 1e-12
+    assert expected >= statistics.smallest_p_value(len(differences)) - 1e-12
 
 
 def test_no_difference_at_all_has_p_1_and_rounding_makes_none():
@@ -119,8 +119,12 @@ def test_the_power_is_the_part_of_simulated_tests_that_reject(difference):
 
 
 def test_what_is_detectable_needs_seeds_and_spread():
-    assert statistics.detectable(0.0, 10) == 0
-    assert statistics.detectable(1.0, 5) == np.inf  # 2/2⁵ is above 5 %
-    assert statistics.detectable(np.nan, 32) == np.inf
-    assert statistics.detectable(2.0, 32) == pytest.approx(2 * statistics.detectable(1.0, 32))
-    assert statistics.detectable(1.0, 32, alpha=0.01) > statistics.detectable(1.0, 32)
+    assert statistics.detectable_difference(0.0, 10) == 0
+    assert statistics.detectable_difference(1.0, 5) == np.inf  # 2/2⁵ is above 5 %
+    assert statistics.detectable_difference(np.nan, 32) == np.inf
+    assert statistics.detectable_difference(2.0, 32) == pytest.approx(
+        2 * statistics.detectable_difference(1.0, 32)
+    )
+    assert statistics.detectable_difference(1.0, 32, alpha=0.01) > statistics.detectable_difference(
+        1.0, 32
+    )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxnet as jn
-from jaxnet.acceleration.padding import Units
+from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.core.hyperparameters import leaf, pytree, static
 
 
@@ -91,10 +91,10 @@ def _trees(number):
     return {
         "Optimizer": sgd,
         "Schedule": jn.schedules.cosine(30, end=number),
-        "Stopping": jn.stopping.halving(5, factor=number),
+        "Stopping": jn.stopping.reduce_on_plateau(5, factor=number),
         "Augmentation": jn.Augmentation(rotation=number),
         "Recipe": jn.Recipe(sgd, l2=number, stopping=jn.stopping.reach(number)),
-        "Units": Units((np.full(3, number, np.float32),), (2,)),
+        "Units": UnitMasks((np.full(3, number, np.float32),), (2,)),
     }
 
 

@@ -46,7 +46,7 @@ def _checkpoint(folder):
 
 def _chunk(folder):
     recipe = jn.Recipe(jn.sgd(np.array([0.1, 0.5])))
-    options = {"seeds": 1, "epochs": 2, "batch_size": 10, "folder": folder, "say": None}
+    options = {"seeds": 1, "epochs": 2, "batch_size": 10, "folder": folder, "log": None}
     jn.sweep(NET, jn.datasets.xor(n=20), recipe, **options)
     kept = _opened(folder)
     (path,) = (folder / "chunks").iterdir()
@@ -261,7 +261,7 @@ def test_a_source_tree_that_was_never_installed_writes_files(tmp_path, monkeypat
 def test_a_chunk_has_its_origin(tmp_path):
     _chunk(tmp_path)
     (record,) = _opened(tmp_path).records({})
-    assert record.outcome.origins == (files.origin(),)
+    assert record.result.origins == (files.origin(),)
     assert record.file is None
     with pytest.raises(ValueError, match=r"holds 11 arrays of states, and .* has 2\. Delete it"):
         _opened(tmp_path).states(record, [0, 0])

@@ -12,8 +12,8 @@ import jaxnet as jn
 from jaxnet.core.types import History
 from jaxnet.io import files, version_0_2
 from jaxnet.sweeps import store
-from jaxnet.sweeps.chunk import Outcome
-from jaxnet.sweeps.layout import Place
+from jaxnet.sweeps.chunk import ChunkResult
+from jaxnet.sweeps.layout import Slot
 from jaxnet.training import checkpoints
 
 NET = jn.Network((2, 3, 1), jn.activations.LeakyRelu(0.1), jn.costs.Quadratic(jn.activations.tanh))
@@ -64,8 +64,8 @@ def _outcome():
     rng = np.random.default_rng(0)
     numbers = {name: rng.integers(0, 9, 2) for name in store.ARRAYS}
     numbers |= {"stopped": np.zeros(2, bool), "best_score": rng.random(2).astype(np.float32)}
-    places = ((Place(0, 1, 2, 0),), (Place(0, 1, 2, 1),))
-    return Outcome(
+    places = ((Slot(0, 1, 2, 0),), (Slot(0, 1, 2, 1),))
+    return ChunkResult(
         History(*rng.random((4, 2, 5))), **numbers, places=places, swept=True, origins=()
     )
 
@@ -78,9 +78,9 @@ def _state_leaves(setting, program):
 
 
 def _write_chunk(folder, leaves, lanes=LANES):
-    outcome = _outcome()
-    arrays = {"history": np.array(outcome.history)}
-    arrays |= {name: np.asarray(getattr(outcome, name)) for name in store.ARRAYS}
+    result = _outcome()
+    arrays = {"history": np.array(result.history)}
+    arrays |= {name: np.asarray(getattr(result, name)) for name in store.ARRAYS}
     states = {f"state/{index:03d}": leaf for index, leaf in enumerate(leaves)}
     header = {
         "format": 1,
@@ -152,13 +152,13 @@ def test_a_chunk_is_read(study):
     kept = store.Folder(folder, about)
     (record,) = kept.records({})
     assert record.lanes == (("09e3953cb0d2432d", 0), ("1b3d62dd2fff114c", 0))
-    assert record.outcome.origins == (version_0_2.ORIGIN,)
+    assert record.result.origins == (version_0_2.ORIGIN,)
     assert record.file is not None
     expected = _outcome()
-    assert np.array_equal(np.array(record.outcome.history), np.array(expected.history))
+    assert np.array_equal(np.array(record.result.history), np.array(expected.history))
     for name in store.ARRAYS:
-        assert np.array_equal(getattr(record.outcome, name), getattr(expected, name)), name
-    assert (record.outcome.places, record.outcome.swept) == (expected.places, True)
+        assert np.array_equal(getattr(record.result, name), getattr(expected, name)), name
+    assert (record.result.places, record.result.swept) == (expected.places, True)
     states = kept.states(record, like)
     assert all(map(np.array_equal, jax.tree.leaves(states), leaves))
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 import jaxnet as jn
-from jaxnet.recipes.augmentation import Augmentation, _gaussian, augment, shifted
+from jaxnet.recipes.augmentation import Augmentation, _gaussian, augment, shift_images
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(1, 256, size=(40, 5, 7), dtype=np.uint8)
@@ -28,7 +28,7 @@ def test_a_shift_moves_every_pixel(most, dtype):
     """Up to three pixels the places are chosen among, beyond they are sliced."""
     shifts = RANDOM.integers(-most, most + 1, size=(40, 2)).astype(np.int32)
     images = IMAGES.astype(dtype)
-    got = shifted(jnp.asarray(images.reshape(40, 35)), jnp.asarray(shifts), most, 7)
+    got = shift_images(jnp.asarray(images.reshape(40, 35)), jnp.asarray(shifts), most, 7)
     expected = np.array([_moved(*each) for each in zip(images, *shifts.T)])
     assert got.dtype == dtype
     assert np.array_equal(np.asarray(got).reshape(40, 5, 7), expected)
@@ -137,7 +137,7 @@ def test_training_with_augmentation_is_a_function_of_the_seed():
     recipe, plain = jn.Recipe(jn.sgd(0.5), augmentation=rule), jn.Recipe(jn.sgd(0.5))
     net = jn.Network((36, 5, 3))
     one, same, other = (
-        jn.train(net, data, r, epochs=2, seed=4, monitor=()) for r in (recipe, recipe, plain)
+        jn.train(net, data, r, epochs=2, seed=4, evaluate_on=()) for r in (recipe, recipe, plain)
     )
     assert np.array_equal(one.params[0].w, same.params[0].w)
     assert not np.array_equal(one.params[0].w, other.params[0].w)

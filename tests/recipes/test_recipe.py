@@ -22,7 +22,7 @@ PARTS: dict[str, tuple[Any, bool]] = {
     "label_smoothing": (0.1, True),
     "augmentation": (jn.Augmentation(shift=1), False),
     "schedule": (jn.schedules.cosine(30), True),
-    "stopping": (jn.stopping.halving(3), True),
+    "stopping": (jn.stopping.reduce_on_plateau(3), True),
     "init_scale": (0.5, True),
 }
 """For each field of a recipe a part, and whether it is linear."""
@@ -72,12 +72,12 @@ def test_what_is_linear_trains_in_a_span_as_alone(name):
     data = jn.Dataset(jn.Split(random.random((45, 64)), random.integers(3, size=45)), None)
     net = jn.Network((64, 15, 3))
     part, _ = PARTS[name]
-    part = jn.stopping.halving(3, split="training") if name == "stopping" else part
+    part = jn.stopping.reduce_on_plateau(3, split="training") if name == "stopping" else part
     recipe = replace(SGD, **{name: part})
     assert span_steps(net, recipe, 2, lanes=4) == 4
-    options = {"epochs": 2, "batch_size": 2, "monitor": ("training",)}
+    options = {"epochs": 2, "batch_size": 2, "evaluate_on": ("training",)}
     rates = jn.grid(recipe, learning_rate=[0.1, 0.2, 0.3, 0.5])
-    study = jn.sweep(net, data, rates, seeds=[5], say=None, **options)
+    study = jn.sweep(net, data, rates, seeds=[5], log=None, **options)
     assert study.plan.sizes[0].lanes == 4
     for lane in range(4):
         run = jn.train(net, data, study.settings[lane].recipe, seed=5, **options)

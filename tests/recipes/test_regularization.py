@@ -6,11 +6,11 @@ import pytest
 import jaxnet as jn
 from jaxnet.recipes.regularization import (
     add_penalty_gradient,
-    constrained,
-    inverted,
-    kept,
+    apply_max_norm,
+    dropout_mask,
+    keep_mask,
     penalty,
-    smoothed,
+    smooth_labels,
 )
 from jaxnet.training.step import Context, mini_batch
 
@@ -39,14 +39,14 @@ def test_a_weight_of_0_stays_where_it_is():
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.9])
 def test_dropout_keeps_its_share_of_units_each_on_its_own(rate):
-    keep = np.asarray(kept(jax.random.key(0), (201, 301), jnp.float32(rate)))
+    keep = np.asarray(keep_mask(jax.random.key(0), (201, 301), jnp.float32(rate)))
     n = keep.size
     spread = 5 * np.sqrt(rate * (1 - rate) / n)
     assert keep.mean() == pytest.approx(1 - rate, abs=spread + 1e-5)
     # Neighbours share the bits of a draw, and must not know of each other.
     pairs = np.mean(keep.ravel()[:-1:2] & keep.ravel()[1::2])
     assert pairs == pytest.approx((1 - rate) ** 2, abs=5 / np.sqrt(n))
-    mask = np.asarray(inverted(jnp.asarray(keep), jnp.float32(rate)))
+    mask = np.asarray(dropout_mask(jnp.asarray(keep), jnp.float32(rate)))
     assert mask.mean() == pytest.approx(1, abs=spread / (1 - rate) + 1e-4)
 
 
@@ -61,11 +61,11 @@ def test_dropout_masks_are_addressed_by_step_layer_and_example():
     one, again, later, other = (
         draw(key, 0), draw(key, 0), draw(key, 1), draw(jax.random.key(1), 0)
     )  # fmt: skip
-    first, second = one.kept
-    assert np.array_equal(first, again.kept[0])
-    for another in (second, later.kept[0], other.kept[0], np.roll(first, 1, axis=0)):
+    first, second = one.hidden_keep
+    assert np.array_equal(first, again.hidden_keep[0])
+    for another in (second, later.hidden_keep[0], other.hidden_keep[0], np.roll(first, 1, axis=0)):
         assert np.mean(np.asarray(first) != np.asarray(another)) == pytest.approx(0.5, abs=0.08)
-    assert one.kept_inputs.shape == (20, 6)
+    assert one.input_keep.shape == (20, 6)
 
 
 @pytest.mark.usefixtures("x64")
@@ -90,9 +90,11 @@ def test_a_step_with_dropout_is_autodiff_of_the_masked_network(parts):
             total = 0.1 / 6 * sum(jnp.sum(layer.w**2) for layer in params)
             for index, row in enumerate(rows):
                 a = jnp.asarray(data.x[row])
-                if batch.kept_inputs is not None:
-                    a = a * batch.kept_inputs[index] / 0.6
-                masks = [kept[index] / (1 - parts["dropout"]) for kept in batch.kept]
+                if batch.input_keep is not None:
+                    a = a * batch.input_keep[index] / 0.6
+                masks = [
+                    keep_mask[index] / (1 - parts["dropout"]) for keep_mask in batch.hidden_keep
+                ]
                 for layer, f, mask in zip(params, net.activations, masks):
                     a = f.fn(a @ layer.w + layer.b) * mask
                 z = a @ params[-1].w + params[-1].b
@@ -120,13 +122,13 @@ def test_max_norm_bounds_what_comes_into_a_hidden_unit():
     params = jn.init(jn.Network((5, 4, 3)), jax.random.key(0))
     norms = np.linalg.norm(params[0].w, axis=0)
     bound = float(np.median(norms))
-    got = constrained(params, bound)
+    got = apply_max_norm(params, bound)
     for unit, norm in enumerate(norms):
         expected = params[0].w[:, unit] * min(1, bound / norm)
         np.testing.assert_allclose(got[0].w[:, unit], expected, rtol=1e-12)
     assert got[1] is params[1]
     zero = (jn.Layer(jnp.zeros((2, 2)), jnp.zeros(2)), params[1])
-    assert not constrained(zero, bound)[0].w.any()
+    assert not apply_max_norm(zero, bound)[0].w.any()
     run = jn.train(
         jn.Network((2, 8, 2)), jn.datasets.xor(n=60), jn.Recipe(jn.sgd(3.0), max_norm=0.5), epochs=3
     )
@@ -156,8 +158,8 @@ def test_label_smoothing_trains_on_other_targets_and_monitors_the_true_ones(cost
 
 def test_smoothing_spreads_over_as_many_outcomes_as_there_are():
     ys = jnp.eye(5)[:1]
-    assert smoothed(jn.costs.LogLikelihood(), ys, 0.5).sum() == pytest.approx(1)
-    got = smoothed(jn.costs.LogLikelihood(), ys, 0.5)[0]
+    assert smooth_labels(jn.costs.LogLikelihood(), ys, 0.5).sum() == pytest.approx(1)
+    got = smooth_labels(jn.costs.LogLikelihood(), ys, 0.5)[0]
     np.testing.assert_allclose(got, [0.6, 0.1, 0.1, 0.1, 0.1])
-    got = smoothed(jn.costs.Quadratic(), ys, 0.5)[0]
+    got = smooth_labels(jn.costs.Quadratic(), ys, 0.5)[0]
     np.testing.assert_allclose(got, [0.75, 0.25, 0.25, 0.25, 0.25])

@@ -82,7 +82,7 @@ def test_a_rule_without_a_rate_that_may_change_takes_no_schedule():
         with pytest.raises(ValueError, match="no learning rate that may change during a run"):
             jn.Recipe(optimizer, schedule=schedules.cosine(3))
         with pytest.raises(ValueError, match="no learning rate that may change during a run"):
-            jn.Recipe(optimizer, stopping=jn.stopping.halving(3))
+            jn.Recipe(optimizer, stopping=jn.stopping.reduce_on_plateau(3))
 
 
 def test_a_schedule_that_ends_before_the_run_is_refused():

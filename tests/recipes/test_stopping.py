@@ -102,7 +102,7 @@ def test_fit_stops_where_train_does_and_returns_the_best_weights():
 
 def test_halving_lowers_the_rate_to_its_floor():
     heard = []
-    recipe = jn.Recipe(jn.sgd(1.0), stopping=stopping.halving(2))
+    recipe = jn.Recipe(jn.sgd(1.0), stopping=stopping.reduce_on_plateau(2))
     run = jn.train(NET, XOR, recipe, epochs=300, on_epoch=heard.append)
     rates = [report.learning_rate for report in heard]
     assert set(rates) == {2.0**-k for k in range(7)}

@@ -18,7 +18,7 @@ ROOT = str(Path(__file__).parents[2])
 """Workers unpickle this module's functions by name, as tests.sweeps.test_executors."""
 NET = jn.Network((4, 6, 3))
 RECIPE = jn.grid(jn.Recipe(jn.sgd(0.1)), learning_rate=np.linspace(0.1, 1, 6))
-OPTIONS = {"seeds": 2, "epochs": 3, "batch_size": 6, "say": None}
+OPTIONS = {"seeds": 2, "epochs": 3, "batch_size": 6, "log": None}
 
 
 DROPPED = jn.Recipe(jn.noisy_sgd(0.1), l2=1.0, dropout=0.3)
@@ -36,7 +36,7 @@ PROCESS = """
 import sys, jax
 jax.distributed.initialize(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
 sys.path.insert(0, sys.argv[4])
-from jaxnet.training.parallelism import Spread
+from jaxnet.training.parallelism import DataParallel
 import jaxnet as jn, numpy as np, tests.sweeps.test_executors as t
 study = jn.sweep(t.NET, t.data(), t.RECIPE, **t.OPTIONS)
 np.save(sys.argv[5], np.array(study.history))
@@ -52,7 +52,7 @@ except ValueError as error:
     assert "time_budget is for the devices of one process" in str(error)
 else:
     sys.exit("a time budget of several clocks was taken")
-rows = Spread(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
+rows = DataParallel(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
 assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
 """
 

@@ -10,8 +10,8 @@ import jaxnet as jn
 from jaxnet.acceleration.padding import program_network
 from jaxnet.recipes import optimizers
 from jaxnet.sweeps import lanes
-from jaxnet.sweeps.chunk import ChunkLoop, Work, train_chunk
-from jaxnet.sweeps.layout import Packing
+from jaxnet.sweeps.chunk import ChunkLoop, ChunkSpec, train_chunk
+from jaxnet.sweeps.layout import Layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 
 RANDOM = np.random.default_rng(0)
@@ -30,22 +30,22 @@ def _work(nets, recipe, seeds, shape=None, epochs=3, members=None, **options):
     options = {"repack": False, "keep_best": False} | options
     nets = (nets,) * len(seeds) if isinstance(nets, jn.Network) else tuple(nets)
     program = program_network(nets, recipe)
-    packing = Packing(0, *shape, members)
+    layout = Layout(0, *shape, members)
     batch = RecipeBatch(recipe)
-    return Work(nets, batch, tuple(seeds), program, (packing,), 6, epochs, MONITOR, **options)
+    return ChunkSpec(nets, batch, tuple(seeds), program, (layout,), 6, epochs, MONITOR, **options)
 
 
 def _alone(net, recipe, seed, epochs=3):
-    return jn.train(net, DATA, recipe, epochs=epochs, batch_size=6, seed=seed, monitor=MONITOR)
+    return jn.train(net, DATA, recipe, epochs=epochs, batch_size=6, seed=seed, evaluate_on=MONITOR)
 
 
-def _close(states, outcome, row, run, net=NET, rtol=1e-9):
+def _close(states, result, row, run, net=NET, rtol=1e-9):
     opt_state, params = jax.tree.map(lambda leaf: leaf[row], (states.opt_state, states.params))
     params = run.recipe.optimizer.evaluation_params(opt_state, params)
     for layer, one, n_in, n_out in zip(params, run.params, net.sizes, net.sizes[1:]):
         np.testing.assert_allclose(layer.w[:n_in, :n_out], one.w, rtol, rtol)
         np.testing.assert_allclose(layer.b[:n_out], one.b, rtol, rtol)
-    for curve, alone in zip(outcome.history, run.history, strict=True):
+    for curve, alone in zip(result.history, run.history, strict=True):
         np.testing.assert_allclose(curve[row][: len(alone)], alone, rtol)
 
 
@@ -66,24 +66,24 @@ def test_a_lane_is_the_network_trained_alone_for_200_steps(name):
     recipe = jn.Recipe(_scaled(optimizer, np.array([0.5, 1.0])), l2=np.array([0.0, 0.3]))
     # Line searches decide by rounding; where there is one optimum only, they agree on it.
     net, size, epochs = (jn.Network((4, 3)), 53, 200) if name == "lbfgs" else (NET, 6, 23)
-    work = _work(net, recipe, (7, 7), epochs=epochs)._replace(batch_size=size, monitor=())
-    outcome, states = train_chunk(work, DATA)
-    options = {"epochs": epochs, "batch_size": size, "seed": 7, "monitor": ()}
+    spec = _work(net, recipe, (7, 7), epochs=epochs)._replace(batch_size=size, evaluate_on=())
+    result, states = train_chunk(spec, DATA)
+    options = {"epochs": epochs, "batch_size": size, "seed": 7, "evaluate_on": ()}
     run = jn.train(net, DATA, jn.Recipe(optimizer, l2=0.3), **options)
     assert int(states.step[1]) >= 200
-    _close(states, outcome, 1, run, net)
+    _close(states, result, 1, run, net)
 
 
 @pytest.mark.usefixtures("x64")
 def test_lanes_of_different_widths_share_a_program_and_are_those_of_the_networks_alone():
     nets = [dataclasses.replace(NET, sizes=(4, a, b, 3)) for a, b in ((5, 9), (7, 2))]
     recipe = jn.Recipe(jn.adam(np.array([0.1, 0.02])), l2=1.0, l1=0.5, max_norm=2.0)
-    work = _work(nets, recipe, (3, 3), keep_best=True)
-    assert work.program.sizes == (4, 7, 9, 3)
-    outcome, states = train_chunk(work, DATA)
+    spec = _work(nets, recipe, (3, 3), keep_best=True)
+    assert spec.program.sizes == (4, 7, 9, 3)
+    result, states = train_chunk(spec, DATA)
     for row, net in enumerate(nets):
         one = jax.tree.map(lambda leaf, row=row: leaf[row] if leaf.ndim else leaf, recipe)
-        _close(states, outcome, row, _alone(net, one, 3), net)
+        _close(states, result, row, _alone(net, one, 3), net)
 
 
 @pytest.mark.usefixtures("x64")
@@ -97,14 +97,14 @@ def test_lanes_draw_what_the_networks_alone_draw(swept):
         input_dropout=rate,
         label_smoothing=0.1,
         schedule=jn.schedules.cosine(3),
-        stopping=jn.stopping.halving(1),
+        stopping=jn.stopping.reduce_on_plateau(1),
         init_scale=np.array([1.0, 0.5]),
     )
-    outcome, states = train_chunk(_work(NET, recipe, (2, 2), keep_best=True), DATA)
-    assert outcome.swept == swept
+    result, states = train_chunk(_work(NET, recipe, (2, 2), keep_best=True), DATA)
+    assert result.swept == swept
     for row in range(2):
         one = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
-        _close(states, outcome, row, _alone(NET, one, 2))
+        _close(states, result, row, _alone(NET, one, 2))
 
 
 def test_bits_do_not_depend_on_the_neighbours_even_where_one_diverges():
@@ -114,15 +114,15 @@ def test_bits_do_not_depend_on_the_neighbours_even_where_one_diverges():
     seeds = (1, 1, 2, 2)
     healthy, before = train_chunk(_work(relu, recipe(rates), seeds, (2, 2)), DATA)
     rates[1] = 1e30
-    outcome, states = train_chunk(_work(relu, recipe(rates), seeds, (2, 2)), DATA)
+    result, states = train_chunk(_work(relu, recipe(rates), seeds, (2, 2)), DATA)
     others = [0, 2, 3]
-    for a, b in zip(jax.tree.leaves((before, healthy)), jax.tree.leaves((states, outcome))):
+    for a, b in zip(jax.tree.leaves((before, healthy)), jax.tree.leaves((states, result))):
         if np.ndim(a):
             assert np.array_equal(a[others], b[others], equal_nan=a.dtype.kind == "f")
-    assert outcome.diverged_epoch.tolist() == [0, 1, 0, 0]
-    assert 1 <= outcome.diverged_step[1] <= 3
-    assert outcome.epochs.tolist() == [3, 0, 3, 3]
-    assert np.isnan(outcome.history.evaluation_cost[1]).all()
+    assert result.diverged_epoch.tolist() == [0, 1, 0, 0]
+    assert 1 <= result.diverged_step[1] <= 3
+    assert result.epochs.tolist() == [3, 0, 3, 3]
+    assert np.isnan(result.history.evaluation_cost[1]).all()
     start = jn.start(relu, jn.Recipe(jn.sgd(1.0)), jax.random.key(1, impl="threefry2x32"))
     assert np.array_equal(states.params[0].w[1, :, :15], start.params[0].w)  # frozen as it was
 
@@ -132,12 +132,12 @@ def test_a_lane_that_diverges_later_keeps_what_it_had_and_says_when():
     net = jn.Network((4, 3), cost=jn.costs.Quadratic(jn.activations.linear))
     data = jn.Dataset(jn.Split(DATA.train.x, np.eye(3, dtype=np.float32)[DATA.train.y]), None)
     bomb = jn.schedules.custom(_explodes, at=np.array([11.0, -1.0]))
-    work = _work(net, jn.Recipe(jn.sgd(np.array([0.1, 0.1])), schedule=bomb), (0, 0))
-    outcome, states = train_chunk(work._replace(monitor=()), data)
-    assert outcome.diverged_epoch.tolist() == [2, 0]
-    assert outcome.diverged_step.tolist() == [3, 0]
-    assert outcome.epochs.tolist() == [1, 3]
-    run = jn.train(net, data, jn.Recipe(jn.sgd(0.1)), epochs=1, batch_size=6, monitor=())
+    spec = _work(net, jn.Recipe(jn.sgd(np.array([0.1, 0.1])), schedule=bomb), (0, 0))
+    result, states = train_chunk(spec._replace(evaluate_on=()), data)
+    assert result.diverged_epoch.tolist() == [2, 0]
+    assert result.diverged_step.tolist() == [3, 0]
+    assert result.epochs.tolist() == [1, 3]
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.1)), epochs=1, batch_size=6, evaluate_on=())
     np.testing.assert_allclose(states.params[0].w[0], run.params[0].w, rtol=1e-5)
 
 
@@ -150,8 +150,8 @@ def test_the_first_layers_products_are_single_matrix_products():
     recipe = jn.Recipe(jn.sgd(np.full(8, 0.1)))
     net = jn.Network((64, 16, 3))
     data = jn.Dataset(jn.Split(np.ones((60, 64), np.float32), np.zeros(60, int)), None)
-    work = _work(net, recipe, (0,) * 8)
-    loop = ChunkLoop(work, data, None, None, None)
+    spec = _work(net, recipe, (0,) * 8)
+    loop = ChunkLoop(spec, data, None, None, None)
     assert loop.enter(0)
     args = (data.train, loop.keys, np.int32(0), loop.recipe, None, loop.state.train)
     text = lanes.train_lanes.lower(loop.program, *args).compile().as_text()
@@ -178,15 +178,15 @@ def test_those_that_are_left_go_on_in_smaller_programs():
     patience = np.array([1.0, 1, 1, 1, 1, 1, 30, 30])
     rule = jn.Stopping(patience=patience, metric="cost")
     recipe = jn.Recipe(jn.sgd(np.r_[np.full(6, 1e-9), 0.01, 0.02]), stopping=rule)
-    work = _work(NET, recipe, (0,) * 4 + (1,) * 4, (2, 4), epochs=12, keep_best=True)
-    whole, states = train_chunk(work, DATA)
-    outcome, packed = train_chunk(work._replace(repack=True), DATA)
-    sizes = [(place.groups, place.lanes) for place in outcome.places[7]]
+    spec = _work(NET, recipe, (0,) * 4 + (1,) * 4, (2, 4), epochs=12, keep_best=True)
+    whole, states = train_chunk(spec, DATA)
+    result, packed = train_chunk(spec._replace(repack=True), DATA)
+    sizes = [(place.groups, place.lanes) for place in result.places[7]]
     assert (sizes[0], sizes[-1]) == ((2, 4), (1, 2))
-    assert (whole.computed == work.epochs).all()
-    assert (outcome.epochs <= outcome.computed).all()
-    assert outcome.computed.sum() < work.epochs * len(outcome.computed)
-    assert np.array_equal(outcome.epochs, whole.epochs)
-    states, packed = ((tree.params, tree.watch, tree.sound) for tree in (states, packed))
+    assert (whole.computed == spec.epochs).all()
+    assert (result.epochs <= result.computed).all()
+    assert result.computed.sum() < spec.epochs * len(result.computed)
+    assert np.array_equal(result.epochs, whole.epochs)
+    states, packed = ((tree.params, tree.watch, tree.finite_steps) for tree in (states, packed))
     for a, b in zip(jax.tree.leaves(states), jax.tree.leaves(packed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -28,7 +28,7 @@ DATA = jn.Dataset(
 )
 NET = jn.Network((4, 6, 3))
 RECIPE = jn.grid(jn.Recipe(jn.momentum(0.1)), learning_rate=[0.1, 1.0, 3.0], decay=[0.0, 0.9])
-OPTIONS = {"epochs": 3, "batch_size": 6, "say": None}
+OPTIONS = {"epochs": 3, "batch_size": 6, "log": None}
 
 
 def data():
@@ -125,7 +125,7 @@ def test_whatever_chunks_are_lost_the_same_call_makes_the_same_programs(tmp_path
     monkeypatch.setattr(chunk_sizes, "most_lanes", lambda *_: 16)
     net, data = jn.Network((2, 4, 2)), jn.datasets.xor(n=20)
     recipe = jn.Recipe(jn.sgd(np.linspace(0.1, 4, 40)))
-    call = lambda: jn.sweep(net, data, recipe, epochs=3, folder=tmp_path, say=None)
+    call = lambda: jn.sweep(net, data, recipe, epochs=3, folder=tmp_path, log=None)
     whole = call()
     chunks = sorted((tmp_path / "chunks").iterdir(), key=lambda path: path.stat().st_size)
     assert len(chunks) == 3
@@ -138,8 +138,8 @@ def test_whatever_chunks_are_lost_the_same_call_makes_the_same_programs(tmp_path
 
 def test_a_damaged_chunk_is_named_and_another_study_refused(tmp_path):
     jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, **OPTIONS)
-    with pytest.raises(ValueError, match="holds another study: monitor was"):
-        jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, monitor=(), **OPTIONS)
+    with pytest.raises(ValueError, match="holds another study: evaluate_on was"):
+        jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, evaluate_on=(), **OPTIONS)
     (chunk,) = (tmp_path / "chunks").iterdir()
     content = bytearray(chunk.read_bytes())
     content[-3] ^= 1
@@ -172,7 +172,7 @@ def test_an_executors_workers_find_the_same(tmp_path, study):
 
 
 def test_halving_goes_on_with_the_best_recipes_only(study):
-    halved = jn.sweep(NET, DATA, RECIPE, seeds=3, halving=2, **(OPTIONS | {"epochs": 4}))
+    halved = jn.sweep(NET, DATA, RECIPE, seeds=3, successive_halving=2, **(OPTIONS | {"epochs": 4}))
     assert sorted(halved.epochs.max(axis=1)) == [1, 1, 1, 2, 4, 4]
     assert np.array_equal(halved.epochs == 4, ~halved.stopped)
     first = study.history.evaluation_accuracy[:, :, 0].mean(axis=1)
@@ -256,10 +256,10 @@ def test_only_the_best_lanes_parameters_stay_in_memory(monkeypatch):
 def test_a_chunk_that_does_not_fit_into_memory_is_halved(monkeypatch, study):
     real = executors.train_chunk
 
-    def short_of_memory(work, *args):
-        if len(work.seeds) > 2:
+    def short_of_memory(spec, *args):
+        if len(spec.seeds) > 2:
             raise MemoryError
-        return real(work, *args)
+        return real(spec, *args)
 
     monkeypatch.setattr(executors, "train_chunk", short_of_memory)
     found = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
@@ -356,7 +356,10 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
         ),
         (lambda: jn.sweep(NET, DATA, RECIPE, seeds=[1, 1], **OPTIONS), "seeds must be one or more"),
         (lambda: jn.sweep(NET, DATA, RECIPE, seeds=0, **OPTIONS), "seeds must be a whole number"),
-        (lambda: jn.sweep(NET, DATA, RECIPE, halving=1, **OPTIONS), "halving must be a whole"),
+        (
+            lambda: jn.sweep(NET, DATA, RECIPE, successive_halving=1, **OPTIONS),
+            "halving must be a whole",
+        ),
         (
             lambda: jn.sweep(NET, DATA, RECIPE, examples=54, **OPTIONS),
             r"examples must be .*\[1, 54\)",
@@ -364,8 +367,8 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
         (lambda: jn.sweep([], DATA, RECIPE, **OPTIONS), "at least one network"),
         (lambda: jn.sweep(NET, DATA, RECIPE, examples=[], **OPTIONS), "not an empty list"),
         (
-            lambda: jn.sweep(NET, DATA, RECIPE, halving=2, monitor=(), **OPTIONS),
-            "halving ranks by what is monitored",
+            lambda: jn.sweep(NET, DATA, RECIPE, successive_halving=2, evaluate_on=(), **OPTIONS),
+            "successive_halving ranks by evaluations",
         ),
         (lambda: jn.sample(RECIPE, 4), "sample takes one or more names"),
         (
@@ -396,7 +399,7 @@ def test_a_lane_that_is_not_there_is_told(study):
 
 
 def test_a_lane_that_halving_dropped_comes_back_as_it_was_dropped():
-    halved = jn.sweep(NET, DATA, RECIPE, seeds=1, halving=2, **(OPTIONS | {"epochs": 4}))
+    halved = jn.sweep(NET, DATA, RECIPE, seeds=1, successive_halving=2, **(OPTIONS | {"epochs": 4}))
     dropped = int(np.argmin(halved.epochs[:, 0]))
     setting = halved.settings[dropped]
     alone = jn.train(NET, DATA, setting.recipe, epochs=1, batch_size=6)
@@ -407,12 +410,12 @@ def test_a_lane_that_halving_dropped_comes_back_as_it_was_dropped():
 
 def test_lanes_leave_chunks_of_different_lengths(tmp_path):
     rates = lambda *some: jn.Recipe(jn.sgd(list(some)))
-    options = {"folder": tmp_path, "batch_size": 6, "say": None}
+    options = {"folder": tmp_path, "batch_size": 6, "log": None}
     older = jn.sweep(NET, DATA, rates(0.1, 0.2), epochs=1, **options)
     jn.sweep(NET, DATA, rates(0.3, 0.4), epochs=2, **options)
     study = jn.sweep(NET, DATA, rates(0.1, 0.3), epochs=3, **options)
     assert (study.epochs == 3).all()
-    whole = jn.sweep(NET, DATA, rates(0.1, 0.3), epochs=3, batch_size=6, say=None)
+    whole = jn.sweep(NET, DATA, rates(0.1, 0.3), epochs=3, batch_size=6, log=None)
     cost, expected = study.history.evaluation_cost, whole.history.evaluation_cost
     np.testing.assert_allclose(cost, expected, rtol=1e-4)
     again = jn.sweep(NET, DATA, rates(0.1, 0.2), epochs=3, **options)

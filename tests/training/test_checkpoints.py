@@ -114,7 +114,7 @@ def test_a_resumed_run_may_have_more_epochs(tmp_path):
             "network.init was at its default and is 'he'",
         ),
         ({"data": jn.datasets.xor(n=100, seed=1)}, "data was"),
-        ({"monitor": ()}, "monitor was .'evaluation', 'training'. and is .."),
+        ({"evaluate_on": ()}, "evaluate_on was .'evaluation', 'training'. and is .."),
     ],
 )
 def test_another_run_is_refused_by_name(tmp_path, changes, message):
@@ -169,7 +169,7 @@ WHOLE = jn.Recipe(
     max_norm=2.0,
     label_smoothing=0.1,
     schedule=jn.schedules.cosine(6),
-    stopping=jn.stopping.halving(1),
+    stopping=jn.stopping.reduce_on_plateau(1),
 )
 
 

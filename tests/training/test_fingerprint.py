@@ -111,7 +111,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "label_smoothing": {"label_smoothing": 0.5}, "init_scale": {"init_scale": 0.5},
     "augmentation": {"augmentation": jn.Augmentation(shift=1)},
     "schedule": {"schedule": jn.schedules.cosine(4)},
-    "stopping": {"stopping": jn.stopping.halving(8)},
+    "stopping": {"stopping": jn.stopping.reduce_on_plateau(8)},
 }  # fmt: skip
 
 
@@ -205,13 +205,13 @@ def test_a_run_goes_on_where_a_module_was_renamed_and_a_field_added(tmp_path, mo
 
 
 def test_a_study_grows_where_a_module_was_renamed_and_a_field_added(tmp_path, monkeypatch):
-    options: dict[str, Any] = {"seeds": 2, "epochs": 2, "folder": tmp_path, "say": None}
+    options: dict[str, Any] = {"seeds": 2, "epochs": 2, "folder": tmp_path, "log": None}
     recipe = jn.Recipe(jn.momentum(np.array([0.5, 1.0])), l2=0.1)
     whole = jn.sweep(NET, XOR, recipe, **options)
     monkeypatch.setattr(recipe.optimizer.rule, "__module__", "jaxnet.elsewhere")
     plans: list[str] = []
     later = Later(jn.momentum(np.array([0.5, 1.0])), l2=0.1)
-    again = jn.sweep(NET, XOR, later, **options | {"say": plans.append})
+    again = jn.sweep(NET, XOR, later, **options | {"log": plans.append})
     assert "nothing is missing" in plans[0]
     assert np.array_equal(whole.history.evaluation_cost, again.history.evaluation_cost)
 

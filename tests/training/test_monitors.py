@@ -54,7 +54,7 @@ def test_a_run_is_measured_every_so_many_mini_batches_and_stays_as_it_is(every, 
     recipe = jn.Recipe(jn.adam(0.05), dropout=0.2)
     monitors = jn.Monitors(("weight_norm", "learning_rate"), every)
     heard = []
-    options = {"epochs": 2, "monitor": ("training",)}
+    options = {"epochs": 2, "evaluate_on": ("training",)}
     run = jn.train(net, XOR, recipe, monitors=monitors, on_epoch=heard.append, **options)
     plain = jn.train(net, XOR, recipe, **options)
     assert run.monitors["step"].tolist() == steps

@@ -224,7 +224,7 @@ def test_no_number_of_any_part_of_a_recipe_compiles_anything(compilations):
             label_smoothing=x,
             augmentation=jn.Augmentation(0, rotation=x, shape=(1, 2)),
             schedule=jn.schedules.warmup_cosine(2, 1, start=x, end=x),
-            stopping=jn.stopping.halving(round(1 + x), factor=x, floor=x, target=x),
+            stopping=jn.stopping.reduce_on_plateau(round(1 + x), factor=x, floor=x, target=x),
         )
 
     options = {"epochs": 2, "batch_size": 50}
@@ -288,7 +288,7 @@ def test_what_is_not_monitored_is_nan_and_without_validation_the_last_is_best():
     assert np.isnan(run.history.evaluation_cost).all()
     assert not np.isnan(run.history.training_cost).any()
     assert run.best_epoch == 2
-    quiet = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.5)), epochs=2, monitor=())
+    quiet = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.5)), epochs=2, evaluate_on=())
     assert np.isnan(quiet.history).all()
     for one, other in zip(jax.tree.leaves(run.params), jax.tree.leaves(quiet.params), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -1,0 +1,79 @@
+"""Names of version 0.2 still work, and say what they are called now."""
+
+import re
+
+import pytest
+
+import jaxnet as jn
+from jaxnet.cli import main
+from jaxnet.cli.options import RENAMED_OPTIONS
+from jaxnet.core.deprecation import renamed_arguments
+
+NET, XOR = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
+RECIPE = jn.Recipe(jn.sgd([0.1, 0.5]))
+RENAMED = {
+    jn.stopping: {"halving": "reduce_on_plateau"},
+    jn.augmentation: {"shifted": "shift_images"},
+    jn.plots: {"measured": "monitors"},
+    jn.pages: {"chosen": "chosen_hyperparameters"},
+    jn.statistics: {
+        "crossed": "pigeonhole_bootstrap",
+        "detectable": "detectable_difference",
+        "smallest_p": "smallest_p_value",
+        "superiority": "probability_of_superiority",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [(module, *pair) for module, names in RENAMED.items() for pair in names.items()],
+)
+def test_an_old_attribute_is_the_new_one(module, old, new):
+    with pytest.warns(DeprecationWarning, match=rf"\.{old} is now called \w+\.{new};") as caught:
+        assert getattr(module, old) is getattr(module, new)
+    assert caught[0].filename == __file__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_old_arguments_do_what_the_new_ones_do():
+    old = {"monitor": ("training",), "halving": 2, "say": None}
+    new = {"evaluate_on": ("training",), "successive_halving": 2, "log": None}
+    with pytest.warns(DeprecationWarning) as caught:
+        study = jn.sweep(NET, XOR, RECIPE, epochs=2, **old)
+    said = {re.sub(r"; the old.*", "", str(warning.message)) for warning in caught}
+    assert said == {f"sweep({a}=) is now called sweep({b}=)" for a, b in zip(old, new, strict=True)}
+    assert all(warning.filename == __file__ for warning in caught)
+    expected = jn.sweep(NET, XOR, RECIPE, epochs=2, **new)
+    for curve, wanted in zip(study.history, expected.history, strict=True):
+        assert curve.tobytes() == wanted.tobytes()
+    with pytest.warns(DeprecationWarning, match=r"train\(monitor=\) is now called"):
+        run = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.1)), epochs=1, monitor=())
+    with pytest.warns(DeprecationWarning, match=r"fit\(monitor=\) is now called"):
+        jn.fit(NET, XOR, jn.Recipe(jn.sgd(0.1)), epochs=1, monitor=())
+    assert run.history.training_cost.tolist() != run.history.training_cost.tolist()  # NaN
+
+
+def test_an_old_argument_beside_the_new_one_is_refused():
+    doubled = renamed_arguments(old="new")(lambda new: 2 * new)
+    assert doubled(new=2) == 4
+    with pytest.raises(TypeError, match="takes new, or its old name old, not both"):
+        doubled(old=1, new=2)
+
+
+def test_old_options_of_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert set(RENAMED_OPTIONS) == {"halving", "keep", "measure", "measure_every", "monitor"}
+    train = "train --patience 3 --halving --measure dead --measure-every=0 --monitor training"
+    assert main.main(train.split()) == 2
+    *warned, refused = capsys.readouterr().err.splitlines()
+    assert [line.split(";")[0].removeprefix("jaxnet: warning: ") for line in warned] == [
+        "--halving is now called --reduce-on-plateau",
+        "--measure is now called --monitors",
+        "--measure-every is now called --monitors-every",
+        "--monitor is now called --evaluate-on",
+    ]
+    assert "every must be a whole number of at least 1, not 0" in refused
+    assert main.main("sweep --keep 1".split()) == 2
+    assert "--successive-halving must be a whole number" in capsys.readouterr().err
