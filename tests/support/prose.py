@@ -141,9 +141,10 @@ def _documented_fields(cls: type) -> set[str]:
     assert isinstance(body, ast.ClassDef)
     documented = described_names(inspect.cleandoc(cls.__doc__ or ""), "Args", "Attributes")
     for statement, following in zip(body.body, body.body[1:]):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-                documented.add(statement.target.id)
+        is_field = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+        if is_field and is_text:
+            documented.add(statement.target.id)
     return documented
 
 
