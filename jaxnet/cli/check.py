@@ -1,4 +1,4 @@
-"""`jaxnet check`: a gradient check from the command line."""
+"""`jaxnet check`: check the handwritten gradient of a network."""
 
 import dataclasses
 
@@ -12,10 +12,10 @@ from jaxnet.core.hyperparameters import count
 
 @dataclasses.dataclass(frozen=True)
 class Check(Architecture):
-    """Prove the handwritten gradient of a network against autodiff and finite differences."""
+    """Check the handwritten gradient of a network against autodiff and finite differences."""
 
     seed: int = 0
-    """Of the random weights and examples to check it with."""
+    """Seed of the random weights and examples."""
 
     def __call__(self, out: Console) -> None:
         """Check and print the table."""

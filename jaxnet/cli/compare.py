@@ -1,4 +1,4 @@
-"""`jaxnet compare`: which optimizer is better here, by how much, and how sure are we?"""
+"""`jaxnet compare`: compare optimizers with equal tuning budgets and fresh seeds."""
 
 import dataclasses
 import re
@@ -46,59 +46,59 @@ class Compare:
     """
 
     optimizers: tuple[str, ...] = ("sgd", "momentum", "rmsprop", "adam")
-    """Which ones."""
+    """Optimizers to compare."""
     tasks: tuple[str, ...] = ("book",)
-    """On what: book ([784, 30, 10] on MNIST), book-100, deepobs-mlp, deepobs-logreg,
-    algoperf-mnist, digits, noisy-quadratic. Several make performance profiles, too."""
+    """Tasks to compare them on: book ([784, 30, 10] on MNIST), book-100, deepobs-mlp,
+    deepobs-logreg, algoperf-mnist, digits, noisy-quadratic. Several make performance profiles, too."""
     tier: Tier = "lr"
-    """What is tuned: lr, the learning rate on a grid; full, all usual numbers at Sobol points;
-    defaults, nothing."""
+    """Numbers to tune: lr, the learning rate on a grid; full, all usual numbers at Sobol points;
+    defaults, none."""
     trials: WholeOption = None
     """Trials of each optimizer (21 for lr, 64 for full)."""
     epochs: WholeOption = None
-    """How many times every example is visited (the task's: 30 for book)."""
+    """Number of times that every example is visited (the task's: 30 for book)."""
     batch_size: WholeOption = None
     """Examples per mini-batch (the task's: 10 for book)."""
     tuning_seeds: WholeOption = None
-    """Seeds to tune with (5)."""
+    """Number of seeds to tune with (5)."""
     seeds: WholeOption = None
-    """Fresh seeds to report with (32)."""
+    """Number of fresh seeds to report with (32)."""
     targets: Annotated[tuple[float, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Validation scores whose first epoch is reported (the task's: 0.9 0.95 for book)."""
     margin: float = 0.002
-    """The test score within which two are called equivalent."""
+    """Difference of test scores within which two optimizers are called equivalent."""
     range: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="OPTIMIZER.NAME=LOW:HIGH", help_behavior_hint="")
     ] = ()
-    """Another range to search than the optimizer's own, such as adam.learning_rate=1e-4:0.1."""
+    """Range to search instead of the optimizer's default, such as adam.learning_rate=1e-4:0.1."""
     sizes: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Units per layer, input and output included (the task's)."""
     data: Annotated[DataOption | None, tyro.conf.arg(help_behavior_hint="")] = None
-    """What to learn, as for jaxnet train (the task's)."""
+    """Data set, as for jaxnet train (the task's)."""
     l2: HyperOption = None
     """λ of the penalty (λ/2n)Σw², in training (none)."""
     schedule: Annotated[ScheduleName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
-    """What every learning rate is multiplied by along the run (nothing)."""
+    """Factor of every learning rate along the run (none)."""
     quick: bool = False
     """A first look, within a minute: 9 trials, 2 tuning seeds, 8 seeds, 2 epochs of 10,000
     examples, and no timing of single runs."""
     seed: int = 0
-    """Of Sobol points and of the bootstrap."""
+    """Seed of the Sobol points and of the bootstrap."""
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
-    """Of the folder (the tasks and optimizers)."""
+    """Name of the folder (the tasks and optimizers)."""
     comparisons: Path = Path("comparisons")
     """Where to write the folder."""
     plot_only: bool = False
-    """Draw pictures and page anew from the folder's files."""
+    """Draw pictures and page again from the folder's files, and train nothing."""
 
     def __call__(self, out: Console) -> None:
         """Compare, print, write."""
         chosen = {name: tasks.named(name) for name in self.tasks}
         for optimizer in self.optimizers:
             tuning.named(optimizer)
-        for given in (self.optimizers, self.tasks):
-            if twice := [name for name in given if given.count(name) > 1]:
-                raise ValueError(f"{twice[0]} is named twice.")
+        for names in (self.optimizers, self.tasks):
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{repeated[0]} is named twice; name each once.")
         if not chosen:
             raise ValueError("--tasks needs at least one task, such as book.")
         folder = self._folder()
@@ -114,7 +114,7 @@ class Compare:
             _show_profile(results, folder, out)
 
     def _compare(self, name: str, task: Task, folder: Path, out: Console) -> None:
-        """Compare on one task, into a folder."""
+        """Compare the optimizers on one task, and write a folder."""
         devices.use_all_cores()
         data, net = self._data(task), self._network(task)
         settings = self._settings(task)
@@ -165,7 +165,7 @@ class Compare:
         return first_examples(data, min(QUICK_EXAMPLES, len(data.train.x))) if self.quick else data
 
     def _settings(self, task: Task) -> dict[str, Any]:
-        """Trials, epochs and seeds: the task's, those of --quick, those that are given."""
+        """Trials, epochs and seeds: an option comes before --quick, and that before the task."""
         given = {name: value for name in QUICK if (value := getattr(self, name)) is not None}
         settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | given
         if self.tier == "defaults" and "trials" not in given:
@@ -185,8 +185,8 @@ class Compare:
         return not self.sizes and self.data is None
 
     def _folder(self) -> Path:
-        what = self.tasks if self.data is None else (Path(self.data).stem,)
-        parts = [*what, *map(str, self.sizes), *self.optimizers, *["quick"] * self.quick]
+        subjects = self.tasks if self.data is None else (Path(self.data).stem,)
+        parts = [*subjects, *map(str, self.sizes), *self.optimizers, *["quick"] * self.quick]
         name = self.name or "-".join(parts)
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(
@@ -213,7 +213,7 @@ class Compare:
 
 
 def _show(result: Comparison, out: Console) -> None:
-    """The report, the pairs and what follows from them."""
+    """Print the report, the pairs, the conclusion and the warnings."""
     protocol, examples = result.manifest["protocol"], result.manifest["examples"]
     out.print()
     console.say(
@@ -232,7 +232,7 @@ def _show(result: Comparison, out: Console) -> None:
 def _show_budget(
     result: Comparison, n_optimizers: int, n_trained: int, seconds: float, out: Console
 ) -> None:
-    """What was trained, and how fast."""
+    """Print how much was trained, and how fast."""
     protocol = result.manifest["protocol"]
     console.say(
         out,
@@ -242,13 +242,13 @@ def _show_budget(
             f"{n_trained:,} network·epochs trained in {seconds:.0f} s, "
             f"{n_trained / seconds:.1f} a second."
             if n_trained
-            else "all were there."
+            else "all were trained before."
         ),
     )
 
 
 def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) -> None:
-    """The performance profile over all tasks, drawn into the folder above theirs."""
+    """Draw the performance profile over all tasks into the folder above the tasks' folders."""
     rows = result_tables.profile_rows(
         {name: result.time_to_target for name, result in results.items()}
     )

@@ -1,8 +1,8 @@
-"""What the command line shows: a headline, a moving bar, tables."""
+"""Output of the command line: headlines, progress bars, tables."""
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -29,21 +29,24 @@ def say(console: Console, text: str) -> None:
 
 
 def architecture(net: Network) -> str:
-    """A network in a few words: [784, 30, 10] sigmoid, CrossEntropy()."""
+    """A network in a few words, such as "[784, 30, 10] sigmoid, CrossEntropy()"."""
     hidden = " ".join(dict.fromkeys(str(f) for f in net.activations))
     kinds = f" {hidden}," if hidden else ""
     return f"[{', '.join(map(str, net.sizes))}]{kinds} {net.cost!r}"
 
 
 def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
-    """How it is trained, in a line."""
-    named = ("augmentation", "schedule", "optimizer", "stopping")  # they say what they are
-    parts = [p if k in named else f"{k}={p}" for k, p in recipe.parts().items()]
+    """The recipe, batch size and seed of a run, in one line."""
+    self_explanatory = ("augmentation", "schedule", "optimizer", "stopping")
+    parts = [
+        part if name in self_explanatory else f"{name}={part}"
+        for name, part in recipe.parts().items()
+    ]
     return ", ".join([*parts, f"batch {batch_size}", f"seed {seed}"])
 
 
 def describe(name: str, data: Dataset) -> str:
-    """The data and the machine, in a line."""
+    """The data set's sizes and the device, in one line."""
     counts = [
         f"{len(split.x):,} {kind}"
         for kind, split in zip(("training", "validation", "test"), data, strict=True)
@@ -54,15 +57,19 @@ def describe(name: str, data: Dataset) -> str:
 
 
 @contextlib.contextmanager
-def progress(console: Console, epochs: int, n: int) -> Any:
-    """Yield an `on_epoch` that moves a bar on a terminal, and prints a line an epoch elsewhere."""
-    last = [0.0]
+def progress(
+    console: Console, epochs: int, n_examples: int
+) -> Iterator[Callable[[EpochReport], None]]:
+    """Yield an `on_epoch` that moves a bar on a terminal, and prints a line per epoch elsewhere."""
+    last_seconds = [0.0]
 
-    def words(report: EpochReport) -> tuple[str, str]:
-        """The score and the speed; the first epoch's says what compilation took with it."""
-        seconds, first = report.seconds - last[0], not last[0]
-        last[0] = report.seconds
-        speed = f"{seconds:.1f} s with compilation" if first else f"{n / seconds:,.0f} examples/s"
+    def score_and_speed(report: EpochReport) -> tuple[str, str]:
+        """The score, and the examples per second; of the first epoch the seconds instead."""
+        is_first, seconds = not last_seconds[0], report.seconds - last_seconds[0]
+        last_seconds[0] = report.seconds
+        speed = f"{n_examples / seconds:,.0f} examples/s"
+        if is_first:
+            speed = f"{seconds:.1f} s with compilation"
         accuracy, cost = report.evaluation_accuracy, report.evaluation_cost
         if np.isfinite(accuracy):
             return f"{accuracy:.2%}", speed
@@ -70,12 +77,12 @@ def progress(console: Console, epochs: int, n: int) -> Any:
 
     if not console.is_terminal:
 
-        def line(report: EpochReport) -> None:
-            score, speed = words(report)
-            counted = f"epoch {report.epoch:{len(str(epochs))}d}/{epochs}"
-            say(console, f"{counted}: " + (f"validation {score}, " if score else "") + speed)
+        def print_line(report: EpochReport) -> None:
+            score, speed = score_and_speed(report)
+            epoch = f"epoch {report.epoch:{len(str(epochs))}d}/{epochs}"
+            say(console, f"{epoch}: " + (f"validation {score}, " if score else "") + speed)
 
-        yield line
+        yield print_line
         return
     columns = (
         TextColumn("epoch {task.fields[epoch]}"),
@@ -87,68 +94,72 @@ def progress(console: Console, epochs: int, n: int) -> Any:
     )
     with Progress(*columns, console=console) as bar:
         width, best = len(str(epochs)), [""]
-        start: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "epoch": f"{0:{width}d}/{epochs}",
             "score": "compiling …",
             "best": "",
             "speed": "",
         }
-        task = bar.add_task("", total=epochs, **start)
+        task = bar.add_task("", total=epochs, **fields)
 
-        def move(report: EpochReport) -> None:
-            score, speed = words(report)
+        def move_bar(report: EpochReport) -> None:
+            score, speed = score_and_speed(report)
             if report.best_epoch == report.epoch and score:
                 best[0] = f"best {score}"
-            shown = {"score": f"validation {score}" if score else "", "best": best[0]}
-            counted = f"{report.epoch:{width}d}/{epochs}"
-            fields: dict[str, Any] = shown | {"epoch": counted, "speed": speed}
-            bar.update(task, completed=report.epoch, **fields)
+            bar.update(
+                task,
+                completed=report.epoch,
+                epoch=f"{report.epoch:{width}d}/{epochs}",
+                score=f"validation {score}" if score else "",
+                best=best[0],
+                speed=speed,
+            )
 
-        yield move
+        yield move_bar
 
 
 @contextlib.contextmanager
-def sweeping(console: Console) -> Iterator[Any]:
-    """Yield an `on_progress` that moves a table on a terminal, and says a line now and then.
+def sweeping(console: Console) -> Iterator[Callable[..., None]]:
+    """Yield an `on_progress` that updates a table on a terminal, and prints lines elsewhere.
 
-    It takes the report, and the stage that it is of, where there are several.
+    It takes the report and, where a comparison has several stages, the name of the stage.
     """
     if not console.is_terminal:
-        last, said = [time.perf_counter()], [""]
+        last_time, last_text = [time.perf_counter()], [""]
 
-        def line(report: SweepReport, stage: str = "") -> None:
+        def print_line(report: SweepReport, stage: str = "") -> None:
             now = time.perf_counter()
-            if report.total and (now - last[0] > 10 or report.done == report.lanes):
-                last[0] = now
+            if report.total and (now - last_time[0] > 10 or report.done == report.lanes):
+                last_time[0] = now
                 cells = _sweep_cells(report).items()
-                told = ", ".join(f"{name} {cell}" for name, cell in cells)
-                told = f"{stage}: {told}" if stage else told
-                if told != said[0]:
-                    say(console, told)
-                said[0] = told
+                text = ", ".join(f"{name} {cell}" for name, cell in cells)
+                text = f"{stage}: {text}" if stage else text
+                if text != last_text[0]:
+                    say(console, text)
+                last_text[0] = text
 
-        yield line
+        yield print_line
         return
     with Live(console=console, refresh_per_second=4) as live:
 
-        def table(report: SweepReport, stage: str = "") -> None:
+        def update_table(report: SweepReport, stage: str = "") -> None:
             cells = ({"stage": stage} if stage else {}) | _sweep_cells(report)
-            shown = Table(*cells, box=box.SIMPLE)
-            shown.add_row(*cells.values())
-            live.update(shown)
+            table = Table(*cells, box=box.SIMPLE)
+            table.add_row(*cells.values())
+            live.update(table)
 
-        yield table
+        yield update_table
 
 
 def _sweep_cells(report: SweepReport) -> dict[str, str]:
-    """Where a sweep is, by heading."""
+    """The progress of a sweep, by column heading."""
     rate = report.trained / report.seconds if report.seconds else 0
     left = (report.total - report.trained) / rate if rate else float("nan")
     best = report.best
     return {
         "done": f"{report.done:,} of {report.lanes:,}",
-        "alive": f"{report.alive:,}",
-        "frozen": f"{report.frozen:,}",
+        "training": f"{report.alive:,}",
+        "diverged": f"{report.frozen:,}",
         "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
         "epochs/s": f"{rate:,.1f}",
         "left": f"{left:,.0f} s" if np.isfinite(left) else "compiling …",
@@ -156,7 +167,7 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
 
 
 def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
-    """The best recipes of a study by the mean over seeds, and what they have of these names."""
+    """The best n recipes of a study by their mean score over seeds, with the named numbers."""
     mean = study.score.mean(axis=1)
     order = np.argsort(-mean, kind="stable")[:n]
     title = f"The best {len(order)} of {len(mean)} recipes, by validation over the seeds"
@@ -165,37 +176,43 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
     unit = " (%)" if accuracy else ""
     for heading in ("recipe", *names, f"mean ± SD{unit}", f"range{unit}", "diverged", "epochs"):
         table.add_column(heading.replace("_", " "), justify="right", no_wrap="(" in heading)
-    form = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{-x:.4g}")
+    text = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{-x:.4g}")
     for recipe in order:
         setting, score = study.settings[recipe], study.score[recipe]
-        sound = score[np.isfinite(score)]
+        finite = score[np.isfinite(score)]
         numbers = [f"{setting.number(name):.4g}" for name in names]
         cells = ["–", "–"]
-        if sound.size:
-            sd = sound.std(ddof=1) if sound.size > 1 else 0.0
-            spread = form(sd) if accuracy else f"{sd:.2g}"
-            ends = [form(end) for end in sorted((sound.min(), sound.max()), reverse=not accuracy)]
-            cells = [f"{form(sound.mean())} ± {spread}", f"{ends[0]}–{ends[1]}"]
+        if finite.size:
+            sd = finite.std(ddof=1) if finite.size > 1 else 0.0
+            spread = text(sd) if accuracy else f"{sd:.2g}"
+            # A score is minus a cost: the larger one is the lower end.
+            ends = sorted((finite.min(), finite.max()), reverse=not accuracy)
+            cells = [f"{text(finite.mean())} ± {spread}", f"{text(ends[0])}–{text(ends[1])}"]
         diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
         table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
     return table
 
 
-def report_table(found: Comparison) -> Table:
-    """What a comparison reports of each optimizer, the best first."""
-    accuracy = found.manifest["score"] == "accuracy"
-    score = conclusions.score_text(found.manifest["score"])
-    seeds = len(found.manifest["protocol"]["report_seeds"])
+def report_table(comparison: Comparison) -> Table:
+    """The test scores of each optimizer of a comparison, the best first."""
+    accuracy = comparison.manifest["score"] == "accuracy"
+    score = conclusions.score_text(comparison.manifest["score"])
+    seeds = len(comparison.manifest["protocol"]["report_seeds"])
     unit = " (%)" if accuracy else ""
-    title = f"Test {found.manifest['score']}{unit} over {seeds} fresh seeds"
+    title = f"Test {comparison.manifest['score']}{unit} over {seeds} fresh seeds"
     table = Table(box=box.SIMPLE, title=title, title_justify="left")
-    target = max((row["target"] for row in found.time_to_target), default=None)
-    reached = {row["optimizer"]: row for row in found.time_to_target if row["target"] == target}
+    target = max((row["target"] for row in comparison.time_to_target), default=None)
+    reached = {
+        row["optimizer"]: row for row in comparison.time_to_target if row["target"] == target
+    }
     headings = ["optimizer", "learning rate", "mean ± SD", "95 % interval", "diverged"]
-    for heading in headings + ([] if target is None else [f"valid. to {target:g}"]):
-        left, whole = heading == "optimizer", heading in ("mean ± SD", "95 % interval")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=whole)
-    for row in sorted(found.summary, key=lambda row: -row["test_score"]):
+    if target is not None:
+        headings.append(f"valid. to {target:g}")
+    for heading in headings:
+        justify = "left" if heading == "optimizer" else "right"
+        no_wrap = heading in ("mean ± SD", "95 % interval")
+        table.add_column(heading, justify=justify, no_wrap=no_wrap)
+    for row in sorted(comparison.summary, key=lambda row: -row["test_score"]):
         median = reached[row["optimizer"]]["median_epochs"] if reached else np.nan
         edge = " EDGE" if row["edge"] else ""
         table.add_row(
@@ -210,7 +227,7 @@ def report_table(found: Comparison) -> Table:
 
 
 def results_table(results: dict[str, dict[str, float]]) -> Table:
-    """Scores of the best and of the last network."""
+    """The scores of the best and of the last network of a run."""
     best, last = results["best"], results["last"]
     table = Table(box=box.SIMPLE)
     table.add_column("")
@@ -221,15 +238,18 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
         kind, _, metric = key.partition("_")
         if not metric or not np.isfinite(best[key] + last[key]):
             continue
-        form = "{:.2%}" if metric == "accuracy" else "{:.4f}"
-        style = "bold" if key == "test_accuracy" else ""
-        row = (f"{names[kind]} {metric}", form.format(best[key]), form.format(last[key]))
-        table.add_row(*row, style=style)
+        template = "{:.2%}" if metric == "accuracy" else "{:.4f}"
+        table.add_row(
+            f"{names[kind]} {metric}",
+            template.format(best[key]),
+            template.format(last[key]),
+            style="bold" if key == "test_accuracy" else "",
+        )
     return table
 
 
 def classes(confusion: np.ndarray) -> str:
-    """The accuracy of each class, in a line."""
+    """The accuracy of each class, in one line."""
     counts = confusion.sum(axis=1)
     each = [
         f"{label}: {confusion[label, label] / counts[label]:.1%}"
@@ -241,7 +261,7 @@ def classes(confusion: np.ndarray) -> str:
 def outputs_table(
     kind: str, names: list[str], labels: list[str], outputs: list[np.ndarray]
 ) -> Table:
-    """A row an image: what the network says, and every class's output (of many, the largest)."""
+    """A row per image: the predicted class, and each class's output (of many, the largest 5)."""
     n_out = len(outputs[0])
     wide = n_out > 10
     title = f"{kind.capitalize()} of {'the likeliest classes' if wide else 'each class'}, in %"
@@ -262,7 +282,7 @@ def outputs_table(
 
 
 def checks_table(net: Network, checks: list[Check]) -> Table:
-    """A gradient check, a row for each layer's weights and biases."""
+    """The errors of a gradient check, a row for each layer's weights and biases."""
     title = f"Backpropagation in {architecture(net)}"
     table = Table(box=box.SIMPLE, title=title, title_justify="left")
     for heading in ("gradient of", "norm", "from autodiff", "from finite differences"):

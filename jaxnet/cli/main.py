@@ -25,7 +25,15 @@ COMMANDS = {"train": Train, "sweep": Sweep, "compare": Compare, "predict": Predi
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status: 0, 1 (it failed), 2 (a wrong call), 130 (Ctrl-C)."""
+    """Run a command.
+
+    Args:
+      args: the command and its options; those of the process by default.
+
+    Returns:
+      The exit status: 0; 1 if the command failed, as a run that diverged does; 2 for a wrong
+      call; 130 after Ctrl-C.
+    """
     args = sys.argv[1:] if args is None else args
     if list(args) == ["--version"]:
         print(f"jaxnet {version('jaxnet-mlp')}, jax {jax.__version__}")
@@ -70,7 +78,7 @@ def _renamed(args: Sequence[str]) -> list[str]:
 
 
 def _warn(message: Warning | str, *_: Any) -> None:
-    """A warning in one line."""
+    """Print a warning in one line."""
     print(f"jaxnet: warning: {message}", file=sys.stderr)
 
 
@@ -78,7 +86,7 @@ def _parse(args: Sequence[str]) -> Callable[[Console], None]:
     complaint = io.StringIO()
     columns = os.environ.get("COLUMNS")
     if {"-h", "--help"}.isdisjoint(args):
-        # A complaint is told in one line, which must not break within what was typed.
+        # tyro wraps its message at the terminal's width, which could break what was typed.
         os.environ["COLUMNS"] = "1000"
     try:
         with contextlib.redirect_stderr(complaint):
@@ -105,7 +113,7 @@ def _parse(args: Sequence[str]) -> Callable[[Console], None]:
 
 
 def _one_line(boxed: str) -> str:
-    """The first paragraph of tyro's boxed complaint, and its suggestion if there is one."""
+    """The first paragraph of tyro's boxed message, and its suggestion if there is one."""
     lines = [line.strip(" │") for line in boxed.splitlines()]
     # Below the title: the upper edge of the box, or a rule of dashes where there are no boxes.
     lines = lines[1:-1] if boxed.startswith("╭") else lines[2:-1]

@@ -1,4 +1,4 @@
-"""The options of the command line that several commands take: what to train, how, and on what."""
+"""Options that several commands take: network, recipe, data set."""
 
 import dataclasses
 import inspect
@@ -41,7 +41,7 @@ DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
 
 class FailedError(Exception):
-    """The call was right, but it failed: told in one line, with an exit status of its own."""
+    """A right call failed: the message is printed in one line, and `status` is the exit status."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class FailedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """The options that make a network."""
+    """Options of the network."""
 
     sizes: SizesOption = (784, 30, 10)
     """Units per layer, input and output included."""
@@ -89,7 +89,7 @@ class Architecture:
 
 @dataclasses.dataclass(frozen=True)
 class Training(Architecture):
-    """The options that make a recipe, and say on what it is followed, and for how long."""
+    """Options of the network, the recipe, the data set and the length of training."""
 
     init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
     """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
@@ -100,7 +100,7 @@ class Training(Architecture):
     optimizer: OptimizerName = "sgd"  # pyright: ignore[reportInvalidTypeForm]
     """Update rule."""
     learning_rate: HyperOption = None
-    """Learning rate (the optimizer's own, said in its docstring: sgd 0.5, adam 1e-3)."""
+    """Learning rate (the optimizer's default, such as sgd 0.5, adam 1e-3)."""
     decay: HyperOption = None
     """Decay of momentum, nesterov (0.9) or rmsprop (0.9)."""
     b1: HyperOption = None
@@ -108,7 +108,7 @@ class Training(Architecture):
     b2: HyperOption = None
     """Second-moment decay of adam and adamw (0.999)."""
     eps: HyperOption = None
-    """The small number that a division is kept from 0 by (adagrad 1e-7; the others 1e-8)."""
+    """Small number that keeps a denominator from 0 (adagrad 1e-7, the others 1e-8)."""
     weight_decay: HyperOption = None
     """Decoupled weight decay of adamw (1e-4)."""
     hyper: Annotated[
@@ -128,15 +128,15 @@ class Training(Architecture):
     label_smoothing: HyperOption = None
     """ε by which the targets are smoothed (none)."""
     shift: Annotated[int | None, WHOLE_OPTION] = None
-    """Augmentation: images are shifted by up to so many pixels (none)."""
+    """Augmentation: images are shifted by up to this number of pixels (none)."""
     rotation: HyperOption = None
-    """Augmentation: they are turned by up to so many degrees (none)."""
+    """Augmentation: images are turned by up to so many degrees (none)."""
     scaling: HyperOption = None
-    """Augmentation: they grow or shrink by up to this part (none)."""
+    """Augmentation: images are scaled by up to this fraction, such as 0.1 (none)."""
     elastic: HyperOption = None
-    """Augmentation: they are bent, with this α, on 4 pixels' smoothness (none)."""
+    """Augmentation: elastic distortion with this α, smoothed over 4 pixels (none)."""
     schedule: Annotated[ScheduleName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
-    """What the learning rate is multiplied by along the run (nothing)."""
+    """Factor of the learning rate along the run (none)."""
     schedule_hyper: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
     ] = ()
@@ -146,19 +146,19 @@ class Training(Architecture):
     horizon: HyperOption = None
     """Epochs after which a cosine, warmup-cosine or one-cycle schedule ends (--epochs)."""
     patience: Annotated[int | None, WHOLE_OPTION] = None
-    """Stop after so many epochs without a new best (never)."""
+    """Stop after this number of epochs without a new best (never)."""
     reduce_on_plateau: bool = False
     """Halve the learning rate instead, and stop at 1/128 of the first."""
     target: HyperOption = None
-    """Stop once what decides has reached this (never)."""
+    """Stop once the curve that decides has reached this value (never)."""
     decides: Curve = "evaluation-accuracy"
-    """What decides on the best epoch where there is a --patience or a --target."""
+    """The curve that decides on the best epoch, with --patience or --target."""
     epochs: int = 30
-    """How many times every example is visited."""
+    """Number of times that every example is visited."""
     batch_size: int = 10
     """Examples per mini-batch."""
     data: DataOption = "mnist"
-    """What to learn: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
+    """Data set: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
     train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
     an .npz archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth
     of the training examples validates)."""
@@ -244,12 +244,12 @@ class Training(Architecture):
 
 
 def numbers(named: Mapping[str, Callable[..., Any]], name: str) -> list[str]:
-    """What an optimizer or a schedule takes."""
+    """The names of the numbers that an optimizer or a schedule takes."""
     return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
 
 
 def name_and_number(option: str, given: str) -> tuple[str, Any]:
-    """The name and the number of NAME=NUMBER."""
+    """Parse NAME=NUMBER; true and false are booleans."""
     name, _, value = given.partition("=")
     if value in ("true", "false"):
         return name, value == "true"

@@ -28,20 +28,22 @@ class Predict:
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="IMAGE", help_behavior_hint=""),
     ] = ()
-    """PNG or .npy files, before any option."""
+    """PNG or .npy files; they stand before any option."""
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Rows of the test set."""
+    """Rows of the test set to classify, from 0."""
     data: DataOption = "mnist"
-    """Where the test set is: mnist, digits, a folder of IDX files, or an .npz archive."""
+    """Data set of --test: mnist, digits, a folder of IDX files, or an .npz archive."""
     invert: bool = False
-    """The images are dark on a light ground."""
+    """Invert the images, which are dark on a light background."""
 
     def __call__(self, out: Console) -> None:
         """Classify and print."""
         if not self.images and not self.test:
             raise ValueError("nothing to classify: name image files, or rows with --test 0 1 2.")
         if self.invert and not self.images:
-            raise ValueError("--invert is for images; rows of a test set are as they are.")
+            raise ValueError(
+                "--invert is for image files, and none is given; leave it out with --test."
+            )
         net, params = network_files.load(_network_file(self.network))
         names, xs, labels = [], [], []
         for path in self.images:
@@ -51,7 +53,9 @@ class Predict:
         if self.test:
             test = read(self.data).test
             if test is None:
-                raise ValueError(f"--data {self.data} has no test set.")
+                raise ValueError(
+                    f"--data {self.data} has no test set; name a data set that has one."
+                )
             if test.x.shape[1] != net.sizes[0]:
                 raise ValueError(
                     f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
@@ -67,23 +71,29 @@ class Predict:
         kind = "probability" if isinstance(net.cost, costs.LogLikelihood) else "output"
         out.print(console.outputs_table(kind, names, labels, outputs))
         if kind == "output":
-            console.say(out, "These outputs stand for themselves: they need not add up to 100.")
+            console.say(
+                out, "The outputs are independent of each other: they need not add up to 100."
+            )
 
 
 def _network_file(path: Path) -> Path:
-    """The network that a path means: itself, or that of the newest run below a folder."""
+    """The network file at a path; in a folder of runs, that of the newest run."""
     if not path.exists() and not path.suffix:
-        raise ValueError(f"there is no folder {path}: train a network first, or name another.")
+        raise ValueError(
+            f"the folder {path} does not exist; train a network first, or name another folder."
+        )
     if not path.is_dir():
         return path
     for pattern in ("network.safetensors", "*/network.safetensors"):
-        if found := list(path.glob(pattern)):
-            return max(found, key=lambda file: file.stat().st_mtime)
-    raise ValueError(f"there is no run in the folder {path}.")
+        if networks := list(path.glob(pattern)):
+            return max(networks, key=lambda file: file.stat().st_mtime)
+    raise ValueError(
+        f"the folder {path} holds no network.safetensors; name the folder of a run, or of runs."
+    )
 
 
 def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
-    """An image as float32 in [0, 1], flattened: white is 1."""
+    """An image as flat float32 pixels in [0, 1], with white as 1."""
     try:
         x = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _pixels(path)
     except OSError as error:
@@ -106,7 +116,7 @@ def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """The grey values of a picture, of 8 or of 16 bits, on black where it is transparent."""
+    """The grey values of an 8- or 16-bit picture; black shows through where it is transparent."""
     from PIL import Image  # matplotlib brings it
 
     try:

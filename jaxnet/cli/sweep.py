@@ -1,11 +1,11 @@
-"""`jaxnet sweep`: many networks at once, from the command line."""
+"""`jaxnet sweep`: train many networks at once."""
 
 import dataclasses
 import json
 import re
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import FailedError, HyperOption, Training, read
+from jaxnet.core.types import Dataset
 from jaxnet.io import files, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
@@ -36,23 +37,24 @@ class Sweep(Training):
     """
 
     epochs: int = 10
-    """How many times every example is visited."""
+    """Number of times that every example is visited."""
     vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUES")] = (
         "learning_rate=0.01:10:10",
     )
-    """What differs from recipe to recipe, all combinations: a number of the optimizer, l1, l2,
-    dropout, init_scale, …, as a list l2=0,1,5 or a range low:high:count, spaced evenly in its
-    logarithm."""
+    """Numbers that differ from recipe to recipe, in all combinations: a number of the optimizer,
+    l1, l2, dropout, init_scale, …, as a list l2=0,1,5 or a range low:high:count, spaced evenly in
+    the logarithm."""
     sample: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
-    """Instead of combinations N points, spread evenly (Sobol) over the ranges --vary NAME=LOW:HIGH
-    (none)."""
+    """Number of Sobol points, spread evenly over the ranges --vary NAME=LOW:HIGH, instead of all
+    combinations (none)."""
     seeds: int = 4
-    """How many seeds, from 0: all recipes under one seed have the same start and mini-batches."""
+    """Number of seeds, from 0. Under one seed all recipes have the same initial weights and
+    mini-batches."""
     successive_halving: HyperOption = None
     """Successive halving: at 1/K², 1/K, … of the epochs only the best 1/K of the recipes go on; 3
     is usual (all go on)."""
     evaluate_training: bool = False
-    """Evaluate the training set, too, after each epoch, for half its time again."""
+    """Evaluate the training set, too, after each epoch, which takes half as long again."""
     tune_plan: bool = False
     """Time how many networks make the fastest program, instead of calculating it."""
     folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
@@ -101,21 +103,21 @@ class Sweep(Training):
             raise FailedError("all networks diverged; try smaller learning rates.")
 
     def _varied(self, recipe: Recipe) -> Recipe:
-        """The recipe with all that --vary says."""
-        given = {}
+        """The recipe with arrays for the numbers of --vary."""
+        columns = {}
         for option in self.vary:
             name, _, values = option.partition("=")
             match = _RANGE.fullmatch(values)
             try:
                 if match and self.sample is not None and match["n"] is None:
-                    given[name] = (float(match["low"]), float(match["high"]))
+                    columns[name] = (float(match["low"]), float(match["high"]))
                 elif match and self.sample is None and match["n"]:
                     ends = float(match["low"]), float(match["high"])
                     if not 0 < ends[0] < ends[1]:
                         raise ValueError
-                    given[name] = np.geomspace(*ends, int(match["n"]))
+                    columns[name] = np.geomspace(*ends, int(match["n"]))
                 elif self.sample is None:
-                    given[name] = [float(value) for value in values.split(",")]
+                    columns[name] = [float(value) for value in values.split(",")]
                 else:
                     raise ValueError
             except ValueError:
@@ -125,15 +127,15 @@ class Sweep(Training):
                     else "NAME=A,B,C or NAME=LOW:HIGH:COUNT above 0, such as l2=0,1,5"
                 )
                 raise ValueError(f"--vary must be {forms}, not {option!r}.") from None
-        if not given:
+        if not columns:
             raise ValueError("a sweep needs something to --vary, such as learning_rate=0.1,1.")
         if self.sample is not None:
-            return search_space.sample(recipe, self.sample, **given)
-        return search_space.grid(recipe, **given)
+            return search_space.sample(recipe, self.sample, **columns)
+        return search_space.grid(recipe, **columns)
 
 
-def _write(study: Study, names: list[str], data: Any, folder: Path, out: Console) -> None:
-    """The study's table and picture, and its best network, tested once."""
+def _write(study: Study, names: list[str], data: Dataset, folder: Path, out: Console) -> None:
+    """Write the study's table and picture, and its best network, which is tested once."""
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
     lane = study.best_lane
@@ -141,14 +143,17 @@ def _write(study: Study, names: list[str], data: Any, folder: Path, out: Console
         net, params = study.settings[lane[0]].network, study.params(*lane)
         network_files.save(folder / "network.safetensors", net, params)
         network_files.save(folder / "network.json", net, params)
-        said = f"The best network is of recipe {lane[0]}, seed {study.seeds[lane[1]]}"
+        sentence = f"The best network is of recipe {lane[0]}, seed {study.seeds[lane[1]]}"
         if data.test is not None:
             scores = evaluation.evaluate(net, params, data.test)
-            said += f"; on the test set, which chose nothing: {float(scores.accuracy):.2%}"
-            found = {"test_accuracy": float(scores.accuracy)}
-            text = json.dumps({"recipe": lane[0], "seed": int(study.seeds[lane[1]])} | found)
-            files.write_atomic(folder / "best.json", (text + "\n").encode())
-        console.say(out, f"{said}.")
+            sentence += f"; on the test set, which chose nothing: {float(scores.accuracy):.2%}"
+            best = {
+                "recipe": lane[0],
+                "seed": int(study.seeds[lane[1]]),
+                "test_accuracy": float(scores.accuracy),
+            }
+            files.write_atomic(folder / "best.json", (json.dumps(best) + "\n").encode())
+        console.say(out, f"{sentence}.")
     n, epochs = study.epochs.size, int(study.epochs.sum())
     console.say(
         out,

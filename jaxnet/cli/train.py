@@ -10,10 +10,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
+from jax.typing import ArrayLike
 from rich.console import Console
 
 from jaxnet.cli import console
@@ -31,6 +32,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
 from jaxnet.io import csv, files, network_files
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
@@ -41,7 +43,7 @@ from jaxnet.training.run import EpochReport, Run
 
 @dataclasses.dataclass(frozen=True)
 class Train(Training):
-    """Train a network and test it: the book's, on MNIST, unless told otherwise.
+    """Train a network and test it; by default the book's network on MNIST.
 
     Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
     validation epoch (network.json, which network2 reads, and network.safetensors), history.csv,
@@ -49,18 +51,19 @@ class Train(Training):
     """
 
     time_budget: HyperOption = None
-    """Seconds, compilation included, after which no further epoch is begun; each time that the run
-    is resumed (none)."""
+    """Seconds, compilation included, after which no further epoch begins; a resumed run has them
+    anew (none)."""
     seed: int = 0
-    """Of the initial weights and the mini-batches: the same seed gives the same bits."""
+    """Seed of the initial weights and the mini-batches: the same seed gives the same bits."""
     evaluate_on: tuple[Literal["evaluation", "training"], ...] = ("evaluation", "training")
-    """What to evaluate after each epoch: the validation set, the training set."""
+    """Sets to evaluate after each epoch: the validation set, the training set."""
     monitors: Annotated[
         tuple[MonitorName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
     ] = ()
-    """What to measure inside the network, in single mini-batches, for monitors.csv and monitors.png
-    (nothing): norms of gradient, mean error (delta) and weights, the size of an update relative to
-    its weights, shares of saturated activations and of dead units, the learning rate."""
+    """Quantities to measure inside the network, in single mini-batches, for monitors.csv and
+    monitors.png (none): norms of gradient, mean error (delta) and weights, the size of an update
+    relative to its weights, fractions of saturated activations and of dead units, the learning
+    rate."""
     monitors_every: Annotated[int | None, WHOLE_OPTION] = None
     """Mini-batches between measurements (the last one of each epoch is measured)."""
     checkpoint_every: int = 1
@@ -89,9 +92,9 @@ class Train(Training):
     def _run(self, out: Console, before: Path | None) -> None:
         net = self.full_network()
         recipe, data = self.recipe(), read(self.data)
-        watched, counts = self._monitors(), (self.epochs, self.batch_size, self.seed)
+        counts = (self.epochs, self.batch_size, self.seed)
         checks.checked(net, data, recipe, *counts, None, self.evaluate_on)
-        checks.check_monitors(watched, net, -(-len(data.train.x) // self.batch_size))
+        checks.check_monitors(self._monitors(), net, -(-len(data.train.x) // self.batch_size))
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
@@ -131,10 +134,10 @@ class Train(Training):
             console.say(out, further)
 
     def _resumed(self) -> "Train":
-        """The settings of the run to go on with; only the number of epochs may be another."""
+        """The options of the run to resume, with those that may differ from before."""
         path = Path(str(self.resume)) / "config.json"
         try:
-            known: dict[str, Any] = json.loads(path.read_bytes())["settings"]
+            known: JsonObject = json.loads(path.read_bytes())["settings"]
             known = {RENAMED_OPTIONS.get(name, name): value for name, value in known.items()}
             known["runs"] = Path(known["runs"])
             known |= {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
@@ -150,9 +153,9 @@ class Train(Training):
             if field.name != "resume" and getattr(self, field.name) != getattr(default, field.name)
         }
         epochs = given.pop("epochs", before.epochs)
-        # None of these changes a bit of what is learnt.
-        free = ("time_budget", "tensorboard", "checkpoint_every")
-        freely = {name: given.pop(name, getattr(before, name)) for name in free}
+        # None of these changes what is learnt.
+        names = ("time_budget", "tensorboard", "checkpoint_every")
+        changeable = {name: given.pop(name, getattr(before, name)) for name in names}
         for name, value in given.items():
             if value != getattr(before, name):
                 raise ValueError(
@@ -160,7 +163,7 @@ class Train(Training):
                     "that would be another run; a resumed one may have more --epochs, another "
                     "--time-budget or --checkpoint-every, and --tensorboard."
                 )
-        return dataclasses.replace(before, epochs=epochs, **freely)
+        return dataclasses.replace(before, epochs=epochs, **changeable)
 
     def _monitors(self) -> Monitors | None:
         if self.monitors_every is not None and not self.monitors:
@@ -169,7 +172,7 @@ class Train(Training):
 
     @contextlib.contextmanager
     def _folder(self, before: Path | None) -> Iterator[Path]:
-        """The run's folder: that of before, or a new one, which goes if nothing is trained."""
+        """The run's folder: the resumed one, or a new one that is removed if nothing is trained."""
         if before is not None:
             yield before
             return
@@ -231,13 +234,13 @@ class Train(Training):
 
 
 def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
-    """Scores of the best and of the last network: the test set is evaluated here, once."""
+    """The scores of the best and of the last network: the one use of the test set."""
     results = {}
     for name, epoch, params in (
         ("best", run.best_epoch, run.best_params),
         ("last", len(run.history.training_cost), run.params),
     ):
-        row: dict[str, Any] = {"epoch": epoch}
+        row: dict[str, float] = {"epoch": epoch}
         for kind in ("evaluation", "training"):
             for metric in ("accuracy", "cost"):
                 curve = getattr(run.history, f"{kind}_{metric}")
@@ -250,8 +253,8 @@ def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
     return results
 
 
-def _decimal(number: Any) -> float:
-    """The shortest decimal that is this float32: 0.9634, not 0.9634000062942505."""
+def _decimal(number: ArrayLike) -> float:
+    """The shortest decimal of a float32: 0.9634, not 0.9634000062942505."""
     return float(str(np.asarray(number)))
 
 
@@ -260,10 +263,10 @@ def _write_config(
     options: Train,
     recipe: Recipe,
     data: Dataset,
-    results: dict[str, Any] | None = None,
+    results: JsonObject | None = None,
     stopped: str | None = None,
 ) -> None:
-    """All settings, before the run, so that one that is killed can be resumed, and after it."""
+    """Write config.json: before the run, so that it can be resumed, and with results after it."""
     parts = {name: getattr(recipe, name) for name in recipe.parts()} | recipe.optimizer.hyper
     numbers = {name: _decimal(part) for name, part in parts.items() if hasattr(part, "dtype")}
     settings = dataclasses.asdict(options) | {"runs": str(options.runs)}
@@ -281,14 +284,14 @@ def _write_config(
 
 
 def _confusion(run: Run, data: Dataset) -> np.ndarray | None:
-    """The best network's confusion matrix on the test set, where that has labels."""
+    """The best network's confusion matrix on the test set; `None` without labels."""
     if data.test is None or not np.issubdtype(data.test.y.dtype, np.integer):
         return None
     return evaluation.confusion(run.network, run.best_params, data.test)
 
 
 def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
-    """The network of the best epoch in both formats, the curves and measurements, the pictures."""
+    """Write the best network in both formats, the curves, the measurements and the pictures."""
     network_files.save(folder / "network.json", run.network, run.best_params)
     network_files.save(folder / "network.safetensors", run.network, run.best_params)
     files.write_atomic(folder / "history.csv", csv.history_csv(run.history))
@@ -304,7 +307,8 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
     files.write_atomic(folder / "curves.png", plots.png(figure))
 
 
-def _without_nan(value: Any) -> Any:
+def _without_nan(value: object) -> object:
+    """JSON has no NaN: null stands for it."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and not np.isfinite(value) else value
