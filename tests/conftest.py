@@ -36,14 +36,19 @@ SLOW = (
     "tests/training", "tests/core/test_gradient_check.py", "tests/recipes/test_augmentation.py",
     "tests/recipes/test_optimizers.py", "tests/recipes/test_recipe.py",
     "tests/recipes/test_regularization.py", "tests/recipes/test_stopping.py", "tests/test_docs.py",
-    "tests/test_experiments.py", "tests/test_readme.py", "tests/test_version_0_2.py",
+    "tests/test_contributing.py", "tests/test_experiments.py", "tests/test_readme.py",
+    "tests/test_types.py", "tests/test_version_0_2.py",
 )  # fmt: skip
 """What trains networks, or compiles as much."""
+CLUSTER = ("tests/sweeps/test_executors.py",)
+"""What starts several processes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that train networks as slow: `pytest -m "not slow"` leaves them out."""
+    """Mark tests by their path: `pytest -m "not slow"` leaves out those that train networks."""
     for item in items:
+        if any(item.path.is_relative_to(ROOT / name) for name in CLUSTER):
+            item.add_marker(pytest.mark.cluster)
         if any(item.path.is_relative_to(ROOT / name) for name in SLOW):
             item.add_marker(pytest.mark.slow)
 
