@@ -15,7 +15,10 @@ from jaxnet.core.network import Network
 from jaxnet.recipes.recipe import Recipe
 
 MODULES = {
-    "jaxnet.recipes.optimizers": "jaxnet.optimizers",
+    "jaxnet.recipes.gradient_descent": "jaxnet.optimizers",
+    "jaxnet.recipes.adaptive": "jaxnet.optimizers",
+    "jaxnet.recipes.adam_family": "jaxnet.optimizers",
+    "jaxnet.recipes.second_order": "jaxnet.optimizers",
     "jaxnet.recipes.schedules": "jaxnet.schedules",
 }
 """Today's modules of rules, and what they were called."""

@@ -1,0 +1,197 @@
+"""The class `Optimizer`: an optax update rule whose hyperparameters are leaves of a pytree.
+
+An optax rule is a function of hyperparameters that returns a pair of pure functions. Here the
+function is static, and its numbers are leaves, until a training step calls it. So another learning
+rate never recompiles, and `adam(jnp.logspace(-4, -1, 16))` stands for sixteen optimizers. The rule
+is called anew inside of each traced step, with traced numbers.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import optax
+from jaxtyping import PyTree
+
+from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
+from jaxnet.core.types import KeyArray, Numbers, Params
+
+
+@runtime_checkable
+class UpdateRule(Protocol):
+    """A function of hyperparameters that returns an optax transformation, as `optax.adam` is.
+
+    It is called with keywords alone: `rule(learning_rate=…, b1=…)`. Its numbers may be traced, so
+    it must not branch on their values.
+    """
+
+    @property
+    def __name__(self) -> str:
+        """The name of the function: `Optimizer.name` without underscores at its ends."""
+        ...
+
+    def __call__(self, *args: Any, **hyper: Any) -> optax.GradientTransformation:
+        """The transformation for these hyperparameters."""
+        ...
+
+
+@pytree
+class Optimizer:
+    """An update rule together with its hyperparameters.
+
+    The constructors in `jaxnet.recipes.optimizers`, such as `sgd`, make one; `custom` makes one of
+    any other optax rule.
+
+    Attributes:
+      rule: a module-level function that takes the hyperparameters and the options as keywords and
+        returns an `optax.GradientTransformation`: static, so a fresh lambda is a fresh program.
+      hyper: the numeric hyperparameters by name, `learning_rate` among them: the leaves. Numbers
+        are cast to arrays of JAX's default float type; an array makes a sweep.
+      options: further keywords of the rule that shape the program, as (name, value) pairs: static.
+      stochastic: whether the rule also takes the keyword `key`, the random key of the step.
+      evaluation: a function `(opt_state, params) -> params`, for rules whose networks are evaluated
+        at other parameters than those they are trained at, such as schedule-free ones; else `None`.
+      constant_rate: whether the rule reads its learning rate only at the start of a run.
+      curvature: whether the update takes `hessian_product` and `gauss_newton_product`, functions of
+        a direction, besides optax's `value`, `grad` and `value_fn`.
+      shaped: whether an update may depend on the shapes of the arrays. Then networks that are
+        padded with zeros would be trained differently, so they are not padded.
+      linear: whether each number's update is linear in the gradients, weights and states of that
+        number alone: see `jaxnet.acceleration.first_layer`.
+      version: the version of the rule, at least 1: to be raised when the same rule is changed to
+        give other updates. Files of runs name it.
+
+    Raises:
+      ValueError: a hyperparameter is not a finite number, or `version` is not a whole number of at
+        least 1.
+
+    >>> sgd = Optimizer(optax.sgd, {"learning_rate": 0.5})
+    >>> sgd, sgd.hyper["learning_rate"].dtype
+    (sgd(learning_rate=0.5), dtype('float32'))
+    """
+
+    rule: UpdateRule = static()
+    hyper: dict[str, Any]  # given as `Numbers`, and arrays from then on
+    options: tuple[tuple[str, Hashable], ...] = static(default=())
+    stochastic: bool = static(default=False)
+    evaluation: Callable[[PyTree, Params], Params] | None = static(default=None)
+    constant_rate: bool = static(default=False)
+    curvature: bool = static(default=False)
+    shaped: bool = static(default=True)
+    linear: bool = static(default=False)
+    version: int = static(default=1)
+
+    def __post_init__(self) -> None:
+        for name, value in self.hyper.items():
+            if value is None:
+                raise ValueError(
+                    f"{name} must be a number, not None; leave it out for its default."
+                )
+        hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
+        object.__setattr__(self, "hyper", hyper)
+        object.__setattr__(self, "version", count("version", self.version, low=1))
+
+    @property
+    def name(self) -> str:
+        """The name of the rule's function, without underscores at its ends."""
+        return self.rule.__name__.strip("_")
+
+    @property
+    def follows_rate(self) -> bool:
+        """Whether it has a learning rate that may change during a run."""
+        return "learning_rate" in self.hyper and not self.constant_rate
+
+    def transformation(self, key: KeyArray) -> optax.GradientTransformationExtraArgs:
+        """The optax transformation for one step.
+
+        Args:
+          key: the random key of that step; only a stochastic rule draws from it.
+
+        Returns:
+          A transformation whose update takes optax's extra arguments, and ignores those that the
+          rule does not use.
+
+        >>> import jax
+        >>> updates, _ = Optimizer(optax.sgd, {"learning_rate": 0.5}).transformation(
+        ...     jax.random.key(0)
+        ... ).update(np.ones(2), (optax.EmptyState(), optax.EmptyState()))
+        >>> updates.tolist()
+        [-0.5, -0.5]
+        """
+        randomness = {"key": key} if self.stochastic else {}
+        rule = self.rule(**self.hyper, **dict(self.options), **randomness)
+        return optax.with_extra_args_support(rule)
+
+    def evaluation_params(self, opt_state: PyTree, params: Params) -> Params:
+        """The parameters to evaluate a network with, and to keep at the end of a run.
+
+        Args:
+          opt_state: the optimizer's state.
+          params: the parameters that are trained.
+
+        Returns:
+          `params` themselves, but for an optimizer with a function `evaluation`.
+        """
+        return self.evaluation(opt_state, params) if self.evaluation else params
+
+    def __repr__(self) -> str:
+        numbers = [f"{name}={shown(value)}" for name, value in self.hyper.items()]
+        return f"{self.name}({', '.join(numbers)})"
+
+
+def custom(
+    rule: UpdateRule, *, version: int = 1, **hyper: Numbers | str | Callable[..., object]
+) -> Optimizer:
+    """An optimizer with any other update rule: one of optax's or your own.
+
+    Args:
+      rule: a module-level function that takes `hyper` by name and returns an optax transformation.
+      version: the version of the rule, at least 1, by default 1: to be raised when it is changed
+        to give other updates. It is not passed to the rule.
+      **hyper: the rule's hyperparameters by name. Numbers and arrays of them are leaves; booleans,
+        strings and functions are static. A whole number that shapes the state must be written into
+        the rule itself.
+
+    Returns:
+      The optimizer.
+
+    Raises:
+      ValueError: a hyperparameter is not a finite number, or `version` is not a whole number of at
+        least 1.
+
+    >>> custom(optax.fromage, learning_rate=0.01)
+    fromage(learning_rate=0.01)
+    """
+    leaves: dict[str, Numbers] = {}
+    options: list[tuple[str, Hashable]] = []
+    for name, value in hyper.items():
+        if isinstance(value, (bool, str)) or callable(value):
+            options.append((name, value))
+        else:
+            leaves[name] = value
+    return Optimizer(rule, leaves, tuple(options), version=version)
+
+
+padding_safe = partial(Optimizer, shaped=False)
+"""`Optimizer` for rules that may train networks padded with zeros: zeros that are added to an array
+stay zeros, and change no other number. Tested by `tests/acceleration/test_padding.py`."""
+
+
+def with_rate(learning_rate: Numbers, **others: Numbers) -> dict[str, Numbers]:
+    """The learning rate, checked to be at least 0, and further hyperparameters by name."""
+    return {"learning_rate": leaf("learning_rate", learning_rate), **others}
+
+
+def moments(b1: Numbers, b2: Numbers, eps: Numbers) -> dict[str, Numbers]:
+    """Adam's two decays, checked to lie in [0, 1), and ε, checked to be at least 0."""
+    return {
+        "b1": leaf("b1", b1, high=1),
+        "b2": leaf("b2", b2, high=1),
+        "eps": leaf("eps", eps),
+    }
+
+
+def weights_only(params: Params) -> PyTree:
+    """A mask for optax that is true for weights and false for biases."""
+    return tuple(layer._replace(w=True, b=False) for layer in params)
