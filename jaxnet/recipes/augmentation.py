@@ -1,45 +1,55 @@
-"""Augmentation: every mini-batch sees its images shifted, turned, scaled or bent a little.
+"""Augmentation: the images of each mini-batch are shifted, rotated, scaled or bent at random.
 
-On the device and inside the compiled loop: no copy of the data set is ever made. What happens to
-an image is drawn at the address of its step, so that runs stay functions of their seed.
-`expand` is the other way, the book's: a data set of five times the images, made beforehand.
+This happens on the device, inside the compiled loop: no copy of the data set is made. What happens
+to an image depends on the run's seed and on the step alone. `expand` is the book's way instead: a
+data set of five times as many images, made before training.
 """
 
 import itertools
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
 
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.network import inputs
-from jaxnet.core.types import AnyArray, Inputs, KeyArray, Split
+from jaxnet.core.types import AnyArray, Inputs, KeyArray, Numbers, Split
 
 SELECTED = 3
-"""Up to this many pixels a shift is a choice among all places; beyond it, a slice an image."""
+"""Shifts of up to this many pixels choose among all places; longer ones slice image by image."""
 
 FLOAT32 = jnp.dtype("float32")
+"""The float type of resampled images by default."""
 
 
 @pytree
 class Augmentation:
     """Random, small distortions of images whose rows of pixels lie one after the other.
 
-    Each number is the most that is drawn, uniformly, for each image of each mini-batch; `None`
-    leaves a distortion out of the program. What comes in from outside an image is 0, black.
+    For each image of each mini-batch, every distortion is drawn uniformly up to its largest size.
+    `None`, the default, leaves a distortion out of the program. Pixels from outside an image are 0,
+    black.
 
-    Args:
-      shift: whole pixels, along each axis: 1 draws one of nine places; static.
-      rotation: degrees, either way, around the middle.
-      scaling: the part by which an image grows or shrinks, below 1.
-      elastic: α of an elastic distortion, in pixels: each pixel moves by α times a uniform random
-        field in [−1, 1]² that a Gaussian has smoothed.
-      smoothness: the standard deviation of that Gaussian, in pixels.
-      shape: height and width of an image; `None` for a square.
+    Attributes:
+      shift: the largest shift along each axis, in whole pixels, less than the image's sides: 1
+        draws one of nine places; static.
+      rotation: the largest angle, in degrees in [0, 360), either way, around the middle.
+      scaling: the largest fraction by which an image grows or shrinks, in [0, 1).
+      elastic: α ≥ 0 of an elastic distortion, in pixels: each pixel moves by α times a uniform
+        random field in [−1, 1]² that is smoothed by a Gaussian.
+      smoothness: the standard deviation of that Gaussian in pixels, at least 0.1, by default 4;
+        `None` without an elastic distortion.
+      shape: (height, width) of an image in pixels; `None`, the default, for a square: static.
+      linear: whether it leaves the first layer's update linear: it does not, since inputs differ
+        from step to step. See `Recipe.linear`.
+
+    Raises:
+      ValueError: a number is out of its range, or `shape` is not a pair of positive numbers.
 
     Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks, 2003,
     section 2 (elastic, there with α = 34 and σ = 4 on 29 × 29 pixels).
@@ -49,14 +59,12 @@ class Augmentation:
     """
 
     shift: int | None = static(default=None)
-    rotation: Any = None
-    scaling: Any = None
-    elastic: Any = None
-    smoothness: Any = 4.0
+    rotation: Numbers | None = None
+    scaling: Numbers | None = None
+    elastic: Numbers | None = None
+    smoothness: Numbers | None = 4.0
     shape: tuple[int, int] | None = static(default=None)
-
     linear: ClassVar[bool] = False
-    """Inputs differ from step to step: see `Recipe.linear`."""
 
     def __post_init__(self) -> None:
         if self.shift is not None:
@@ -64,7 +72,9 @@ class Augmentation:
         if self.shape is not None:
             sides = self.shape if isinstance(self.shape, (tuple, list)) else ()
             if len(sides) != 2:
-                raise ValueError(f"shape must be (height, width), not {self.shape!r}.")
+                raise ValueError(
+                    f"shape must be (height, width), such as (28, 28), not {self.shape!r}."
+                )
             shape = tuple(count("shape", side, low=1) for side in sides)
             object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "rotation", leaf("rotation", self.rotation, high=360))
@@ -74,29 +84,43 @@ class Augmentation:
         object.__setattr__(self, "smoothness", smoothness)
 
     def image_shape(self, n_in: int) -> tuple[int, int]:
-        """Height and width of an image of n_in pixels.
+        """The height and width of an image of `n_in` pixels.
+
+        Args:
+          n_in: the number of the network's inputs.
+
+        Returns:
+          `shape`, or the sides of a square.
 
         Raises:
-          ValueError: `shape` does not fit, or there is none and the images are not square; or a
-            shift would push them out of sight.
+          ValueError: `shape` does not fit, or there is none and the images are not square, or
+            `shift` is not less than the sides.
+
+        >>> Augmentation(shift=1).image_shape(784)
+        (28, 28)
         """
-        height, width = self.shape or (round(n_in**0.5),) * 2
+        if self.shape is None:
+            height = width = round(n_in**0.5)
+            images = f"without a shape, images are {height}×{width}"
+        else:
+            height, width = self.shape
+            images = f"shape {self.shape} has {height * width} pixels"
         if height * width != n_in:
-            fault = f"shape {self.shape} has" if self.shape else "without a shape, images are"
-            size = f"{height * width} pixels" if self.shape else f"{height}×{width}"
             raise ValueError(
-                f"{fault} {size}, but the network has {n_in} inputs; give augmentation its shape."
+                f"{images}, but the network has {n_in} inputs; give augmentation its shape."
             )
         if self.shift is not None and self.shift >= min(height, width):
             raise ValueError(
                 f"shift must be less than the sides of an image, {height}×{width}, "
-                f"not {self.shift}."
+                f"not {self.shift}; choose a smaller one."
             )
         return height, width
 
     def __repr__(self) -> str:
         names = ("shift", "rotation", "scaling", "elastic", "smoothness")
-        numbers = [f"{k}={shown(v)}" for k in names if (v := getattr(self, k)) is not None]
+        numbers = [
+            f"{name}={shown(value)}" for name in names if (value := getattr(self, name)) is not None
+        ]
         numbers += [] if self.shape is None else [f"shape={self.shape}"]
         return f"Augmentation({', '.join(numbers)})"
 
@@ -104,17 +128,20 @@ class Augmentation:
 def augment(
     rule: Augmentation, key: KeyArray, xs: Inputs, dtype: jnp.dtype = FLOAT32
 ) -> Float[Array, "batch n_in"] | AnyArray:
-    """A mini-batch of images, each distorted in a way of its own.
+    """A mini-batch of images, each distorted by its own random draw.
 
     Args:
-      rule: what is drawn, and how large.
+      rule: which distortions are drawn, and their largest sizes.
       key: the random key of the step.
-      xs: uint8 pixels or floats.
-      dtype: the float type of what is resampled.
+      xs: the images, shape (batch, n_in): uint8 pixels or floats.
+      dtype: the float type of resampled images, by default float32.
 
     Returns:
-      The images: of the type they had where they were only shifted, else floats, with uint8
-      pixels scaled by 1/255.
+      The images, of the same shape. They keep their type if they are only shifted; otherwise they
+      are floats, with uint8 pixels scaled by 1/255.
+
+    Raises:
+      ValueError: the rule's shape does not fit the images.
 
     >>> xs = jnp.arange(9.0).reshape(1, 9)
     >>> augment(Augmentation(shift=0), jax.random.key(0), xs).tolist() == xs.tolist()
@@ -134,13 +161,31 @@ def augment(
     return shift_images(xs, shifts, rule.shift, width)
 
 
-def shift_images(xs: Any, shifts: Any, most: int, width: int) -> Array:
-    """Each image moved down and right by its own numbers of pixels, up to `most`; zeros come in.
+def shift_images(
+    xs: Inputs, shifts: Int[AnyArray, "batch 2"], most: int, width: int
+) -> Float[Array, "batch n_in"] | AnyArray:
+    """Shift each image by its own numbers of pixels; zeros come in at the edges.
 
-    A move by (i, j) is one of i·width + j along the row of pixels; columns that would come from
-    the line above or below are blackened. Of one-pixel shifts, choosing among all nine places takes
-    a fifth of the time of slicing each image where it starts (12 and 58 ms for 50,000 images).
+    A shift by (i, j) moves the row of all pixels by i·width + j; then the columns that would come
+    from the line above or below are blackened. For one-pixel shifts, choosing among all nine places
+    takes a fifth of the time of slicing each image where it starts (12 and 58 ms for 50,000
+    images).
+
+    Args:
+      xs: the images, shape (batch, n_in), with rows of pixels one after the other.
+      shifts: for each image how many pixels it moves down and to the right; negative numbers move
+        it up and to the left.
+      most: the largest absolute number in `shifts`.
+      width: the width of an image in pixels.
+
+    Returns:
+      The shifted images, of the shape and type of `xs`.
+
+    >>> right = jnp.array([[0, 1]])
+    >>> shift_images(jnp.array([[1.0, 2.0, 3.0, 4.0]]), right, most=1, width=2).tolist()
+    [[0.0, 1.0, 0.0, 3.0]]
     """
+    xs = jnp.asarray(xs)
     n = xs.shape[1]
     border = most * width + most
     padded = jnp.pad(xs, ((0, 0), (border, border)))
@@ -157,7 +202,7 @@ def shift_images(xs: Any, shifts: Any, most: int, width: int) -> Array:
 
 
 def _resampled(rule: Augmentation, key: KeyArray, image: Float[Array, "h w"]) -> Array:
-    """An image turned, scaled and bent: each pixel is read, bilinearly, where it comes from."""
+    """An image rotated, scaled and bent: each pixel is read, bilinearly, where it comes from."""
     height, width = image.shape
     turn_key, scale_key, field_key = jax.random.split(key, 3)
     middle = jnp.array([(height - 1) / 2, (width - 1) / 2], image.dtype)
@@ -172,29 +217,33 @@ def _resampled(rule: Augmentation, key: KeyArray, image: Float[Array, "h w"]) ->
         down, right = down / scale, right / scale
     if rule.elastic is not None:
         fields = jax.random.uniform(field_key, (2, *image.shape), image.dtype, -1.0, 1.0)
-        smooth_rows, smooth_columns = (_gaussian(rule.smoothness, size) for size in image.shape)
-        moves = rule.elastic * jnp.einsum("ih,dhw,jw->dij", smooth_rows, fields, smooth_columns)
+        sigma, alpha = jnp.asarray(rule.smoothness), jnp.asarray(rule.elastic)
+        smooth_rows, smooth_columns = (_gaussian(sigma, size) for size in image.shape)
+        moves = alpha * jnp.einsum("ih,dhw,jw->dij", smooth_rows, fields, smooth_columns)
         down, right = down + moves[0], right + moves[1]
     return map_coordinates(image, [down + middle[0], right + middle[1]], order=1, cval=0.0)
 
 
-def _uniform(key: KeyArray, most: Any, dtype: Any) -> Array:
-    return most * jax.random.uniform(key, (), dtype, -1.0, 1.0)
+def _uniform(key: KeyArray, most: Numbers, dtype: jnp.dtype) -> Float[Array, ""]:
+    """A number drawn uniformly from [−most, most)."""
+    return jnp.asarray(most) * jax.random.uniform(key, (), dtype, -1.0, 1.0)
 
 
-def _gaussian(sigma: Any, size: int) -> Float[Array, "n n"]:
-    """Convolution with a Gaussian as a matrix; each row adds up to 1 without the border."""
+def _gaussian(sigma: ArrayLike, size: int) -> Float[Array, "n n"]:
+    """The matrix that convolves with a Gaussian; each row adds up to 1 without the border."""
     apart = jnp.arange(size)[:, None] - jnp.arange(-3 * size, 4 * size)[None]
     weights = jnp.exp(-((apart / sigma) ** 2) / 2)
     return weights[:, 3 * size : 4 * size] / jnp.sum(weights, axis=1, keepdims=True)
 
 
 def expand(split: Split, shape: tuple[int, int] | None = None) -> Split:
-    """Each image and its four shifts by one pixel, five times the examples: the book's 250,000.
+    """A data set of five times as many images: each one, and its four shifts by one pixel.
+
+    This makes the book's 250,000 images of MNIST's 50,000.
 
     Args:
       split: images, uint8 or float, and labels or targets.
-      shape: height and width of an image; `None` for a square.
+      shape: (height, width) of an image in pixels; `None`, the default, for a square.
 
     Returns:
       NumPy arrays: all images as they are, then all shifted down, up, right, left.

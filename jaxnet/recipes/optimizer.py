@@ -24,6 +24,9 @@ class UpdateRule(Protocol):
 
     It is called with keywords alone: `rule(learning_rate=…, b1=…)`. Its numbers may be traced, so
     it must not branch on their values.
+
+    >>> isinstance(optax.adam, UpdateRule)
+    True
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Regularization: penalties on the weights, in the book's units; dropout; max-norm; smoothing.
+"""Regularization: penalties on the weights, dropout, max-norm and label smoothing.
 
     C = C₀ + (λ₂/2n) Σw² + (λ₁/n) Σ|w|
 
@@ -7,7 +7,6 @@ equations 87 and 95, so that the book's values carry over.
 """
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +15,22 @@ from jaxtyping import Array, Bool, Float
 
 from jaxnet.core.activations import Softmax
 from jaxnet.core.costs import Cost
-from jaxnet.core.types import AnyArray, KeyArray, Layer, Params
-
-Strength = Float[AnyArray, ""] | None
+from jaxnet.core.types import KeyArray, Layer, Numbers, Params
 
 
-def penalty(params: Params, n: int, l1: Strength = None, l2: Strength = None) -> Float[Array, ""]:
-    """(λ₂/2n)Σw² + (λ₁/n)Σ|w|; a λ that is `None` is left out.
+def penalty(
+    params: Params, n: int, l1: Numbers | None = None, l2: Numbers | None = None
+) -> Float[Array, ""]:
+    """The penalty on the weights that is added to the cost, (λ₂/2n)Σw² + (λ₁/n)Σ|w|.
+
+    Args:
+      params: the network's parameters; biases are not penalized.
+      n: the number of training examples, at least 1.
+      l1: λ₁ ≥ 0; `None`, the default, leaves its term out.
+      l2: λ₂ ≥ 0; `None`, the default, leaves its term out.
+
+    Returns:
+      The penalty, a scalar.
 
     >>> layer = Layer(jnp.array([[1.0, -2.0]]), jnp.zeros(2))
     >>> penalty((layer,), n=10, l1=jnp.array(1.0), l2=jnp.array(2.0)).item()
@@ -31,57 +39,99 @@ def penalty(params: Params, n: int, l1: Strength = None, l2: Strength = None) ->
     total = jnp.zeros((), params[0].w.dtype)
     for layer in params:
         if l2 is not None:
-            total += l2 / (2 * n) * jnp.sum(layer.w**2)
+            total += jnp.asarray(l2) / (2 * n) * jnp.sum(layer.w**2)
         if l1 is not None:
-            total += l1 / n * jnp.sum(jnp.abs(layer.w))
+            total += jnp.asarray(l1) / n * jnp.sum(jnp.abs(layer.w))
     return total
 
 
 def add_penalty_gradient(
-    grads: Params, params: Params, n: int, l1: Strength = None, l2: Strength = None
+    grads: Params, params: Params, n: int, l1: Numbers | None = None, l2: Numbers | None = None
 ) -> Params:
-    """The gradient of the regularized cost: adds (λ₂/n)w + (λ₁/n)sgn(w), with sgn(0) = 0.
+    """The gradient of the cost with its penalty: (λ₂/n)w + (λ₁/n)sgn(w) is added for weights.
+
+    Args:
+      grads: the gradient of the cost without penalty, of the form of `params`.
+      params: the network's parameters.
+      n: the number of training examples, at least 1.
+      l1: λ₁ ≥ 0; `None`, the default, leaves its term out. sgn(0) is 0.
+      l2: λ₂ ≥ 0; `None`, the default, leaves its term out.
+
+    Returns:
+      The gradient, of the form of `params`; that of biases is as it was.
 
     Source: Nielsen, chapter 3, equations 88 and 96.
+
+    >>> params = (Layer(jnp.array([[1.0, -2.0]]), jnp.zeros(2)),)
+    >>> grads = (Layer(jnp.zeros((1, 2)), jnp.zeros(2)),)
+    >>> add_penalty_gradient(grads, params, n=10, l2=jnp.array(5.0))[0].w.tolist()
+    [[0.5, -1.0]]
     """
 
     def add(grad: Layer, layer: Layer) -> Layer:
         w = grad.w
         if l2 is not None:
-            w = w + l2 / n * layer.w
+            w = w + jnp.asarray(l2) / n * layer.w
         if l1 is not None:
-            w = w + l1 / n * jnp.sign(layer.w)
+            w = w + jnp.asarray(l1) / n * jnp.sign(layer.w)
         return Layer(w, grad.b)
 
     return jax.tree.map(add, grads, params, is_leaf=lambda node: isinstance(node, Layer))
 
 
-def keep_mask(key: KeyArray, shape: tuple[int, ...], rate: Any) -> Bool[Array, "..."]:
-    """Which units dropout keeps, each with probability 1 − rate, to within 2⁻¹⁷.
+def keep_mask(key: KeyArray, shape: tuple[int, ...], rate: Numbers) -> Bool[Array, "..."]:
+    """Which units dropout keeps, drawn at random.
 
     Two units share the 32 bits of a draw: at 784 inputs an example, drawing is what costs.
+
+    Args:
+      key: the random key of the step and layer.
+      shape: the shape of the mask, such as (examples, units).
+      rate: the probability with which a unit is dropped, in [0, 1); rounded to a multiple of 2⁻¹⁶.
+
+    Returns:
+      A mask, true where a unit is kept.
+
+    >>> keep_mask(jax.random.key(0), (2, 3), jnp.array(0.0)).all().item()
+    True
     """
     n = math.prod(shape)
     bits = threefry_2x32(jax.random.key_data(key), jnp.arange(-(-n // 2), dtype=jnp.uint32))
     halves = jax.lax.bitcast_convert_type(bits, jnp.uint16).reshape(-1)[:n].reshape(shape)
-    return halves >= jnp.minimum(jnp.round(rate * 2**16), 2**16 - 1).astype(jnp.uint16)
+    threshold = jnp.minimum(jnp.round(jnp.asarray(rate) * 2**16), 2**16 - 1)
+    return halves >= threshold.astype(jnp.uint16)
 
 
-def dropout_mask(keep: Bool[Array, "..."], rate: Any) -> Float[Array, "..."]:
-    """Dropout's mask, 1/(1−rate) where a unit is kept: the mean of what is passed on stays.
+def dropout_mask(keep: Bool[Array, "..."], rate: Numbers) -> Float[Array, "..."]:
+    """The factors that dropout multiplies activations by: 1/(1−rate) where a unit is kept, else 0.
 
-    So nothing needs halving when the whole network is used, as Nielsen's chapter 3 has it.
+    So the mean of what is passed on stays, and nothing needs halving when the whole network is
+    used, as Nielsen's chapter 3 has it.
+
+    Args:
+      keep: which units are kept, see `keep_mask`.
+      rate: the probability with which a unit is dropped, in [0, 1).
+
+    Returns:
+      The factors, of the shape of `keep`.
 
     Source: Srivastava et al., Dropout, 2014, section 10 (the inverted form).
 
     >>> dropout_mask(jnp.array([True, False]), jnp.array(0.5)).tolist()
     [2.0, 0.0]
     """
-    return keep * (1 / (1 - rate))
+    return keep * (1 / (1 - jnp.asarray(rate)))
 
 
-def apply_max_norm(params: Params, max_norm: Any) -> Params:
-    """Max-norm: the weights into a hidden unit are scaled down to ‖w‖ = c where they exceed it.
+def apply_max_norm(params: Params, max_norm: Numbers) -> Params:
+    """Scale the weights into each hidden unit down to a norm of at most c.
+
+    Args:
+      params: the network's parameters; those of the output layer stay as they are.
+      max_norm: c > 0, the largest Euclidean norm of the weights into a hidden unit.
+
+    Returns:
+      The parameters after scaling.
 
     Source: Srivastava et al., Dropout, 2014, section 5.1.
 
@@ -92,13 +142,24 @@ def apply_max_norm(params: Params, max_norm: Any) -> Params:
 
     def constrain(layer: Layer) -> Layer:
         norms = jnp.sqrt(jnp.sum(layer.w**2, axis=0, keepdims=True))
-        return layer._replace(w=layer.w * jnp.minimum(1, max_norm / jnp.maximum(norms, 1e-30)))
+        bound = jnp.asarray(max_norm)
+        return layer._replace(w=layer.w * jnp.minimum(1, bound / jnp.maximum(norms, 1e-30)))
 
     return (*map(constrain, params[:-1]), params[-1])
 
 
-def smooth_labels(cost: Cost, ys: Float[Array, "batch n_out"], epsilon: Any) -> Array:
-    """Label smoothing: (1−ε)y + ε/K for K softmax outputs, (1−ε)y + ε/2 for all others.
+def smooth_labels(
+    cost: Cost, ys: Float[Array, "batch n_out"], epsilon: Numbers
+) -> Float[Array, "batch n_out"]:
+    """Targets after label smoothing: (1−ε)y + ε/K for K softmax outputs, else (1−ε)y + ε/2.
+
+    Args:
+      cost: the network's cost, which knows its output activation.
+      ys: the targets, a 1 at the label.
+      epsilon: ε in [0, 1).
+
+    Returns:
+      The smoothed targets.
 
     Source: Szegedy et al., Rethinking the Inception architecture, 2016, section 7.
 
@@ -106,5 +167,6 @@ def smooth_labels(cost: Cost, ys: Float[Array, "batch n_out"], epsilon: Any) -> 
     >>> smooth_labels(CrossEntropy(), jnp.array([[0.0, 1.0]]), 0.5).tolist()
     [[0.25, 0.75]]
     """
-    outcomes = ys.shape[1] if isinstance(cost.output, Softmax) else 2
-    return (1 - epsilon) * ys + epsilon / outcomes
+    epsilon = jnp.asarray(epsilon)
+    n_classes = ys.shape[1] if isinstance(cost.output, Softmax) else 2
+    return (1 - epsilon) * ys + epsilon / n_classes

@@ -1,7 +1,8 @@
-"""Stopping: patience, the book's halving of the learning rate, a target, and the best weights.
+"""Early stopping: patience, halving the learning rate, a target, and the best epoch's parameters.
 
-All of it is decided on the device, at the end of an epoch, from what was monitored: so it is part
-of the compiled run, of a sweep's lanes and of a checkpoint. The test set never decides.
+A rule decides at the end of each epoch, on the device, from the costs and accuracies of that epoch.
+So it is part of the compiled run, of each network of a sweep, and of a checkpoint. The test set
+never decides.
 """
 
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -14,34 +15,49 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
-from jaxnet.core.types import AnyArray, History, Params
+from jaxnet.core.types import AnyArray, History, Numbers, Params
+
+Metric = Literal["accuracy", "cost"]
+"""What a rule compares: a higher accuracy is better, and a lower cost."""
+MonitoredSplit = Literal["evaluation", "training"]
+"""The split that the metric is measured on."""
 
 
 @pytree
 class Stopping:
-    """When to stop, or to lower the learning rate, and what the best epoch is.
+    """A rule that says when to stop, or to lower the learning rate, and which epoch is the best.
 
-    Args:
-      patience: epochs without a new best before something happens; `None` waits for ever.
-      factor: what the learning rate is then multiplied by; `None` stops instead.
-      floor: with a factor: stop once the rate has come down to this part of the first one.
-      target: stop once the metric has reached this.
-      metric: "accuracy" or "cost" decides what is better.
-      split: "evaluation" or "training", on which it is measured.
+    An epoch is a new best if its metric is better than that of all epochs before. Each number may
+    be an array, which makes a sweep; `None` leaves it out.
 
-    >>> no_improvement_in(10)
+    Attributes:
+      patience: after how many epochs in a row without a new best the rule acts, a whole number of
+        at least 1; `None` for never.
+      factor: what the learning rate is multiplied by then, in [0, 1); `None` stops the run instead.
+      floor: in [0, 1), together with `factor`: the run stops once the learning rate is at most this
+        fraction of what it would be without the rule.
+      target: the run stops once the metric is at least (an accuracy) or at most (a cost) this; at
+        least 0. `None` for no target.
+      metric: "accuracy" (the default) or "cost".
+      split: "evaluation" (the default) or "training": what the metric is measured on.
+      linear: whether it leaves the first layer's update linear: it does, since it changes the
+        learning rate alone. See `Recipe.linear`.
+
+    Raises:
+      ValueError: a number is out of its range, `metric` or `split` is unknown, there is neither a
+        patience nor a target, or only one of `factor` and `floor`.
+
+    >>> Stopping(patience=10)
     Stopping(patience=10, evaluation accuracy)
     """
 
-    patience: Any = None
-    factor: Any = None
-    floor: Any = None
-    target: Any = None
-    metric: Literal["accuracy", "cost"] = static(default="accuracy")
-    split: Literal["evaluation", "training"] = static(default="evaluation")
-
+    patience: Numbers | None = None
+    factor: Numbers | None = None
+    floor: Numbers | None = None
+    target: Numbers | None = None
+    metric: Metric = static(default="accuracy")
+    split: MonitoredSplit = static(default="evaluation")
     linear: ClassVar[bool] = True
-    """It changes the learning rate alone: see `Recipe.linear`."""
 
     def __post_init__(self) -> None:
         if self.metric not in ("accuracy", "cost"):
@@ -56,30 +72,49 @@ class Stopping:
         object.__setattr__(self, "floor", leaf("floor", self.floor, high=1))
         object.__setattr__(self, "target", leaf("target", self.target))
         if self.patience is None and (self.target is None or self.factor is not None):
-            raise ValueError("a stopping rule needs a patience, or a target alone.")
+            raise ValueError(
+                "a stopping rule needs a patience, or a target alone, without a factor; give "
+                "patience=10 or target=0.98, for example."
+            )
         if (self.factor is None) != (self.floor is None):
             raise ValueError(
-                "factor and floor of a stopping rule go together: see reduce_on_plateau."
+                "factor and floor of a stopping rule go together; give both or neither, as "
+                "reduce_on_plateau does."
             )
-        over = self.metric == "accuracy" and not isinstance(self.target, jax.core.Tracer)
-        if self.target is not None and over and np.any(np.asarray(self.target) > 1):
-            raise ValueError(f"target must be an accuracy in [0, 1], not {self.target}.")
+        is_known = self.target is not None and not isinstance(self.target, jax.core.Tracer)
+        if is_known and self.metric == "accuracy" and np.any(np.asarray(self.target) > 1):
+            raise ValueError(
+                f"target must be an accuracy in [0, 1], not {self.target}; choose one inside that "
+                'range, or metric="cost".'
+            )
 
     @property
     def curve(self) -> str:
-        """The curve of the history that decides."""
+        """The name of the field of `History` that decides, such as "evaluation_accuracy"."""
         return f"{self.split}_{self.metric}"
 
     def __repr__(self) -> str:
         names = ("patience", "factor", "floor", "target")
-        numbers = [f"{k}={shown(v)}" for k in names if (v := getattr(self, k)) is not None]
+        numbers = [
+            f"{name}={shown(value)}" for name in names if (value := getattr(self, name)) is not None
+        ]
         return f"Stopping({', '.join([*numbers, self.curve.replace('_', ' ')])})"
 
 
-def no_improvement_in(n: Any, **where: Any) -> Stopping:
-    """Stop after n epochs without a new best: the book's no-improvement-in-n rule.
+def no_improvement_in(n: Numbers, **where: Any) -> Stopping:
+    """Stop after n epochs in a row without a new best: the book's no-improvement-in-n rule.
 
-    `metric`, `split` and `target` may be given besides. Source: Nielsen, chapter 3, early stopping.
+    Args:
+      n: the patience in epochs, a whole number of at least 1.
+      **where: `metric`, `split` and `target` of `Stopping`.
+
+    Returns:
+      The rule.
+
+    Raises:
+      ValueError: a number is out of its range, or `metric` or `split` is unknown.
+
+    Source: Nielsen, chapter 3, early stopping.
 
     >>> no_improvement_in(5, metric="cost").curve
     'evaluation_cost'
@@ -87,11 +122,25 @@ def no_improvement_in(n: Any, **where: Any) -> Stopping:
     return Stopping(patience=n, **where)
 
 
-def reduce_on_plateau(n: Any, factor: Any = 0.5, floor: Any = 1 / 128, **where: Any) -> Stopping:
-    """Halve the learning rate after n epochs without a new best; stop at 1/128 of the first.
+def reduce_on_plateau(
+    n: Numbers, factor: Numbers = 0.5, floor: Numbers = 1 / 128, **where: Any
+) -> Stopping:
+    """Halve the learning rate after n epochs without a new best; stop at 1/128 of the first rate.
 
-    `metric`, `split` and `target` may be given besides. Source: Nielsen, chapter 3, the exercise on
-    learning rate schedules.
+    Args:
+      n: the patience in epochs, a whole number of at least 1; it starts again after each halving.
+      factor: what the learning rate is multiplied by, in [0, 1), by default ½.
+      floor: the fraction of the first learning rate at which the run stops, in [0, 1), by default
+        1/128.
+      **where: `metric`, `split` and `target` of `Stopping`.
+
+    Returns:
+      The rule.
+
+    Raises:
+      ValueError: a number is out of its range, or `metric` or `split` is unknown.
+
+    Source: Nielsen, chapter 3, the exercise on learning rate schedules.
 
     >>> reduce_on_plateau(10)
     Stopping(patience=10, factor=0.5, floor=0.0078125, evaluation accuracy)
@@ -99,8 +148,18 @@ def reduce_on_plateau(n: Any, factor: Any = 0.5, floor: Any = 1 / 128, **where: 
     return Stopping(patience=n, factor=factor, floor=floor, **where)
 
 
-def reach(target: Any, **where: Any) -> Stopping:
-    """Stop once the evaluation accuracy, or what `metric` and `split` name, has reached this.
+def reach(target: Numbers, **where: Any) -> Stopping:
+    """Stop once the metric has reached a target, by default an evaluation accuracy.
+
+    Args:
+      target: the accuracy, in [0, 1], or the cost, at least 0, at which the run stops.
+      **where: `metric`, `split` and `patience` of `Stopping`.
+
+    Returns:
+      The rule.
+
+    Raises:
+      ValueError: a number is out of its range, or `metric` or `split` is unknown.
 
     >>> reach(0.98)
     Stopping(target=0.98, evaluation accuracy)
@@ -108,37 +167,67 @@ def reach(target: Any, **where: Any) -> Stopping:
     return Stopping(target=target, **where)
 
 
-__getattr__ = renamed_attributes(__name__, {"halving": "reduce_on_plateau"})
-
-
 class Watch(NamedTuple):
-    """What a run remembers from epoch to epoch to find its best, and its end."""
+    """The state of early stopping: what a run remembers from epoch to epoch.
+
+    >>> from jaxnet.core.types import Layer
+    >>> watch((Layer(jnp.ones((1, 1)), jnp.zeros(1)),)).best_score.item()
+    -inf
+    """
 
     best: Params | tuple[()]
-    """The best epoch's parameters, where they are kept."""
+    """The parameters after the best epoch so far; empty if they are not kept."""
     best_score: Float[AnyArray, ""]
-    """The highest so far of what decides; −∞ before the first epoch."""
+    """The score of the best epoch, see `score`; −∞ before the first epoch."""
     best_epoch: Int[AnyArray, ""]
-    """Counted from 1; 0 is the start."""
+    """The number of the best epoch, counted from 1; 0 before the first epoch."""
     waited: Int[AnyArray, ""]
-    """Epochs since the best, or since the learning rate was lowered."""
+    """How many epochs ago the best was, or the learning rate was lowered, if that is later."""
     scale: Float[AnyArray, ""]
-    """What the learning rate is multiplied by."""
+    """What the learning rate is multiplied by, from 1 down."""
     stopped: Bool[AnyArray, ""]
+    """Whether the rule has ended the run."""
 
 
 def watch(params: Params, keep_best: bool = True) -> Watch:
-    """What is known before the first epoch."""
-    dtype, zero = params[0].w.dtype, jnp.zeros((), jnp.int32)
-    low, one = jnp.full((), -jnp.inf, dtype), jnp.ones((), dtype)
-    return Watch(params if keep_best else (), low, zero, zero, one, jnp.zeros((), bool))
+    """The state of early stopping before the first epoch.
+
+    Args:
+      params: the initial parameters.
+      keep_best: whether the best epoch's parameters are kept, which takes as much memory again.
+
+    Returns:
+      The state, with `params` as the best parameters if they are kept.
+
+    >>> from jaxnet.core.types import Layer
+    >>> watch((Layer(jnp.ones((1, 1)), jnp.zeros(1)),), keep_best=False).best
+    ()
+    """
+    dtype = params[0].w.dtype
+    return Watch(
+        best=params if keep_best else (),
+        best_score=jnp.full((), -jnp.inf, dtype),
+        best_epoch=jnp.zeros((), jnp.int32),
+        waited=jnp.zeros((), jnp.int32),
+        scale=jnp.ones((), dtype),
+        stopped=jnp.zeros((), bool),
+    )
 
 
 def score(rule: Stopping | None, row: History) -> Float[Array, ""]:
-    """What the best epoch has most of; NaN where nothing is monitored.
+    """The score of an epoch: the best epoch is the one with the highest.
 
-    The rule's metric, or without a rule the evaluation accuracy, or the lowest evaluation cost
-    where there is no accuracy.
+    Args:
+      rule: the stopping rule; `None` for a run without one.
+      row: the costs and accuracies of the epoch, NaN where they were not measured.
+
+    Returns:
+      The rule's metric, a cost with a minus sign. Without a rule, the evaluation accuracy, or minus
+      the evaluation cost if there is no accuracy; NaN if neither was measured.
+
+    >>> row = History(jnp.array(0.5), jnp.array(0.75), jnp.array(0.0), jnp.array(1.0))
+    >>> score(None, row).item(), score(Stopping(1, metric="cost"), row).item()
+    (0.75, -0.5)
     """
     if rule is not None:
         value = jnp.asarray(getattr(row, rule.curve))
@@ -147,26 +236,63 @@ def score(rule: Stopping | None, row: History) -> Float[Array, ""]:
     return jnp.where(jnp.isnan(accuracy), -jnp.asarray(row.evaluation_cost), accuracy)
 
 
-def update(rule: Stopping | None, before: Watch, params: Params, row: History, epoch: Any) -> Watch:
-    """What is known after an epoch, counted from 1, that ended with these parameters and scores."""
-    now = score(rule, row)
+def update(
+    rule: Stopping | None,
+    before: Watch,
+    params: Params,
+    row: History,
+    epoch: Int[AnyArray, ""] | int,
+) -> Watch:
+    """The state of early stopping after an epoch.
+
+    Args:
+      rule: the stopping rule; `None` for a run without one, in which the best epoch is noted all
+        the same, and is the last one if nothing is monitored.
+      before: the state after the epoch before.
+      params: the parameters at the end of the epoch.
+      row: the costs and accuracies of the epoch, NaN where they were not measured.
+      epoch: the number of the epoch, counted from 1.
+
+    Returns:
+      The new state.
+
+    >>> from jaxnet.core.types import Layer
+    >>> params = (Layer(jnp.ones((1, 1)), jnp.zeros(1)),)
+    >>> row = History(jnp.array(0.5), jnp.array(0.75), jnp.array(0.0), jnp.array(1.0))
+    >>> after = update(reach(0.7), watch(params), params, row, epoch=1)
+    >>> after.best_score.item(), after.best_epoch.item(), after.stopped.item()
+    (0.75, 1, True)
+    """
+    new_score = score(rule, row)
     # Without a rule nothing may be monitored: the score is NaN then, and the last epoch the best.
-    better = now > before.best_score if rule is not None else ~(now <= before.best_score)
+    is_best = (
+        new_score > before.best_score if rule is not None else ~(new_score <= before.best_score)
+    )
     best = before.best
     if best:
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, best)
-    waited = jnp.where(better, 0, before.waited + 1)
+        best = jax.tree.map(lambda new, old: jnp.where(is_best, new, old), params, best)
+    waited = jnp.where(is_best, 0, before.waited + 1)
     scale, stopped = before.scale, before.stopped
     if rule is not None and rule.patience is not None:
-        out = waited >= rule.patience
-        if rule.factor is None:
-            stopped |= out
+        out_of_patience = waited >= jnp.asarray(rule.patience)
+        if rule.factor is None or rule.floor is None:
+            stopped |= out_of_patience
         else:
-            scale = jnp.where(out, scale * rule.factor, scale)
-            waited = jnp.where(out, 0, waited)
-            stopped |= scale <= rule.floor * (1 + 1e-5)  # 0.1³ is more than 0.001
+            scale = jnp.where(out_of_patience, scale * jnp.asarray(rule.factor), scale)
+            waited = jnp.where(out_of_patience, 0, waited)
+            # 0.1³ is more than 0.001
+            stopped |= scale <= jnp.asarray(rule.floor) * (1 + 1e-5)
     if rule is not None and rule.target is not None:
-        stopped |= now >= (rule.target if rule.metric == "accuracy" else -rule.target)
-    highest = jnp.where(better, now, before.best_score)
-    number = jnp.where(better, epoch, before.best_epoch).astype(jnp.int32)
-    return Watch(best, highest, number, waited, scale, stopped)
+        target = jnp.asarray(rule.target)
+        stopped |= new_score >= (target if rule.metric == "accuracy" else -target)
+    return Watch(
+        best=best,
+        best_score=jnp.where(is_best, new_score, before.best_score),
+        best_epoch=jnp.where(is_best, epoch, before.best_epoch).astype(jnp.int32),
+        waited=waited,
+        scale=scale,
+        stopped=stopped,
+    )
+
+
+__getattr__ = renamed_attributes(__name__, {"halving": "reduce_on_plateau"})
