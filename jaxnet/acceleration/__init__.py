@@ -1,5 +1,6 @@
-"""What makes training fast and changes no result; nobody needs it to use jaxnet.
+"""Faster training with the same results: nothing here needs to be known to use jaxnet.
 
-The first layer of many networks in few large products, blocks of mini-batches, padded widths, the
-options of the compiler XLA.
+`blocks` gathers the examples of several mini-batches at once, `first_layer` turns the first layer's
+many small matrix products into few large ones, `padding` widens hidden layers to a multiple of the
+SIMD width, and `xla_options` holds the compiler's options.
 """

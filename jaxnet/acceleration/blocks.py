@@ -1,4 +1,4 @@
-"""Blocks: the mini-batches whose examples are gathered at once."""
+"""Blocks: consecutive mini-batches whose examples are gathered together, by one gather."""
 
 BLOCK_ROWS = 640
 """Examples gathered at once: one gather of 500 rows costs less than fifty of 10, and as uint8 they
@@ -6,11 +6,18 @@ still fit into the cache."""
 
 
 def block_steps(n_steps: int, most: int) -> int:
-    """Mini-batches per block: if possible so many that no smaller block, and program, is left.
+    """The number of mini-batches per block.
+
+    A block size that divides the number of mini-batches is preferred: it leaves no smaller block at
+    the end, which would be compiled as a second program.
 
     Args:
-      n_steps: mini-batches to cut into blocks.
-      most: mini-batches that a block may have.
+      n_steps: mini-batches to divide into blocks, at least 1.
+      most: the largest number of mini-batches in a block, at least 1.
+
+    Returns:
+      The largest divisor of `n_steps` in (most/2, most]; `most` if there is none, and `n_steps` if
+      that is smaller.
 
     >>> block_steps(100, 64), block_steps(97, 64)
     (50, 64)

@@ -1,72 +1,111 @@
-"""Hidden layers filled up with units that are not there, to widths that a processor likes.
+"""Pad hidden layers with masked units to a multiple of the SIMD width.
 
 A loop over 30 numbers runs at a half to a third of the rate of one over 32, the next multiple of
-the vector: it is the last axis of nearly every array in a step. So networks are trained in programs
-whose hidden layers are filled up. A padded unit's activation would be f(0), and it would learn;
-masked, it has weights 0 into it and out of it, and stays out, exactly, if the rule and the
-activations are such that nothing comes of nothing (`can_pad`). The same mechanism lets networks of
-different widths share a program.
+the SIMD width, and a hidden layer's width is the last axis of nearly every array in a step. So
+programs that train have padded hidden layers. An unmasked padded unit would have the activation
+f(0), and would learn; a masked one has weights 0 into it and out of it, and they stay 0. Padding is
+exact if zero weights and zero gradients give zero updates, which depends on the optimizer and on
+the activations: see `can_pad`. In the same way networks of different widths share a program.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from jaxnet.core.hyperparameters import pytree, static
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Layer, Params
 from jaxnet.recipes.recipe import Recipe
 
-VECTOR = 8
-"""Widths are filled up to a multiple of so many floats."""
+SIMD_WIDTH = 8
+"""Floats that one SIMD instruction works on: widths are padded to a multiple of this number."""
+MAX_GROWTH = 1.1
+"""The largest factor by which padding may widen a layer: beyond it, padding costs more than it
+saves."""
+
+Tree = TypeVar("Tree")
 
 
 @pytree
 class UnitMasks:
-    """Which hidden units of a network are there, where others only fill up its width."""
+    """Which hidden units of a padded network are the network's own.
+
+    Attributes:
+      masks: for each hidden layer, 1.0 for the network's own units and 0.0 for padding, with the
+        padded width as last axis; in a sweep there are axes for lanes before it.
+      widths: the hidden layers' true widths, at which dropout is drawn (static).
+    """
 
     masks: tuple[Float[AnyArray, "..."], ...]
-    """For each hidden layer, 1 where a unit is there and 0 where none is."""
     widths: tuple[int, ...] = static()
-    """The hidden layers' true widths, at which dropout is drawn."""
 
     def zero_padding(self, params: Params) -> Params:
-        """The parameters, with 0 for those of units that are not there."""
+        """The padded parameters with 0 for all weights and biases of padded units.
+
+        Args:
+          params: the parameters of the padded network.
+
+        Returns:
+          The parameters, of the same shapes.
+        """
         dtype = params[0].w.dtype
-        ends = (jnp.ones(params[0].w.shape[0]), jnp.ones(params[-1].w.shape[1]))
-        masks = [jnp.asarray(mask, dtype) for mask in (ends[0], *self.masks, ends[1])]
+        n_in, n_out = params[0].w.shape[0], params[-1].w.shape[1]
+        ends = (jnp.ones(n_in), jnp.ones(n_out))
+        unit_masks = [jnp.asarray(mask, dtype) for mask in (ends[0], *self.masks, ends[1])]
         return tuple(
-            Layer(layer.w * into[:, None] * out[None], layer.b * out)
-            for layer, into, out in zip(params, masks, masks[1:])
+            Layer(layer.w * rows[:, None] * columns[None], layer.b * columns)
+            for layer, rows, columns in zip(params, unit_masks, unit_masks[1:])
         )
 
-    def unpad(self, program: Network, *trees: Params) -> tuple[Any, ...]:
-        """The network of a program, and what is shaped like its parameters, without the others."""
+    def unpad(self, program: Network, *trees: Params) -> tuple[Network, tuple[Params, ...]]:
+        """The network without its padding, and trees shaped like its parameters likewise.
+
+        Args:
+          program: the padded network.
+          *trees: parameters, gradients or updates of the padded network.
+
+        Returns:
+          The network of the true widths, and the trees cut to its shapes.
+        """
         sizes = (program.sizes[0], *self.widths, program.sizes[-1])
         net = dataclasses.replace(program, sizes=sizes)
-        return net, *(unpad_params(net, tree) for tree in trees)
+        return net, tuple(unpad_params(net, tree) for tree in trees)
 
 
 def padded_width(width: int) -> int:
-    """The width of a hidden layer in a program: a multiple of the vector's, if that costs little.
+    """The padded width of a hidden layer.
+
+    Args:
+      width: units of the layer, at least 1.
+
+    Returns:
+      The next multiple of `SIMD_WIDTH`; `width` itself if that would be over 10 % more.
 
     >>> padded_width(30), padded_width(100), padded_width(5)
     (32, 104, 5)
     """
-    wide = -(-width // VECTOR) * VECTOR
-    return width if wide > 1.1 * width else wide
+    multiple = -(-width // SIMD_WIDTH) * SIMD_WIDTH
+    return width if multiple > MAX_GROWTH * width else multiple
 
 
 def can_pad(net: Network, recipe: Recipe) -> bool:
-    """Whether units can be added to a network, and masked out, without changing the others.
+    """Whether masked units can be added to a network without changing how the others train.
 
-    The recipe's numbers must be known. Where a gradient and all that a rule remembers are 0, an
-    ε = 0 makes 0/0 of its update.
+    They can if each activation depends on its own unit alone, and if the optimizer's update does
+    not depend on array shapes and is 0 where weights and gradients are 0. An ε of 0 fails that:
+    where a gradient and the optimizer's state are 0, the update would be 0/0.
+
+    Args:
+      net: the architecture.
+      recipe: how it is trained; its numbers must be known, not traced.
+
+    Returns:
+      Whether padding is exact.
 
     >>> from jaxnet.recipes.optimizers import adam, muon
     >>> net = Network((784, 30, 10))
@@ -74,13 +113,24 @@ def can_pad(net: Network, recipe: Recipe) -> bool:
     [True, False, False]
     """
     optimizer = recipe.optimizer
-    numbers = [value for name, value in optimizer.hyper.items() if name.startswith("eps")]
-    apart = all(activation.apart for activation in net.activations)
-    return apart and not optimizer.shaped and all(np.all(np.asarray(n) > 0) for n in numbers)
+    epsilons = [value for name, value in optimizer.hyper.items() if name.startswith("eps")]
+    separable = all(activation.apart for activation in net.activations)
+    return (
+        separable
+        and not optimizer.shaped
+        and all(np.all(np.asarray(epsilon) > 0) for epsilon in epsilons)
+    )
 
 
 def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
-    """The network of the program that trains all of these.
+    """The network of a program that can train all of the given ones.
+
+    Args:
+      networks: architectures that differ only in the widths of their hidden layers.
+      recipe: how they are trained.
+
+    Returns:
+      The network with the largest width of each hidden layer, padded where `can_pad` allows it.
 
     >>> from jaxnet.recipes.optimizers import sgd
     >>> program_network([Network((784, 30, 10))], Recipe(sgd())).sizes
@@ -93,37 +143,71 @@ def program_network(networks: Sequence[Network], recipe: Recipe) -> Network:
 
 
 def masks(net: Network, program: Network) -> tuple[np.ndarray, ...]:
-    """For each hidden layer of a network in a program, 1 where a unit is there and 0 elsewhere.
+    """The masks that tell a network's own hidden units from the padding of its program.
+
+    Args:
+      net: the network.
+      program: the network of the program, with hidden layers at least as wide.
+
+    Returns:
+      For each hidden layer a vector of the program's width: 1 for the network's own units, which
+      come first, 0 for padding.
 
     >>> masks(Network((2, 3, 1)), Network((2, 4, 1)))[0].tolist()
     [1.0, 1.0, 1.0, 0.0]
     """
     pairs = zip(net.sizes[1:-1], program.sizes[1:-1], strict=True)
-    return tuple((np.arange(wide) < width).astype(np.float32) for width, wide in pairs)
+    return tuple((np.arange(padded) < width).astype(np.float32) for width, padded in pairs)
 
 
-def pad_tree(tree: Any, like: Any) -> Any:
-    """Each array, filled up with zeros at its ends to the shape of that of another tree."""
+def pad_tree(tree: Tree, like: PyTree) -> Tree:
+    """A tree whose arrays are padded with zeros, at the end of each axis.
 
-    def fill(array: Array, wide: Any) -> Array:
-        room = [(0, there - here) for here, there in zip(array.shape, wide.shape, strict=True)]
-        return jnp.pad(array, room) if any(map(sum, room)) else array
+    Args:
+      tree: the arrays.
+      like: a tree of the same structure, whose arrays (or their shapes) have the shapes to pad to.
 
-    return jax.tree.map(fill, tree, like)
+    Returns:
+      The padded tree.
+    """
+
+    def pad(array: Array, padded: Array | jax.ShapeDtypeStruct) -> Array:
+        padding = [
+            (0, padded_size - size)
+            for size, padded_size in zip(array.shape, padded.shape, strict=True)
+        ]
+        return jnp.pad(array, padding) if any(map(sum, padding)) else array
+
+    return jax.tree.map(pad, tree, like)
 
 
-def unpad_tree(tree: Any, like: Any) -> Any:
-    """The inverse of `pad_tree`.
+def unpad_tree(tree: Tree, like: PyTree) -> Tree:
+    """The inverse of `pad_tree`: a tree whose arrays are cut at the end of each axis.
 
-    >>> wide = pad_tree([jnp.ones(3)], [jnp.zeros(4)])
-    >>> wide[0].tolist(), unpad_tree(wide, [jnp.zeros(3)])[0].tolist()
+    Args:
+      tree: the padded arrays.
+      like: a tree of the same structure, whose arrays have the shapes to cut to.
+
+    Returns:
+      The tree without its padding.
+
+    >>> padded = pad_tree([jnp.ones(3)], [jnp.zeros(4)])
+    >>> padded[0].tolist(), unpad_tree(padded, [jnp.zeros(3)])[0].tolist()
     ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0])
     """
-    return jax.tree.map(lambda wide, array: wide[tuple(map(slice, array.shape))], tree, like)
+    return jax.tree.map(lambda padded, array: padded[tuple(map(slice, array.shape))], tree, like)
 
 
 def unpad_params(net: Network, params: Params) -> Params:
-    """A network's own parameters, without the units that only fill up the width."""
+    """A network's own parameters, cut out of padded ones.
+
+    Args:
+      net: the network, of the true widths.
+      params: padded parameters.
+
+    Returns:
+      The parameters of the shapes that `net.sizes` name.
+    """
     return tuple(
         Layer(layer.w[:n_in, :n_out], layer.b[:n_out])
         for layer, n_in, n_out in zip(params, net.sizes, net.sizes[1:])

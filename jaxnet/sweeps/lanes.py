@@ -41,6 +41,8 @@ class LaneGroup(Parallelism):
     numbers that all lanes share have none, all others have it at 0.
     """
 
+    n_lanes: int = 1
+    """How many networks share their mini-batches."""
     first: tuple[int, ...] | None = None
     """n_in and n_out of the first layer, if its lane axis is to stand next to the outputs."""
 

@@ -1,20 +1,22 @@
-"""An epoch: the one training loop, `epoch`, its three strategies, and what follows it.
+"""The training loop over one epoch, `epoch`, and the evaluation after it.
 
-The examples are visited in mini-batches, several of which are gathered at once: a block. There are
-three ways through an epoch, one below the other:
+The examples are visited in mini-batches. The examples of several mini-batches, a block, are
+gathered together. `epoch` trains a block in one of two ways:
 
-- plain: a block's steps, one after the other;
+- step by step;
 - in the span of the block's inputs, where many linear recipes share the mini-batches
-  (`jaxnet.acceleration.first_layer`);
-- measured: plain, where some of the steps are measured by monitors.
+  (`jaxnet.acceleration.first_layer`).
 
-`train_epoch` shuffles and trains, `finish_epoch` evaluates and watches. Both are written for one
-network; with a `parallelism` other than `SINGLE` they are of many networks, or of many devices.
+An epoch with monitors is trained step by step, and each measured step by itself.
+
+`train_epoch` shuffles and trains, `finish_epoch` evaluates and updates the stopping rule. Both are
+written for one network on one device; a `parallelism` other than `SINGLE` runs them on many
+networks, or on several devices.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,21 +39,34 @@ from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
 from jaxnet.training.step import Context, TrainState, mini_batch, start, step
 
-Visits = tuple[Array, ...]
-"""Mini-batches to come: their examples' indices and weights, each (n_steps, batch)."""
-
 
 @dataclass(frozen=True)
 class EpochProgram:
-    """The static choices of an epoch: with other ones it is another compiled program."""
+    """The static choices of an epoch: each combination is a compiled program of its own."""
 
     net: Network
+    """The architecture."""
     batch_size: int
+    """Examples per mini-batch."""
     evaluate_on: tuple[str, ...] = ()
-    """Which splits are evaluated: "evaluation", "training"."""
+    """The splits to evaluate after the epoch: "evaluation", "training", both or none."""
     monitors: Monitors | None = None
-    """What is measured in some of the mini-batches."""
+    """What to measure in some of the mini-batches."""
     parallelism: Parallelism = SINGLE
+    """How many networks and devices take part."""
+
+
+Measurements = Float[Array, "n_measured n_columns"] | None
+"""What monitors measured, a row per measurement (`Monitors.split` names the columns); or `None`."""
+
+
+class MiniBatches(NamedTuple):
+    """Mini-batches to train, one after the other."""
+
+    indices: Int[Array, "n_steps batch"]
+    """Each mini-batch's examples, by their indices in the split."""
+    weights: Float[Array, "n_steps batch"]
+    """Each example's weight in its mini-batch's mean; 0 where it only fills the mini-batch up."""
 
 
 @renamed_arguments(over="parallelism")
@@ -66,168 +81,189 @@ def epoch(
     monitors: Monitors | None = None,
     units: UnitMasks | None = None,
     parallelism: Parallelism = SINGLE,
-) -> tuple[TrainState, Any]:
-    """Train every example once, in this order, in mini-batches: the one training loop.
+) -> tuple[TrainState, Measurements]:
+    """Train on every example once, in mini-batches.
 
-    The last, smaller mini-batch is filled up with examples of weight 0, and is divided by its
-    true size.
+    The last, smaller mini-batch is filled up with examples of weight 0, and is divided by its true
+    size. This is the one training loop of jaxnet.
 
     Args:
       net: the architecture (static).
-      batch_size: examples per mini-batch (static).
-      data: the split to train on.
-      order: the examples' indices, in the order in which to visit them.
-      key: the run's own key, from which each mini-batch's is addressed.
+      batch_size: examples per mini-batch (static), in [1, n].
+      data: the split to train on: `x` of shape (n, n_in), `y` of shape (n,) for labels or
+        (n, n_out) for float targets.
+      order: the examples' indices in the order in which to visit them, of shape (n,).
+      key: the run's own key, from which the key of each mini-batch is derived.
       recipe: how it is trained.
-      state: what the last epoch left.
-      monitors: what to measure in some of the mini-batches (static).
-      units: which hidden units are there, if not all.
-      over: `SINGLE`, or what makes many networks of one: then `recipe`, `units` and `state` are
-        those of many, which share key and order, and there are no monitors. Or what splits the
-        mini-batches.
+      state: the state before the epoch, from `start` or from the epoch before.
+      monitors: what to measure in some of the mini-batches (static), or `None`; not with lanes.
+      units: which hidden units are the network's own, if some are padding; `None` if all are.
+      parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
+        several networks, which share `data`, `order` and `key` and are stacked in `recipe`, `units`
+        and `state`, or divides the mini-batches among devices.
 
     Returns:
-      The state after the epoch, and what the monitors measured (`Monitors.split` names it), or
-      `None`.
+      The state after the epoch, of the same shapes; and the measurements, of shape (measurements,
+      columns), which `Monitors.split` takes apart, or `None` without monitors.
+
+    >>> from jaxnet import datasets, sgd
+    >>> net, data, recipe = Network((2, 3, 2)), datasets.xor(n=20).train, Recipe(sgd(0.5))
+    >>> key = jax.random.key(0)
+    >>> n = len(data.x)
+    >>> state, _ = epoch(net, 4, data, np.arange(n), key, recipe, start(net, recipe, key))
+    >>> state.step.item() == -(-n // 4)
+    True
     """
     n = len(order)
-    context = Context(net, n, -(-n // batch_size), key)
+    context = Context(net=net, n_examples=n, n_steps=-(-n // batch_size), key=key)
     arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))
-    visits = _visits(order, batch_size, state.params[0].w.dtype)
-    span = 0 if monitors else first_layer.span_steps(net, recipe, batch_size, parallelism.n_lanes)
-    most = span or max(1, BLOCK_ROWS // batch_size)
-    shared = _Shared(context, arrays, parallelism, units, recipe, most, in_span=span > 0)
+    batches = _mini_batches(order, batch_size, state.params[0].w.dtype)
+    n_span_steps = first_layer.span_steps(net, recipe, batch_size, parallelism.n_lanes)
+    in_span = monitors is None and n_span_steps > 0
+    shared = _Shared(
+        context=context,
+        data=arrays,
+        parallelism=parallelism,
+        units=units,
+        recipe=recipe,
+        most_steps=n_span_steps if in_span else max(1, BLOCK_ROWS // batch_size),
+        in_span=in_span,
+    )
     if monitors is None:
-        return _train_blocks(shared, state, visits), None
-    return _train_measured(shared, monitors, state, visits)
+        return _train_blocks(shared, state, batches), None
+    return _train_measured(shared, monitors, state, batches)
 
 
 class _Shared(NamedTuple):
-    """What the strategies of an epoch have in common."""
+    """What all steps of an epoch read and none changes."""
 
     context: Context
     data: Split
     parallelism: Parallelism
     units: UnitMasks | None
     recipe: Recipe
-    most: int
-    """Mini-batches to a block, at most."""
+    most_steps: int
+    """The largest number of mini-batches in a block."""
     in_span: bool
     """Whether the first layer is trained in the span of each block."""
 
 
-def _visits(order: Int[AnyArray, " n"], batch_size: int, dtype: Any) -> Visits:
-    """The mini-batches of an epoch."""
+def _mini_batches(order: Int[AnyArray, " n"], batch_size: int, dtype: np.dtype) -> MiniBatches:
+    """All mini-batches of an epoch."""
     n = len(order)
     n_steps = -(-n // batch_size)
     indices = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
     sizes = np.minimum(batch_size, n - batch_size * np.arange(n_steps))
     weights = (np.arange(batch_size) < sizes[:, None]) / sizes[:, None]
-    return indices, jnp.asarray(weights, dtype)
+    return MiniBatches(indices, jnp.asarray(weights, dtype))
 
 
-def _train_blocks(shared: _Shared, state: TrainState, visits: Visits) -> TrainState:
-    """Train mini-batches in blocks, and those that are left over in a smaller one."""
-    n_visits, batch_size = visits[0].shape
-    if not n_visits:
+def _train_blocks(shared: _Shared, state: TrainState, batches: MiniBatches) -> TrainState:
+    """Train mini-batches in blocks of equal size, and those left over in a smaller block."""
+    n_steps, batch_size = batches.indices.shape
+    if not n_steps:
         return state
-    train_block = partial(_train_in_span if shared.in_span else _train_block, shared)
-    size = block_steps(n_visits, shared.most)
-    whole = n_visits // size * size
-    blocks = tuple(a[:whole].reshape(-1, size, batch_size) for a in visits)
+    train_block = partial(_train_in_span if shared.in_span else _train_steps, shared)
+    size = block_steps(n_steps, shared.most_steps)
+    whole = n_steps // size * size
+    blocks = MiniBatches(*(a[:whole].reshape(-1, size, batch_size) for a in batches))
     state, _ = jax.lax.scan(lambda state, block: (train_block(state, block), None), state, blocks)
-    rest = tuple(a[whole:] for a in visits)
-    return train_block(state, rest) if whole < n_visits else state
+    rest = MiniBatches(*(a[whole:] for a in batches))
+    return train_block(state, rest) if whole < n_steps else state
 
 
-def _train_block(shared: _Shared, state: TrainState, block: Visits) -> TrainState:
-    """Plain: the steps of a block, one after the other."""
-    context, parallelism, recipe, units = (
-        shared.context,
-        shared.parallelism,
-        shared.recipe,
-        shared.units,
-    )
-    steps, xs, ys, weights = _gathered(shared, state, block)
-    if parallelism.n_lanes == 1:  # to draw for many steps at once is faster
+def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
+    """Train a block step by step."""
+    context, parallelism = shared.context, shared.parallelism
+    recipe, units = shared.recipe, shared.units
+    steps, xs, ys, weights = _gather(shared, state, block)
+    if parallelism.n_lanes == 1:  # drawing masks for many steps at once is faster
         batches = jax.vmap(partial(mini_batch, context, recipe, units))(steps, xs, ys, weights)
         train_batch = lambda state, batch: step(context, recipe, units, state, batch)
         return jax.lax.scan(train_batch, state, batches)[0]
 
-    def train_visit(state: TrainState, visit: Any) -> tuple[TrainState, None]:
-        def of_network(network: Any, *visit: Any) -> TrainState:
+    def train_step(state: TrainState, arrays: tuple[AnyArray, ...]) -> tuple[TrainState, None]:
+        def of_network(
+            network: tuple[Recipe, UnitMasks | None, TrainState], *arrays: AnyArray
+        ) -> TrainState:
             recipe, units, state = network
-            batch = mini_batch(context, recipe, units, *visit)
+            batch = mini_batch(context, recipe, units, *arrays)
             return step(context, recipe, units, state, batch)[0]
 
-        return parallelism(of_network)((recipe, units, state), *visit), None
+        return parallelism(of_network)((recipe, units, state), *arrays), None
 
-    return jax.lax.scan(train_visit, state, (steps, xs, ys, weights))[0]
+    return jax.lax.scan(train_step, state, (steps, xs, ys, weights))[0]
 
 
-def _train_in_span(shared: _Shared, state: TrainState, block: Visits) -> TrainState:
-    """In the span of the block's inputs: coefficients stand for the first layer's weights."""
-    context, parallelism, recipe, units = (
-        shared.context,
-        shared.parallelism,
-        shared.recipe,
-        shared.units,
-    )
-    net, n_steps = context.net, len(block[0])
-    steps, xs, ys, weights = _gathered(shared, state, block)
+def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
+    """Train a block with coefficients in place of the first layer's weights."""
+    context, parallelism = shared.context, shared.parallelism
+    recipe, units = shared.recipe, shared.units
+    net, n_steps = context.net, len(block.indices)
+    steps, xs, ys, weights = _gather(shared, state, block)
     rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
-    gram = jnp.dot(rows, rows.T, precision=net.precision).reshape(*block[0].shape, -1)
+    gram = jnp.dot(rows, rows.T, precision=net.precision).reshape(*block.indices.shape, -1)
 
-    def enter(state: TrainState, rows: Array) -> tuple[TrainState, Span]:
-        trained, span = first_layer.enter(net, n_steps, (state.params, state.opt_state), rows)
-        return state._replace(params=trained[0], opt_state=trained[1]), span
+    def to_coefficients(state: TrainState, rows: Array) -> tuple[TrainState, Span]:
+        (params, opt_state), span = first_layer.weights_to_coefficients(
+            net, n_steps, (state.params, state.opt_state), rows
+        )
+        return state._replace(params=params, opt_state=opt_state), span
 
-    def leave(network: tuple[TrainState, TrainState, Span], rows: Array) -> TrainState:
-        state, begun, span = network
-        begun = (begun.params, begun.opt_state)
-        params, opt_state = first_layer.leave(
-            net, (state.params, state.opt_state), begun, span, rows
+    def to_weights(network: tuple[TrainState, TrainState, Span], rows: Array) -> TrainState:
+        state, initial, span = network
+        params, opt_state = first_layer.coefficients_to_weights(
+            net, (state.params, state.opt_state), (initial.params, initial.opt_state), span, rows
         )
         return state._replace(params=params, opt_state=opt_state)
 
-    def train_visit(carry: tuple[TrainState, Span], visit: Any) -> tuple[Any, None]:
-        def of_network(network: Any, place: Array, gram: Array, *visit: Any) -> Any:
+    def train_step(
+        carry: tuple[TrainState, Span], arrays: tuple[AnyArray, ...]
+    ) -> tuple[tuple[TrainState, Span], None]:
+        def of_network(
+            network: tuple[Recipe, UnitMasks | None, TrainState, Span],
+            index: Array,
+            gram: Array,
+            *arrays: AnyArray,
+        ) -> tuple[TrainState, Span]:
             recipe, units, state, span = network
-            batch = mini_batch(context, recipe, units, *visit)
-            gradient_of = partial(first_layer.gradient_in_span, net, span, place, gram)
+            batch = mini_batch(context, recipe, units, *arrays)
+            gradient_of = partial(first_layer.gradient_in_span, net, span, index, gram)
             state, errors = step(context, recipe, units, state, batch, gradient_of)
-            return state, span.with_errors(place, errors)
+            assert errors is not None  # gradient_of returns them
+            return state, span.with_errors(index, errors)
 
-        return parallelism(of_network)((recipe, units, *carry), *visit), None
+        return parallelism(of_network)((recipe, units, *carry), *arrays), None
 
-    visits = (jnp.arange(n_steps), gram, steps, xs, ys, weights)
-    (last, span), _ = jax.lax.scan(train_visit, parallelism(enter)(state, rows), visits)
-    return parallelism(leave)((last, state, span), rows)
+    arrays = (jnp.arange(n_steps), gram, steps, xs, ys, weights)
+    (last, span), _ = jax.lax.scan(train_step, parallelism(to_coefficients)(state, rows), arrays)
+    return parallelism(to_weights)((last, state, span), rows)
 
 
 def _train_measured(
-    shared: _Shared, monitors: Monitors, state: TrainState, visits: Visits
-) -> tuple[TrainState, Any]:
-    """Measured: plain stretches of steps, the last step of each by itself, with the monitors."""
+    shared: _Shared, monitors: Monitors, state: TrainState, batches: MiniBatches
+) -> tuple[TrainState, Measurements]:
+    """Train in stretches: the last step of each is trained by itself and measured."""
     context, recipe, units = shared.context, shared.recipe, shared.units
 
-    def train_stretch(state: TrainState, stretch: Visits) -> tuple[TrainState, Any]:
-        state = _train_blocks(shared, state, tuple(a[:-1] for a in stretch))
+    def train_stretch(state: TrainState, stretch: MiniBatches) -> tuple[TrainState, Array | None]:
+        state = _train_blocks(shared, state, MiniBatches(*(a[:-1] for a in stretch)))
         indices, weights = (a[-1] for a in stretch)
         xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]))
         batch = mini_batch(context, recipe, units, state.step, xs, ys, weights)
         return step(context, recipe, units, state, batch, None, monitors)
 
-    n_steps, batch_size = visits[0].shape
+    n_steps, batch_size = batches.indices.shape
     every = monitors.every or n_steps
     whole = n_steps // every * every
-    stretches = tuple(a[:whole].reshape(-1, every, batch_size) for a in visits)
+    stretches = MiniBatches(*(a[:whole].reshape(-1, every, batch_size) for a in batches))
     state, measured = jax.lax.scan(train_stretch, state, stretches)
-    return _train_blocks(shared, state, tuple(a[whole:] for a in visits)), measured
+    rest = MiniBatches(*(a[whole:] for a in batches))
+    return _train_blocks(shared, state, rest), measured
 
 
-def _gathered(shared: _Shared, state: TrainState, block: Visits) -> tuple[Array, ...]:
-    """A block's steps by number, their examples and weights."""
+def _gather(shared: _Shared, state: TrainState, block: MiniBatches) -> tuple[AnyArray, ...]:
+    """The numbers of a block's steps, their inputs, targets and weights."""
     indices, weights = block
     # The step's number is the same for all networks that are trained together.
     steps = jnp.ravel(state.step)[0] + jnp.arange(len(indices))
@@ -243,8 +279,8 @@ def train_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
-) -> tuple[TrainState, Any]:
-    """Shuffle and train: epoch number `index`, from 0, of a run; see `epoch`."""
+) -> tuple[TrainState, Measurements]:
+    """Shuffle the examples and train one epoch of a run, number `index` from 0; see `epoch`."""
     order = shuffle(address(key, "order", index), len(data.x))
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
@@ -260,39 +296,42 @@ def train_epoch_padded(
     index: Int[AnyArray, ""],
     recipe: Recipe,
     state: TrainState,
-) -> tuple[TrainState, Any]:
-    """`train_epoch` of `net` in a program whose network has wider hidden layers (both static).
+) -> tuple[TrainState, Measurements]:
+    """Run `train_epoch` for a network in a program whose hidden layers are wider.
 
-    The state is padded as the epoch begins, and cut to the network's own widths as it ends. Not to
-    be differentiated: at 0 norms and roots have no derivative.
+    The network and the program are static. The state is padded before the epoch and cut to the
+    network's own widths after it. Not for differentiation: norms and roots have no derivative at 0.
     """
     wide = program.net
     if wide == net:
         return train_epoch(program, data, key, index, recipe, None, state)
     zeros = tuple(
-        Layer(jnp.zeros(pair), jnp.zeros(pair[1])) for pair in zip(wide.sizes, wide.sizes[1:])
+        Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
+        for n_in, n_out in zip(wide.sizes, wide.sizes[1:])
     )
     like = jax.eval_shape(lambda: start(wide, recipe, key, zeros))
-    own = (state.params, state.opt_state)
-    params, opt_state = pad_tree(own, (like.params, like.opt_state))
+    narrow = (state.params, state.opt_state)
+    params, opt_state = pad_tree(narrow, (like.params, like.opt_state))
     units = UnitMasks(masks(net, wide), net.sizes[1:-1])
     padded = state._replace(params=params, opt_state=opt_state)
     padded, measured = train_epoch(program, data, key, index, recipe, units, padded)
-    params, opt_state = unpad_tree((padded.params, padded.opt_state), own)
+    params, opt_state = unpad_tree((padded.params, padded.opt_state), narrow)
     return padded._replace(params=params, opt_state=opt_state), measured
 
 
 class EpochResult(NamedTuple):
-    """Result of one epoch."""
+    """Result of one epoch; with lanes each array has an axis for them."""
 
     state: TrainState
+    """The state after the epoch, with the stopping rule's state updated."""
     params: Params
-    """Those to evaluate and to keep, the rule's evaluation parameters."""
+    """The parameters to evaluate and to keep, as `Optimizer.evaluation_params` gives them."""
     row: History
-    learning_rate: Float[Array, ""]
+    """The epoch's costs and accuracies, NaN where a split is not evaluated."""
+    learning_rate: Float[Array, "..."]
     """η of the last step; NaN where the optimizer has none."""
-    finite: Bool[Array, ""]
-    """Whether all parameters and costs are."""
+    finite: Bool[Array, "..."]
+    """Whether all parameters and costs are finite."""
 
 
 def finish_epoch(
@@ -303,43 +342,59 @@ def finish_epoch(
     units: UnitMasks | None,
     state: TrainState,
 ) -> EpochResult:
-    """Evaluate and watch what epoch number `index`, from 0, has trained.
+    """Evaluate the networks after an epoch and update their stopping rules.
 
-    With the program's `parallelism`, of many runs: see `epoch`.
+    With lanes in the program's `parallelism`, `recipe`, `units` and `state` are those of all lanes,
+    stacked.
+
+    Args:
+      program: the static choices.
+      data: the splits to evaluate.
+      index: the number of the epoch, from 0.
+      recipe: how it was trained.
+      units: which hidden units are the network's own, if some are padding.
+      state: the state after `train_epoch`.
+
+    Returns:
+      The result of the epoch.
     """
     net, parallelism = program.net, program.parallelism
     n_steps = -(-len(data.train.x) // program.batch_size)
 
-    def evaluated(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
+    def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
         recipe, units, state = network
         params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
         return params if units is None else units.zero_padding(params)
 
-    def scored(name: str, split: Split | None) -> Scores | None:
+    def scores_on(name: str, split: Split | None) -> Scores | None:
         if name in program.evaluate_on and split is not None:
             return scores(net, params, split, recipe.l1, recipe.l2, parallelism)
         return None
 
-    def watched(network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None]) -> Any:
-        recipe, state, params, *splits = network
-        row, finite = _row(state, params[0].w.dtype, splits)
+    def update_watch(
+        network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None],
+    ) -> tuple[TrainState, History, Array, Array]:
+        recipe, state, params, *split_scores = network
+        row, finite = _history_row(state, params[0].w.dtype, split_scores)
         optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
         rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), params[0].w.dtype)
         watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
         return state._replace(watch=watch), row, rate, finite
 
-    params = parallelism(evaluated)((recipe, units, state))
-    evaluation, training = scored("evaluation", data.valid), scored("training", data.train)
-    state, row, rate, finite = parallelism(watched)((recipe, state, params, evaluation, training))
-    return EpochResult(state, params, row, rate, finite)
+    params = parallelism(evaluation_params)((recipe, units, state))
+    evaluation, training = scores_on("evaluation", data.valid), scores_on("training", data.train)
+    state, row, rate, finite = parallelism(update_watch)(
+        (recipe, state, params, evaluation, training)
+    )
+    return EpochResult(state=state, params=params, row=row, learning_rate=rate, finite=finite)
 
 
-def _row(
-    state: TrainState, dtype: Any, splits: list[Scores | None]
+def _history_row(
+    state: TrainState, dtype: np.dtype, split_scores: list[Scores | None]
 ) -> tuple[History, Bool[Array, ""]]:
     """The epoch's row of the history, and whether all parameters and costs are finite."""
     unknown = Scores(*[jnp.full((), jnp.nan, dtype)] * 2)
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
-    finite += [jnp.isfinite(split.cost) for split in splits if split is not None]
-    row = History(*[x for split in splits for x in (unknown if split is None else split)])
+    finite += [jnp.isfinite(scores.cost) for scores in split_scores if scores is not None]
+    row = History(*[x for scores in split_scores for x in (unknown if scores is None else scores)])
     return row, jnp.all(jnp.stack(finite))

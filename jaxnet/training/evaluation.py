@@ -1,6 +1,6 @@
-"""Evaluation: what a network scores on a split, as a whole and class by class."""
+"""Evaluation: the cost and accuracy of a network on a split, per example and per class, too."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,43 +11,51 @@ from jaxnet.core import network
 from jaxnet.core.checks import check_split
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
-from jaxnet.core.types import Params, Split
+from jaxnet.core.types import AnyArray, Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
 CHUNK = 1000
 """Examples evaluated at once: bounds the memory, keeps the matrix products large."""
 
+Strengths = Float[AnyArray, "..."] | None
+"""λ of a penalty, or one for each lane; `None` without the penalty."""
+
 
 class Scores(NamedTuple):
     """A network's regularized cost and its accuracy on a split."""
 
     cost: Float[Array, ""]
+    """The mean cost per example plus the penalties."""
     accuracy: Float[Array, ""]
+    """The fraction of examples classified correctly, in [0, 1]; NaN for float targets."""
 
 
 def evaluate(
     net: Network,
     params: Params,
     split: Split,
-    l1: Any = None,
-    l2: Any = None,
+    l1: Numbers | None = None,
+    l2: Numbers | None = None,
 ) -> Scores:
     """The cost and the accuracy of a network on a split.
 
     The cost is the mean over the split plus the penalties, with the *split's* size for n, as in
-    network2's `total_cost`. The accuracy is the fraction of examples whose largest output is
-    their label's (for one output: whose side of ½ is); it is NaN for float targets.
+    network2's `total_cost`. An example is classified correctly if its largest output is that of its
+    label; a network of one output says 1 where it is above ½, and 0 elsewhere.
 
     Args:
       net: the architecture.
       params: its parameters.
-      split: what to evaluate it on.
-      l1: λ₁ of the penalty, or `None`.
-      l2: λ₂ of the penalty, or `None`.
+      split: the examples and their targets.
+      l1: λ₁ ≥ 0 of the penalty (λ₁/n)Σ|w|; `None` leaves it out.
+      l2: λ₂ ≥ 0 of the penalty (λ₂/2n)Σw²; `None` leaves it out.
+
+    Returns:
+      `cost` and `accuracy`, two scalars; the accuracy is a fraction, and NaN for float targets.
 
     Raises:
-      ValueError: network and split do not fit together.
+      ValueError: network, parameters and split do not fit together, or a λ is negative.
 
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.zeros(4, int))
@@ -60,34 +68,47 @@ def evaluate(
 
 
 def scores(
-    net: Network, params: Params, split: Split, l1: Any, l2: Any, parallelism: Parallelism = SINGLE
+    net: Network,
+    params: Params,
+    split: Split,
+    l1: Strengths,
+    l2: Strengths,
+    parallelism: Parallelism = SINGLE,
 ) -> Scores:
-    """What `evaluate` computes, inside a program; nothing is checked.
+    """The scores that `evaluate` returns, for use inside a program: nothing is checked.
 
-    With `parallelism`, of many networks: `params`, `l1` and `l2` are those of
-    many; or by many devices.
+    Args:
+      net: the architecture.
+      params: its parameters; those of all lanes, stacked, if `parallelism` has lanes.
+      split: the examples and their targets, which lanes share.
+      l1: λ₁, or `None`; likewise one for each lane.
+      l2: λ₂, or `None`; likewise.
+      parallelism: how many networks and devices take part.
+
+    Returns:
+      The scores; with lanes, each has an axis for them.
     """
     xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
 
-    def sums(params: Params, xs: Array, ys: Array) -> Scores:
-        of_example = jax.vmap(lambda x, y: _score(net, params, x, y))
-        return jax.tree.map(jnp.sum, of_example(xs, ys))
+    def sum_over_examples(params: Params, xs: Array, ys: Array) -> Scores:
+        of_examples = jax.vmap(lambda x, y: _score(net, params, x, y))
+        return jax.tree.map(jnp.sum, of_examples(xs, ys))
 
-    def means(one: tuple[Params, Any, Any, Scores]) -> Scores:
-        params, l1, l2, total = one
+    def means(network: tuple[Params, Strengths, Strengths, Scores]) -> Scores:
+        params, l1, l2, total = network
         # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: not 0.9634.
         n = jax.lax.optimization_barrier(jnp.asarray(len(xs), total.cost.dtype))
         return Scores(total.cost / n + penalty(params, len(xs), l1, l2), total.accuracy / n)
 
-    many = parallelism(sums)
+    sums = parallelism(sum_over_examples)
     size = min(CHUNK, len(xs))
     whole = len(xs) // size * size
     chunks = tuple(a[:whole].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
-    of_chunk = lambda _, chunk: (None, many(params, *parallelism.split(chunk)))
-    parts = jax.lax.scan(of_chunk, None, chunks)[1]
-    total = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
+    sums_of_chunk = lambda _, chunk: (None, sums(params, *parallelism.split(chunk)))
+    _, chunk_sums = jax.lax.scan(sums_of_chunk, None, chunks)
+    total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
     if whole < len(xs):
-        total = jax.tree.map(jnp.add, total, many(params, xs[whole:], ys[whole:]))
+        total = jax.tree.map(jnp.add, total, sums(params, xs[whole:], ys[whole:]))
     return parallelism(means)((params, l1, l2, total))
 
 
@@ -97,15 +118,19 @@ _compiled_scores = jax.jit(scores, static_argnames="net")
 def by_example(
     net: Network, params: Params, split: Split
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """The cost of each example, without penalties, and whether it is classified rightly (1 or 0).
+    """The cost of each example, and whether it is classified correctly.
 
     Args:
       net: the architecture.
       params: its parameters.
-      split: the examples; with float targets the second array is NaN.
+      split: the examples and their targets.
+
+    Returns:
+      Two arrays of shape (n,): the costs without penalties; and 1.0 where the example is classified
+      correctly, 0.0 where it is not, NaN for float targets.
 
     Raises:
-      ValueError: network and split do not fit together.
+      ValueError: network, parameters and split do not fit together.
 
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.zeros(4, int))
@@ -119,8 +144,10 @@ def by_example(
     return costs, hits
 
 
-def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_true n_said"]:
-    """The confusion matrix: row i, column j counts the examples of class i that are taken for j.
+def confusion(
+    net: Network, params: Params, split: Split
+) -> Int[np.ndarray, "n_classes n_predicted"]:
+    """The confusion matrix: entry (i, j) counts the examples of class i that are classified as j.
 
     `confusion.diagonal() / confusion.sum(axis=1)` is the accuracy of each class.
 
@@ -129,8 +156,12 @@ def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_
       params: its parameters.
       split: examples and their integer labels.
 
+    Returns:
+      Counts of shape (classes, classes): rows are true classes, columns predicted ones. A network
+      of one output has two classes.
+
     Raises:
-      ValueError: network and split do not fit together, or its targets are no labels.
+      ValueError: network, parameters and split do not fit together, or its targets are floats.
 
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.array([0, 0, 0, 1]))
@@ -143,32 +174,36 @@ def confusion(net: Network, params: Params, split: Split) -> Int[np.ndarray, "n_
     if not network.are_labels(labels):
         raise ValueError("a confusion matrix needs integer labels, not float targets.")
     n = max(2, net.sizes[-1])
-    said = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
-    return np.bincount(n * labels.astype(np.int64) + said, minlength=n * n).reshape(n, n)
+    predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
+    cells = n * labels.astype(np.int64) + predicted
+    return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
-def _score(net: Network, params: Params, x: Array, y: Array) -> Scores:
-    """The cost of one example, without penalties, and whether its label is said."""
-    label = _label(net, net.cost.output.fn(z := network.logits(net, params, x)))
+def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
+    """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
+    z = network.logits(net, params, x)
+    label = _predicted_label(net, net.cost.output.fn(z))
     target = network.targets(y, net.sizes[-1], z.dtype)
     classes = network.are_labels(y)
     hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
     return Scores(net.cost.fn(z, target), hit)
 
 
-def _label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:
-    """The class that output activations say: of one output, whether it is above ½."""
-    says = (a[0] > 0.5) if net.sizes[-1] == 1 else jnp.argmax(a)
-    return says.astype(jnp.int32)
+def _predicted_label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:
+    """The class that output activations predict: for one output, whether it is above ½."""
+    label = (a[0] > 0.5) if net.sizes[-1] == 1 else jnp.argmax(a)
+    return label.astype(jnp.int32)
 
 
 def _classes(net: Network, params: Params, xs: Array) -> Int[Array, " n"]:
-    says = lambda x: _label(net, net.cost.output.fn(network.logits(net, params, x)))
-    return jax.lax.map(says, xs, batch_size=min(CHUNK, len(xs)))
+    """The predicted class of each example."""
+    of_example = lambda x: _predicted_label(net, net.cost.output.fn(network.logits(net, params, x)))
+    return jax.lax.map(of_example, xs, batch_size=min(CHUNK, len(xs)))
 
 
 def _by_example(net: Network, params: Params, xs: Array, ys: Array) -> Scores:
-    of_example = lambda pair: _score(net, params, *pair)
+    """The scores of each example, without penalties."""
+    of_example = lambda example: _score(net, params, *example)
     return jax.lax.map(of_example, (xs, ys), batch_size=min(CHUNK, len(xs)))
 
 

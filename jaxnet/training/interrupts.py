@@ -1,28 +1,34 @@
-"""Ctrl-C: the first one asks for an end after the epoch, the second one interrupts at once."""
+"""Ctrl-C during training: the first one ends the run after the epoch, the second one at once."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Ctrl-C asks for an end after the epoch: the list fills. A second one interrupts at once."""
-    asked: list[int] = []
+    """Let Ctrl-C end training after the current epoch; a second Ctrl-C interrupts at once.
 
-    def ask(number: int, frame: Any) -> None:
-        if asked:
+    Outside the main thread, or where somebody else handles Ctrl-C already, nothing is changed.
+
+    Yields:
+      A list that is empty until Ctrl-C is pressed, and then holds the signal's number.
+    """
+    requests: list[int] = []
+
+    def request_end(number: int, frame: FrameType | None) -> None:
+        if requests:
             signal.default_int_handler(number, frame)
-        asked.append(number)
+        requests.append(number)
 
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield asked  # somebody else's thread, or somebody else's Ctrl-C
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if not is_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield requests
         return
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, request_end)
     try:
-        yield asked
+        yield requests
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,19 +1,21 @@
-"""Monitors: what happens inside a network while it trains, measured inside the program.
+"""Monitors: measurements inside a network while it trains, computed by the compiled program.
 
-All are of one mini-batch, and per layer; ∂C₀ is the gradient without the penalties' part:
+Each measurement is of one mini-batch, and has a number per layer; ∂C₀ is the gradient of the cost
+without penalties::
 
     gradient_norm   ‖∂C₀/∂Wˡ‖
     delta_norm      ‖δˡ‖, of the mean error = ‖∂C₀/∂bˡ‖: the book's measure of how fast a layer
                     learns, and of vanishing gradients (Nielsen, chapter 5)
     weight_norm     ‖Wˡ‖ before the step
-    update_ratio    ‖ΔWˡ‖/‖Wˡ‖, how far the step goes
-    saturated       the share of a hidden layer's activations where the derivative |f'(z)| < 0.01
-    dead            the share of its units that are so for every example of the mini-batch
-    learning_rate   η of the step, schedule and halving included
+    update_ratio    ‖ΔWˡ‖/‖Wˡ‖, the relative size of the step
+    saturated       the share of a hidden layer's activations with a derivative |f'(z)| < 0.01
+    dead            the share of a hidden layer's units with such a derivative for every example
+    learning_rate   η of the step, after the schedule and the stopping rule (one number)
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ from jaxtyping import Array, Float
 
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Masks, Network, forward
-from jaxnet.core.types import Params
+from jaxnet.core.types import AnyArray, Input, Inputs, Params
 
 NAMES = (
     "gradient_norm",
@@ -33,18 +35,24 @@ NAMES = (
     "dead",
     "learning_rate",
 )
+"""All monitors, in the order of their columns."""
 FLAT = 0.01
-"""A derivative below this counts as none."""
+"""An activation is saturated where the absolute value of its derivative is below this."""
+
+Table = TypeVar("Table", np.ndarray, Array)
 
 
 @dataclass(frozen=True)
 class Monitors:
-    """What to measure, and how often: a static choice.
+    """Which quantities to measure during training, and how often (static).
 
     Args:
-      names: any of `jaxnet.training.monitors.NAMES`.
-      every: mini-batches from one measurement to the next, counted anew in each epoch; `None`
-        measures the last one of each epoch.
+      names: any of `jaxnet.training.monitors.NAMES`; the default is all of them.
+      every: mini-batches from one measurement to the next, at least 1, counted anew in each epoch;
+        `None` measures the last mini-batch of each epoch.
+
+    Raises:
+      ValueError: a name is unknown, there is none, or `every` is no whole number of at least 1.
 
     >>> Monitors(("delta_norm",), every=100).rows(n_steps=350).tolist()
     [99, 199, 299]
@@ -64,54 +72,84 @@ class Monitors:
             object.__setattr__(self, "every", count("every", self.every, low=1))
 
     def rows(self, n_steps: int) -> np.ndarray:
-        """The mini-batches of an epoch, from 0, that are measured."""
+        """The numbers of the mini-batches that are measured in an epoch.
+
+        Args:
+          n_steps: mini-batches per epoch.
+
+        Returns:
+          Ascending numbers from 0, of shape (measurements,).
+        """
         every = self.every or n_steps
         return np.arange(every - 1, n_steps, every)
 
     def widths(self, net: Network) -> dict[str, int]:
-        """How many numbers each name has: one a layer, one a hidden layer, or one."""
-        n = len(net.sizes) - 1
-        special = {"saturated": n - 1, "dead": n - 1, "learning_rate": 1}
-        return {name: special.get(name, n) for name in self.names}
+        """How many columns each monitor has in a table of measurements.
 
-    def split(self, net: Network, table: Any) -> dict[str, Any]:
-        """The columns of `measure`'s vectors, by name."""
+        Args:
+          net: the architecture.
+
+        Returns:
+          For each name one column per layer; for "saturated" and "dead" one per hidden layer, for
+          "learning_rate" a single one.
+        """
+        n_layers = len(net.sizes) - 1
+        special = {"saturated": n_layers - 1, "dead": n_layers - 1, "learning_rate": 1}
+        return {name: special.get(name, n_layers) for name in self.names}
+
+    def split(self, net: Network, table: Table) -> dict[str, Table]:
+        """Split a table of measurements into the columns of each monitor.
+
+        Args:
+          net: the architecture.
+          table: measurements as `epoch` returns them, of shape (..., columns).
+
+        Returns:
+          For each name an array of shape (..., layers), with as many layers as `widths` says.
+        """
         widths = self.widths(net)
         ends = np.cumsum(list(widths.values()))
-        return {k: table[..., end - widths[k] : end] for k, end in zip(widths, ends, strict=True)}
+        return {
+            name: table[..., end - width : end]
+            for (name, width), end in zip(widths.items(), ends, strict=True)
+        }
 
 
 class StepRecord(NamedTuple):
-    """What the monitors see of a step."""
+    """The quantities of one step from which monitors are computed."""
 
     params: Params
-    """The parameters before it."""
+    """The parameters before the step."""
     grads: Params
     """The gradient of the cost without penalties."""
     moved: Params
-    """The difference that it made to the parameters."""
-    rate: Any
-    """Its learning rate, or `None`."""
-    xs: Any
+    """The parameters after the step minus those before it."""
+    rate: Float[AnyArray, ""] | None
+    """The learning rate of the step, or `None` where the optimizer has none."""
+    xs: Inputs
     """The mini-batch's inputs."""
     masks: Masks
-    """Its dropout masks."""
-    weights: Float[Array, " batch"]
-    """Its examples' weights; those of weight 0 do not count."""
+    """The hidden layers' dropout masks."""
+    weights: Float[AnyArray, " batch"]
+    """The examples' weights; those of weight 0 only fill up the mini-batch and do not count."""
 
 
-def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array, " n"]:
-    """All that is monitored in one step, in the order of `Monitors.widths`.
+def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array, " n_columns"]:
+    """All measurements of one step, side by side.
 
     Args:
       monitors: what to measure.
       net: the architecture.
-      record: the step.
+      record: the step's quantities.
+
+    Returns:
+      The columns of all monitors, in the order and with the numbers of columns of
+      `Monitors.widths`.
     """
     params, grads, moved, rate, xs, masks, weights = record
     dtype = params[0].w.dtype
     norms = lambda arrays: jnp.stack([jnp.linalg.norm(array) for array in arrays])
-    measured: dict[str, Any] = {
+    measurements: dict[str, Callable[[], Array]] = {
         "gradient_norm": lambda: norms([grad.w for grad in grads]),
         "delta_norm": lambda: norms([grad.b for grad in grads]),
         "weight_norm": lambda: norms([layer.w for layer in params]),
@@ -121,27 +159,29 @@ def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array
         "learning_rate": lambda: jnp.full(1, jnp.nan if rate is None else rate, dtype),
     }
     if {"saturated", "dead"} & set(monitors.names):
-        flat = _flat(net, params, xs, masks)
-        counted = (weights > 0)[:, None]
-        measured["saturated"] = lambda: _per_layer(
-            [jnp.sum(f & counted) / (jnp.sum(counted) * f.shape[1]) for f in flat], dtype
+        flat_masks = _flat_activations(net, params, xs, masks)
+        counts = (weights > 0)[:, None]
+        measurements["saturated"] = lambda: _per_layer(
+            [jnp.sum(flat & counts) / (jnp.sum(counts) * flat.shape[1]) for flat in flat_masks],
+            dtype,
         )
-        measured["dead"] = lambda: _per_layer(
-            [jnp.mean(jnp.all(f | ~counted, axis=0)) for f in flat], dtype
+        measurements["dead"] = lambda: _per_layer(
+            [jnp.mean(jnp.all(flat | ~counts, axis=0)) for flat in flat_masks], dtype
         )
-    return jnp.concatenate([measured[name]().astype(dtype) for name in monitors.names])
+    return jnp.concatenate([measurements[name]().astype(dtype) for name in monitors.names])
 
 
-def _flat(net: Network, params: Params, xs: Any, masks: Masks) -> list[Array]:
-    """Where each hidden activation has next to no derivative, per layer (batch, n_l)."""
+def _flat_activations(net: Network, params: Params, xs: Inputs, masks: Masks) -> list[Array]:
+    """Whether each hidden activation's derivative is below `FLAT`, per layer (batch, n_l)."""
 
-    def of_one(x: Any, masks: Masks) -> list[Array]:
+    def of_example(x: Input, masks: Masks) -> list[Array]:
         _, zs = forward(net, params, x, masks)
         slopes = [f.pullback(z, jnp.ones_like(z)) for f, z in zip(net.activations, zs)]
         return [jnp.abs(slope) < FLAT for slope in slopes]
 
-    return jax.vmap(of_one)(xs, masks)
+    return jax.vmap(of_example)(xs, masks)
 
 
-def _per_layer(numbers: list[Array], dtype: Any) -> Array:
+def _per_layer(numbers: Sequence[Array], dtype: np.dtype) -> Array:
+    """One number per layer as a vector, which is empty without hidden layers."""
     return jnp.stack(numbers).astype(dtype) if numbers else jnp.zeros(0, dtype)

@@ -1,62 +1,122 @@
 """How a one-network function runs on many networks (`vmap`) or devices (sharding)."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeVar, runtime_checkable
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+Result = TypeVar("Result")
+Rows = TypeVar("Rows")
 
-@dataclasses.dataclass(frozen=True)
-class Parallelism:
-    """How the program of one network on one device becomes another.
+Devices = tuple[jax.Device, ...]
+"""Devices that work together."""
+DeviceSequence = Sequence[jax.Device]
+"""Such devices as a caller gives them."""
 
-    This one leaves it as it is. The lanes of a sweep have a `vmap` of every function of a network,
-    a network whose mini-batches several devices share has their rows split.
+
+@runtime_checkable
+class Parallelism(Protocol):
+    """How functions of one network on one device run on several networks or devices.
+
+    `epoch` and the functions around it are written for one network and one device, and apply a
+    parallelism to each of their parts. Implementations are static arguments of compiled programs,
+    so they must be hashable and equal by value, such as frozen dataclasses. `SingleNetwork`,
+    `DataParallel` and, for a sweep, `jaxnet.sweeps.lanes.LaneGroup` are those of jaxnet.
     """
 
-    n_lanes: int = 1
+    n_lanes: int
     """How many networks share their mini-batches."""
 
-    def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        """Of a function of one network, `f(tree, *shared)`, that of all: here `f` itself."""
-        return f
+    def __call__(self, f: Callable[..., Result]) -> Callable[..., Result]:
+        """Turn a function of one network into that of all networks.
 
-    def split(self, rows: Any, axis: int = 0) -> Any:
-        """Arrays of examples, along this axis: here as they are."""
+        Args:
+          f: a function `f(tree, *shared)`: a pytree of one network's arrays, and what all networks
+            share.
+
+        Returns:
+          A function of the same arguments, with the arrays of all networks stacked in its first
+          argument and in its result.
+        """
+        ...
+
+    def split(self, rows: Rows, axis: int = 0) -> Rows:
+        """Divide a mini-batch's examples among devices.
+
+        Args:
+          rows: an array, or a pytree of arrays, of examples.
+          axis: the axis that counts the examples.
+
+        Returns:
+          The same arrays, with the axis sharded; here undivided, as one device needs them.
+        """
         return rows
 
 
-SINGLE = Parallelism()
+@dataclass(frozen=True)
+class SingleNetwork(Parallelism):
+    """One network on one device: functions and arrays stay as they are."""
+
+    n_lanes: int = 1
+    """One network has its mini-batches to itself."""
+
+    def __call__(self, f: Callable[..., Result]) -> Callable[..., Result]:
+        """Return the function of one network itself."""
+        return f
+
+
+SINGLE = SingleNetwork()
+"""One network on one device."""
 
 
 @dataclass(frozen=True)
-class DataParallel(Parallelism):
-    """The `over` of a network whose mini-batches several devices share.
+class DataParallel(SingleNetwork):
+    """One network whose mini-batches several devices share.
 
-    Each has all parameters, and computes the gradient of its rows; the sum of the gradients is
-    the only thing that goes from one to another.
+    Each device has all parameters and computes the gradient of its own rows of the mini-batch. The
+    sum of these gradients is all that the devices exchange.
     """
 
-    devices: tuple[Any, ...] = ()
+    devices: Devices = ()
+    """The devices, in the order in which they get their rows."""
 
     def sharding(self, *axes: str | None) -> NamedSharding:
-        """Arrays whose axis "rows" is split; without one, each device has all of it."""
+        """The sharding of arrays that are split over the devices, or copied to each.
+
+        Args:
+          *axes: for each axis of the array "rows" if it is split, `None` if not; without any, each
+            device has the whole array.
+
+        Returns:
+          The sharding over all devices.
+        """
         return NamedSharding(Mesh(np.array(self.devices), ("rows",)), PartitionSpec(*axes))
 
-    def split(self, rows: Any, axis: int = 0) -> Any:
-        """A part of the rows for each device."""
+    def split(self, rows: Rows, axis: int = 0) -> Rows:
+        """Give each device an equal part of the rows; see `Parallelism.split`."""
         return jax.lax.with_sharding_constraint(rows, self.sharding(*[None] * axis, "rows"))
 
 
-def check_devices(devices: Sequence[Any]) -> tuple[Any, ...]:
-    """The devices that are to share mini-batches, checked."""
-    given = tuple(devices) if isinstance(devices, (list, tuple)) else ()
-    if not given or not all(isinstance(one, jax.Device) for one in given):
+def check_devices(devices: DeviceSequence) -> Devices:
+    """The devices that are to share mini-batches, as a tuple.
+
+    Args:
+      devices: a list or tuple of one or more different devices.
+
+    Returns:
+      The devices, in the same order.
+
+    Raises:
+      ValueError: there are none, two of them are the same, or they are no devices.
+    """
+    checked = tuple(devices) if isinstance(devices, (list, tuple)) else ()
+    if not checked or not all(isinstance(device, jax.Device) for device in checked):
         raise ValueError(f"devices must be a list such as jax.devices(), not {devices!r}.")
-    if len(set(given)) < len(given):
-        raise ValueError(f"devices must be different ones, not {devices!r}.")
-    return given
+    if len(set(checked)) < len(checked):
+        raise ValueError(
+            f"devices must be different ones, not {devices!r}; name each device only once."
+        )
+    return checked

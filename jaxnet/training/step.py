@@ -1,19 +1,28 @@
-"""One mini-batch: what training carries, and the step itself."""
+"""One training step: the state that training carries, and what a mini-batch does to it."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.core import backpropagation, network
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Masks, Network
-from jaxnet.core.types import AnyArray, KeyArray, Layer, Params
+from jaxnet.core.types import (
+    AnyArray,
+    Input,
+    Inputs,
+    KeyArray,
+    Layer,
+    Params,
+    Target,
+    Targets,
+)
 from jaxnet.recipes import regularization, stopping
 from jaxnet.recipes.augmentation import augment
 from jaxnet.recipes.optimizers import Optimizer
@@ -23,21 +32,31 @@ from jaxnet.recipes.stopping import Watch
 from jaxnet.training.monitors import Monitors, StepRecord, measure
 from jaxnet.training.randomness import address
 
-GradientOf = Callable[[Params, Any, Masks, Any], tuple[Params, Any]]
-"""`(params, ys, masks, weights) -> (gradient, what else is worth keeping)`."""
+GradientOf = Callable[[Params, Targets, Masks, AnyArray], tuple[Params, Array]]
+"""`(params, ys, masks, weights) -> (gradient, extra)`: the gradient of a mini-batch's mean cost,
+and an array that `step` returns to its caller."""
 
 
 class TrainState(NamedTuple):
-    """What training carries from one mini-batch to the next."""
+    """The state that training carries from one mini-batch to the next.
+
+    >>> from jaxnet import Recipe, adam
+    >>> net = Network((2, 3, 2))
+    >>> state = start(net, Recipe(adam(0.01)), jax.random.key(0))
+    >>> state.step.item(), [layer.w.shape for layer in state.params]
+    (0, [(2, 3), (3, 2)])
+    """
 
     params: Params
-    opt_state: Any
+    """The parameters."""
+    opt_state: PyTree
+    """The optimizer's state, such as its momenta: a pytree of arrays, as optax returns it."""
     step: Int[Array, ""]
     """Mini-batches trained so far: the address of the next one's randomness."""
     finite_steps: Int[Array, ""]
-    """Of them, those that left the output layer finite: what follows has diverged."""
+    """How many of them left the output layer finite; the first other one diverged."""
     watch: Watch
-    """The best so far, and what the stopping rule remembers."""
+    """The best epoch so far, and the state of the stopping rule."""
 
     @property
     def sound(self) -> Int[Array, ""]:
@@ -47,36 +66,50 @@ class TrainState(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What all steps of an epoch have in common."""
+    """The constants of all steps of an epoch."""
 
     net: Network
+    """The architecture."""
     n_examples: int
-    """In the training split: the n of λ/n."""
+    """Examples in the training split: the n of λ/n."""
     n_steps: int
-    """Mini-batches to the epoch."""
+    """Mini-batches per epoch."""
     key: KeyArray
-    """The run's own key, from which each mini-batch's is addressed."""
+    """The run's own key, from which the key of each mini-batch is derived."""
 
 
 class Batch(NamedTuple):
-    """What one step trains on: a function of the data and of the step's address."""
+    """The examples and dropout masks of one step: a function of the data and the step's address."""
 
-    xs: Any
-    ys: Array
-    weights: Float[Array, " batch"]
-    """They sum to 1, and are 0 for examples that only fill the mini-batch up."""
+    xs: Inputs
+    """The inputs, augmented."""
+    ys: Targets
+    """The targets, smoothed."""
+    weights: Float[AnyArray, " batch"]
+    """The examples' weights: they sum to 1, and are 0 for examples that only fill the mini-batch
+    up."""
     hidden_keep: list[Bool[Array, "..."]] | None
-    """Which units of each hidden layer dropout keeps."""
+    """Which units of each hidden layer dropout keeps, (batch, n_l); `None` without dropout."""
     input_keep: Bool[Array, "..."] | None
+    """Which inputs dropout keeps, (batch, n_in); `None` without dropout of inputs."""
 
 
 def draw_params(net: Network, key: KeyArray) -> Params:
-    """The initial parameters of the run with this key."""
+    """Draw the initial parameters of a run.
+
+    Args:
+      net: the architecture.
+      key: the run's own key.
+
+    Returns:
+      A `Layer` per layer, in JAX's default float type.
+    """
     return network.init(net, address(key, "init"))
 
 
 compiled_draw_params = jax.jit(draw_params, static_argnames="net")
-"""Compiled once for a network: to compile the draws takes longer than to train small networks."""
+"""`draw_params`, compiled once for each network: compiling the draws takes longer than training a
+small network."""
 
 
 def start(
@@ -86,19 +119,45 @@ def start(
     params: Params | None = None,
     keep_best: bool = True,
 ) -> TrainState:
-    """The state before the first mini-batch: initial parameters drawn at their address.
+    """The state before the first mini-batch.
 
-    Parameters that are given come to JAX's default float type, that of the recipe's leaves.
+    Args:
+      net: the architecture (static).
+      recipe: how it is trained: its optimizer makes `opt_state`, its `init_scale` multiplies the
+        initial parameters.
+      key: the run's own key, such as `jax.random.key(0)`. The initial weights are drawn at their
+        own address under it, so they are not `init(net, key)`.
+      params: initial parameters instead of drawn ones, of any float type: layer l has weights of
+        shape (n_in, n_out) and biases of shape (n_out,). The default, `None`, draws them.
+      keep_best: whether the state holds the best epoch's parameters, too (static).
+
+    Returns:
+      The state at step 0: parameters in JAX's default float type, with the shapes of `net.sizes`;
+      the optimizer's initial state; no best epoch yet.
+
+    >>> from jaxnet import momentum
+    >>> net = Network((2, 3, 2))
+    >>> state = start(net, Recipe(momentum(0.1)), jax.random.key(0))
+    >>> state.step.item(), [layer.w.shape for layer in state.params]
+    (0, [(2, 3), (3, 2)])
     """
-    given: Any = draw_params(net, key) if params is None else params
+    arrays = draw_params(net, key) if params is None else params
     dtype = jax.dtypes.canonicalize_dtype(float)
-    begun = tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in given)
+    initial: Params = tuple(
+        Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in arrays
+    )
     if recipe.init_scale is not None:
-        begun = jax.tree.map(lambda array: array * recipe.init_scale, begun)
+        initial = jax.tree.map(lambda array: array * recipe.init_scale, initial)
     transformation = recipe.optimizer.transformation(address(key, "rule"))
     zero = jnp.zeros((), jnp.int32)
-    watch = stopping.watch(begun, keep_best)
-    return TrainState(begun, transformation.init(begun), zero, zero, watch)
+    watch = stopping.watch(initial, keep_best)
+    return TrainState(
+        params=initial,
+        opt_state=transformation.init(initial),
+        step=zero,
+        finite_steps=zero,
+        watch=watch,
+    )
 
 
 def mini_batch(
@@ -106,11 +165,24 @@ def mini_batch(
     recipe: Recipe,
     units: UnitMasks | None,
     step: Int[AnyArray, ""],
-    xs: Any,
-    ys: Any,
-    weights: Float[Array, " batch"],
+    xs: Inputs,
+    ys: Targets,
+    weights: Float[AnyArray, " batch"],
 ) -> Batch:
-    """What step number `step` trains on: examples, distorted, and the masks of dropout."""
+    """The mini-batch of one step: augmented inputs, smoothed targets, and dropout's choices.
+
+    Args:
+      context: the constants of the epoch.
+      recipe: how it is trained.
+      units: which hidden units are the network's own, if some are padding.
+      step: the number of the step, from 0: the address of its randomness.
+      xs: the examples' inputs.
+      ys: their targets.
+      weights: the examples' weights in the mean.
+
+    Returns:
+      What `step` trains on.
+    """
     net, key, dtype = context.net, context.key, weights.dtype
     if recipe.augmentation is not None:
         xs = augment(recipe.augmentation, address(key, "augmentation", step), xs, dtype)
@@ -122,7 +194,7 @@ def mini_batch(
     if recipe.input_dropout is not None:
         input_keep = regularization.keep_mask(layer_key(0), xs.shape, recipe.input_dropout)
     if recipe.dropout is not None:
-        # At the true width: the first 30 of 32 draws are not 30 draws.
+        # Drawn at the true width, then padded: the first 30 of 32 draws differ from 30 draws.
         widths = net.sizes[1:-1] if units is None else units.widths
         hidden_keep = [
             jnp.pad(
@@ -131,7 +203,7 @@ def mini_batch(
             )
             for index, width in enumerate(widths, start=1)
         ]
-    return Batch(xs, ys, weights, hidden_keep, input_keep)
+    return Batch(xs=xs, ys=ys, weights=weights, hidden_keep=hidden_keep, input_keep=input_keep)
 
 
 def step(
@@ -142,25 +214,25 @@ def step(
     batch: Batch,
     gradient_of: GradientOf | None = None,
     monitors: Monitors | None = None,
-) -> tuple[TrainState, Any]:
+) -> tuple[TrainState, Array | None]:
     """Train one mini-batch.
 
     Args:
-      context: what all steps of the epoch have in common.
+      context: the constants of the epoch.
       recipe: how it is trained.
-      units: which hidden units are there, if not all.
-      state: what the last step left.
-      batch: what to train on.
-      gradient_of: the gradient of the mini-batch's mean cost, where it is not computed from the
-        inputs.
+      units: which hidden units are the network's own, if some are padding.
+      state: the state before the step.
+      batch: the mini-batch.
+      gradient_of: computes the gradient of the mini-batch's mean cost; by default it is computed
+        from the inputs, by backpropagation.
       monitors: what to measure.
 
     Returns:
-      The state after it; and what the monitors measured, or what `gradient_of` gave besides the
-      gradient, or `None`.
+      The state after the step; and the measurements, if there are monitors, or else the extra array
+      that `gradient_of` returned, or `None`.
     """
     net, params = context.net, state.params
-    xs, masks = _masked(recipe, batch, units)
+    xs, masks = _apply_dropout(recipe, batch, units)
     if gradient_of is None:
         grads = backpropagation.gradient(net, params, xs, batch.ys, masks, batch.weights)
         extra = None
@@ -169,67 +241,82 @@ def step(
     total = add_penalty_gradient(grads, params, context.n_examples, recipe.l1, recipe.l2)
     optimizer = recipe.optimizer_at(state.step, context.n_steps, state.watch.scale)
     transformation = optimizer.transformation(address(context.key, "step", state.step))
-    known = _rule_arguments(context, recipe, optimizer, params, xs, masks, batch, total)
-    updates: Any
-    updates, opt_state = transformation.update(total, state.opt_state, params, **known)
-    trained: Any = optax.apply_updates(params, updates)
+    extra_args = _update_arguments(context, recipe, optimizer, params, xs, masks, batch, total)
+    updates: PyTree
+    updates, opt_state = transformation.update(total, state.opt_state, params, **extra_args)
+    trained: PyTree = optax.apply_updates(params, updates)
     if recipe.max_norm is not None:
         trained = regularization.apply_max_norm(trained, recipe.max_norm)
     if monitors is not None:
         rate = optimizer.hyper.get("learning_rate")
         moved = jax.tree.map(jnp.subtract, trained, params)
-        extra = _measured(
-            monitors, net, units, StepRecord(params, grads, moved, rate, xs, masks, batch.weights)
-        )
-    # One NaN spreads to all of the output layer in the next step: ten numbers tell.
+        record = StepRecord(
+            params=params, grads=grads, moved=moved, rate=rate, xs=xs, masks=masks,
+            weights=batch.weights,
+        )  # fmt: skip
+        extra = _measured(monitors, net, units, record)
+    # A NaN anywhere spreads to the whole output layer in the next step: its biases suffice.
     finite_steps = state.finite_steps + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
-    return TrainState(trained, opt_state, state.step + 1, finite_steps, state.watch), extra
+    after = TrainState(
+        params=trained, opt_state=opt_state, step=state.step + 1, finite_steps=finite_steps,
+        watch=state.watch,
+    )  # fmt: skip
+    return after, extra
 
 
-def _rule_arguments(
+def _update_arguments(
     context: Context,
     recipe: Recipe,
     optimizer: Optimizer,
     params: Params,
-    xs: Any,
+    xs: Inputs,
     masks: Masks,
     batch: Batch,
     total: Params,
-) -> dict[str, Any]:
-    """What rules with line searches or curvature ask for; where a rule ignores it, so does XLA."""
-    if optimizer.linear:  # such a rule sees nothing but gradients, weights and its own state
+) -> dict[str, PyTree]:
+    """The cost, its gradient and its curvature, for optimizers whose update asks for them.
+
+    Where an optimizer ignores one of them, XLA removes its computation.
+    """
+    if optimizer.linear:  # its update depends on gradients, weights and its own state alone
         return {}
     net, n, l1, l2 = context.net, context.n_examples, recipe.l1, recipe.l2
 
     def value_fn(params: Params) -> Float[Array, ""]:
         return _mean_cost(net, params, xs, masks, batch) + penalty(params, n, l1, l2)
 
-    def regularized(product: Any, along: Params) -> Params:
+    def regularized(product: Callable[..., Params], along: Params) -> Params:
         """The curvature of the penalties, (λ₂/n)v, added: L1 has none."""
         curved = product(net, params, along, xs, batch.ys, masks, batch.weights)
         return add_penalty_gradient(curved, along, n, None, l2)
 
-    known: dict[str, Any] = {"value": value_fn(params), "grad": total, "value_fn": value_fn}
+    arguments: dict[str, PyTree] = {
+        "value": value_fn(params), "grad": total, "value_fn": value_fn,
+    }  # fmt: skip
     if optimizer.curvature:
-        known["hessian_product"] = partial(regularized, backpropagation.hessian_product)
-        known["gauss_newton_product"] = partial(regularized, backpropagation.gauss_newton_product)
-    return known
+        arguments["hessian_product"] = partial(regularized, backpropagation.hessian_product)
+        arguments["gauss_newton_product"] = partial(
+            regularized, backpropagation.gauss_newton_product
+        )
+    return arguments
 
 
 def _measured(
     monitors: Monitors, net: Network, units: UnitMasks | None, record: StepRecord
-) -> Float[Array, " n"]:
-    """What the monitors measure of a step, of the units that are there."""
+) -> Float[Array, " n_columns"]:
+    """The measurements of a step, of the network's own units alone."""
     if units is not None:
-        net, params, grads, moved = units.unpad(net, record.params, record.grads, record.moved)
+        net, (params, grads, moved) = units.unpad(net, record.params, record.grads, record.moved)
         pairs = zip(record.masks or [], units.widths, strict=True)
         masks = [mask[:, :width] for mask, width in pairs]
         record = record._replace(params=params, grads=grads, moved=moved, masks=masks)
     return measure(monitors, net, record)
 
 
-def _masked(recipe: Recipe, batch: Batch, units: UnitMasks | None) -> tuple[Any, Masks]:
-    """The inputs after dropout, and the masks of the hidden layers."""
+def _apply_dropout(
+    recipe: Recipe, batch: Batch, units: UnitMasks | None
+) -> tuple[Inputs, list[Array] | None]:
+    """The inputs after dropout, and the hidden layers' masks of dropout and padding."""
     xs, masks, dtype = batch.xs, None, batch.weights.dtype
     if batch.input_keep is not None:
         mask = regularization.dropout_mask(batch.input_keep, recipe.input_dropout)
@@ -247,9 +334,13 @@ def _masked(recipe: Recipe, batch: Batch, units: UnitMasks | None) -> tuple[Any,
     return xs, masks
 
 
-def _mean_cost(net: Network, params: Params, xs: Any, masks: Masks, batch: Batch) -> Array:
-    def cost_of_one(x: Any, y: Array, masks: Masks) -> Array:
+def _mean_cost(
+    net: Network, params: Params, xs: Inputs, masks: Masks, batch: Batch
+) -> Float[Array, ""]:
+    """The mean cost of a mini-batch, without penalties."""
+
+    def cost_of_example(x: Input, y: Target, masks: Masks) -> Array:
         z = network.forward(net, params, x, masks)[1][-1]
         return net.cost.fn(z, network.targets(y, net.sizes[-1], z.dtype))
 
-    return jnp.sum(batch.weights * jax.vmap(cost_of_one)(xs, batch.ys, masks))
+    return jnp.sum(batch.weights * jax.vmap(cost_of_example)(xs, batch.ys, masks))

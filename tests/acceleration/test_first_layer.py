@@ -21,7 +21,7 @@ def test_momentum_in_a_span_is_a_numpy_loop_over_whole_matrices():
     xs = RANDOM.normal(size=(N_STEPS, BATCH, N_IN))
     w, v = RANDOM.normal(size=(2, N_IN, N_OUT))
     rows, matrices = jnp.asarray(xs.reshape(-1, N_IN)), [jnp.asarray(w), jnp.asarray(v)]
-    (cw, cv), span = first_layer.into_span(matrices, rows, N_STEPS, "highest")
+    (cw, cv), span = first_layer.matrices_to_coefficients(matrices, rows, N_STEPS, "highest")
     gram = (rows @ rows.T).reshape(N_STEPS, BATCH, -1)
     loop_w, loop_v = w, v
     for step, x in enumerate(xs):
@@ -34,7 +34,7 @@ def test_momentum_in_a_span_is_a_numpy_loop_over_whole_matrices():
         span = span.with_errors(place, jnp.asarray(delta))
         cv = decay * cv - rate * (jax.nn.one_hot(step, N_STEPS + 2) + penalty * cw)
         cw = cw + cv
-    last = first_layer.out_of_span([cw, cv], matrices, rows, span.errors, "highest")
+    last = first_layer.coefficients_to_matrices([cw, cv], matrices, rows, span.errors, "highest")
     np.testing.assert_allclose(last[0], loop_w, 1e-12, 1e-12)
     np.testing.assert_allclose(last[1], loop_v, 1e-12, 1e-12)
 

@@ -67,7 +67,7 @@ def test_what_is_measured_is_the_networks_own(dropout):
     )
     wide = run()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(widths, "VECTOR", 1)
+        patch.setattr(widths, "SIMD_WIDTH", 1)
         narrow = run()
     for name, values in narrow.monitors.items():
         np.testing.assert_allclose(wide.monitors[name], values, 1e-9, 1e-12, err_msg=name)
