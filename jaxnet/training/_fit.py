@@ -2,15 +2,16 @@
 
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
+from jaxtyping import Array, Integer
 
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.types import AnyArray, Dataset, History, Params
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
@@ -25,26 +26,35 @@ def fit(
     *,
     epochs: SupportsIndex,
     batch_size: SupportsIndex = 10,
-    seed: Any = 0,
+    seed: int | np.integer | Integer[AnyArray, ""] = 0,
     params: Params | None = None,
     evaluate_on: Sequence[str] = ("evaluation", "training"),
 ) -> tuple[Params, History]:
-    """A whole training run as a pure function: `jit`, `vmap` or differentiate it.
+    """Train a network as a pure function, which can be compiled, mapped and differentiated.
+
+    Under `jax.jit` the arguments called static below must be known, not traced; all others may be
+    traced.
 
     Args:
-      net, epochs, batch_size, evaluate_on: static; see `train`.
-      data: the splits to train on and to evaluate; an argument of the program, not a constant.
-      recipe: how it is trained; its leaves may be traced: `jax.jvp` with respect to the learning
-        rate works.
-      seed: an integer, traced or not.
-      params: initial parameters, instead of those drawn from the seed.
+      net: the architecture (static).
+      data: the splits to train on and to evaluate. Pass it as an argument of the compiled function:
+        closed over, it would become a constant of the program.
+      recipe: how it is trained, with scalars for numbers. Its structure is static, its numbers may
+        be traced: `jax.jvp` with respect to the learning rate works.
+      epochs: how many times every example is visited (static), at least 1.
+      batch_size: examples per mini-batch (static), in [1, number of training examples]; 10 by
+        default.
+      seed: the seed of initial weights and mini-batches, in [0, 2³²); 0 by default.
+      params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
+      evaluate_on: which splits to evaluate after each epoch (static): "evaluation" (the validation
+        split), "training", both (the default) or none.
 
     Returns:
-      The parameters after the last epoch, or with a stopping rule those of the best one; and the
-      history, which is NaN after a stop.
+      The parameters after the last epoch, or with a stopping rule those after the best one; and the
+      history, whose curves have shape (epochs,) and are NaN after a stop.
 
     Raises:
-      ValueError: network and data do not fit together, or a count is out of range.
+      ValueError: network, data and recipe do not fit together, or a count is out of range.
 
     >>> from functools import partial
     >>> from jaxnet import datasets
@@ -60,18 +70,18 @@ def fit(
     state = start(net, recipe, key, params)
     program = EpochProgram(net, batch_size, tuple(evaluate_on))
 
-    def body(state: TrainState, index: Array) -> tuple[TrainState, History]:
-        def go_on() -> tuple[TrainState, History]:
+    def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
+        def train() -> tuple[TrainState, History]:
             after, _ = train_epoch(program, data.train, key, index, recipe, None, state)
             result = finish_epoch(program, data, index, recipe, None, after)
             return result.state, result.row
 
         if recipe.stopping is None:
-            return go_on()
-        nothing = History(*[jnp.full((), jnp.nan, state.params[0].w.dtype)] * 4)
-        return jax.lax.cond(state.watch.stopped, lambda: (state, nothing), go_on)
+            return train()
+        nan_row = History(*[jnp.full((), jnp.nan, state.params[0].w.dtype)] * 4)
+        return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
 
-    state, history = jax.lax.scan(body, state, jnp.arange(epochs))
+    state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))
     if recipe.stopping is not None:
         return state.watch.best, history
     return recipe.optimizer.evaluation_params(state.opt_state, state.params), history

@@ -1,56 +1,60 @@
-"""Checkpoints: everything that a run needs to go on to the bits it would have had.
+"""Checkpoints: the files from which a run is resumed to the same bits as if it had never stopped.
 
-One sealed file, replaced atomically: the state's arrays, and in its header the settings of the run
-they belong to. To go on with other settings would be another run, and is refused.
+A checkpoint is one sealed file, replaced atomically: it holds the state's arrays, and in its header
+the settings of the run. With other settings it would be another run, which is refused.
 """
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
+from jaxnet.core.types import AnyArray
 from jaxnet.io import files, version_0_2
-from jaxnet.io.files import Origin
+from jaxnet.io.files import JsonObject, Origin
 from jaxnet.training.fingerprint import require_same
 
 FILE = "checkpoint.safetensors"
+"""The name of the file in its folder."""
 KIND = "checkpoint"
+"""The kind of file that the header names."""
 FORMAT = 4
+"""The number of the format that this version writes."""
 RENAMED_FIELDS = {".sound": ".finite_steps"}
-"""What fields of a state were called in older files, and are called now."""
+"""Today's names of a state's fields by their names in older files."""
 
 
-def save(folder: str | Path, tree: Any, settings: dict[str, Any]) -> None:
-    """Write a pytree of arrays and the settings it belongs to, atomically.
+def save(folder: str | Path, tree: PyTree, settings: JsonObject) -> None:
+    """Write a checkpoint, atomically.
 
     Args:
-      folder: where; made if it is not there.
-      tree: the arrays.
-      settings: what makes the run this run, in JSON's types.
+      folder: the folder to write into; made if there is none.
+      tree: a pytree of arrays: the state of the run.
+      settings: the settings that the run is identified by.
 
     Raises:
-      OSError: the file cannot be written; the checkpoint that was there is unharmed.
+      OSError: the file cannot be written; the previous checkpoint is unharmed.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    named = _named(jax.tree.map(np.asarray, tree))
-    arrays = {f"tree/{name}": array for name, array in named.items()}
+    by_path = _leaves_by_path(jax.tree.map(np.asarray, tree))
+    arrays = {f"tree/{name}": np.asarray(array) for name, array in by_path.items()}
     files.write_sealed(folder / FILE, KIND, FORMAT, arrays, {"settings": settings})
 
 
-def read(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read a checkpoint as it is, of this version or of 0.2.
+def read(folder: str | Path) -> tuple[dict[str, np.ndarray], JsonObject]:
+    """Read a checkpoint of this version or of 0.2, without comparing it with a run.
 
     Args:
-      folder: where `save` wrote.
+      folder: the folder that `save` wrote into.
 
     Returns:
-      The arrays by the path to each in the pytree, and the header: the run's `settings`, where the
-      file was made (`origin`), and the number of its `format`: 4, or 3 with settings that are
-      named in the way of version 0.2.
+      The arrays by their paths in the pytree; and the header: the run's `settings`, where the file
+      was made (`origin`), and the number of its `format`, which is 4, or 3 if the settings are
+      named as in version 0.2.
 
     Raises:
       ValueError: there is no checkpoint, or it is damaged.
@@ -64,20 +68,21 @@ def read(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ValueError(f"cannot resume from {path}: {files.reason(error)}.") from None
     except files.DAMAGE as error:
         raise ValueError(f"{path} is not a checkpoint: {files.reason(error)}.") from None
-    return {_renamed(name): a for name, a in files.section(arrays, "tree").items()}, header
+    tree_arrays = files.section(arrays, "tree")
+    return {_current_path(name): array for name, array in tree_arrays.items()}, header
 
 
 def load(
-    folder: str | Path, like: Any, settings: dict[str, Any], older_settings: dict[str, Any]
-) -> Any:
-    """Read a checkpoint of the same run.
+    folder: str | Path, like: PyTree, settings: JsonObject, older_settings: JsonObject
+) -> PyTree:
+    """Read the checkpoint of a run that is to be resumed.
 
     Args:
-      folder: where `save` wrote.
-      like: a pytree of the same structure; its leaves say shape and type, or are `None` for an
-        array of any shape.
-      settings: what the run is now.
-      older_settings: the same in the words of version 0.2, whose checkpoints are read, too.
+      folder: the folder that `save` wrote into.
+      like: a pytree of the structure to return, whose leaves have the shapes and types of its
+        arrays, or are `None` for an array of any shape and type.
+      settings: the settings of the run now.
+      older_settings: the same in the format of version 0.2, whose checkpoints are read, too.
 
     Returns:
       The pytree of arrays.
@@ -97,38 +102,42 @@ def load(
         "Give the same settings, or start a new run.",
     )
     _warn_of_another_origin(path, Origin(**header["origin"]))
-    wanted = _named(like)
-    if set(wanted) != set(arrays) or any(
+    expected = _leaves_by_path(like)
+    if set(expected) != set(arrays) or any(
         leaf is not None and (leaf.shape, leaf.dtype) != (arrays[name].shape, arrays[name].dtype)
-        for name, leaf in wanted.items()
+        for name, leaf in expected.items()
     ):
-        raise ValueError(f"cannot resume from {path}: its arrays are not those of this run.")
-    leaves = [jnp.asarray(arrays[name]) for name in wanted]
+        raise ValueError(
+            f"cannot resume from {path}: its arrays differ in name, shape or type from those of "
+            "this run; start a new run."
+        )
+    leaves = [jnp.asarray(arrays[name]) for name in expected]
     return jax.tree.unflatten(jax.tree.structure(like, is_leaf=_is_none), leaves)
 
 
 def _warn_of_another_origin(path: Path, origin: Origin) -> None:
-    """Warn where the bits of a run that goes on may differ from those of one that never stopped."""
-    now = files.origin()
-    if (origin.jax, origin.device) != (now.jax, now.device):
+    """Warn where the bits of a resumed run may differ from those of one that never stopped."""
+    current = files.origin()
+    if (origin.jax, origin.device) != (current.jax, current.device):
         warnings.warn(
-            f"{path} was written by {origin}, and the run goes on with {now}: it may differ in the "
-            "last places from one that never stopped.",
+            f"{path} was written by {origin}, and the run goes on with {current}: it may differ in "
+            "the last places from one that never stopped.",
             stacklevel=5,
         )
 
 
-def _named(tree: Any) -> dict[str, Any]:
-    """The leaves by the path to each."""
+def _leaves_by_path(tree: PyTree) -> dict[str, AnyArray | None]:
+    """The leaves of a pytree, `None` included, by their paths."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_none)
     return {jax.tree_util.keystr(path): leaf for path, leaf in paths}
 
 
-def _renamed(path: str) -> str:
+def _current_path(path: str) -> str:
+    """The path of an array in today's state, from its path in a file of any version."""
     for old, new in RENAMED_FIELDS.items():
         path = path.replace(old, new)
     return path
 
 
-def _is_none(leaf: Any) -> bool:
+def _is_none(leaf: object) -> bool:
     return leaf is None

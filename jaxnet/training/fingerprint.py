@@ -1,16 +1,17 @@
-"""Fingerprints: what makes a run this run, in JSON's types, for every file that names one.
+"""Fingerprints: the settings that make two runs the same run, in JSON's types.
 
-A checkpoint goes on only as the run that it is of, a study trains only what is missing, a
-comparison is continued only with the same contenders. Each compares fingerprints, which must
-survive a moved file and a new option. So they name what the library has by its registry name, never
-by its module; they follow the tree's own fields; and they leave out whatever stands at its default,
-so that a field that is added later, with a default that changes nothing, changes no fingerprint.
-A user's own function goes by the path by which it is imported; two that are made by one function,
-as closures and lambdas are, cannot be told apart.
+A checkpoint is resumed only by the run that wrote it, a study trains only the lanes that are
+missing, a comparison is continued only with the same contenders. All of them compare fingerprints,
+which therefore have to stay the same when a file of the library is moved or an option is added. So
+a fingerprint names parts of the library by their registry names, never by their modules; it follows
+the fields of the dataclasses; and it leaves out what has its default value. A field that is added
+later, with a default that changes nothing, changes no fingerprint. A user's own function is named
+by the path by which it can be imported. Functions without such a path, closures and lambdas, cannot
+be told apart if the same function made them.
 
-Where the same fingerprint is to give other bits on purpose, a number goes up: the `version` of an
-optimizer or a schedule, if its formula, its defaults or its rounding changed, or `ENGINE`, if those
-of all runs did.
+If the same settings are to give other bits on purpose, a version number is raised: the `version` of
+an optimizer or a schedule if its formula, its defaults or its rounding changed, `ENGINE` if that
+holds for all runs.
 """
 
 import dataclasses
@@ -19,13 +20,15 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
 from jaxnet.core import activations, costs, initializers
 from jaxnet.core.network import Network
+from jaxnet.core.registry import Registry
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes import optimizers, schedules
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.optimizers import Optimizer
@@ -33,17 +36,22 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
 
+JsonValue = bool | int | float | str | list | dict | None
+"""A value of JSON's types; lists and dictionaries hold such values."""
+
 ENGINE = 1
-"""The version of all that trains but the rules: raised when bits change on purpose."""
+"""The version of all code that trains, except the rules: raised when bits change on purpose."""
 
 
 ONE_OF_A_KIND = (Network, Recipe, Augmentation, Stopping)
+"""Classes whose name is left out, because nothing else can stand in their place."""
 
 
-def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> dict[str, Any]:
-    """What a network and its training are: equal where the runs would be.
+def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
+    """The fingerprint of a network and how it is trained: equal for equal runs.
 
-    What not all runs have in common is left to callers: data, seed, epochs.
+    The caller adds the settings that not all runs have, or that it handles itself: data, seed,
+    epochs.
 
     Args:
       net: the architecture.
@@ -51,7 +59,7 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> dict[str, Any]
       batch_size: examples per mini-batch.
 
     Returns:
-      A dictionary in JSON's types.
+      The engine's version, the network, the recipe and the batch size, in JSON's types.
 
     >>> from jaxnet.recipes.optimizers import adam
     >>> fingerprint(Network((2, 3, 2)), Recipe(adam(b1=0.5), l2=1.0), 10)["recipe"]
@@ -65,25 +73,29 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> dict[str, Any]
     }
 
 
-def described(value: Any) -> Any:
-    """Anything that a network or a recipe is made of, in JSON's types, without what is at default.
+def described(value: object) -> JsonValue:
+    """A part of a network or a recipe in JSON's types, without what has its default value.
 
     Args:
-      value: a part of the library's own or of a user's: a dataclass, a function, a number, an
+      value: a part of the library's or of a user's own: a dataclass, a function, a number, an
         array, or a collection of these.
+
+    Returns:
+      The registry name of a part that has one; a dictionary for a dataclass, a mapping or a
+      function; a list for a sequence or an array; numbers, strings and `None` as they are; the
+      `repr` of anything else.
 
     >>> described(activations.relu), described(activations.LeakyRelu(0.1))
     ('relu', {'kind': 'LeakyRelu', 'slope': 0.1})
     """
     if isinstance(value, (Optimizer, Schedule)):
-        return _rule(value)
+        return _described_rule(value)
     for registry in (activations.NAMED, initializers.NAMED):
         if (name := registry.name_of(value)) is not None:
             return name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # Where only one class can stand, its name would say nothing.
-        kind = {} if isinstance(value, ONE_OF_A_KIND) else {"kind": _kind(value)}
-        return kind | _fields(value)
+        kind = {} if isinstance(value, ONE_OF_A_KIND) else {"kind": _class_name(value)}
+        return kind | _changed_fields(value)
     if isinstance(value, Mapping):
         return {name: described(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):
@@ -96,121 +108,136 @@ def described(value: Any) -> Any:
         return {"partial": [described(part) for part in (value.func, value.args, value.keywords)]}
     if inspect.ismethod(value):
         return {"method": [described(value.__self__), value.__name__]}
-    if hasattr(value, "__qualname__"):
+    if isinstance(value, _Definition):
         return {"function": _public_path(value)}
-    # Where an object lies in memory is no setting.
+    # The memory address of an object is no setting.
     return re.sub(r" at 0x\w+", "", repr(value))
 
 
-def _public_path(function: Any) -> str:
-    """The shortest path by which a user's or another library's function can be imported.
+@runtime_checkable
+class _Definition(Protocol):
+    """A function or a class: it knows the name that it was defined with."""
 
-    A library may move it from one private module to another: it is optax.fromage all the same.
+    __qualname__: str
+
+
+def _public_path(definition: _Definition) -> str:
+    """The shortest path by which a function or a class can be imported.
+
+    A library may move it between its private modules; its public path stays the same.
 
     >>> import optax
     >>> _public_path(optax.fromage)
     'optax.fromage'
     """
-    parts = function.__module__.split(".")
+    module, name = definition.__module__, definition.__qualname__
+    parts = module.split(".")
     for n in range(1, len(parts)):
         package = sys.modules.get(".".join(parts[:n]))
-        if getattr(package, function.__qualname__, None) is function:
-            return f"{'.'.join(parts[:n])}.{function.__qualname__}"
-    return f"{function.__module__}.{function.__qualname__}"
+        if getattr(package, name, None) is definition:
+            return f"{'.'.join(parts[:n])}.{name}"
+    return f"{module}.{name}"
 
 
-def _kind(value: Any) -> str:
-    """The registry name of a part's class, or the class's own name; the path of a user's class."""
+def _class_name(value: object) -> str:
+    """The registry name of a part's class, or its own name; for a user's class its path."""
     cls = type(value)
     if cls.__module__.partition(".")[0] == "jaxnet":
         return costs.NAMED.name_of(cls) or cls.__qualname__
     return _public_path(cls)
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass that do not stand at their default."""
-    parts = {}
-    for field in dataclasses.fields(value):
-        part = described(getattr(value, field.name))
+def _changed_fields(value: object) -> JsonObject:
+    """The fields of a dataclass instance whose value is not their default."""
+    changed = {}
+    for field in dataclasses.fields(value):  # pyright: ignore[reportArgumentType]
+        part = getattr(value, field.name)
+        description = described(part)
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        if default is dataclasses.MISSING or part != described(_like(default, value, field.name)):
-            parts[field.name] = part
-    return parts
+        if default is not dataclasses.MISSING and default is not None:
+            default = _in_type_of(part, default)
+        if default is dataclasses.MISSING or description != described(default):
+            changed[field.name] = description
+    return changed
 
 
-def _like(default: Any, value: Any, name: str) -> Any:
-    """A default number in the type of the number itself: 0.1 is 0.100000001 in float32."""
-    dtype = getattr(getattr(value, name), "dtype", None)
-    return default if dtype is None or default is None else np.asarray(default, dtype)
+def _in_type_of(value: object, default: object) -> object:
+    """A default number in the type of an array: 0.1 is 0.100000001 in float32."""
+    dtype = getattr(value, "dtype", None)
+    return default if dtype is None else np.asarray(default, dtype)
 
 
-def _rule(part: Optimizer | Schedule) -> dict[str, Any]:
-    """An optimizer or a schedule: its rule by name, and what is not the rule's default."""
+def _described_rule(part: Optimizer | Schedule) -> JsonObject:
+    """An optimizer or a schedule: the registry name of its rule, and what is not at its default."""
     version = {} if part.version == 1 else {"version": part.version}
     name = _registered_name(part)
-    if name is None:  # a user's own: all of it, as far as it is not at the class's defaults
-        fields = _fields(part)
+    if name is None:  # a user's own rule
+        fields = _changed_fields(part)
         return {"custom": fields.pop("rule")} | fields
-    lengths: dict[str, Any] = {}
+    lengths: dict[str, object] = {}
     if isinstance(part, Schedule):
-        lengths = dict(part.spans) | ({} if part.unit == "epochs" else {"unit": part.unit})
-    registry = optimizers.NAMED if isinstance(part, Optimizer) else schedules.NAMED
+        lengths.update(part.spans)
+        if part.unit != "epochs":
+            lengths["unit"] = part.unit
+    registry: Registry = optimizers.NAMED if isinstance(part, Optimizer) else schedules.NAMED
     defaults = inspect.signature(registry[name]).parameters
-    numbers = {
+    changed = {
         key: described(value)
         for key, value in {**part.hyper, **lengths, **dict(part.options)}.items()
         if key not in defaults or not _at_default(value, defaults[key].default)
     }
-    return {"rule": name} | version | numbers
+    return {"rule": name} | version | changed
 
 
-def _at_default(value: Any, default: Any) -> bool:
-    """Whether a number stands at its constructor's default."""
+def _at_default(value: object, default: object) -> bool:
+    """Whether an argument of a constructor has its default value."""
     if default is inspect.Parameter.empty or default is None:
         return default is value
-    dtype = getattr(value, "dtype", None)
-    return described(value) == described(default if dtype is None else np.asarray(default, dtype))
+    return described(value) == described(_in_type_of(value, default))
 
 
 def _registered_name(part: Optimizer | Schedule) -> str | None:
-    """The registry name of the constructor that made it; `None` for a user's own."""
+    """The registry name of the constructor that made a rule; `None` for a user's own rule."""
     name, like = _registered_rules().get(part.rule, (None, part))
-    chosen = ("hyper", "options", "spans", "unit", "version")
+    arguments = ("hyper", "options", "spans", "unit", "version")
     same = all(
         getattr(part, field.name) == getattr(like, field.name)
         for field in dataclasses.fields(part)
-        if field.name not in chosen
+        if field.name not in arguments
     )
     return name if same and set(like.hyper) <= set(part.hyper) else None
 
 
 @functools.cache
-def _registered_rules() -> Mapping[Callable[..., Any], tuple[str, Any]]:
-    """The registry name of each rule of the library's own, and what its constructor makes."""
-    rules: dict[Callable[..., Any], tuple[str, Any]] = {}
-    needed = {"horizon": 2.0, "warmup": 1.0}
+def _registered_rules() -> Mapping[Callable[..., object], tuple[str, Optimizer | Schedule]]:
+    """The registry name of each of the library's rules, and an example of what is made with it."""
+    rules: dict[Callable[..., object], tuple[str, Optimizer | Schedule]] = {}
+    required = {"horizon": 2.0, "warmup": 1.0}
     for registry in (optimizers.NAMED, schedules.NAMED):
         for name, constructor in registry.items():
             parameters = inspect.signature(constructor).parameters
-            part = constructor(**{key: needed[key] for key in needed if key in parameters})
+            part = constructor(**{key: required[key] for key in required if key in parameters})
             rules[part.rule] = (name, part)
     return rules
 
 
 RENAMED_SETTINGS = {"monitor": "evaluate_on"}
-"""What arguments are called today whose names in files stay as they were."""
+"""The names of arguments today by their names in files, which stay as they were."""
 _DEFAULT = object()
-"""Stands for what a fingerprint leaves out."""
+"""Stands for a setting that a fingerprint leaves out."""
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two runs, a clause for each: "seed was 0 and is 4".
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """The differences between the settings of two runs, each as a clause: "seed was 0 and is 4".
 
     Args:
-      before: the settings of the run that a file is of, dictionaries within allowed.
-      now: those of the run that is asked for.
+      before: the settings of the run that wrote a file; nested dictionaries are compared by key.
+      now: the settings of the run that is asked for.
+
+    Returns:
+      A clause for each setting that differs, in alphabetical order.
 
     >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
     ['a.c was 2 and is 3']
@@ -226,20 +253,24 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return clauses
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
+    """A setting's value in an error message."""
     return "at its default" if value is _DEFAULT else repr(value)
 
 
 def require_same(
-    refusal: str, before: Mapping[str, Any], now: Mapping[str, Any], remedy: str
+    refusal: str, before: Mapping[str, object], now: Mapping[str, object], remedy: str
 ) -> None:
-    """Raise a ValueError unless two runs are the same: the one check of every file.
+    """Refuse to continue a file's run with other settings.
 
     Args:
-      refusal: the beginning of the message.
-      before: the settings of the run that a file is of.
-      now: those of the run that is asked for.
-      remedy: what to do, as a sentence.
+      refusal: the beginning of the error message.
+      before: the settings of the run that wrote the file.
+      now: the settings of the run that is asked for.
+      remedy: what the caller's user can do, as a sentence.
+
+    Raises:
+      ValueError: the settings differ; the message names each difference.
     """
     if changes := differences(before, now):
         raise ValueError(f"{refusal}: {'; '.join(changes)}. {remedy}")

@@ -1,17 +1,17 @@
-"""The fingerprints of version 0.2.0, so that its checkpoints and studies go on.
+"""The fingerprints of version 0.2.0, so that its checkpoints and studies can be resumed.
 
-They named rules by their modules, as those were called then, and fields by a list kept by hand. It
-stays as it is, and goes when files of 0.2.0 are no longer read.
+They name rules by the modules they were in, and fields by a fixed list. This module does not
+change, and can be removed once files of 0.2.0 are no longer read.
 """
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
 from jaxnet.core.network import Network
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 
 MODULES = {
@@ -21,25 +21,35 @@ MODULES = {
     "jaxnet.recipes.second_order": "jaxnet.optimizers",
     "jaxnet.recipes.schedules": "jaxnet.schedules",
 }
-"""Today's modules of rules, and what they were called."""
+"""The names that the modules of rules had in version 0.2.0, by today's names."""
 
 
-def fingerprint_0_2(net: Network, recipe: Recipe, batch_size: int) -> dict[str, Any]:
-    """What version 0.2.0 wrote of a network and its training; see `fingerprint`."""
+def fingerprint_0_2(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
+    """What version 0.2.0 wrote about a network and how it is trained; see `fingerprint`.
+
+    Args:
+      net: the architecture.
+      recipe: how it is trained; its numbers are scalars.
+      batch_size: examples per mini-batch.
+
+    Returns:
+      The fingerprint, in JSON's types.
+    """
     optimizer, keystr = recipe.optimizer, jax.tree_util.keystr
     leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
     schedule, augmentation = recipe.schedule, recipe.augmentation
     spans = (*schedule.spans, *schedule.options) if schedule else ()
     return {
         "network": re.sub(r" at 0x\w+", "", f"{net!r}, init {net.init!r}, {net.precision}"),
-        "optimizer": [_qualified(optimizer.rule), *map(list, optimizer.options)],
+        "optimizer": [_path_in_0_2(optimizer.rule), *map(list, optimizer.options)],
         **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
-        "schedule": schedule and [_qualified(schedule.rule), schedule.unit, *map(list, spans)],
+        "schedule": schedule and [_path_in_0_2(schedule.rule), schedule.unit, *map(list, spans)],
         "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
         "stopping": recipe.stopping and recipe.stopping.curve,
         "batch_size": batch_size,
     }
 
 
-def _qualified(rule: Callable[..., Any]) -> str:
+def _path_in_0_2(rule: Callable[..., object]) -> str:
+    """The module and name of a rule, as in version 0.2.0."""
     return f"{MODULES.get(rule.__module__, rule.__module__)}.{rule.__name__}"
