@@ -1,4 +1,4 @@
-"""Training one network: a step, an epoch, a run; checkpoints, evaluation, monitors, callbacks."""
+"""Train one network: steps, epochs, runs, checkpoints, evaluation, monitors and callbacks."""
 
 from jaxnet.training import callbacks
 from jaxnet.training._fit import fit

@@ -1,7 +1,7 @@
-"""`train`: runs the compiled epoch from the host, an epoch at a time.
+"""`train`: runs compiled epochs from the host, one at a time.
 
-Here live the things that a compiled program cannot do: to report, to write checkpoints and to go
-on from them, to hear Ctrl-C, to look at the clock, to give up on a run that diverges.
+This module does what a compiled program cannot do: report, write checkpoints and resume from them,
+react to Ctrl-C, look at the clock, and end a run that diverges.
 """
 
 import math
@@ -11,18 +11,20 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params
 from jaxnet.data import datasets
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training import checkpoints, interrupts
 from jaxnet.training.checks import check_monitors, checked
@@ -31,9 +33,12 @@ from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.parallelism import SINGLE, DataParallel, Parallelism, check_devices
-from jaxnet.training.run import Ending, EpochReport, Run
+from jaxnet.training.parallelism import SINGLE, DataParallel, Devices, Parallelism, check_devices
+from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run
 from jaxnet.training.step import TrainState, compiled_draw_params, start
+
+Measured = tuple[EpochResult, AnyArray | None]
+"""The result of an epoch, and what the monitors measured."""
 
 
 @renamed_arguments(monitor="evaluate_on")
@@ -48,56 +53,64 @@ def train(
     params: Params | None = None,
     evaluate_on: Sequence[str] = ("evaluation", "training"),
     monitors: Monitors | None = None,
-    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_epoch: EpochCallback | None = None,
     checkpoint: str | Path | None = None,
     every: SupportsIndex = 1,
     resume: str | Path | None = None,
     time_budget: float | None = None,
-    devices: Sequence[Any] | None = None,
+    devices: Devices | None = None,
 ) -> Run:
     """Train a network, an epoch at a time.
 
-    The program is compiled once for all epochs; a changed number in the recipe, or another seed,
-    compiles nothing. Data goes to the device once.
+    The program is compiled once for all epochs. Another number in the recipe, or another seed,
+    compiles nothing. The data is copied to the device once.
 
     Args:
       net: the architecture.
       data: the training split is trained on; the validation split, where there is one, is
         evaluated after every epoch and decides on the best one. The test split is not touched.
-      recipe: how it is trained, with scalars for leaves (arrays are for sweeps).
-      epochs: how many times every example is visited, at most.
-      batch_size: examples per mini-batch.
-      seed: of initial weights and mini-batches, in [0, 2³²). The weights have their own address
-        under it: they are not `init(net, jax.random.key(seed))`.
-      params: initial parameters, instead of those drawn from the seed.
-      evaluate_on: which splits to evaluate after each epoch: "evaluation", "training",
-        both or none.
-      monitors: what else to measure, inside the program: see `jaxnet.Monitors`.
-      on_epoch: called after every epoch with an `EpochReport`; see `jaxnet.callbacks`.
-      checkpoint: a folder to keep `checkpoint.safetensors` in.
-      every: epochs from one checkpoint to the next; the end of the run always writes one.
-      resume: a folder with a checkpoint to go on from, to the bits of a run that never stopped;
-        checkpoints go on there too, unless `checkpoint` says otherwise. `epochs` may be more than
-        before, as far as a schedule's horizon allows; all other settings and the data must be the
-        same.
-      time_budget: seconds after which no further epoch is begun. The one thing that the seed does
-        not decide: where a run ends then depends on the machine. Not with devices of several
+      recipe: how the network is trained, with scalars for numbers (arrays are for sweeps).
+      epochs: how many times every example is visited, at most; at least 1, 30 by default.
+      batch_size: examples per mini-batch, in [1, number of training examples]; 10 by default.
+      seed: the seed of initial weights and mini-batches, in [0, 2³²); 0 by default. The weights are
+        drawn at an address of their own under it: they are not `init(net, jax.random.key(seed))`.
+      params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
+      evaluate_on: which splits to evaluate after each epoch: "evaluation" (the validation split),
+        "training", both (the default) or none.
+      monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
+      on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
+        `jaxnet.callbacks`; `None` for none.
+      checkpoint: a folder to keep `checkpoint.safetensors` in; `None` writes no checkpoints, unless
+        `resume` names a folder.
+      every: epochs from one checkpoint to the next, at least 1 (the default); the end of the run
+        always writes one.
+      resume: a folder with a checkpoint to resume from, to the same bits as if the run had never
+        stopped. Further checkpoints are written there, too, unless `checkpoint` names another
+        folder. `epochs` may be more than before, as far as a schedule's horizon allows; all other
+        settings and the data must be the same. `None` starts a new run.
+      time_budget: seconds after which no further epoch is started; `None` for no limit. This is the
+        one setting that makes a run's end depend on the machine. Not for devices of several
         processes.
-      devices: devices that share each mini-batch, for a network so large that they gain by it;
-        those of several processes, too, if each makes this call. On the cores of one CPU nothing
-        is gained: a single device's large products use them all already. Sums over examples are
-        rounded in another order: only the last places of numbers change. For many small networks
-        `sweep` uses all devices better.
+      devices: devices that share each mini-batch, for a network so large that it trains faster so;
+        those of several processes, too, if each makes this call. `None` uses one device. The cores
+        of one CPU gain nothing: the large products of a single device use them all already. Sums
+        over examples are rounded in another order, so only the last places of numbers change. For
+        many small networks `sweep` uses all devices better.
 
     Returns:
-      A `Run`. Ctrl-C ends it after the epoch, a second Ctrl-C at once. If the parameters or a cost
-      stop being finite, it ends with a `RuntimeWarning` that names the epoch, and holds the
-      parameters and the history up to the epoch before.
+      The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
+      parameters or a cost are no longer finite, the run ends, and holds the parameters and the
+      history of the epochs before.
 
     Raises:
       ValueError: network, data and settings do not fit together, or the checkpoint is damaged or
         of another run.
       OSError: a checkpoint cannot be written; the one before it is unharmed.
+
+    Warns:
+      RuntimeWarning: the run diverged; the message names the epoch.
+      UserWarning: the checkpoint to resume from was written with another version of JAX or on
+        another kind of device.
 
     >>> from jaxnet import datasets
     >>> from jaxnet.recipes.optimizers import sgd
@@ -115,23 +128,25 @@ def train(
         raise ValueError(
             f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
         )
-    parallelism, put = _placement(devices, time_budget)
+    parallelism, put = _parallelism_and_put(devices, time_budget)
     program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
-    # Drawn by a program of their own, which other recipes share: it is the larger one.
-    begun = compiled_draw_params(net, key) if params is None else params
-    state, log = _compiled_start(net, recipe, key, begun), _Log([], [])
+    # Drawn by a program of its own, which all recipes share: it takes longest to compile.
+    initial = compiled_draw_params(net, key) if params is None else params
+    state, log = _compiled_start(net, recipe, key, initial), _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
-    keeper = None
+    writer = None
     if checkpoint is not None:  # hashing the data takes time
-        settings, older_settings = _settings(program, data, recipe, seed, params)
+        settings, older_settings = _run_settings(program, data, recipe, seed, params)
         if resume is not None:
-            state, log = _resumed(resume, state, settings, older_settings, epochs)
-        keeper = _Keeper(checkpoint, settings, every, len(log.rows))
-    loop = _SoloLoop(program, data, recipe, key, epochs, put(state), log, keeper, on_epoch)
-    loop.time_budget = time_budget
-    with interrupts.interruptible() as interrupted:
-        loop.interrupted = interrupted
+            state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
+        writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
+    loop = _TrainLoop(
+        program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
+        log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
+    )  # fmt: skip
+    with interrupts.interruptible() as interrupts_so_far:
+        loop.interrupts = interrupts_so_far
         loop.drive(epochs)
         loop.end()
     if loop.ending == "diverged":
@@ -147,123 +162,136 @@ _compiled_finish = jax.jit(finish_epoch, static_argnames="program")
 
 
 class _Log(NamedTuple):
-    """What each epoch so far came to."""
+    """The results of the epochs so far."""
 
     rows: list[np.ndarray]
+    """The row of the history of each epoch, (4,)."""
     measured: list[np.ndarray]
+    """The measurements of each epoch, (measurements, columns); (0,) without monitors."""
 
 
 @dataclass
-class _Keeper:
+class _CheckpointWriter:
     """Writes the checkpoints of a run."""
 
     folder: str | Path
-    settings: dict[str, Any]
+    settings: JsonObject
     every: int
-    written: int
-    """Epochs done when the last one was written."""
+    """Epochs from one checkpoint to the next."""
+    n_written: int
+    """Epochs done when the last checkpoint was written."""
 
     def write(self, state: TrainState, log: _Log) -> None:
-        """Write one, if any epoch has been done since the last one."""
-        if self.written < len(log.rows):
+        """Write a checkpoint, if any epoch has been done since the last one."""
+        if self.n_written < len(log.rows):
             arrays = {"history": np.array(log.rows), "measured": np.array(log.measured)}
             checkpoints.save(self.folder, {"state": state, **arrays}, self.settings)
-            self.written = len(log.rows)
+            self.n_written = len(log.rows)
 
 
 @dataclass
-class _SoloLoop(HostLoop):
-    """One network's epochs."""
+class _TrainLoop(HostLoop[Measured]):
+    """The epochs of one network."""
 
     program: EpochProgram
     data: Dataset
     recipe: Recipe
-    key: Any
+    key: KeyArray
     epochs: int
     state: TrainState
     log: _Log
-    keeper: _Keeper | None
-    on_epoch: Callable[[EpochReport], None] | None
-    time_budget: float | None = None
-    interrupted: list[int] = field(default_factory=list)
+    writer: _CheckpointWriter | None
+    on_epoch: EpochCallback | None
+    time_budget: float | None
+    interrupts: Sequence[int] = field(default_factory=list)
+    """The signals received so far: not empty after Ctrl-C."""
     ending: Ending = "done"
     stopped: str | None = None
+    """Why the run ended early, as a sentence."""
 
     def __post_init__(self) -> None:
-        net, recipe, state = self.program.net, self.recipe, self.state
-        self.done, self.began = len(self.log.rows), time.perf_counter()
+        net, recipe, state, program = self.program.net, self.recipe, self.state, self.program
+        self.done, self.start_time = len(self.log.rows), time.perf_counter()
         self.params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
-        wide = program_network([net], recipe)
-        self.padded = EpochProgram(
-            wide, self.program.batch_size, (), self.program.monitors, self.program.parallelism
+        self.training_program = EpochProgram(
+            net=program_network([net], recipe),
+            batch_size=program.batch_size,
+            monitors=program.monitors,
+            parallelism=program.parallelism,
+        )
+        self.evaluation_program = EpochProgram(
+            net=net,
+            batch_size=program.batch_size,
+            evaluate_on=program.evaluate_on,
+            parallelism=program.parallelism,
         )
 
     def enter(self, index: int) -> bool:
-        """Whether nothing ends the run before this epoch."""
+        """Whether to train this epoch: no stop, Ctrl-C or time budget has ended the run."""
         after, budget = f"after epoch {index} of {self.epochs}", self.time_budget
         if self.state.watch.stopped:
-            self.ending, self.stopped = _stopped(index, self.recipe, self.state)
-        elif self.interrupted:
+            self.ending, self.stopped = _ending_by_rule(index, self.recipe, self.state)
+        elif self.interrupts:
             self.ending, self.stopped = "interrupted", f"interrupted {after}."
-        elif budget is not None and time.perf_counter() - self.began >= budget:
+        elif budget is not None and time.perf_counter() - self.start_time >= budget:
             self.ending = "out of time"
             self.stopped = f"the time budget of {budget:g} s ran out {after}."
         return self.stopped is None
 
-    def advance(self, index: int) -> tuple[EpochResult, Any]:
-        """Train it, in a program of padded width, and evaluate it."""
+    def advance(self, index: int) -> Measured:
+        """Train this epoch, in a program of padded widths, and evaluate the network."""
         number, net = np.int32(index), self.program.net
         after, measured = _compiled_train(
-            self.padded, net, self.data.train, self.key, number, self.recipe, self.state
+            self.training_program, net, self.data.train, self.key, number, self.recipe, self.state
         )
-        finish = EpochProgram(
-            net, self.program.batch_size, self.program.evaluate_on, None, self.program.parallelism
+        result = _compiled_finish(
+            self.evaluation_program, self.data, number, self.recipe, None, after
         )
-        return _compiled_finish(finish, self.data, number, self.recipe, None, after), measured
+        return result, measured
 
-    def note(self, index: int, result: tuple[EpochResult, Any]) -> bool:
-        """Log and report it, unless the run has diverged."""
+    def note(self, index: int, result: Measured) -> bool:
+        """Log and report this epoch, unless the run has diverged."""
         epoch, measured = result
         if not epoch.finite:
             self.ending = "diverged"
-            self.stopped = _diverged(index + 1, float(epoch.learning_rate))
+            self.stopped = _divergence_message(index + 1, float(epoch.learning_rate))
             return False
         self.state, self.params = epoch.state, epoch.params
         self.log.rows.append(np.asarray(epoch.row))
-        self.log.measured.append(np.asarray(measured if self.program.monitors else []))
-        if self.keeper is not None and (index + 1) % self.keeper.every == 0:
-            self.keeper.write(self.state, self.log)
+        self.log.measured.append(np.asarray([] if measured is None else measured))
+        if self.writer is not None and (index + 1) % self.writer.every == 0:
+            self.writer.write(self.state, self.log)
         if self.on_epoch is not None:
             self.on_epoch(self._report(index + 1, epoch, measured))
         return True
 
     def end(self) -> None:
-        """Say whether the rule has stopped the run, and write its last checkpoint."""
+        """Note whether the stopping rule ended the run, and write the last checkpoint."""
         if self.stopped is None:
-            self.ending, self.stopped = _stopped(self.epochs, self.recipe, self.state)
-        if self.keeper is not None:
-            self.keeper.write(self.state, self.log)
+            self.ending, self.stopped = _ending_by_rule(self.epochs, self.recipe, self.state)
+        if self.writer is not None:
+            self.writer.write(self.state, self.log)
 
     def run(self, seed: int) -> Run:
         """The finished run."""
-        net, watch = self.program.net, self.state.watch
+        watch = self.state.watch
         dtype = self.state.params[0].w.dtype
         return Run(
-            net,
-            self.recipe,
-            self.epochs,
-            self.program.batch_size,
-            seed,
-            self.params,
-            History(*np.array(self.log.rows, dtype).reshape(-1, 4).T),
-            int(watch.best_epoch),
-            watch.best,
-            self._measured(),
-            self.ending,
-            self.stopped,
+            network=self.program.net,
+            recipe=self.recipe,
+            epochs=self.epochs,
+            batch_size=self.program.batch_size,
+            seed=seed,
+            params=self.params,
+            history=History(*np.array(self.log.rows, dtype).reshape(-1, 4).T),
+            best_epoch=int(watch.best_epoch),
+            best_params=watch.best,
+            monitors=self._all_measurements(),
+            ending=self.ending,
+            stopped=self.stopped,
         )
 
-    def _report(self, epoch: int, result: EpochResult, measured: Any) -> EpochReport:
+    def _report(self, epoch: int, result: EpochResult, measured: AnyArray | None) -> EpochReport:
         net, monitors = self.program.net, self.program.monitors
         return EpochReport(
             epoch=epoch,
@@ -271,12 +299,12 @@ class _SoloLoop(HostLoop):
             **{name: float(number) for name, number in result.row._asdict().items()},
             learning_rate=float(result.learning_rate),
             best_epoch=int(result.state.watch.best_epoch),
-            seconds=time.perf_counter() - self.began,
+            seconds=time.perf_counter() - self.start_time,
             params=jax.tree.map(np.asarray, result.params),
             monitors={} if monitors is None else monitors.split(net, np.asarray(measured)),
         )
 
-    def _measured(self) -> dict[str, np.ndarray]:
+    def _all_measurements(self) -> dict[str, np.ndarray]:
         """All measurements of the run by name, and their steps."""
         net, monitors = self.program.net, self.program.monitors
         if monitors is None:
@@ -288,17 +316,15 @@ class _SoloLoop(HostLoop):
         return {"step": steps.reshape(-1)} | monitors.split(net, table)
 
 
-def _placement(
-    devices: Sequence[Any] | None, time_budget: float | None
-) -> tuple[Parallelism, Callable[[Any], Any]]:
-    """How mini-batches are shared among devices, and what puts arrays on them."""
+def _parallelism_and_put(
+    devices: Devices | None, time_budget: float | None
+) -> tuple[Parallelism, Callable[[PyTree], PyTree]]:
+    """How devices share mini-batches, and a function that puts a pytree of arrays on them."""
     if devices is None:
         return SINGLE, jax.device_put
     parallelism = DataParallel(devices=check_devices(devices))
-    if (
-        time_budget is not None
-        and len({device.process_index for device in parallelism.devices}) > 1
-    ):
+    n_processes = len({device.process_index for device in parallelism.devices})
+    if time_budget is not None and n_processes > 1:
         raise ValueError(
             "time_budget is for the devices of one process, since each of several has a clock "
             "of its own, and would stop alone; leave it out."
@@ -307,8 +333,8 @@ def _placement(
     return parallelism, jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
 
 
-def _stopped(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
-    """Whether, and why, the stopping rule ended a run after so many epochs."""
+def _ending_by_rule(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
+    """Whether, and why, the stopping rule ended a run after this many epochs."""
     rule, watch = recipe.stopping, state.watch
     if rule is None or not watch.stopped:
         return "done", None
@@ -316,37 +342,40 @@ def _stopped(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, st
     sign = 1 if rule.metric == "accuracy" else -1
     best = float(watch.best_score) * sign
     if rule.target is not None and float(watch.best_score) >= float(rule.target) * sign:
-        why = f"the {metric} has reached {best:g}"
+        reason = f"the {metric} has reached {best:g}"
     elif rule.factor is None:
         n = int(watch.waited)
-        why = f"the {metric} has had no new best for {n} epoch{'s' if n > 1 else ''}"
+        reason = f"the {metric} has had no new best for {n} epoch{'s' if n > 1 else ''}"
     else:
-        why = f"the learning rate has come down to {float(watch.scale):g} of the first one"
-    return "stopped", f"stopped after epoch {epochs}: {why}."
+        reason = f"the learning rate has come down to {float(watch.scale):g} of the first one"
+    return "stopped", f"stopped after epoch {epochs}: {reason}."
 
 
-def _resumed(
+def _read_checkpoint(
     folder: str | Path,
     state: TrainState,
-    settings: dict[str, Any],
-    older_settings: dict[str, Any],
+    settings: JsonObject,
+    older_settings: JsonObject,
     epochs: int,
 ) -> tuple[TrainState, _Log]:
-    """The state and the log that a checkpoint holds."""
+    """The state and the log in the checkpoint of a run, if it has had no more epochs."""
     like = {"state": state, "history": None, "measured": None}
     saved = checkpoints.load(folder, like, settings, older_settings)
     log = _Log(list(np.asarray(saved["history"])), list(np.asarray(saved["measured"])))
     if len(log.rows) > epochs:
-        raise ValueError(f"epochs is {epochs}, but {folder} has had {len(log.rows)} already.")
+        raise ValueError(
+            f"epochs is {epochs}, but the run in {folder} has had {len(log.rows)} already; give at "
+            "least as many."
+        )
     return saved["state"], log
 
 
-def _settings(
+def _run_settings(
     program: EpochProgram, data: Dataset, recipe: Recipe, seed: int, params: Params | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What makes a run this run: the settings that a checkpoint names; and those of version 0.2.
+) -> tuple[JsonObject, JsonObject]:
+    """The settings that identify a run in its checkpoints; and the same as version 0.2 wrote them.
 
-    The number of epochs is none: a run may go on for longer.
+    The number of epochs is none of them: a run may be continued for longer.
     """
     training = (program.net, recipe, program.batch_size)
     others = {
@@ -359,10 +388,11 @@ def _settings(
     return fingerprint(*training) | others, fingerprint_0_2(*training) | others
 
 
-def _diverged(index: int, rate: float) -> str:
-    cause = "Its steps are too large for this network and data; try larger mini-batches."
+def _divergence_message(epoch: int, rate: float) -> str:
+    """Why a run ended in this epoch, counted from 1, with this learning rate (NaN if unknown)."""
+    advice = "Its steps are too large for this network and data; try larger mini-batches."
     if not math.isnan(rate):
-        cause = f"The learning rate {rate:g} is probably too large; try a smaller one."
-    kept = f" The {index - 1} epochs before it are kept." if index > 1 else ""
+        advice = f"The learning rate {rate:g} is probably too large; try a smaller one."
+    remaining = f" The {epoch - 1} epochs before it are kept." if epoch > 1 else ""
     fault = "a weight or a cost is no longer finite"
-    return f"training diverged in epoch {index}: {fault}. {cause}{kept}"
+    return f"training diverged in epoch {epoch}: {fault}. {advice}{remaining}"

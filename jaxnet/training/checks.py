@@ -1,29 +1,40 @@
-"""Validate arguments before tracing: do network, data, recipe and settings fit together?
+"""Validate arguments before tracing.
 
-Everything is looked at in Python, before anything is traced; the message names the value, what is
-allowed and the remedy.
+Network, data, recipe and settings are checked in Python, before anything is traced. An error names
+the value, what is allowed and the remedy.
 """
 
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import jax
 import jax.core
 import numpy as np
+from jaxtyping import Integer
 
 from jaxnet.core import network
 from jaxnet.core.checks import check_split
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Params
+from jaxnet.core.types import AnyArray, Dataset, Params
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.monitors import Monitors
 
+SPLITS = ("evaluation", "training")
+"""The splits that may be evaluated after each epoch."""
 
-def check_recipe(recipe: Any) -> None:
-    """Raise a ValueError unless it is a recipe."""
+
+def check_recipe(recipe: object) -> None:
+    """Raise an error unless the argument is a recipe.
+
+    Args:
+      recipe: the argument that a caller gave as recipe.
+
+    Raises:
+      ValueError: it is something else, such as an optimizer.
+    """
     if not isinstance(recipe, Recipe):
         wrapped = ": wrap it, jaxnet.Recipe(…)" if isinstance(recipe, Optimizer) else ""
         raise ValueError(f"recipe must be a Recipe, not {type(recipe).__name__}{wrapped}.")
@@ -35,35 +46,47 @@ def checked(
     recipe: Recipe,
     epochs: SupportsIndex,
     batch_size: SupportsIndex,
-    seed: Any,
+    seed: SupportsIndex | Integer[AnyArray, ""],
     params: Params | None,
-    evaluate_on: Sequence[str] = ("evaluation", "training"),
+    evaluate_on: Sequence[str] = SPLITS,
 ) -> Dataset:
-    """The data without its test split, if network, data and settings fit together.
+    """Check the arguments of `train` and `fit`.
+
+    Args:
+      net: the architecture.
+      data: the splits; the test split is checked, too.
+      recipe: how the network is to be trained.
+      epochs: how many times every example is visited.
+      batch_size: examples per mini-batch.
+      seed: the seed, traced or not.
+      params: initial parameters, or `None`.
+      evaluate_on: which splits to evaluate after each epoch.
+
+    Returns:
+      The data without its test split.
 
     Raises:
-      ValueError: they do not; the message names the value, what is allowed and the remedy.
+      ValueError: network, data and settings do not fit together.
     """
-    for name, given, kind in (("net", net, Network), ("data", data, Dataset)):
-        if not isinstance(given, kind):
-            raise ValueError(f"{name} must be a {kind.__name__}, not {type(given).__name__}.")
+    for name, argument, kind in (("net", net, Network), ("data", data, Dataset)):
+        if not isinstance(argument, kind):
+            raise ValueError(f"{name} must be a {kind.__name__}, not {type(argument).__name__}.")
     check_recipe(recipe)
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError(
-            "train and fit take scalars, but a number in the recipe is an array; sweep it."
+            "train and fit take scalars, but a number in the recipe is an array; use "
+            "jaxnet.sweep to train one network for each of its values."
         )
     count("epochs", epochs, low=1)
-    n = len(data.train.x)
-    if count("batch_size", batch_size, low=1) > n:
+    n_examples = len(data.train.x)
+    if count("batch_size", batch_size, low=1) > n_examples:
         raise ValueError(
-            f"batch_size must be in [1, {n}], the number of training examples, not {batch_size}."
+            f"batch_size must be in [1, {n_examples}], the number of training examples, not "
+            f"{batch_size}."
         )
     if not isinstance(seed, jax.core.Tracer):
         count("seed", seed, low=0, high=2**32)
-    if not isinstance(evaluate_on, (tuple, list)) or not set(evaluate_on) <= {
-        "evaluation",
-        "training",
-    }:
+    if not isinstance(evaluate_on, (tuple, list)) or not set(evaluate_on) <= set(SPLITS):
         raise ValueError(
             'evaluate_on must be a tuple of "evaluation" and "training", or empty, '
             f"not {evaluate_on!r}."
@@ -73,18 +96,24 @@ def checked(
             check_split(net, name, split)
     if params is not None:
         network.check_params(net, params)
-    n_steps = -(-n // operator.index(batch_size))
-    _check_recipe(net, data, recipe, n_steps, operator.index(epochs), evaluate_on)
+    n_steps = -(-n_examples // operator.index(batch_size))
+    _check_parts(net, data, recipe)
+    _check_schedule(recipe, n_steps, operator.index(epochs))
+    _check_stopping(data, recipe, evaluate_on)
     return data._replace(test=None)
 
 
-def check_monitors(monitors: Any, net: Network, n_steps: int) -> None:
-    """Raise a ValueError unless these are `None`, or monitors that can measure this network.
+def check_monitors(monitors: object, net: Network, n_steps: int) -> None:
+    """Raise an error unless the argument is `None`, or monitors that can measure this network.
 
     Args:
-      monitors: what a caller gave.
+      monitors: the argument that a caller gave as monitors.
       net: the architecture.
-      n_steps: mini-batches to the epoch.
+      n_steps: mini-batches per epoch.
+
+    Raises:
+      ValueError: it is something else, measures only hidden layers of a network without any, or
+        measures less often than once in an epoch.
     """
     if monitors is None:
         return
@@ -92,7 +121,8 @@ def check_monitors(monitors: Any, net: Network, n_steps: int) -> None:
         raise ValueError(f"monitors must be Monitors, such as jaxnet.Monitors(), not {monitors!r}.")
     if not sum(monitors.widths(net).values()):
         raise ValueError(
-            f"{' and '.join(monitors.names)} are of hidden layers, but sizes {net.sizes} has none."
+            f"{' and '.join(monitors.names)} are of hidden layers, but sizes {net.sizes} has none; "
+            "choose other monitors."
         )
     if not len(monitors.rows(n_steps)):
         raise ValueError(
@@ -101,49 +131,54 @@ def check_monitors(monitors: Any, net: Network, n_steps: int) -> None:
         )
 
 
-def _check_recipe(
-    net: Network,
-    data: Dataset,
-    recipe: Recipe,
-    n_steps: int,
-    epochs: int,
-    evaluate_on: Sequence[str],
-) -> None:
-    """Raise a ValueError unless this network, on this data, for so long, can follow the recipe."""
+def _check_parts(net: Network, data: Dataset, recipe: Recipe) -> None:
+    """Check the recipe's dropout, max-norm, label smoothing and augmentation."""
     for name in ("dropout", "max_norm"):
         if getattr(recipe, name) is not None and len(net.sizes) == 2:
-            raise ValueError(f"{name} is for hidden units, but sizes {net.sizes} has none.")
-    labels = network.are_labels(data.train.y)
-    if recipe.label_smoothing is not None and not labels:
-        raise ValueError("label_smoothing is for integer labels, but the targets are floats.")
+            raise ValueError(
+                f"{name} is for hidden units, but sizes {net.sizes} has none; leave it out."
+            )
+    if recipe.label_smoothing is not None and not network.are_labels(data.train.y):
+        raise ValueError(
+            "label_smoothing is for integer labels, but the targets are floats; leave it out."
+        )
     if recipe.augmentation is not None:
         recipe.augmentation.image_shape(net.sizes[0])
-    if recipe.schedule is not None:
-        try:
-            jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
-        except (TypeError, ValueError) as error:  # among them JAX's, of traced numbers
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise ValueError(
-                f"the schedule {recipe.schedule} cannot be made of epochs of {n_steps} "
-                f"mini-batches: {reason}."
-            ) from None
-    ends = None if recipe.schedule is None else recipe.schedule.ends(n_steps)
-    if ends is not None and ends < epochs * n_steps:
+
+
+def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
+    """Check that the recipe's schedule can be computed, and lasts as long as the run."""
+    if recipe.schedule is None:
+        return
+    try:
+        jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
+    except (TypeError, ValueError) as error:  # among them JAX's, of traced numbers
+        reason = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(
-            f"the schedule {recipe.schedule} ends after {ends / n_steps:g} epochs, but the run has "
+            f"the schedule {recipe.schedule} cannot be made of epochs of {n_steps} "
+            f"mini-batches: {reason}."
+        ) from None
+    end = recipe.schedule.ends(n_steps)
+    if end is not None and end < epochs * n_steps:
+        raise ValueError(
+            f"the schedule {recipe.schedule} ends after {end / n_steps:g} epochs, but the run has "
             f"{epochs}; a new run may have a longer one, a resumed run keeps its end."
         )
-    stopping = recipe.stopping
-    if stopping is not None:
-        split = data.valid if stopping.split == "evaluation" else data.train
-        if split is None or stopping.split not in evaluate_on:
-            missing = "monitored" if split is not None else "there: the data has no validation set"
-            raise ValueError(
-                f"the stopping rule looks at the {stopping.curve.replace('_', ' ')}, which is not "
-                f"{missing}; let the rule decide on another split, or add this one."
-            )
-        if stopping.metric == "accuracy" and not network.are_labels(split.y):
-            raise ValueError(
-                "the stopping rule looks at accuracy, but the targets are floats; "
-                'use metric="cost".'
-            )
+
+
+def _check_stopping(data: Dataset, recipe: Recipe, evaluate_on: Sequence[str]) -> None:
+    """Check that the metric of the recipe's stopping rule is evaluated, and exists."""
+    rule = recipe.stopping
+    if rule is None:
+        return
+    split = data.valid if rule.split == "evaluation" else data.train
+    if split is None or rule.split not in evaluate_on:
+        missing = "monitored" if split is not None else "there: the data has no validation set"
+        raise ValueError(
+            f"the stopping rule looks at the {rule.curve.replace('_', ' ')}, which is not "
+            f"{missing}; let the rule decide on another split, or add this one."
+        )
+    if rule.metric == "accuracy" and not network.are_labels(split.y):
+        raise ValueError(
+            'the stopping rule looks at accuracy, but the targets are floats; use metric="cost".'
+        )

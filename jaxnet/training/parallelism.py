@@ -11,10 +11,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 Result = TypeVar("Result")
 Rows = TypeVar("Rows")
 
-Devices = tuple[jax.Device, ...]
-"""Devices that work together."""
-DeviceSequence = Sequence[jax.Device]
-"""Such devices as a caller gives them."""
+Devices = Sequence[jax.Device]
+"""Devices that share mini-batches."""
 
 
 @runtime_checkable
@@ -81,7 +79,7 @@ class DataParallel(SingleNetwork):
     """
 
     devices: Devices = ()
-    """The devices, in the order in which they get their rows."""
+    """The devices, as a tuple, in the order in which they get their rows."""
 
     def sharding(self, *axes: str | None) -> NamedSharding:
         """The sharding of arrays that are split over the devices, or copied to each.
@@ -100,7 +98,7 @@ class DataParallel(SingleNetwork):
         return jax.lax.with_sharding_constraint(rows, self.sharding(*[None] * axis, "rows"))
 
 
-def check_devices(devices: DeviceSequence) -> Devices:
+def check_devices(devices: Devices) -> Devices:
     """The devices that are to share mini-batches, as a tuple.
 
     Args:
