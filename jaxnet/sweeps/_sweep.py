@@ -1,19 +1,18 @@
-"""Sweeps: hundreds of networks over recipes and seeds, several at a time in one program.
+"""`sweep` trains many networks, several at a time in one program.
 
-`sweep` cuts the lanes into chunks (`chunk_sizes`, `chunking`), trains them (`chunk`, `lanes`) on
-all devices of this process, of all processes, or by an executor's workers (`executors`), keeps each
-as soon as it is done (`ledger`, `store`), and gathers a `Study` (`study`).
+It divides the networks into chunks (`chunk_sizes`, `chunking`), trains these (`chunk`, `lanes`) on
+all devices of this process, on those of all processes, or by an executor's workers (`executors`),
+keeps each chunk as soon as it has ended (`ledger`, `store`), and returns a `Study` (`study`).
 """
 
 import itertools
 import operator
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import SupportsIndex, TypeVar
 
 import jax
 import numpy as np
@@ -24,16 +23,31 @@ from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.chunking import jobs_to_train, program_sizes
-from jaxnet.sweeps.executors import Data, ExecutorWorkers, Job, LocalDevices, Progress, SweepReport
+from jaxnet.sweeps.chunking import ChunkPlanner, planned_sizes
+from jaxnet.sweeps.executors import (
+    ChunkRunner,
+    Data,
+    ExecutorWorkers,
+    Job,
+    LocalDevices,
+    Progress,
+    SweepReport,
+    TaskExecutor,
+)
 from jaxnet.sweeps.ledger import Ledger
-from jaxnet.sweeps.planning import Plan, predicted
+from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
 from jaxnet.training import interrupts
 from jaxnet.training.checks import check_recipe, checked
+
+LISTS = (list, tuple, range, np.ndarray)
+"""The types of which an argument of `sweep` may have several values."""
+
+_Item = TypeVar("_Item")
 
 
 @renamed_arguments(monitor="evaluate_on", halving="successive_halving", say="log")
@@ -48,53 +62,64 @@ def sweep(
     examples: SupportsIndex | Sequence[int] | None = None,
     evaluate_on: Sequence[str] | None = None,
     folder: str | Path | None = None,
-    executor: Executor | None = None,
+    executor: TaskExecutor | None = None,
     successive_halving: SupportsIndex | None = None,
     tune_plan: bool = False,
     on_progress: Callable[[SweepReport], None] | None = None,
     log: Callable[[str], None] | None = print,
 ) -> Study:
-    """Train many networks: every recipe under every seed, as many as fit together in one program.
+    """Train many networks: every recipe under every seed, several at a time in one program.
 
     Each network is trained as `train` would train it alone: to 1e-9 in float64, and in float32 to
-    the bits of any program of the same size (`Study.replay`).
+    the bits of any program of the same size (`Study.replay`). All combinations of networks, batch
+    sizes, numbers of examples and recipes are settings of the study, in this order, the recipes
+    varying fastest.
 
     Args:
-      net: the architecture, or several. Those that differ only in the widths of hidden layers may
-        share a program; any other difference makes one for each.
-      data: the splits; or a function that returns them, which an executor's workers call.
-      recipe: how to train. Its numbers may be arrays, which zip (`grid` and `sample` make such
-        recipes); or several recipes.
-      seeds: how many, from 0, or which. All recipes under one seed start from the same weights
-        (of a network) and see the same mini-batches.
-      epochs: how many, at most.
-      batch_size: examples per mini-batch; several make a program each.
-      examples: train on so many of the training examples only; several make a program each.
-      evaluate_on: what to evaluate after each epoch, as for `train`. The training split would take
-        about half an epoch: the default is "evaluation" alone, if the data has a validation split.
-      folder: where to keep the study. The same call goes on where an earlier one ended; one with
-        more seeds, recipes or epochs trains only what is missing.
-      executor: where to train: any with `submit`, such as
-        `concurrent.futures.ProcessPoolExecutor` or dask's `Client.get_executor()`. Without it, on
+      net: the architecture, or several. Networks that differ only in the widths of hidden layers
+        may share a program; any other difference makes another program.
+      data: the splits, or a function of no arguments that returns them, which each worker of an
+        executor calls once.
+      recipe: how to train, or several recipes. A recipe whose hyperparameters are arrays stands for
+        one recipe per entry (`grid` and `sample` make such recipes).
+      seeds: the number of seeds, which are then 0, 1, …, or a list of different seeds in [0, 2³²).
+        All recipes under one seed start from the same weights (of a network) and see the same
+        mini-batches.
+      epochs: the most epochs per network, at least 1.
+      batch_size: examples per mini-batch, at least 1, or a list of sizes; each size makes another
+        program.
+      examples: the number of training examples to use, from the first on, or a list of such
+        numbers; each number makes another program. None uses all examples.
+      evaluate_on: the splits to evaluate after each epoch, of "evaluation" (the validation split)
+        and "training". None is ("evaluation",) if the data has a validation split, and
+        ("training",) otherwise. The training split takes about half an epoch.
+      folder: a folder that keeps the study, made if it does not exist. The same call goes on where
+        an earlier one ended; a call with more seeds, recipes or epochs trains only what is missing.
+      executor: an object with `submit`, which trains the networks, such as
+        `concurrent.futures.ProcessPoolExecutor` or dask's `Client.get_executor()`. None trains on
         all devices of this process: see `jaxnet.use_all_cores`.
-      successive_halving: a whole number k ≥ 2: after 1/k², 1/k, … of the epochs only the best 1/k
-        of the recipes, by the mean score over seeds, go on, down to a single one if there are
-        epochs enough.
-      tune_plan: whether to time how many lanes make the best program, instead of calculating it.
+      successive_halving: a whole number k ≥ 2: after …, 1/k², 1/k of the epochs only the best 1/k
+        of the recipes, by the mean score over the seeds, go on, down to a single one if there are
+        enough epochs. None trains all recipes to the end.
+      tune_plan: whether to time how many networks make the fastest program, instead of calculating
+        it.
       on_progress: called about twice a second with a `SweepReport`.
-      log: what to call with the plan, in one line, before the start; `None` for silence.
+      log: called with the plan, in one line, before the training; None for silence.
 
     Returns:
-      A `Study`. Ctrl-C ends it after the epoch (with an executor, after the chunks that its
+      A `Study`. Ctrl-C ends it after the present epoch (with an executor, after the chunks that its
       workers have begun): a study with a folder can go on from there.
 
     Raises:
       ValueError: network, data and settings do not fit together, or the folder holds another study.
       OSError: the folder cannot be written.
+      RuntimeError: the executor lost its workers.
 
     Warns:
-      UserWarning: some of its networks were trained with another version of jaxnet or JAX, or on
-        another kind of device.
+      UserWarning: some networks were trained with another version of jaxnet or JAX, or on another
+        kind of device.
+
+    Source: successive halving: Jamieson and Talwalkar, 2016.
 
     >>> from jaxnet.recipes.optimizers import momentum
     >>> recipe = Recipe(momentum([0.1, 1.0], decay=0.5))
@@ -102,37 +127,52 @@ def sweep(
     >>> study.history.evaluation_accuracy.shape, study.axes
     ((2, 3, 2), ('recipe', 'seed', 'epoch'))
     """
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     loaded = data() if callable(data) else data
     if evaluate_on is None:
-        there = isinstance(loaded, Dataset) and loaded.valid is not None
-        evaluate_on = ("evaluation",) if there else ("training",)
-    settings, seed_list = _expanded(
-        net, loaded, recipe, seeds, epochs, batch_size, examples, evaluate_on
-    )
+        has_validation = isinstance(loaded, Dataset) and loaded.valid is not None
+        evaluate_on = ("evaluation",) if has_validation else ("training",)
+    settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, evaluate_on)
+    seed_list = _checked_seeds(seeds)
     epochs, evaluate_on = operator.index(epochs), tuple(sorted(set(evaluate_on)))
-    rungs = _rungs(epochs, len(settings), successive_halving)
+    factor = None
+    if successive_halving is not None:
+        factor = count("successive_halving", successive_halving, low=2)
+    rungs = _rung_epochs(epochs, len(settings), factor)
     _check_processes(len(rungs) > 1, folder, evaluate_on, tune_plan)
     loaded = loaded._replace(test=None)
-    store = None if folder is None else Folder(folder, _about(loaded, evaluate_on))
+    store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
     ledger = Ledger(settings, seed_list, store)
-    _together("read", store)  # before any process writes
-    if (longest := ledger.longest()) > epochs:
+    _wait_for_processes("read", store)  # before any process writes
+    if (most_epochs := ledger.most_epochs()) > epochs:
         raise ValueError(
-            f"epochs is {epochs}, but lanes of this study in {folder} have had {longest} already; "
-            "ask for as many or more, or choose another folder."
+            f"epochs is {epochs}, but networks of this study in {folder} have had {most_epochs} "
+            "already; ask for as many or more, or choose another folder."
         )
-    lanes = list(np.ndindex(len(settings), len(seed_list)))
-    progress = Progress(len(lanes), on_progress)
     runner = LocalDevices(loaded) if executor is None else ExecutorWorkers(executor, data)
-    rounds = _Rounds(ledger, loaded, evaluate_on, tune_plan, runner, progress, log)
+    lanes = list(np.ndindex(len(settings), len(seed_list)))
+    loop = _RungLoop(
+        ledger=ledger,
+        data=loaded,
+        planner=ChunkPlanner(ledger, loaded, evaluate_on, tune_plan, runner.devices),
+        runner=runner,
+        progress=Progress(len(lanes), on_progress),
+        log=log,
+        n_lanes=len(lanes),
+        epochs=epochs,
+    )
     with interrupts.interruptible() as interrupted:
-        rounds.train(lanes, rungs, successive_halving, interrupted)
-    progress.report()
-    plan = rounds.plan or rounds.planned([])  # interrupted before there was anything to do
-    plan = plan._replace(backed_off=runner.backed_off)
-    seconds = time.perf_counter() - began
-    study = ledger.study(epochs, rounds.out, plan, seconds, loaded, evaluate_on)
+        loop.train(lanes, rungs, factor, interrupted)
+    loop.progress.report()
+    plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
+    study = ledger.study(
+        epochs=epochs,
+        dropped_lanes=loop.dropped_lanes,
+        plan=plan._replace(backed_off=runner.n_bisections),
+        seconds=time.perf_counter() - start_time,
+        data=loaded,
+        evaluate_on=evaluate_on,
+    )
     if len(study.origins) > 1:
         warnings.warn(
             f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
@@ -143,121 +183,151 @@ def sweep(
 
 
 @dataclass
-class _Rounds:
-    """Trains the lanes of a sweep, from rung to rung of successive halving."""
+class _RungLoop:
+    """Trains the lanes of a sweep from rung to rung of successive halving."""
 
     ledger: Ledger
     data: Dataset
-    evaluate_on: tuple[str, ...]
-    tune: bool
-    runner: LocalDevices | ExecutorWorkers
+    planner: ChunkPlanner
+    runner: ChunkRunner
     progress: Progress
     log: Callable[[str], None] | None
+    n_lanes: int
+    """Lanes of the whole sweep."""
+    epochs: int
+    """Epochs of the last rung."""
     plan: Plan | None = None
-    out: list[Lane] = field(default_factory=list)
-    """Lanes that went no further."""
+    """The plan of the first rung; None before it is made."""
+    dropped_lanes: list[Lane] = field(default_factory=list)
+    """The lanes that successive halving ended."""
 
     def train(
-        self, lanes: list[Lane], rungs: list[int], successive_halving: Any, interrupted: list[int]
+        self, lanes: list[Lane], rungs: list[int], factor: int | None, interrupted: list[int]
     ) -> None:
-        """Train these lanes to each rung, where the best go on; or until an interruption."""
-        self.n_lanes, self.epochs = len(lanes), rungs[-1]
+        """Train lanes to each rung, from which the best recipes go on; or until an interruption.
+
+        Args:
+          lanes: the lanes to train.
+          rungs: the epochs after which recipes are ranked, the last epoch included.
+          factor: of `factor` recipes one goes on; None if there is a single rung.
+          interrupted: not empty once the user has asked for an end.
+        """
         for until in rungs:
             self._train_until(lanes, until, interrupted)
-            if self.ledger.exchange(bool(interrupted)):
+            if self.ledger.exchange_with_processes(bool(interrupted)):
                 return
-            if until < self.epochs:
-                stay = _survivors(
-                    self.ledger,
-                    lanes,
-                    until,
-                    count("successive_halving", successive_halving, low=2),
-                )
-                self.out += [lane for lane in lanes if lane[0] not in stay]
-                lanes = [lane for lane in lanes if lane[0] in stay]
+            if factor is not None and until < self.epochs:
+                best = _best_recipes(self.ledger, lanes, until, factor)
+                self.dropped_lanes += [lane for lane in lanes if lane[0] not in best]
+                lanes = [lane for lane in lanes if lane[0] in best]
 
-    def planned(self, jobs: list[Job]) -> Plan:
-        """The plan of a sweep that begins with these chunks."""
+    def plan_of(self, jobs: Sequence[Job]) -> Plan:
+        """The plan of a sweep whose first rung trains these chunks."""
         splits = [split for split in self.data if split is not None]
-        n_bytes = sum(array.nbytes for split in splits for array in split)
-        return predicted(
-            program_sizes(jobs), self.n_lanes, self.epochs, n_bytes, self.runner.devices, self.tune
+        data_bytes = sum(array.nbytes for split in splits for array in split)
+        return predict_plan(
+            planned_sizes(jobs),
+            self.n_lanes,
+            self.epochs,
+            data_bytes,
+            self.runner.devices,
+            self.planner.tune_plan,
         )
 
     def _train_until(self, lanes: list[Lane], until: int, interrupted: list[int]) -> None:
-        ledger, runner, keep = self.ledger, self.runner, until < self.epochs
-        jobs = jobs_to_train(
-            ledger, self.data, self.evaluate_on, self.tune, lanes, until, runner.devices
-        )
-        ledger.let_go()
-        _together(f"jobs to epoch {until}", ledger.folder)
-        if self.plan is None and (jobs or not keep):
-            self.plan = self.planned(jobs)
+        """Train lanes until they have had `until` epochs."""
+        is_last_rung = until == self.epochs
+        jobs = self.planner.jobs(lanes, until)
+        self.ledger.release_states()
+        _wait_for_processes(f"jobs to epoch {until}", self.ledger.folder)
+        if self.plan is None and (jobs or is_last_rung):
+            self.plan = self.plan_of(jobs)
             if self.log is not None:
                 self.log(str(self.plan))
-        self.progress.expect(jobs)
-        for job, result, states in runner.run(jobs, self.progress, interrupted):
-            ledger.enter(job.lanes, job.spec.program.sizes, result, states, keep)
-            self.progress.ended(job, result)
+        self.progress.add_jobs(jobs)
+        for job, chunk in self.runner.run(jobs, self.progress, interrupted):
+            program_sizes = job.spec.program_network.sizes
+            self.ledger.add_chunk(job.lanes, program_sizes, chunk, keep_states=not is_last_rung)
+            self.progress.add_result(job, chunk.result)
 
 
 def _check_processes(
-    successive_halving: bool, folder: Any, evaluate_on: tuple[str, ...], tune_plan: bool
+    has_rungs: bool, folder: str | Path | None, evaluate_on: tuple[str, ...], tune_plan: bool
 ) -> None:
-    """Whether successive halving and several processes have what they need."""
-    if successive_halving and not evaluate_on:
+    """Refuse successive halving, or several processes, without what they need."""
+    if has_rungs and not evaluate_on:
         raise ValueError(
-            'successive_halving ranks by evaluations; evaluate_on "evaluation" or "training".'
+            "successive_halving ranks by evaluations, but evaluate_on is empty; make it "
+            '("evaluation",) or ("training",).'
         )
-    if successive_halving and folder is None and jax.process_count() > 1:
+    if has_rungs and folder is None and jax.process_count() > 1:
         raise ValueError(
-            "successive halving over several processes needs a folder that all of them see."
+            "successive_halving over several processes needs a folder that all of them see; set "
+            "folder."
         )
     if tune_plan and jax.process_count() > 1:
-        raise ValueError("tune_plan is for one process: several might choose different sizes.")
+        raise ValueError(
+            f"tune_plan is for one process, not {jax.process_count()}, which might choose "
+            "different sizes; leave it out."
+        )
 
 
-def _expanded(
-    net: Any, data: Dataset, recipe: Any, seeds: Any, epochs: Any, batch_size: Any,
-    examples: Any, evaluate_on: Any,
-) -> tuple[tuple[Setting, ...], tuple[int, ...]]:  # fmt: skip
-    """All settings and seeds, checked: one after the other by network, sizes and recipe."""
-    listing = (list, tuple, range, np.ndarray)
-    several = lambda given: list(given) if isinstance(given, listing) else [given]
-    nets, recipes = several(net), several(recipe)
-    if not all(several(given) for given in (nets, recipes, batch_size, examples)):
+def _checked_settings(
+    net: Network | Sequence[Network],
+    data: Dataset,
+    recipe: Recipe | Sequence[Recipe],
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex | Sequence[int],
+    examples: SupportsIndex | Sequence[int] | None,
+    evaluate_on: Sequence[str],
+) -> tuple[Setting, ...]:
+    """All combinations of networks, batch sizes, numbers of examples and recipes, checked."""
+    nets, recipes = _as_list(net), _as_list(recipe)
+    batch_sizes, n_examples_list = _as_list(batch_size), _as_list(examples)
+    if not (nets and recipes and batch_sizes and n_examples_list):
         raise ValueError(
             "a sweep needs at least one network, one recipe, one batch size and one number of "
             "examples, not an empty list."
         )
-    settings = []
     if not isinstance(data, Dataset):
         raise ValueError(f"data must be a Dataset, not {type(data).__name__}.")
-    for net, size, n, recipe in itertools.product(
-        nets, several(batch_size), several(examples), recipes
-    ):
-        n = len(data.train.x) if n is None else count("examples", n, 1, len(data.train.x) + 1)
+    n_all = len(data.train.x)
+    settings = []
+    for net, size, n, recipe in itertools.product(nets, batch_sizes, n_examples_list, recipes):
+        n_examples = n_all if n is None else count("examples", n, 1, n_all + 1)
         check_recipe(recipe)
-        scalars = RecipeBatch(recipe).rows()
-        if not scalars:
+        rows = RecipeBatch(recipe).rows()
+        if not rows:
             raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
-        checked(net, first_examples(data, n), scalars[0], epochs, size, 0, None, evaluate_on)
-        settings += [Setting(net, one, operator.index(size), n) for one in scalars]
-    listed = several(seeds) if isinstance(seeds, listing) else range(count("seeds", seeds, 1))
-    listed = tuple(count("seeds", seed, 0, 2**32) for seed in listed)
-    if not listed or len(set(listed)) < len(listed):
+        train_data = first_examples(data, n_examples)
+        checked(net, train_data, rows[0], epochs, size, 0, None, evaluate_on)
+        settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
+    return tuple(settings)
+
+
+def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
+    """The seeds, from a number of them or a list, checked."""
+    given_seeds = seeds if isinstance(seeds, LISTS) else range(count("seeds", seeds, 1))
+    seed_list = tuple(count("seeds", seed, 0, 2**32) for seed in given_seeds)
+    if not seed_list or len(set(seed_list)) < len(seed_list):
         raise ValueError(f"seeds must be one or more different numbers, not {seeds!r}.")
-    return tuple(settings), listed
+    return seed_list
 
 
-def _together(where: str, store: Folder | None) -> None:
-    """Wait for the other processes, if there are any, and a folder that all read and write."""
+def _as_list(value: _Item | Sequence[_Item]) -> list[_Item]:
+    """The items of a list, tuple, range or array; any other value as a list of one item."""
+    items = list(value) if isinstance(value, LISTS) else [value]
+    return items  # pyright: ignore[reportReturnType]
+
+
+def _wait_for_processes(point: str, store: Folder | None) -> None:
+    """Wait until all processes that share a folder have come to this point of the program."""
     if store is not None and jax.process_count() > 1:
-        multihost_utils.sync_global_devices(where)
+        multihost_utils.sync_global_devices(point)
 
 
-def _about(data: Dataset, evaluate_on: tuple[str, ...]) -> dict[str, Any]:
-    """What a folder is of: the same in every call."""
+def _description(data: Dataset, evaluate_on: tuple[str, ...]) -> JsonObject:
+    """The contents of study.json: equal in all calls for one folder."""
     return {
         "format": FORMAT,
         "data": datasets.sha256(data),
@@ -266,19 +336,19 @@ def _about(data: Dataset, evaluate_on: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _rungs(epochs: int, n: int, successive_halving: SupportsIndex | None) -> list[int]:
-    """The epochs after which recipes are ranked, the last ones included."""
-    if successive_halving is None:
+def _rung_epochs(epochs: int, n_recipes: int, factor: int | None) -> list[int]:
+    """The epochs after which recipes are ranked, the last epoch included."""
+    if factor is None:
         return [epochs]
-    factor = count("successive_halving", successive_halving, low=2)
     n_rungs = 1
-    while n > factor ** (n_rungs - 1) and epochs >= factor**n_rungs:
+    while n_recipes > factor ** (n_rungs - 1) and epochs >= factor**n_rungs:
         n_rungs += 1
     return [epochs // factor**k for k in reversed(range(n_rungs))]
 
 
-def _survivors(ledger: Ledger, left: list[Lane], until: int, factor: int) -> set[int]:
-    """The best recipes after so many epochs, by the mean over seeds."""
-    score = ledger.scores(until)
-    recipes = sorted({recipe for recipe, _ in left}, key=lambda recipe: -score[recipe].mean())
-    return set(recipes[: -(-len(recipes) // factor)])
+def _best_recipes(ledger: Ledger, lanes: Collection[Lane], until: int, factor: int) -> set[int]:
+    """The best 1/factor of the lanes' recipes after `until` epochs, by the mean over seeds."""
+    mean_scores = ledger.scores(until).mean(axis=1)
+    recipes = sorted({recipe for recipe, _ in lanes}, key=lambda recipe: -mean_scores[recipe])
+    n_best = -(-len(recipes) // factor)
+    return set(recipes[:n_best])

@@ -1,271 +1,344 @@
 """A chunk: lanes that are trained together, from their start to their end."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Layer, Params
 from jaxnet.io import files
 from jaxnet.io.files import Origin
+from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import lanes
-from jaxnet.sweeps.lanes import LaneState
-from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller
+from jaxnet.sweeps.chunk_sizes import Device
+from jaxnet.sweeps.lanes import GroupKeys, LaneState
+from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.step import TrainState, compiled_draw_params
 
+OnEpoch = Callable[[int, np.ndarray, np.ndarray], bool]
+"""`(epochs done, curves so far, alive) -> whether to end training`: the curves have the shape
+(4, lanes, epochs done), `alive` says of each lane whether it is still trained."""
+
 
 class ChunkSpec(NamedTuple):
-    """Lanes to train together, and how far: all that a worker needs but for the data."""
+    """Which lanes to train together, and how long: all that a worker needs besides the data."""
 
     networks: tuple[Network, ...]
-    """Each lane's; they differ only in the widths of their hidden layers."""
+    """The network of each lane; they differ only in the widths of their hidden layers."""
     recipes: RecipeBatch
-    """Each lane's."""
+    """The recipe of each lane."""
     seeds: tuple[int, ...]
-    """Each lane's."""
-    program: Network
-    """The network of the program: as wide as the widest, filled up."""
+    """The seed of each lane."""
+    program_network: Network
+    """The network that the program is compiled for: every lane's network, padded to one width."""
     layouts: tuple[Layout, ...]
-    """The sizes of program to train them in: the last one goes on."""
+    """The layouts to train in, by rising epochs; the last one is used to the end."""
     batch_size: int
+    """Examples per mini-batch."""
     epochs: int
+    """Epochs to train in all, those of earlier calls included."""
     evaluate_on: tuple[str, ...]
+    """The splits to evaluate after each epoch: "evaluation", "training"."""
     repack: bool
-    """Whether those that are left may go on in a smaller program."""
+    """Whether the lanes still alive may move to a smaller program."""
     keep_best: bool
     """Whether each lane carries the parameters of its best epoch, too."""
 
 
 class ChunkResult(NamedTuple):
-    """What became of the lanes of a chunk: arrays with a row a lane."""
+    """The results of a chunk: arrays with one row per lane.
+
+    Files name the arrays from `epochs` to `diverged_step` by these fields.
+    """
 
     history: History
-    """Each (lanes, epochs), NaN after a lane's end."""
-    epochs: np.ndarray
+    """The four curves, each (lanes, epochs), NaN after a lane's end."""
+    epochs: Int[np.ndarray, " lanes"]
     """Epochs trained."""
-    computed: np.ndarray
-    """Those, and the ones in which it was frozen, but its program went on."""
-    best_epoch: np.ndarray
-    best_score: np.ndarray
-    stopped: np.ndarray
-    """Whether the stopping rule ended it."""
-    diverged_epoch: np.ndarray
-    """From 1; 0 if it did not diverge."""
-    diverged_step: np.ndarray
-    """The mini-batch of that epoch, from 1."""
-    places: tuple[tuple[Slot, ...], ...]
-    """All that each lane was trained in, one after the other."""
-    swept: bool
-    """Whether lanes had inputs of their own: see `RecipeBatch`."""
-
+    computed: Int[np.ndarray, " lanes"]
+    """Epochs that the lane's program computed: also those in which the lane was frozen."""
+    best_epoch: Int[np.ndarray, " lanes"]
+    """The epoch with the highest score, from 1; 0 is the start."""
+    best_score: Float[np.ndarray, " lanes"]
+    """The score of that epoch."""
+    stopped: Bool[np.ndarray, " lanes"]
+    """Whether the stopping rule ended the lane."""
+    diverged_epoch: Int[np.ndarray, " lanes"]
+    """The epoch in which the lane diverged, from 1; 0 if it did not."""
+    diverged_step: Int[np.ndarray, " lanes"]
+    """The mini-batch of that epoch that diverged, from 1; 0 if the lane did not diverge."""
+    slots: tuple[tuple[Slot, ...], ...]
+    """For each lane, the slots that it was trained in, by rising epochs."""
+    has_own_inputs: bool
+    """Whether each lane changed the inputs in its own way: see `RecipeBatch`."""
     origins: tuple[Origin, ...]
-    """Where they were trained, one after the other: versions and kinds of device."""
+    """The versions and kinds of device that trained the chunk, in the order of the epochs."""
 
-    def alive(self) -> np.ndarray:
-        """Whether each lane would go on."""
+    def alive(self) -> Bool[np.ndarray, " lanes"]:
+        """Whether each lane would go on with more epochs: it neither stopped nor diverged."""
         return ~self.stopped & (self.diverged_epoch == 0)
 
 
+class TrainedChunk(NamedTuple):
+    """A chunk that was trained: what to go on from."""
+
+    result: ChunkResult
+    """The lanes' results."""
+    states: TrainState
+    """The lanes' last states, NumPy arrays with one row per lane."""
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that the lanes have had, where they did not end early."""
+        return self.result.history.training_cost.shape[1]
+
+
 class ChunkLoop(HostLoop):
-    """The epochs of a chunk, and what is known of its lanes: arrays with a row a lane."""
+    """The loop over the epochs of a chunk, with the results of its lanes so far.
+
+    Args:
+      spec: the lanes, and how long to train them.
+      data: the splits.
+      device: where to train; None is JAX's default device.
+      before: where an earlier call with fewer epochs ended, or None to start.
+      on_epoch: called after every epoch; training ends when it returns True.
+
+    Attributes:
+      epoch_program: the static choices of an epoch.
+      curves: the four curves, (4, lanes, epochs).
+      epochs, computed, diverged_epoch, diverged_step: see `ChunkResult`; updated every epoch.
+      alive: whether each lane is still trained, (lanes,).
+      slots: for each lane, the slots that it was trained in.
+      state_rows: the lanes' states, one row per lane; None until the first program has ended.
+      layouts: the layouts by the epoch from which they are used.
+      layout: the layout in use.
+      slot_map: the slots of the program in use; None until there is one.
+      keys, recipe, units, state: the program's arguments on the device, stacked: the groups' run
+        keys, the lanes' recipes, their masks of padded units, and their states.
+    """
+
+    keys: GroupKeys
+    recipe: Recipe
+    units: UnitMasks | None
+    state: LaneState
 
     def __init__(
         self,
         spec: ChunkSpec,
         data: Dataset,
-        device: Any,
-        before: tuple[ChunkResult, TrainState] | None,
-        on_epoch: Callable[[int, np.ndarray, np.ndarray], bool] | None,
+        device: Device | None,
+        before: TrainedChunk | None,
+        on_epoch: OnEpoch | None,
     ) -> None:
-        self.spec, self.data, self.on_epoch = spec, data, on_epoch
-        self.device, self.origins = device, () if before is None else before[0].origins
-        self.n_steps = -(-len(data.train.x) // spec.batch_size)
-        self.program = EpochProgram(spec.program, spec.batch_size, spec.evaluate_on)
-        self.put = partial(jax.device_put, device=device)
-        self._recall(before)
-        self.done = self.history.shape[2]
-        more = ((0, 0), (0, 0), (0, spec.epochs - self.done))
-        self.history = np.pad(self.history, more, constant_values=np.nan)
+        self.spec, self.data, self.device, self.on_epoch = spec, data, device, on_epoch
+        self.n_steps_per_epoch = -(-len(data.train.x) // spec.batch_size)
+        self.epoch_program = EpochProgram(spec.program_network, spec.batch_size, spec.evaluate_on)
+        self._restore(before)
+        self.done = self.curves.shape[2]
+        epochs_to_come = ((0, 0), (0, 0), (0, spec.epochs - self.done))
+        self.curves = np.pad(self.curves, epochs_to_come, constant_values=np.nan)
         self.layouts = {layout.epoch: layout for layout in spec.layouts}
-        known = [layout for layout in spec.layouts if layout.epoch <= self.done]
-        self.layout = known[-1]
-        self.places: Any = None
-        self.ended = False
-        self.state: Any = None
+        self.layout = [layout for layout in spec.layouts if layout.epoch <= self.done][-1]
+        self.slot_map: SlotMap | None = None
+        self.end_requested = False
 
-    def _recall(self, before: tuple[ChunkResult, TrainState] | None) -> None:
-        """Take up what an earlier call with fewer epochs found."""
+    def _restore(self, before: TrainedChunk | None) -> None:
+        """Take over the results and states of an earlier call with fewer epochs, or start."""
         n_lanes = len(self.spec.seeds)
-        zeros = np.zeros(n_lanes, int)
-        self.rows: Any = None
-        self.history = np.full((4, n_lanes, 0), np.nan)
-        self.epochs, self.computed = zeros.copy(), zeros.copy()
-        self.diverged_epoch, self.diverged_step = zeros.copy(), zeros.copy()
+        self.curves = np.full((4, n_lanes, 0), np.nan)
+        self.epochs, self.computed = np.zeros(n_lanes, int), np.zeros(n_lanes, int)
+        self.diverged_epoch, self.diverged_step = np.zeros(n_lanes, int), np.zeros(n_lanes, int)
         self.alive = np.ones(n_lanes, bool)
-        self.trained_in: list[list[Slot]] = [[] for _ in range(n_lanes)]
+        self.slots: list[list[Slot]] = [[] for _ in range(n_lanes)]
+        self.state_rows: TrainState | None = None
+        self.earlier_origins: tuple[Origin, ...] = ()
         if before is None:
             return
-        result, rows = before
-        self.rows = jax.tree.map(np.array, rows)
-        self.history = np.array(result.history)
+        result = before.result
+        self.state_rows = jax.tree.map(np.array, before.states)
+        self.curves = np.array(result.history)
         self.epochs[:], self.computed[:] = result.epochs, result.computed
         self.diverged_epoch[:] = result.diverged_epoch
         self.diverged_step[:] = result.diverged_step
         self.alive = result.alive()
-        self.trained_in = list(map(list, result.places))
+        self.slots = list(map(list, result.slots))
+        self.earlier_origins = result.origins
 
     def enter(self, index: int) -> bool:
-        """Pack the lanes that are left into a program, if it is another one from here on."""
-        if self.ended or not self.alive.any():
+        """Prepare the program of epoch number `index`; False if no lane is left to train."""
+        if self.end_requested or not self.alive.any():
             return False
-        if self.spec.repack and (
-            layout := smaller(self.spec.seeds, self.layout, self.alive, index)
-        ):
-            self.layouts[index] = layout
-        if self.places is None or index in self.layouts:
+        if self.spec.repack:
+            smaller = smaller_layout(self.spec.seeds, self.layout, self.alive, index)
+            if smaller is not None:
+                self.layouts[index] = smaller
+        if self.slot_map is None or index in self.layouts:
             self._pack(index)
         return True
 
     def _pack(self, index: int) -> None:
-        """Begin, or go on, in the program of this epoch."""
+        """Put the lanes' states into the program that trains epoch number `index`."""
         spec = self.spec
-        self.keep()
+        self.unpack()
         self.layout = self.layouts.get(index, self.layout)
         if index in self.layouts:
-            epoch, groups, n_lanes, members = self.layout
-            for place, lane in enumerate(members):
+            epoch, n_groups, n_lanes, members = self.layout
+            for position, lane in enumerate(members):
                 if lane >= 0:
-                    self.trained_in[lane].append(Slot(epoch, groups, n_lanes, place))
-        parallelism = lanes.lanes_of(spec.program, spec.recipes.recipe, self.layout.lanes)
-        self.places = places = SlotMap(self.layout, parallelism)
-        self.keys = lanes.keys_of(np.asarray(spec.seeds, np.uint32)[places.heads])
-        self.recipe, self.units = self.put(
-            (spec.recipes.placed(places.lanes), places.stacked(_units(spec)))
+                    self.slots[lane].append(Slot(epoch, n_groups, n_lanes, position))
+        group = lanes.lane_group(spec.program_network, spec.recipes.recipe, self.layout.n_lanes)
+        self.slot_map = slot_map = SlotMap(self.layout, group)
+        self.keys = lanes.run_keys(np.asarray(spec.seeds, np.uint32)[slot_map.first_lanes])
+        self.recipe, self.units = jax.device_put(
+            (spec.recipes.in_slots(slot_map.source_lanes), slot_map.stack(_unit_masks(spec))),
+            device=self.device,
         )
-        alive = self.put(places.held & self.alive[places.lanes])
-        if self.rows is not None:
-            self.state = LaneState(self.put(places.stacked(self.rows)), alive)
+        alive = jax.device_put(
+            slot_map.is_occupied & self.alive[slot_map.source_lanes], device=self.device
+        )
+        if self.state_rows is not None:
+            states = jax.device_put(slot_map.stack(self.state_rows), device=self.device)
+            self.state = LaneState(states, alive)
             return
-        params, keys = self.put((places.stacked(_initial(spec)), self.keys))
-        begun = lanes.begin_lanes(
-            spec.program, spec.keep_best, parallelism, keys, self.recipe, params
+        params, keys = jax.device_put(
+            (slot_map.stack(_initial_params(spec)), self.keys), device=self.device
         )
-        self.state = LaneState(begun, alive)
+        states = lanes.begin_lanes(
+            spec.program_network, spec.keep_best, group, keys, self.recipe, params
+        )
+        self.state = LaneState(states, alive)
 
     def advance(self, index: int) -> History:
-        """Train and evaluate all lanes; returns their rows of the history."""
+        """Train and evaluate epoch number `index` of all lanes.
+
+        Returns:
+          The lanes' rows of the history, each curve (groups, lanes).
+        """
         number = np.int32(index)
-        after = lanes.train_lanes(
-            self.program, self.data.train, self.keys, number, self.recipe, self.units,
+        trained = lanes.train_lanes(
+            self.epoch_program, self.data.train, self.keys, number, self.recipe, self.units,
             self.state.train,
         )  # fmt: skip
         self.state, row = lanes.finish_lanes(
-            self.program, self.data, number, self.recipe, self.units, self.state, after
+            self.epoch_program, self.data, number, self.recipe, self.units, self.state, trained
         )
         return row
 
     def note(self, index: int, result: History) -> bool:
-        """Write down what the epoch came to."""
-        lane, held, train = self.places.members, self.places.held, self.state.train
-        was, stopped = self.alive[lane], np.asarray(train.watch.stopped)[held]
-        self.history[:, lane, index] = np.array([np.asarray(curve)[held] for curve in result])
-        self.alive[lane] = now = np.asarray(self.state.alive)[held]
-        lost = was & ~now & ~stopped
-        step = np.asarray(train.finite_steps)[held][lost] - index * self.n_steps + 1
-        self.diverged_epoch[lane[lost]] = index + 1
-        self.diverged_step[lane[lost]] = np.minimum(step, self.n_steps)
-        self.epochs[lane[was & (now | stopped)]] = index + 1
+        """Add epoch number `index` to the lanes' results, and report it to `on_epoch`."""
+        assert self.slot_map is not None
+        lane, is_occupied = self.slot_map.occupants, self.slot_map.is_occupied
+        train = self.state.train
+        was_alive = self.alive[lane]
+        is_alive = np.asarray(self.state.alive)[is_occupied]
+        stopped = np.asarray(train.watch.stopped)[is_occupied]
+        diverged = was_alive & ~is_alive & ~stopped
+        self.alive[lane] = is_alive
+        self.curves[:, lane, index] = [np.asarray(curve)[is_occupied] for curve in result]
+        n_finite_steps = np.asarray(train.finite_steps)[is_occupied][diverged]
+        step_in_epoch = n_finite_steps - index * self.n_steps_per_epoch + 1
+        self.diverged_epoch[lane[diverged]] = index + 1
+        self.diverged_step[lane[diverged]] = np.minimum(step_in_epoch, self.n_steps_per_epoch)
+        self.epochs[lane[was_alive & (is_alive | stopped)]] = index + 1
         self.computed[lane] += 1
-        if self.on_epoch is not None and self.on_epoch(
-            index + 1, self.history[:, :, : index + 1], self.alive
-        ):
-            self.ended = True
+        if self.on_epoch is not None:
+            curves = self.curves[:, :, : index + 1]
+            self.end_requested |= self.on_epoch(index + 1, curves, self.alive)
         return True
 
-    def keep(self) -> None:
-        """Write the states of the program's lanes into the rows."""
-        if self.places is None:
+    def unpack(self) -> None:
+        """Copy the states of the program's lanes into `state_rows`."""
+        if self.slot_map is None:
             return
-        train, parallelism = self.state.train, self.places.parallelism
-        if self.rows is None:
-            n = len(self.alive)
-            group = lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
-            empty = lambda leaf: np.zeros((n, *parallelism.one(group(leaf)).shape), leaf.dtype)
-            self.rows = jax.tree.map(empty, train)
-        self.places.unstack(train, self.rows)
+        stacked, group = self.state.train, self.slot_map.lane_group
+        if self.state_rows is None:
+            n_lanes = len(self.alive)
 
-    def result(self) -> ChunkResult:
-        """All that a study keeps of the lanes, but for their states."""
-        done = self.done if self.alive.any() else self.spec.epochs
-        watch = self.rows.watch
-        return ChunkResult(
-            History(*self.history[:, :, :done]),
-            self.epochs,
-            self.computed,
-            watch.best_epoch,
-            watch.best_score,
-            watch.stopped,
-            self.diverged_epoch,
-            self.diverged_step,
-            tuple(map(tuple, self.trained_in)),
-            self.spec.recipes.has_own_inputs,
-            tuple(dict.fromkeys((*self.origins, files.origin(self.device)))),
+            def empty_rows(leaf: jax.Array) -> np.ndarray:
+                of_group = jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+                of_lane = group.single_lane_struct(of_group)
+                return np.zeros((n_lanes, *of_lane.shape), leaf.dtype)
+
+            self.state_rows = jax.tree.map(empty_rows, stacked)
+        self.slot_map.unstack_into(self.state_rows, stacked)
+
+    def trained_chunk(self) -> TrainedChunk:
+        """The lanes' results and last states."""
+        self.unpack()
+        assert self.state_rows is not None
+        n_epochs = self.done if self.alive.any() else self.spec.epochs
+        watch = self.state_rows.watch
+        origins = (*self.earlier_origins, files.origin(self.device))
+        result = ChunkResult(
+            history=History(*self.curves[:, :, :n_epochs]),
+            epochs=self.epochs,
+            computed=self.computed,
+            best_epoch=np.asarray(watch.best_epoch),
+            best_score=np.asarray(watch.best_score),
+            stopped=np.asarray(watch.stopped),
+            diverged_epoch=self.diverged_epoch,
+            diverged_step=self.diverged_step,
+            slots=tuple(map(tuple, self.slots)),
+            has_own_inputs=self.spec.recipes.has_own_inputs,
+            origins=tuple(dict.fromkeys(origins)),
         )
+        return TrainedChunk(result, self.state_rows)
 
 
 def train_chunk(
     spec: ChunkSpec,
     data: Dataset,
-    device: Any = None,
-    before: tuple[ChunkResult, TrainState] | None = None,
-    on_epoch: Callable[[int, np.ndarray, np.ndarray], bool] | None = None,
-) -> tuple[ChunkResult, TrainState]:
+    device: Device | None = None,
+    before: TrainedChunk | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> TrainedChunk:
     """Train the lanes of a chunk to their end.
 
     Args:
-      work: which lanes, and how far.
+      spec: the lanes, and how long to train them.
       data: the splits; on the device already, where many chunks share it.
-      device: where to train.
-      before: where an earlier call with fewer epochs ended.
-      on_epoch: called after every epoch with the number of epochs done, the curves so far,
-        (4, lanes, epochs), and whether each lane is alive; training ends where it says True.
+      device: where to train; None is JAX's default device.
+      before: where an earlier call with fewer epochs ended, or None to start.
+      on_epoch: called after every epoch; training ends when it returns True.
 
     Returns:
-      What became of them, and their last states, a row a lane.
+      The lanes' results and last states.
     """
     loop = ChunkLoop(spec, data, device, before, on_epoch)
     loop.drive(spec.epochs)
-    loop.keep()
-    return loop.result(), loop.rows
+    return loop.trained_chunk()
 
 
-def _initial(spec: ChunkSpec) -> Params:
-    """Initial parameters, a row a lane, drawn at each network's true widths and filled up."""
-    sizes, seeds = spec.program.sizes, np.asarray(spec.seeds, np.uint32)
-    zeros = lambda *shape: np.zeros((len(seeds), *shape), jax.dtypes.canonicalize_dtype(float))
-    rows = tuple(Layer(zeros(n_in, n_out), zeros(n_out)) for n_in, n_out in zip(sizes, sizes[1:]))
-    for given in dict.fromkeys(spec.networks):
-        mine = np.array([net == given for net in spec.networks])
-        which, inverse = np.unique(seeds[mine], return_inverse=True)
-        for place, key in enumerate(lanes.keys_of(which)):
-            these = np.flatnonzero(mine)[inverse == place]
-            for row, drawn in zip(rows, compiled_draw_params(given, key), strict=True):
-                n_in, n_out = drawn.w.shape
-                row.w[these, :n_in, :n_out] = drawn.w
-                row.b[these, :n_out] = drawn.b
-    return rows
+def _initial_params(spec: ChunkSpec) -> Params:
+    """Initial parameters, one row per lane, drawn at each network's own widths and zero-padded."""
+    sizes, seeds = spec.program_network.sizes, np.asarray(spec.seeds, np.uint32)
+    n_lanes, dtype = len(seeds), jax.dtypes.canonicalize_dtype(float)
+    params = tuple(
+        Layer(np.zeros((n_lanes, n_in, n_out), dtype), np.zeros((n_lanes, n_out), dtype))
+        for n_in, n_out in zip(sizes, sizes[1:])
+    )
+    for net in dict.fromkeys(spec.networks):
+        lanes_of_net = np.flatnonzero([lane_net == net for lane_net in spec.networks])
+        different_seeds, seed_indices = np.unique(seeds[lanes_of_net], return_inverse=True)
+        for seed_index, key in enumerate(lanes.run_keys(different_seeds)):
+            rows = lanes_of_net[seed_indices == seed_index]
+            for layer, own_layer in zip(params, compiled_draw_params(net, key), strict=True):
+                n_in, n_out = own_layer.w.shape
+                layer.w[rows, :n_in, :n_out] = own_layer.w
+                layer.b[rows, :n_out] = own_layer.b
+    return params
 
 
-def _units(spec: ChunkSpec) -> UnitMasks | None:
-    """Which units each lane has, a row a lane; `None` where all have all."""
-    if all(net.sizes == spec.program.sizes for net in spec.networks):
+def _unit_masks(spec: ChunkSpec) -> UnitMasks | None:
+    """The masks of padded units, one row per lane; None where no network is padded."""
+    if all(net.sizes == spec.program_network.sizes for net in spec.networks):
         return None
-    rows = zip(*(masks(net, spec.program) for net in spec.networks), strict=True)
+    rows = zip(*(masks(net, spec.program_network) for net in spec.networks), strict=True)
     return UnitMasks(tuple(map(np.array, rows)), spec.networks[0].sizes[1:-1])

@@ -1,14 +1,13 @@
-"""Chunk sizes: how many lanes make a program.
+"""Chunk sizes: how many lanes a program has.
 
-The number of lanes is a function of shapes, optimizer family and device alone, never of a time
-that was measured (unless asked for by name): bits depend on it, so it must be the same tomorrow.
-On a CPU a program's weights, gradients and optimizer state should stay near its core's cache; on
-an accelerator more lanes mean larger matrix products, as far as memory goes.
+The number of lanes is a function of shapes, optimizer family and device alone, never of a measured
+time (unless `sweep(tune_plan=True)` asks for it): bits depend on it, so it must be the same
+tomorrow. On a CPU a program's weights, gradients and optimizer state should stay near its core's
+cache; on an accelerator more lanes mean larger matrix products, as far as memory goes.
 """
 
 import os
-from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import numpy as np
@@ -16,83 +15,130 @@ import numpy as np
 from jaxnet.acceleration import first_layer
 from jaxnet.core.network import Network
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.step import start
+from jaxnet.training.step import TrainState, start
 
-CACHE = 8 * 2**20
+Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
+"""A device of JAX; jaxlib declares no types."""
+CACHE_BYTES = 8 * 2**20
 """Bytes of parameters, gradients and optimizer state that one core's program should have. Of 2, 4,
 8 and 16 MiB at [784, 30, 10]: SGD 0.019, 0.018, 0.018, 0.018 s an epoch and network, momentum
 0.037, 0.034, 0.034, 0.034, Adam 0.044, 0.041, 0.035, 0.035."""
-FEW = 8
-"""Lanes of one seed from which on a CPU's program has a single group."""
-MOST = 1024
-"""Lanes of a program on an accelerator, at most."""
-EVALUATED = 1000
-"""Examples evaluated at once (`evaluation.CHUNK`), whose activations take memory."""
+ENOUGH_LANES_ON_CPU = 8
+"""From so many lanes of one seed on, a CPU's program has a single group."""
+MOST_LANES_ON_ACCELERATOR = 1024
+"""The most lanes of a program on an accelerator."""
+EVALUATION_ROWS = 1000
+"""Examples evaluated at once (`evaluation.CHUNK`); their activations take memory."""
 
 
-def most_lanes(net: Network, recipe: Recipe, batch_size: int, n_recipes: int, device: Any) -> int:
-    """How many lanes a program should have on this device: a power of two.
+def most_lanes(
+    net: Network, recipe: Recipe, batch_size: int, n_recipes: int, device: Device
+) -> int:
+    """How many lanes a program should have on a device: a power of 2.
 
-    Where a first layer is trained in a span, it has no gradient that would take up the cache.
+    A first layer that is trained in the span of its inputs has no gradient that fills the cache.
+
+    Args:
+      net: the network of the program.
+      recipe: a recipe of the lanes; only its structure counts.
+      batch_size: examples per mini-batch.
+      n_recipes: the most lanes that share a seed.
+      device: where the program runs.
     """
     if device.platform == "cpu":
-        item = jax.dtypes.canonicalize_dtype(float).itemsize
-        hot = state_bytes(net, recipe, keep_best=False) + item * net.n_params
-        room = CACHE // hot
-        lean = CACHE // (hot - item * net.sizes[0] * net.sizes[1])
-        if first_layer.span_steps(net, recipe, batch_size, min(n_recipes, lean)):
-            room = lean
+        item_bytes = jax.dtypes.canonicalize_dtype(float).itemsize
+        hot_bytes = state_bytes(net, recipe, keep_best=False) + item_bytes * net.n_params
+        first_layer_bytes = item_bytes * net.sizes[0] * net.sizes[1]
+        most = CACHE_BYTES // hot_bytes
+        most_in_span = CACHE_BYTES // (hot_bytes - first_layer_bytes)
+        if first_layer.span_steps(net, recipe, batch_size, min(n_recipes, most_in_span)):
+            most = most_in_span
     else:
-        room = min(MOST, memory(device) // 2 // lane_bytes(net, recipe, batch_size))
-    return 1 << max(0, int(room).bit_length() - 1)
+        fitting = device_memory(device) // 2 // lane_bytes(net, recipe, batch_size)
+        most = min(MOST_LANES_ON_ACCELERATOR, fitting)
+    return 1 << max(0, int(most).bit_length() - 1)
 
 
-def rectangle(
-    n_recipes: int, n_seeds: int, most: int, devices: int, platform: str = "cpu"
+def program_shape(
+    n_recipes: int, n_seeds: int, most: int, n_devices: int, platform: str = "cpu"
 ) -> tuple[int, int]:
-    """Groups and lanes of a program, for a rectangle of lanes on so many devices.
+    """The numbers of groups and of lanes per group, for a rectangle of recipes and seeds.
 
-    As many recipes of one seed as fit, since they share their mini-batches; no more than leave
-    each device its share, and the chunks nearly full. More seeds only make up for too few recipes:
-    on a CPU, where products of several groups gain nothing, only for less than `FEW`.
+    A group has as many recipes of one seed as fit, since they share their mini-batches; but no more
+    than leave each device its share, and the chunks nearly full. More seeds only make up for too
+    few recipes: on a CPU, where products of several groups gain nothing, only up to
+    `ENOUGH_LANES_ON_CPU`.
 
-    >>> rectangle(64, 1, most=16, devices=2)
+    Args:
+      n_recipes: recipes to train.
+      n_seeds: seeds to train each of them under.
+      most: the most lanes of a program, at least 1.
+      n_devices: devices that share the chunks.
+      platform: the platform of the devices, such as "cpu" or "gpu".
+
+    Returns:
+      The number of groups, and the number of lanes per group.
+
+    >>> program_shape(64, 1, most=16, n_devices=2)
     (1, 16)
-    >>> rectangle(1, 64, most=16, devices=2)
+    >>> program_shape(1, 64, most=16, n_devices=2)
     (8, 1)
-    >>> rectangle(1, 64, most=16, devices=2, platform="gpu")
+    >>> program_shape(1, 64, most=16, n_devices=2, platform="gpu")
     (16, 1)
-    >>> rectangle(10, 1, most=8, devices=2)
+    >>> program_shape(10, 1, most=8, n_devices=2)
     (1, 5)
     """
-    most = max(1, min(most, -(-n_recipes * n_seeds // devices)))
-    chunks = -(-n_recipes // most)
-    lanes = -(-n_recipes // chunks)
-    groups = max(1, (min(most, FEW) if platform == "cpu" else most) // lanes)
-    return -(-n_seeds // -(-n_seeds // groups)), lanes
+    share_of_device = _ceil_div(n_recipes * n_seeds, n_devices)
+    most = max(1, min(most, share_of_device))
+    chunks_per_seed = _ceil_div(n_recipes, most)
+    n_lanes = _ceil_div(n_recipes, chunks_per_seed)
+    worthwhile = min(most, ENOUGH_LANES_ON_CPU) if platform == "cpu" else most
+    most_groups = max(1, worthwhile // n_lanes)
+    chunks_per_recipe = _ceil_div(n_seeds, most_groups)
+    return _ceil_div(n_seeds, chunks_per_recipe), n_lanes
+
+
+def _ceil_div(n: int, divisor: int) -> int:
+    return -(-n // divisor)
 
 
 def state_bytes(net: Network, recipe: Recipe, keep_best: bool) -> int:
-    """What one lane carries from step to step, in bytes."""
-    one = jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), recipe)
+    """The bytes that one lane carries from step to step.
+
+    Args:
+      net: the network of the program.
+      recipe: a recipe of the lanes, with arrays or scalars.
+      keep_best: whether the lane carries the parameters of its best epoch, too.
+    """
+    single_recipe = jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), recipe)
     key = jax.random.key(0, impl="threefry2x32")
-    state = jax.eval_shape(partial(start, net, keep_best=keep_best), one, key)
+
+    def start_lane(recipe: Recipe) -> TrainState:
+        return start(net, recipe, key, keep_best=keep_best)
+
+    state = jax.eval_shape(start_lane, single_recipe)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
 def lane_bytes(net: Network, recipe: Recipe, batch_size: int) -> int:
-    """What one lane takes at most: its state before and after an epoch, gradients, activations."""
+    """The most bytes that one lane takes: states before and after an epoch, gradients, activations.
+
+    Args:
+      net: the network of the program.
+      recipe: a recipe of the lanes.
+      batch_size: examples per mini-batch.
+    """
     keep_best = recipe.stopping is not None
-    item = jax.dtypes.canonicalize_dtype(float).itemsize
-    rows = max(EVALUATED, batch_size)
+    item_bytes = jax.dtypes.canonicalize_dtype(float).itemsize
+    n_rows = max(EVALUATION_ROWS, batch_size)
     return (
         3 * state_bytes(net, recipe, keep_best)
-        + item * net.n_params
-        + 3 * item * rows * sum(net.sizes[1:])
+        + item_bytes * net.n_params
+        + 3 * item_bytes * n_rows * sum(net.sizes[1:])
     )
 
 
-def memory(device: Any) -> int:
+def device_memory(device: Device) -> int:
     """The bytes of memory that a device has."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:

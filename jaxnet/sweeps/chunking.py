@@ -1,11 +1,12 @@
-"""Which lanes are trained together: from what is missing of a sweep to chunks."""
+"""Chunking: which lanes are trained together, from the missing part of a sweep to chunks."""
 
 import dataclasses
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,213 +15,271 @@ from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.sweeps import chunk_sizes, planning, store
-from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, train_chunk
+from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
+from jaxnet.sweeps.chunk_sizes import Device
 from jaxnet.sweeps.executors import Job
-from jaxnet.sweeps.layout import Layout
+from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
-from jaxnet.sweeps.store import Lane, Record
-from jaxnet.training.step import TrainState
+from jaxnet.sweeps.store import Lane, Record, Setting
+
+N_TIMED_STEPS = 100
+"""Mini-batches of each epoch that is timed."""
+N_TIMED_EPOCHS = 4
+"""Epochs of each size that is timed; the first one compiles and does not count."""
 
 
-def jobs_to_train(
-    ledger: Ledger,
-    data: Dataset,
-    evaluate_on: tuple[str, ...],
-    tune: bool,
-    left: list[Lane],
-    until: int,
-    devices: Sequence[Any],
-) -> list[Job]:
-    """The chunks that are missing until these lanes have had so many epochs."""
-    jobs = []
-    # Lanes that begin, in programs as wide as they need, and those that leave a chunk. The former
-    # are cut as if none were there, so that the same call, after a crash, has the same programs.
-    apart: dict[tuple[tuple[int, ...], int] | None, list[Lane]] = {None: ledger.wanted(left)}
-    for record, go_on in ledger.unfinished(left, until):
-        if None not in ledger.members(record) and len(go_on) == record.result.alive().sum():
-            jobs.append(_continued(ledger, record, until, evaluate_on))
-        else:
-            apart.setdefault((record.program, record.length()), []).extend(go_on)
-    for begun, lanes in apart.items():
-        for group in _groups(ledger, lanes):
-            setting = ledger.settings[group[0][0]]
-            nets = [ledger.settings[recipe].network for recipe, _ in group]
-            net, before = program_network(nets, setting.recipe), None
-            if begun is not None:
-                net, before = dataclasses.replace(net, sizes=begun[0]), ledger.gathered(group)
-            together = max(Counter(seed for _, seed in group).values())
-            most = chunk_sizes.most_lanes(
-                net, setting.recipe, setting.batch_size, together, devices[0]
-            )
-            before_this = [r.result.places[0][0] for r in ledger.records if r.program == net.sizes]
-            if tune and before_this:  # what was timed once stays
-                most = before_this[0].groups * before_this[0].lanes
-            elif tune:
-                most = _tuned(ledger, group, net, data, most, evaluate_on, devices[0])
-            n_devices = len(devices) * jax.process_count()
-            for some, shape in _cut(group, most, n_devices, devices[0].platform):
-                if before is None:
-                    some = [[lane for lane in one if lane not in ledger.where] for one in some]
-                if any(some):
-                    jobs.append(_job(ledger, some, shape, net, until, evaluate_on, before))
-    return jobs
+class _Origin(NamedTuple):
+    """Where lanes that go on come from: only lanes of the same origin may share a chunk."""
+
+    program_sizes: tuple[int, ...]
+    """The sizes of the program that trained them."""
+    n_epochs: int
+    """Epochs that they have had."""
 
 
-def program_sizes(jobs: list[Job]) -> list[planning.Size]:
-    """The sizes of programs that train these chunks, each once."""
-    first: dict[Any, Job] = {}
-    counts: Counter[Any] = Counter()
-    epochs: Counter[Any] = Counter()
-    own: dict[Any, set[tuple[int, ...]]] = {}
-    for job in jobs:
-        spec, (_, groups, lanes, _) = job.spec, job.spec.layouts[-1]
-        key = (spec.program, spec.batch_size, job.examples, groups, lanes)
-        named = (key, jax.tree.structure(spec.recipes.recipe))
-        first.setdefault(named, job)
-        counts[named] += 1
-        epochs[named] += job.epochs()
-        own.setdefault(named, set()).update(net.sizes for net in spec.networks)
-    found = []
-    for (key, tree), n in counts.items():
-        net, batch_size, examples, groups, lanes = key
-        recipe = first[key, tree].spec.recipes.recipe
-        total = epochs[key, tree]
-        mine = frozenset(own[key, tree])
-        found.append(
-            planning.Size(net, recipe, batch_size, examples, groups, lanes, n, total, mine)
+@dataclass(frozen=True)
+class ChunkPlanner:
+    """Divides the lanes that are still to be trained into chunks.
+
+    Attributes:
+      ledger: what is known of all lanes.
+      data: the splits.
+      evaluate_on: the splits to evaluate.
+      tune_plan: whether to time how many lanes make the best program.
+      devices: the devices of this process that train.
+    """
+
+    ledger: Ledger
+    data: Dataset
+    evaluate_on: tuple[str, ...]
+    tune_plan: bool
+    devices: Sequence[Device]
+
+    def jobs(self, lanes: Sequence[Lane], until: int) -> list[Job]:
+        """The chunks to train until each of these lanes has had `until` epochs.
+
+        A chunk whose lanes all go on continues in the program that it was in last. Lanes that
+        leave a chunk, and lanes that start, are put into new chunks.
+        """
+        jobs = []
+        # Lanes that start are cut as if none were trained yet, so that the same call, after a
+        # crash, has the same programs.
+        lanes_by_origin: dict[_Origin | None, list[Lane]] = {
+            None: self.ledger.lanes_to_start(lanes)
+        }
+        for record, lanes_to_continue in self.ledger.records_to_continue(lanes, until):
+            all_are_asked_for = None not in self.ledger.lanes_of(record)
+            if all_are_asked_for and len(lanes_to_continue) == record.result.alive().sum():
+                jobs.append(self._continue_record(record, until))
+            else:
+                origin = _Origin(record.program_sizes, record.n_epochs)
+                lanes_by_origin.setdefault(origin, []).extend(lanes_to_continue)
+        for origin, lanes_of_origin in lanes_by_origin.items():
+            for compatible_lanes in self._compatible_lanes(lanes_of_origin):
+                jobs.extend(self._new_chunks(compatible_lanes, origin, until))
+        return jobs
+
+    def _new_chunks(self, lanes: list[Lane], origin: _Origin | None, until: int) -> list[Job]:
+        """New chunks for lanes that may share a program and come from one origin (None: start)."""
+        setting = self._setting(lanes[0])
+        net = program_network([self._setting(lane).network for lane in lanes], setting.recipe)
+        trained_lanes: dict[Lane, TrainedChunk] | None = None
+        if origin is not None:
+            net = dataclasses.replace(net, sizes=origin.program_sizes)
+            trained_lanes = self.ledger.trained_lanes(lanes)
+        n_devices = len(self.devices) * jax.process_count()
+        most = self._most_lanes(lanes, net)
+        jobs = []
+        for groups, shape in _rectangles(lanes, most, n_devices, self.devices[0].platform):
+            if trained_lanes is None:
+                groups = [
+                    [lane for lane in group if lane not in self.ledger.row_by_lane]
+                    for group in groups
+                ]
+            if any(groups):
+                jobs.append(self._new_chunk(groups, shape, net, until, trained_lanes))
+        return jobs
+
+    def _most_lanes(self, lanes: list[Lane], net: Network) -> int:
+        """The most lanes of a program for these, calculated or timed."""
+        setting = self._setting(lanes[0])
+        most_per_seed = max(Counter(seed for _, seed in lanes).values())
+        most = chunk_sizes.most_lanes(
+            net, setting.recipe, setting.batch_size, most_per_seed, self.devices[0]
         )
-    return found
+        if not self.tune_plan:
+            return most
+        for record in self.ledger.records:
+            if record.program_sizes == net.sizes:  # what was timed once stays
+                slot = record.result.slots[0][0]
+                return slot.n_groups * slot.n_lanes
+        return self._fastest_n_lanes(lanes, net, most)
 
+    def _fastest_n_lanes(self, lanes: list[Lane], net: Network, most: int) -> int:
+        """Of half, once, twice and four times `most` lanes, the number with the highest rate."""
+        rates = {most: 0.0}
+        for n_lanes in sorted({max(1, most // 2), most, 2 * most, 4 * most}):
+            seconds = self._seconds_per_epoch(lanes, net, n_lanes)
+            if seconds is not None:
+                rates[n_lanes] = n_lanes / seconds
+        return max(rates, key=lambda n_lanes: rates[n_lanes])
 
-def _groups(ledger: Ledger, lanes: list[Lane]) -> list[list[Lane]]:
-    """Lanes that may share a program: all but numbers, seeds and some widths are the same."""
-    found: dict[Any, list[Lane]] = {}
-    for lane in lanes:
-        net, recipe, batch_size, n = ledger.settings[lane[0]]
-        # Dropout is drawn at true widths, and some rules and activations depend on them.
-        exact = not can_pad(net, recipe) or recipe.dropout is not None
-        hidden = net.sizes[1:-1] if exact else [1 << (w - 1).bit_length() for w in net.sizes[1:-1]]
-        sizes = (net.sizes[0], *hidden, net.sizes[-1])
-        alike = dataclasses.replace(net, sizes=sizes)
-        key = (alike, jax.tree.structure(recipe), batch_size, n, exact)
-        found.setdefault(key, []).append(lane)
-    return list(found.values())
-
-
-def _cut(
-    lanes: list[Lane], most: int, devices: int, platform: str
-) -> Iterator[tuple[list[list[Lane]], tuple[int, int]]]:
-    """Chunks of lanes, a list for each seed, and the shape of each one's program."""
-    by_seed: dict[int, list[int]] = {}
-    for recipe, seed in lanes:
-        by_seed.setdefault(seed, []).append(recipe)
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for seed, recipes in by_seed.items():
-        alike.setdefault(tuple(recipes), []).append(seed)
-    for recipes, seeds in alike.items():
-        shape = chunk_sizes.rectangle(len(recipes), len(seeds), most, devices, platform)
-        groups, wide = shape
-        for s, r in itertools.product(range(0, len(seeds), groups), range(0, len(recipes), wide)):
-            some = recipes[r : r + wide]
-            yield [[(recipe, seed) for recipe in some] for seed in seeds[s : s + groups]], shape
-
-
-def _tuned(
-    ledger: Ledger,
-    lanes: list[Lane],
-    net: Network,
-    data: Dataset,
-    most: int,
-    evaluate_on: tuple[str, ...],
-    device: Any,
-) -> int:
-    """Of half, once, twice and four times as many lanes, what trains most in a second."""
-    setting = ledger.settings[lanes[0][0]]
-    few = store.first_examples(data, min(setting.examples, 100 * setting.batch_size))
-    few = jax.device_put(
-        few._replace(valid=None if "training" in evaluate_on else few.valid), device
-    )
-    rates: dict[int, float] = {most: 0.0}
-    for n in sorted({max(1, most // 2), most, 2 * most, 4 * most}):
-        some = [lanes[index % len(lanes)] for index in range(n)]
-        seed = some[0][1]
-        job = _job(
-            ledger, [[(recipe, seed) for recipe, _ in some]], (1, n), net, 4, evaluate_on, None
+    def _seconds_per_epoch(self, lanes: list[Lane], net: Network, n_lanes: int) -> float | None:
+        """The time of a short epoch of a program of so many lanes; None if all diverge at once."""
+        setting = self._setting(lanes[0])
+        data = store.first_examples(
+            self.data, min(setting.examples, N_TIMED_STEPS * setting.batch_size)
         )
+        if "training" in self.evaluate_on:
+            data = data._replace(valid=None)
+        data = jax.device_put(data, self.devices[0])
+        timed_lanes = [lanes[index % len(lanes)] for index in range(n_lanes)]
+        seed = timed_lanes[0][1]
+        group = [(recipe, seed) for recipe, _ in timed_lanes]
+        job = self._new_chunk([group], (1, n_lanes), net, N_TIMED_EPOCHS, None)
+        recipe = dataclasses.replace(job.spec.recipes.recipe, stopping=None)
+        spec = job.spec._replace(recipes=RecipeBatch(recipe), repack=False, keep_best=False)
         times = [time.perf_counter()]
 
-        def tick(*_: Any, times: list[float] = times) -> bool:
+        def add_time(n_epochs: int, curves: np.ndarray, alive: np.ndarray) -> bool:
             times.append(time.perf_counter())
             return False
 
-        recipe = dataclasses.replace(job.spec.recipes.recipe, stopping=None)
-        spec = job.spec._replace(recipes=RecipeBatch(recipe), repack=False, keep_best=False)
-        train_chunk(spec, few, device, None, tick)
-        if len(times) > 2:  # else all lanes diverged at once
-            rates[n] = n / min(np.diff(times)[1:])
-    return max(rates, key=lambda n: rates[n])
+        train_chunk(spec, data, self.devices[0], None, add_time)
+        return min(np.diff(times)[1:]) if len(times) > 2 else None
+
+    def _continue_record(self, record: Record, until: int) -> Job:
+        """The job that goes on with a chunk in the program that it was in last."""
+        lanes = tuple(lane for lane in self.ledger.lanes_of(record) if lane is not None)
+        last_slots = [slots[-1] for slots in record.result.slots]
+        epoch, n_groups, n_lanes, _ = max(last_slots)
+        members = np.full(n_groups * n_lanes, -1)
+        for row, slot in enumerate(last_slots):
+            if slot[:3] == (epoch, n_groups, n_lanes):
+                members[slot.position] = row
+        layout = Layout(epoch, n_groups, n_lanes, tuple(members.tolist()))
+        before = TrainedChunk(record.result, self.ledger.states(record))
+        return self._job(lanes, record.program_sizes, layout, until, before)
+
+    def _new_chunk(
+        self,
+        groups: list[list[Lane]],
+        shape: tuple[int, int],
+        net: Network,
+        until: int,
+        trained_lanes: dict[Lane, TrainedChunk] | None,
+    ) -> Job:
+        """The job of a new chunk with these groups of lanes, in a program of this shape."""
+        lanes = tuple(lane for group in groups for lane in group)
+        rows = iter(range(len(lanes)))
+        row_groups = [list(itertools.islice(rows, len(group))) for group in groups]
+        before = None
+        if trained_lanes is not None:
+            before = store.concatenate_chunks([trained_lanes[lane] for lane in lanes])
+        layout = layout_of(row_groups, shape, 0 if before is None else before.n_epochs)
+        return self._job(lanes, net.sizes, layout, until, before)
+
+    def _job(
+        self,
+        lanes: tuple[Lane, ...],
+        program_sizes: tuple[int, ...],
+        layout: Layout,
+        until: int,
+        before: TrainedChunk | None,
+    ) -> Job:
+        """The job of training these lanes in a program whose network has these sizes."""
+        settings = [self._setting(lane) for lane in lanes]
+        first = settings[0]
+        has_stopping_rule = first.recipe.stopping is not None
+        recipes = RecipeBatch.stacked([setting.recipe for setting in settings])
+        spec = ChunkSpec(
+            networks=tuple(setting.network for setting in settings),
+            recipes=recipes.with_shared_inputs(),
+            seeds=tuple(self.ledger.seeds[seed] for _, seed in lanes),
+            program_network=dataclasses.replace(first.network, sizes=program_sizes),
+            layouts=(layout,),
+            batch_size=first.batch_size,
+            epochs=until,
+            evaluate_on=self.evaluate_on,
+            repack=has_stopping_rule,
+            keep_best=has_stopping_rule,
+        )
+        return Job(spec, lanes, first.examples, before)
+
+    def _compatible_lanes(self, lanes: Sequence[Lane]) -> list[list[Lane]]:
+        """Lanes that may share a program: they differ in numbers, seeds and widths only."""
+        lanes_by_program: dict[Hashable, list[Lane]] = {}
+        for lane in lanes:
+            key = _shared_program_key(self._setting(lane))
+            lanes_by_program.setdefault(key, []).append(lane)
+        return list(lanes_by_program.values())
+
+    def _setting(self, lane: Lane) -> Setting:
+        return self.ledger.settings[lane[0]]
 
 
-def _continued(ledger: Ledger, record: Record, until: int, evaluate_on: tuple[str, ...]) -> Job:
-    """A chunk that has had fewer epochs, in the program that it was in last."""
-    lanes: Any = tuple(ledger.members(record))
-    places = record.result.places
-    epoch, groups, wide, _ = max(some[-1] for some in places)
-    members = np.full(groups * wide, -1)
-    for lane, some in enumerate(places):
-        if some[-1][:3] == (epoch, groups, wide):
-            members[some[-1].place] = lane
-    layout = Layout(epoch, groups, wide, tuple(members.tolist()))
-    before = (record.result, ledger.states(record))
-    return _of(ledger, lanes, record.program, layout, until, evaluate_on, before)
+def _shared_program_key(setting: Setting) -> Hashable:
+    """Settings with equal keys may share a program."""
+    net, recipe, batch_size, n_examples = setting
+    # Dropout is drawn at true widths, and some rules and activations depend on them.
+    needs_true_widths = not can_pad(net, recipe) or recipe.dropout is not None
+    hidden_widths = net.sizes[1:-1]
+    if not needs_true_widths:  # widths up to the same power of 2 share a program
+        hidden_widths = tuple(1 << (width - 1).bit_length() for width in hidden_widths)
+    net = dataclasses.replace(net, sizes=(net.sizes[0], *hidden_widths, net.sizes[-1]))
+    return net, jax.tree.structure(recipe), batch_size, n_examples, needs_true_widths
 
 
-def _job(
-    ledger: Ledger,
-    groups: list[list[Lane]],
-    shape: tuple[int, int],
-    net: Network,
-    until: int,
-    evaluate_on: tuple[str, ...],
-    before: dict[Lane, Any] | None,
-) -> Job:
-    """A chunk of lanes in a program of this shape."""
-    members = np.full(shape, -1)
-    ends = np.cumsum([0, *map(len, groups)])
-    for row, begin, end in zip(members, ends, ends[1:]):
-        row[: end - begin] = np.arange(begin, end)
-    lanes = tuple(lane for group in groups for lane in group)
-    kept = None if before is None else store.joined_chunks([before[lane] for lane in lanes])
-    epoch = 0 if kept is None else kept[0].history.training_cost.shape[1]
-    layout = Layout(epoch, *shape, tuple(members.ravel().tolist()))
-    return _of(ledger, lanes, net.sizes, layout, until, evaluate_on, kept)
+def _rectangles(
+    lanes: Sequence[Lane], most: int, n_devices: int, platform: str
+) -> Iterator[tuple[list[list[Lane]], tuple[int, int]]]:
+    """Cuts lanes into chunks of at most `most`, each a rectangle of recipes and seeds.
+
+    Yields:
+      The lanes of a chunk, one list per seed, and the shape of its program: groups and lanes per
+      group.
+    """
+    recipes_by_seed: dict[int, list[int]] = {}
+    for recipe, seed in lanes:
+        recipes_by_seed.setdefault(seed, []).append(recipe)
+    seeds_by_recipes: dict[tuple[int, ...], list[int]] = {}
+    for seed, recipes in recipes_by_seed.items():
+        seeds_by_recipes.setdefault(tuple(recipes), []).append(seed)
+    for recipes, seeds in seeds_by_recipes.items():
+        shape = chunk_sizes.program_shape(len(recipes), len(seeds), most, n_devices, platform)
+        n_groups, n_lanes = shape
+        first_seeds, first_recipes = range(0, len(seeds), n_groups), range(0, len(recipes), n_lanes)
+        for first_seed, first_recipe in itertools.product(first_seeds, first_recipes):
+            chunk_recipes = recipes[first_recipe : first_recipe + n_lanes]
+            chunk_seeds = seeds[first_seed : first_seed + n_groups]
+            yield [[(recipe, seed) for recipe in chunk_recipes] for seed in chunk_seeds], shape
 
 
-def _of(
-    ledger: Ledger,
-    lanes: tuple[Lane, ...],
-    sizes: tuple[int, ...],
-    layout: Layout,
-    until: int,
-    evaluate_on: tuple[str, ...],
-    before: tuple[ChunkResult, TrainState] | None,
-) -> Job:
-    """The job of training these lanes in a program of these sizes."""
-    settings = [ledger.settings[recipe] for recipe, _ in lanes]
-    first = settings[0]
-    recipes = RecipeBatch.stacked([setting.recipe for setting in settings])
-    stops = first.recipe.stopping is not None
-    spec = ChunkSpec(
-        tuple(setting.network for setting in settings),
-        recipes.sharing_inputs(),
-        tuple(ledger.seeds[seed] for _, seed in lanes),
-        dataclasses.replace(first.network, sizes=sizes),
-        (layout,),
-        first.batch_size,
-        until,
-        evaluate_on,
-        repack=stops,
-        keep_best=stops,
+def planned_sizes(jobs: Sequence[Job]) -> list[planning.Size]:
+    """The sizes of the programs that train these chunks, each size once."""
+    jobs_by_size: dict[Hashable, list[Job]] = {}
+    for job in jobs:
+        spec, layout = job.spec, job.spec.layouts[-1]
+        key = (
+            spec.program_network, spec.batch_size, job.n_examples, layout.n_groups, layout.n_lanes,
+            jax.tree.structure(spec.recipes.recipe),
+        )  # fmt: skip
+        jobs_by_size.setdefault(key, []).append(job)
+    return [_size_of(same_size_jobs) for same_size_jobs in jobs_by_size.values()]
+
+
+def _size_of(jobs: Sequence[Job]) -> planning.Size:
+    """The size that these jobs have in common."""
+    spec, layout = jobs[0].spec, jobs[0].spec.layouts[-1]
+    return planning.Size(
+        network=spec.program_network,
+        recipe=spec.recipes.recipe,
+        batch_size=spec.batch_size,
+        examples=jobs[0].n_examples,
+        groups=layout.n_groups,
+        lanes=layout.n_lanes,
+        chunks=len(jobs),
+        epochs=sum(job.n_lane_epochs for job in jobs),
+        own=frozenset(net.sizes for job in jobs for net in job.spec.networks),
     )
-    return Job(spec, lanes, first.examples, before)

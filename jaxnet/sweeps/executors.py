@@ -1,4 +1,4 @@
-"""Executors: who trains the chunks of a sweep: the devices of this process, or another's workers.
+"""Executors: train the chunks of a sweep on the devices of this process, or by other workers.
 
 A chunk is idempotent: trained twice, on any device of a kind, it gives the same bits. On a CPU a
 program uses one thread, whatever the machine has. So it does not matter which worker takes it, and
@@ -10,188 +10,308 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import numpy as np
 
 from jaxnet.core.types import Dataset, History
-from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, train_chunk
-from jaxnet.sweeps.layout import Layout
-from jaxnet.sweeps.store import Lane, first_examples, part_of_chunk, ranked
-from jaxnet.training.step import TrainState
+from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
+from jaxnet.sweeps.chunk_sizes import Device
+from jaxnet.sweeps.layout import layout_of
+from jaxnet.sweeps.store import Lane, first_examples, ranking_scores, select_lanes
 
 Data = Dataset | Callable[[], Dataset]
-Done = tuple["Job", ChunkResult, TrainState]
-INTERVAL = 0.5
+"""The splits, or a function that returns them."""
+REPORT_SECONDS = 0.5
 """Seconds between two reports of progress."""
+
+_Result = TypeVar("_Result")
+
+
+@runtime_checkable
+class TaskExecutor(Protocol):
+    """What `sweep(executor=)` takes: an object that runs functions elsewhere, by `submit`.
+
+    Examples are `concurrent.futures.ProcessPoolExecutor` and dask's `Client.get_executor()`.
+    """
+
+    def submit(self, fn: Callable[..., _Result], /, *args: object) -> Future[_Result]:
+        """Start `fn(*args)` in a worker, and return its future at once.
+
+        Args:
+          fn: a picklable function.
+          args: its picklable arguments.
+        """
+        ...
 
 
 class Job(NamedTuple):
-    """A chunk to train, and what of it is there already."""
+    """A chunk to train, from its start or from where an earlier call ended."""
 
     spec: ChunkSpec
+    """The lanes, and how long to train them."""
     lanes: tuple[Lane, ...]
-    """By their places on the axes recipe and seed."""
-    examples: int
-    before: tuple[ChunkResult, TrainState] | None
+    """The place of each lane on the study's axes recipe and seed."""
+    n_examples: int
+    """Training examples, from the first on."""
+    before: TrainedChunk | None
+    """The results and states to go on from, or None to start."""
 
-    def epochs(self) -> int:
-        """The epochs of lanes that it will take, if none ends early."""
-        begun = 0 if self.before is None else self.before[0].history.training_cost.shape[1]
-        return len(self.lanes) * (self.spec.epochs - begun)
+    @property
+    def n_epochs_before(self) -> int:
+        """Epochs that the lanes have had."""
+        return 0 if self.before is None else self.before.n_epochs
+
+    @property
+    def n_lane_epochs(self) -> int:
+        """The epochs of all lanes together that the job takes, if none ends early."""
+        return len(self.lanes) * (self.spec.epochs - self.n_epochs_before)
+
+
+class FinishedJob(NamedTuple):
+    """A job whose chunk was trained."""
+
+    job: Job
+    """The job as it was trained; a job that needed too much memory ends as two of half its size."""
+    chunk: TrainedChunk
+    """Its results and last states."""
 
 
 class SweepReport(NamedTuple):
-    """What `sweep` tells `on_progress`."""
+    """The progress of a sweep, which `sweep` passes to `on_progress` about twice a second.
+
+    >>> import jaxnet as jn
+    >>> reports = []
+    >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd([0.1, 1.0])),
+    ...                  epochs=2, on_progress=reports.append, log=None)
+    >>> reports[-1].done, reports[-1].trained, reports[-1].total
+    (2, 4, 4)
+    """
 
     lanes: int
-    """All that there are."""
+    """Networks of the whole sweep."""
     done: int
-    """Those that have ended, in this call or before."""
+    """Networks that have ended, in this call or before."""
     alive: int
-    """Those that are being trained."""
+    """Networks that are being trained."""
     frozen: int
-    """Those that diverged."""
+    """Networks that diverged in this call: they keep the parameters of an epoch before."""
     best: float
-    """The highest score so far: see `Study.score`."""
+    """The highest score so far: see `Study.score`. It is −∞ before the first epoch has ended."""
     trained: int
-    """Epochs of lanes, in this call."""
+    """Epochs trained by this process in this call, of all its networks together."""
     total: int
-    """What that will be at the end, if no lane ends early."""
+    """The value that `trained` has at the end, if no network ends early."""
     seconds: float
+    """Seconds since the training began."""
 
 
 class Progress:
-    """Counts what the chunks report, from all threads."""
+    """Counts what the chunks report, from all threads, and passes it on as `SweepReport`s.
 
-    def __init__(self, lanes: int, on_progress: Callable[[SweepReport], None] | None) -> None:
-        self.lanes, self.call = lanes, on_progress
-        self.began = time.perf_counter()
-        self.total = self.trained = self.done = self.frozen = 0
-        self.best = -np.inf
-        self.running: dict[int, int] = {}
+    Args:
+      n_lanes: networks of the whole sweep.
+      on_progress: called by `report`, or None.
+    """
+
+    def __init__(self, n_lanes: int, on_progress: Callable[[SweepReport], None] | None) -> None:
+        self.n_lanes, self.on_progress = n_lanes, on_progress
+        self.start_time = time.perf_counter()
+        self.n_lane_epochs_expected = self.n_lane_epochs_trained = 0
+        self.n_ended = self.n_diverged = 0
+        self.best_score = -np.inf
+        self.n_alive_by_job: dict[int, int] = {}
         self.lock = threading.Lock()
 
-    def expect(self, jobs: Sequence[Job]) -> None:
-        """More chunks are to come."""
+    def add_jobs(self, jobs: Sequence[Job]) -> None:
+        """Expect more chunks; all lanes that are in none of them count as ended."""
         with self.lock:
-            mine = jobs[jax.process_index() :: jax.process_count()]
-            self.total += sum(job.epochs() for job in mine)
-            self.done = self.lanes - sum(len(job.lanes) for job in jobs)
+            jobs_of_process = jobs[jax.process_index() :: jax.process_count()]
+            self.n_lane_epochs_expected += sum(job.n_lane_epochs for job in jobs_of_process)
+            self.n_ended = self.n_lanes - sum(len(job.lanes) for job in jobs)
 
-    def epoch(self, job: Job, history: np.ndarray, alive: np.ndarray) -> None:
-        """A chunk has had another epoch."""
-        with self.lock:
-            self.trained += len(alive)
-            self.running[id(job)] = int(alive.sum())
-            newest = History(*history[:, :, -1:])
-            score = ranked(newest, np.ones(len(alive), int), ~alive)
-            self.best = max(self.best, score.max())
+    def add_epoch(self, job: Job, curves: np.ndarray, alive: np.ndarray) -> None:
+        """Count an epoch of a job that is being trained in this process.
 
-    def ended(self, job: Job, result: ChunkResult) -> None:
-        """A chunk is done."""
+        Args:
+          job: the job.
+          curves: its curves so far, (4, lanes, epochs).
+          alive: whether each of its lanes is still trained.
+        """
         with self.lock:
-            if self.running.pop(id(job), None) is None:  # it was trained elsewhere
-                self.trained += job.epochs()
-                score = ranked(result.history, result.epochs, result.diverged_epoch)
-                self.best = max(self.best, score.max())
-            self.done += len(job.lanes)
-            before = 0 if job.before is None else np.count_nonzero(job.before[0].diverged_epoch)
-            self.frozen += int(np.count_nonzero(result.diverged_epoch) - before)
+            n_lanes = len(alive)
+            self.n_lane_epochs_trained += n_lanes
+            self.n_alive_by_job[id(job)] = int(alive.sum())
+            newest = History(*curves[:, :, -1:])
+            scores = ranking_scores(newest, np.ones(n_lanes, int), ~alive)
+            self.best_score = max(self.best_score, scores.max())
+
+    def add_result(self, job: Job, result: ChunkResult) -> None:
+        """Count a job that has ended."""
+        with self.lock:
+            if self.n_alive_by_job.pop(id(job), None) is None:  # a worker trained it
+                self.n_lane_epochs_trained += job.n_lane_epochs
+                scores = ranking_scores(result.history, result.epochs, result.diverged_epoch)
+                self.best_score = max(self.best_score, scores.max())
+            self.n_ended += len(job.lanes)
+            n_diverged_before = (
+                0 if job.before is None else np.count_nonzero(job.before.result.diverged_epoch)
+            )
+            self.n_diverged += int(np.count_nonzero(result.diverged_epoch) - n_diverged_before)
 
     def report(self) -> None:
-        """Tell the caller."""
-        if self.call is not None:
-            with self.lock:
-                alive = sum(self.running.values())
-                told = SweepReport(
-                    self.lanes, self.done, alive, self.frozen, float(self.best), self.trained,
-                    self.total, time.perf_counter() - self.began,
-                )  # fmt: skip
-            self.call(told)
+        """Call `on_progress` with the progress so far."""
+        if self.on_progress is None:
+            return
+        with self.lock:
+            report = SweepReport(
+                lanes=self.n_lanes,
+                done=self.n_ended,
+                alive=sum(self.n_alive_by_job.values()),
+                frozen=self.n_diverged,
+                best=float(self.best_score),
+                trained=self.n_lane_epochs_trained,
+                total=self.n_lane_epochs_expected,
+                seconds=time.perf_counter() - self.start_time,
+            )
+        self.on_progress(report)
+
+
+class ChunkRunner(Protocol):
+    """Trains jobs: on the devices of this process, or by an executor's workers.
+
+    Attributes:
+      devices: one device for each job that can be trained at the same time.
+      n_bisections: how often a chunk was bisected because memory ran out.
+    """
+
+    devices: list[Device]
+    n_bisections: int
+
+    def run(
+        self, jobs: Sequence[Job], progress: Progress, interrupted: list[int]
+    ) -> Iterator[FinishedJob]:
+        """Train jobs, and yield each as soon as it has ended.
+
+        Args:
+          jobs: the jobs of all processes.
+          progress: told of every epoch and report.
+          interrupted: not empty once the user has asked for an end.
+        """
+        ...
 
 
 class LocalDevices:
-    """All devices of this process: a thread each takes one chunk after the other."""
+    """Trains jobs on all devices of this process: one thread per device.
+
+    Args:
+      data: the splits.
+    """
 
     def __init__(self, data: Dataset) -> None:
         self.data, self.devices = data, jax.local_devices()
-        self.backed_off = 0
-        self._there: dict[Any, Dataset] = {}
+        self.n_bisections = 0
+        self._data_on_device: dict[tuple[Device, int], Dataset] = {}
 
-    def run(self, jobs: list[Job], progress: Progress, interrupted: list[int]) -> Iterator[Done]:
-        """Train them, in whatever order they end."""
-        mine = jobs[jax.process_index() :: jax.process_count()]
-        free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    def run(
+        self, jobs: Sequence[Job], progress: Progress, interrupted: list[int]
+    ) -> Iterator[FinishedJob]:
+        """Train this process's share of the jobs; see `ChunkRunner.run`."""
+        jobs_of_process = jobs[jax.process_index() :: jax.process_count()]
+        free_devices: queue.SimpleQueue[Device] = queue.SimpleQueue()
         for device in self.devices:
-            free.put(device)
+            free_devices.put(device)
+        x64 = _uses_float64()  # threads do not inherit what `jax.enable_x64` says
 
-        wide = _wide()  # threads do not inherit what `jax.enable_x64` says
-
-        def train(job: Job) -> list[Done]:
-            device = free.get()
+        def train(job: Job) -> list[FinishedJob]:
+            device = free_devices.get()
             try:
-                with jax.enable_x64(wide):
-                    return [] if interrupted else self._trained(job, device, progress, interrupted)
+                with jax.enable_x64(x64):
+                    return [] if interrupted else self._train(job, device, progress, interrupted)
             finally:
-                free.put(device)
+                free_devices.put(device)
 
         with ThreadPoolExecutor(len(self.devices)) as pool:
             try:
-                yield from _collected({pool.submit(train, job) for job in mine}, progress)
+                futures = {pool.submit(train, job) for job in jobs_of_process}
+                yield from _results_as_they_end(futures, progress)
             except BaseException:
                 interrupted.append(0)  # end the chunks in progress after their epoch
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _trained(
-        self, job: Job, device: Any, progress: Progress, interrupted: list[int]
-    ) -> list[Done]:
-        def told(_: int, history: np.ndarray, alive: np.ndarray) -> bool:
-            progress.epoch(job, history, alive)
+    def _train(
+        self, job: Job, device: Device, progress: Progress, interrupted: list[int]
+    ) -> list[FinishedJob]:
+        """Train a job on a device, in halves if it needs too much memory."""
+
+        def on_epoch(_: int, curves: np.ndarray, alive: np.ndarray) -> bool:
+            progress.add_epoch(job, curves, alive)
             return bool(interrupted)
 
         try:
-            data = self._on(device, job.examples)
-            return [(job, *train_chunk(job.spec, data, device, job.before, told))]
+            data = self._load_data(device, job.n_examples)
+            return [FinishedJob(job, train_chunk(job.spec, data, device, job.before, on_epoch))]
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
-            short = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-            if not short or len(job.lanes) == 1:
+            is_memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+            if not is_memory or len(job.lanes) == 1:
                 raise
-        self.backed_off += 1
+        self.n_bisections += 1
         return [
-            done
+            finished
             for half in bisect_chunk(job)
-            for done in self._trained(half, device, progress, interrupted)
+            for finished in self._train(half, device, progress, interrupted)
         ]
 
-    def _on(self, device: Any, n: int) -> Dataset:
-        if (device, n) not in self._there:
-            self._there[device, n] = jax.device_put(first_examples(self.data, n), device)
-        return self._there[device, n]
+    def _load_data(self, device: Device, n_examples: int) -> Dataset:
+        """The data on a device, copied there once."""
+        if (device, n_examples) not in self._data_on_device:
+            data = first_examples(self.data, n_examples)
+            self._data_on_device[device, n_examples] = jax.device_put(data, device)
+        return self._data_on_device[device, n_examples]
 
 
 class ExecutorWorkers:
-    """An executor's workers, each of which trains on its first device."""
+    """Trains jobs by an executor's workers, each of which uses its first device.
 
-    def __init__(self, executor: Executor, data: Data) -> None:
-        self.executor, self.data, self.backed_off = executor, data, 0
-        client = getattr(executor, "_client", None)  # dask's
-        workers = getattr(executor, "_max_workers", 1) if client is None else len(client.nthreads())
-        self.devices = jax.local_devices()[:1] * max(1, workers)
+    Args:
+      executor: runs the jobs.
+      data: the splits, or a function that returns them, which each worker calls once.
+    """
 
-    def run(self, jobs: list[Job], progress: Progress, interrupted: list[int]) -> Iterator[Done]:
-        """Train them, in whatever order they end."""
-        wide = _wide()
-        futures: set[Any] = set()
+    def __init__(self, executor: TaskExecutor, data: Data) -> None:
+        self.executor, self.data, self.n_bisections = executor, data, 0
+        dask_client = getattr(executor, "_client", None)
+        if dask_client is not None:
+            n_workers = len(dask_client.nthreads())
+        else:
+            n_workers = getattr(executor, "_max_workers", 1)
+        self.devices = jax.local_devices()[:1] * max(1, n_workers)
+
+    def run(
+        self, jobs: Sequence[Job], progress: Progress, interrupted: list[int]
+    ) -> Iterator[FinishedJob]:
+        """Train the jobs; see `ChunkRunner.run`.
+
+        Raises:
+          RuntimeError: the executor lost its workers.
+        """
+        x64 = _uses_float64()
+        futures: set[Future[list[FinishedJob]]] = set()
         try:
-            futures |= {self.executor.submit(_remote, job, self.data, wide) for job in jobs}
-            for done in _collected(futures, progress):
-                yield done
-                if interrupted:  # those in progress are still taken up
+            futures |= {self.executor.submit(_train_in_worker, job, self.data, x64) for job in jobs}
+            for finished in _results_as_they_end(futures, progress):
+                yield finished
+                if interrupted:  # the results of jobs in progress are still taken
                     futures -= {future for future in futures if future.cancel()}
         except BrokenExecutor as error:
             raise RuntimeError(
@@ -203,61 +323,67 @@ class ExecutorWorkers:
 
 
 def bisect_chunk(job: Job) -> list[Job]:
-    """The same lanes in two chunks of half the size."""
+    """The lanes of a job as two jobs of half its size, without a half that has nothing to train.
+
+    Args:
+      job: a job of two or more lanes.
+    """
     middle = -(-len(job.lanes) // 2)
-    found = []
-    for part in (slice(0, middle), slice(middle, None)):
-        spec, lanes = job.spec, job.lanes[part]
-        seeds = spec.seeds[part]
-        before = None if job.before is None else part_of_chunk(job.before, part)
-        alive = [True] * len(seeds) if before is None else before[0].alive()
-        if not any(alive):
-            continue
-        groups = [
-            [row for row, seed in enumerate(seeds) if seed == given and alive[row]]
-            for given in dict.fromkeys(seed for seed, lives in zip(seeds, alive) if lives)
-        ]
-        members = np.full((len(groups), max(map(len, groups))), -1)
-        for place, group in zip(members, groups, strict=True):
-            place[: len(group)] = group
-        begun = 0 if before is None else before[0].history.training_cost.shape[1]
-        layout = Layout(begun, *members.shape, tuple(members.ravel().tolist()))
-        spec = spec._replace(
-            networks=spec.networks[part],
-            recipes=spec.recipes.part(part),
-            seeds=seeds,
-            layouts=(layout,),
-        )
-        found.append(Job(spec, lanes, job.examples, before))
-    return found
+    halves = [_part_of_job(job, rows) for rows in (slice(0, middle), slice(middle, None))]
+    return [half for half in halves if half is not None]
 
 
-def _collected(left: set[Any], progress: Progress) -> Iterator[Done]:
-    """What futures give, as they end; each is let go then, and what it holds with it."""
-    while left:
-        ended, _ = wait(left, INTERVAL, FIRST_COMPLETED)
+def _part_of_job(job: Job, rows: slice) -> Job | None:
+    """The job of some of a job's lanes in a program as small as they need; None if all ended."""
+    spec, seeds = job.spec, job.spec.seeds[rows]
+    before = None if job.before is None else select_lanes(job.before, rows)
+    alive = np.ones(len(seeds), bool) if before is None else before.result.alive()
+    if not alive.any():
+        return None
+    rows_by_seed: dict[int, list[int]] = {}
+    for row in np.flatnonzero(alive).tolist():
+        rows_by_seed.setdefault(seeds[row], []).append(row)
+    groups = list(rows_by_seed.values())
+    shape = len(groups), max(map(len, groups))
+    layout = layout_of(groups, shape, 0 if before is None else before.n_epochs)
+    spec = spec._replace(
+        networks=spec.networks[rows],
+        recipes=spec.recipes.select(rows),
+        seeds=seeds,
+        layouts=(layout,),
+    )
+    return Job(spec, job.lanes[rows], job.n_examples, before)
+
+
+def _results_as_they_end(
+    futures: set[Future[list[FinishedJob]]], progress: Progress
+) -> Iterator[FinishedJob]:
+    """The results of futures as they end; each is removed then, so that its memory is freed."""
+    while futures:
+        ended, _ = wait(futures, REPORT_SECONDS, FIRST_COMPLETED)
         while ended:
             future = ended.pop()
-            left.discard(future)
+            futures.discard(future)
             yield from future.result()
         progress.report()
 
 
-def _wide() -> bool:
+def _uses_float64() -> bool:
+    """Whether JAX's default float type is float64."""
     return jax.dtypes.canonicalize_dtype(float).itemsize == 8
 
 
-def _remote(job: Job, data: Data, x64: bool) -> list[Done]:
-    """Train a chunk in a worker's process, which leaves Ctrl-C to the one that asked for it."""
+def _train_in_worker(job: Job, data: Data, x64: bool) -> list[FinishedJob]:
+    """Train a job in a worker's process, which leaves Ctrl-C to the process that asked for it."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     with jax.enable_x64(x64):
-        whole = _loaded(data) if callable(data) else data
-        return [
-            (job, *train_chunk(job.spec, first_examples(whole, job.examples), None, job.before))
-        ]
+        whole = _load_data(data) if callable(data) else data
+        part = first_examples(whole, job.n_examples)
+        return [FinishedJob(job, train_chunk(job.spec, part, None, job.before))]
 
 
 @lru_cache(maxsize=1)
-def _loaded(data: Callable[[], Dataset]) -> Dataset:
+def _load_data(data: Callable[[], Dataset]) -> Dataset:
+    """What a function returns, loaded once per worker."""
     return data()._replace(test=None)

@@ -1,10 +1,10 @@
 """Lanes: many networks in one program, each as if it were trained alone.
 
-A program trains a rectangle of lanes: groups of one seed each, with as many lanes to a group. The
-lanes of a group share the mini-batches, so layer 1 of N networks is one matrix product,
+A program trains a rectangle of lanes: groups of one seed each, all with the same number of lanes.
+The lanes of a group share the mini-batches, so layer 1 of N networks is one matrix product,
 (batch, n_in) times (n_in, N·n_out), if the lane axis of the first layer's weights, and of the
-optimizer's state that mirrors them, stands next to the outputs: axis 1. It is the same `epoch`
-under `vmap`, with that axis for those leaves and axis 0 for all others.
+optimizer's state that mirrors them, stands next to the outputs: axis 1. The program is the same
+`epoch` under `vmap`, with that axis for those leaves and axis 0 for all others.
 
 Hidden widths are padded with masked units, so that networks of different widths can share a
 program: see `jaxnet.acceleration.padding`.
@@ -15,172 +15,212 @@ but bits depend on the size of the program: equal bits are promised only within 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Int, Integer, Key, PyTree
 
 from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.acceleration.xla_options import ONE_THREAD, STEPS
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, KeyArray, Params, Split
+from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.recipe_batch import placed_axes
+from jaxnet.sweeps.recipe_batch import group_axes
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.step import TrainState, start
 
+GroupKeys = Key[Array, " groups"]
+"""The run key of each group of a program."""
+
 
 @dataclass(frozen=True)
 class LaneGroup(Parallelism):
-    """The `parallelism` of `epoch`: makes of a function of one network that of a group of lanes.
+    """Runs a one-network function on all lanes of a group, by `vmap` over their lane axis.
 
-    Stacked leaves with the first layer's shape, (n_in, lanes, n_out), have their lane axis at 1;
-    numbers that all lanes share have none, all others have it at 0.
+    Stacked leaves with the first layer's shape, (n_in, lanes, n_out), have their lane axis at 1.
+    Scalars, which all lanes share, have none; all other leaves have it at 0.
     """
 
     n_lanes: int = 1
-    """How many networks share their mini-batches."""
-    first: tuple[int, ...] | None = None
-    """n_in and n_out of the first layer, if its lane axis is to stand next to the outputs."""
+    """How many networks the group has."""
+    first_layer_shape: tuple[int, ...] | None = None
+    """n_in and n_out of the first layer, or None if all lane axes are to be at 0."""
 
-    def axis(self, leaf: Any) -> int | None:
-        """Where a stacked leaf has its lanes."""
-        if not np.ndim(leaf):
+    def lane_axis(self, leaf: ArrayLike | jax.ShapeDtypeStruct) -> int | None:
+        """The lane axis of a stacked leaf, None for a scalar that all lanes share."""
+        shape = np.shape(leaf)
+        if not shape:
             return None
-        shape = np.shape(leaf)
-        return int(len(shape) == 3 and shape[1] == self.n_lanes and self.is_inner(shape[::2]))
-
-    def is_inner(self, shape: tuple[int, ...]) -> bool:
-        """Whether a leaf of one lane, of this shape, has its lanes at axis 1 when stacked."""
-        return shape == self.first
-
-    def one(self, leaf: Any) -> Any:
-        """What a single lane has of a stacked leaf."""
-        axis = self.axis(leaf)
-        shape = np.shape(leaf)
-        kept = shape if axis is None else shape[:axis] + shape[axis + 1 :]
-        return jax.ShapeDtypeStruct(kept, leaf.dtype)
-
-    def squeeze_single(self, tree: Any) -> Any:
-        """A group of a single lane without its lane axis, over which XLA would stumble."""
-        squeeze_single = lambda leaf: (
-            leaf if self.axis(leaf) is None else jnp.squeeze(leaf, self.axis(leaf))
+        is_inner = (
+            len(shape) == 3
+            and shape[1] == self.n_lanes
+            and self.has_inner_lane_axis((shape[0], shape[2]))
         )
-        return tree if self.n_lanes > 1 else jax.tree.map(squeeze_single, tree)
+        return 1 if is_inner else 0
 
-    def unsqueeze_single(self, tree: Any) -> Any:
-        """The inverse of `squeeze_single`."""
-        unsqueeze_single = lambda leaf: jnp.expand_dims(leaf, int(self.is_inner(leaf.shape)))
-        return tree if self.n_lanes > 1 else jax.tree.map(unsqueeze_single, tree)
+    def has_inner_lane_axis(self, shape: tuple[int, ...]) -> bool:
+        """Whether a leaf of this shape in one lane has its lane axis at 1 when stacked."""
+        return shape == self.first_layer_shape
 
-    def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of all lanes: f's first argument is stacked, the others are shared."""
+    def single_lane_struct(self, leaf: AnyArray | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        """The shape and element type that a stacked leaf has in a single lane."""
+        axis, shape = self.lane_axis(leaf), np.shape(leaf)
+        if axis is not None:
+            shape = shape[:axis] + shape[axis + 1 :]
+        return jax.ShapeDtypeStruct(shape, leaf.dtype)
 
-        def many(tree: Any, *shared: Any) -> Any:
-            given = jax.eval_shape(f, jax.tree.map(self.one, tree), *shared)
-            out = jax.tree.map(lambda leaf: int(self.is_inner(leaf.shape)), given)
-            axes = (jax.tree.map(self.axis, tree), *[None] * len(shared))
-            return jax.vmap(f, axes, out, axis_size=self.n_lanes)(tree, *shared)
+    def squeeze_single(self, stacked: PyTree) -> PyTree:
+        """Remove a lane axis of length 1, which XLA handles badly."""
 
-        return many
+        def squeeze(leaf: ArrayLike) -> ArrayLike:
+            axis = self.lane_axis(leaf)
+            return leaf if axis is None else jnp.squeeze(leaf, axis)
+
+        return stacked if self.n_lanes > 1 else jax.tree.map(squeeze, stacked)
+
+    def unsqueeze_single(self, tree: PyTree) -> PyTree:
+        """Put the lane axis back that `squeeze_single` removed."""
+
+        def unsqueeze(leaf: AnyArray) -> Array:
+            return jnp.expand_dims(leaf, int(self.has_inner_lane_axis(leaf.shape)))
+
+        return tree if self.n_lanes > 1 else jax.tree.map(unsqueeze, tree)
+
+    def __call__(self, f: Callable[..., PyTree]) -> Callable[..., PyTree]:
+        """The function of all lanes: its first argument is stacked, the lanes share the others."""
+
+        def of_all_lanes(stacked: PyTree, *shared: PyTree) -> PyTree:
+            single = jax.tree.map(self.single_lane_struct, stacked)
+            single_out = jax.eval_shape(f, single, *shared)
+            out_axes = jax.tree.map(
+                lambda leaf: int(self.has_inner_lane_axis(leaf.shape)), single_out
+            )
+            in_axes = (jax.tree.map(self.lane_axis, stacked), *[None] * len(shared))
+            return jax.vmap(f, in_axes, out_axes, axis_size=self.n_lanes)(stacked, *shared)
+
+        return of_all_lanes
 
 
 class LaneState(NamedTuple):
     """What the lanes of a program carry from epoch to epoch."""
 
     train: TrainState
-    alive: Array
-    """(groups, lanes): neither diverged, nor stopped, nor an empty place."""
+    """Stacked: the group axis first, then the lane axis where `LaneGroup` has it."""
+    alive: Bool[Array, "groups lanes"]
+    """False for a lane that diverged or stopped, and for an empty slot."""
 
 
-def lanes_of(net: Network, recipe: Recipe, n_lanes: int) -> LaneGroup:
-    """How a group of so many lanes is trained."""
+def lane_group(net: Network, recipe: Recipe, n_lanes: int) -> LaneGroup:
+    """How a group of `n_lanes` lanes is trained."""
     # JAX's conjugate gradients take no arrays whose lanes have different axes.
     return LaneGroup(n_lanes, None if recipe.optimizer.curvature else net.sizes[:2])
 
 
 def _begin(
-    net: Network, keep_best: bool, parallelism: LaneGroup, keys: Any, recipe: Recipe, params: Params
+    net: Network,
+    keep_best: bool,
+    parallelism: LaneGroup,
+    keys: GroupKeys,
+    recipe: Recipe,
+    params: Params,
 ) -> TrainState:
-    """The states before the first mini-batch, from initial parameters of lanes, axes as stored."""
+    """The stacked states before the first mini-batch, from stacked initial parameters."""
 
-    def of_group(key: Any, recipe: Recipe, params: Params) -> TrainState:
-        begun = lambda lane: start(net, lane[0], key, lane[1], keep_best)
-        return parallelism(begun)((recipe, params))
+    def of_group(key: KeyArray, recipe: Recipe, params: Params) -> TrainState:
+        start_lane = lambda lane: start(net, lane[0], key, lane[1], keep_best)
+        return parallelism(start_lane)((recipe, params))
 
-    axes = (0, placed_axes(recipe), 0)
-    return jax.vmap(of_group, axes)(keys, recipe, params)
+    return jax.vmap(of_group, (0, group_axes(recipe), 0))(keys, recipe, params)
 
 
 def _train(
     program: EpochProgram,
     data: Split,
-    keys: Any,
-    index: Any,
+    keys: GroupKeys,
+    index: Int[AnyArray, ""],
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
 ) -> TrainState:
-    """The states of all lanes when epoch number `index`, from 0, has trained them."""
+    """The states of all lanes after training epoch number `index`, counted from 0."""
 
-    def of_group(key: Any, recipe: Recipe, units: UnitMasks | None, state: TrainState) -> Any:
-        lanes = lanes_of(program.net, recipe, state.step.shape[-1])
-        recipe, units, state = lanes.squeeze_single((recipe, units, state))
-        after, _ = train_epoch(_of_group(program, lanes), data, key, index, recipe, units, state)
-        return lanes.unsqueeze_single(after)
+    def of_group(
+        key: KeyArray, recipe: Recipe, units: UnitMasks | None, state: TrainState
+    ) -> TrainState:
+        group = lane_group(program.net, recipe, state.step.shape[-1])
+        recipe, units, state = group.squeeze_single((recipe, units, state))
+        trained, _ = train_epoch(
+            _group_program(program, group), data, key, index, recipe, units, state
+        )
+        return group.unsqueeze_single(trained)
 
-    return jax.vmap(of_group, (0, placed_axes(recipe), 0, 0))(keys, recipe, units, state)
+    return jax.vmap(of_group, (0, group_axes(recipe), 0, 0))(keys, recipe, units, state)
 
 
 def _finish(
     program: EpochProgram,
     data: Dataset,
-    index: Any,
+    index: Int[AnyArray, ""],
     recipe: Recipe,
     units: UnitMasks | None,
     state: LaneState,
-    after: TrainState,
+    trained: TrainState,
 ) -> tuple[LaneState, History]:
-    """What all lanes are after an epoch; those that are dead, or die now, stay as they were."""
+    """Evaluate an epoch of all lanes; those that are dead, or diverged in it, keep their state.
+
+    Args:
+      program: the static choices of the epoch.
+      data: the splits.
+      index: the epoch's number, counted from 0.
+      recipe: how the lanes are trained, stacked.
+      units: the lanes' masks of padded units, stacked, or None if no lane is padded.
+      state: the lanes before the epoch.
+      trained: their training states after it.
+
+    Returns:
+      The lanes after the epoch, and their rows of the history, (groups, lanes).
+    """
 
     def of_group(
-        recipe: Recipe, units: UnitMasks | None, state: LaneState, after: TrainState
-    ) -> Any:
-        lanes = lanes_of(program.net, recipe, state.alive.shape[-1])
-        grouped = _of_group(program, lanes)
-        recipe, units, state, after = lanes.squeeze_single((recipe, units, state, after))
-        result = finish_epoch(grouped, data, index, recipe, units, after)
-        return lanes.unsqueeze_single(grouped.parallelism(_frozen)((state, result)))
+        recipe: Recipe, units: UnitMasks | None, state: LaneState, trained: TrainState
+    ) -> tuple[LaneState, History]:
+        group = lane_group(program.net, recipe, state.alive.shape[-1])
+        group_program = _group_program(program, group)
+        recipe, units, state, trained = group.squeeze_single((recipe, units, state, trained))
+        result = finish_epoch(group_program, data, index, recipe, units, trained)
+        freeze = group_program.parallelism(_freeze_if_diverged)
+        return group.unsqueeze_single(freeze((state, result)))
 
-    return jax.vmap(of_group, (placed_axes(recipe), 0, 0, 0))(recipe, units, state, after)
-
-
-def _of_group(program: EpochProgram, lanes: LaneGroup) -> EpochProgram:
-    """The program of a group of lanes, from that of one network."""
-    return replace(program, parallelism=lanes if lanes.n_lanes > 1 else SINGLE)
+    return jax.vmap(of_group, (group_axes(recipe), 0, 0, 0))(recipe, units, state, trained)
 
 
-def _frozen(lane: tuple[LaneState, EpochResult]) -> tuple[LaneState, History]:
-    """A lane after an epoch, if it was alive and stays finite; else as it was."""
+def _group_program(program: EpochProgram, group: LaneGroup) -> EpochProgram:
+    """The epoch program of a group of lanes, from that of one network."""
+    return replace(program, parallelism=group if group.n_lanes > 1 else SINGLE)
+
+
+def _freeze_if_diverged(lane: tuple[LaneState, EpochResult]) -> tuple[LaneState, History]:
+    """One lane after an epoch if it is alive and finite, else as it was, with a row of NaN."""
     (old, alive), result = lane
     new, finite = result.state, result.finite
     finite_steps = jnp.where(alive, new.finite_steps, old.finite_steps)
-    kept = jax.tree.map(lambda n, o: jnp.where(alive & finite, n, o), new, old)
-    # The step is the same for all: it addresses what they share.
-    kept = kept._replace(step=new.step, finite_steps=finite_steps)
+    state = jax.tree.map(lambda n, o: jnp.where(alive & finite, n, o), new, old)
+    # The step is the same for all lanes: it addresses the mini-batches that they share.
+    state = state._replace(step=new.step, finite_steps=finite_steps)
     row = jax.tree.map(lambda x: jnp.where(alive & finite, x, jnp.nan), result.row)
-    return LaneState(kept, alive & finite & ~kept.watch.stopped), row
+    return LaneState(state, alive & finite & ~state.watch.stopped), row
 
 
-def _key(seed: Any) -> KeyArray:
+def _key(seed: Integer[AnyArray, ""]) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
 
-keys_of = jax.jit(jax.vmap(_key))
-"""The run keys of seeds."""
+run_keys = jax.jit(jax.vmap(_key))
+"""The run key of each seed of an array."""
 begin_lanes = jax.jit(_begin, static_argnames=("net", "keep_best", "parallelism"))
 train_lanes = jax.jit(_train, static_argnames="program", compiler_options=STEPS | ONE_THREAD)
 finish_lanes = jax.jit(_finish, static_argnames="program", compiler_options=ONE_THREAD)

@@ -1,89 +1,139 @@
-"""Layout: which lane stands in which place of a program.
+"""The layout of a program: which lane stands in which slot.
 
-Bits depend on the size of a program (on how a matrix product is cut up), so every size that a lane
-was trained in is recorded.
+The bits of a result depend on the size of the program (on how a matrix product is cut up), so every
+size that a lane was trained in is recorded.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, PyTree
 
+from jaxnet.core.types import AnyArray
 from jaxnet.sweeps.lanes import LaneGroup
 
 
 class Layout(NamedTuple):
-    """From this epoch on, counted from 0, lanes are trained in a program of this size."""
+    """The size of a program of lanes, and the lane in each of its slots, from one epoch on."""
 
     epoch: int
-    groups: int
-    lanes: int
-    """Per group."""
+    """The first epoch trained in this layout, counted from 0."""
+    n_groups: int
+    """Groups of lanes in the program; each has one seed."""
+    n_lanes: int
+    """Slots per group."""
     members: tuple[int, ...]
-    """Which of the chunk's lanes fill the groups × lanes places; −1 where it is empty."""
+    """The chunk's lane in each of the n_groups × n_lanes slots, group by group; −1: empty slot."""
 
 
 class Slot(NamedTuple):
-    """Where one lane was trained from this epoch on: what its bits depend on."""
+    """Where one lane was trained from one epoch on: the bits of its result depend on it."""
 
     epoch: int
-    groups: int
-    lanes: int
-    place: int
+    """The first epoch trained in this slot, counted from 0."""
+    n_groups: int
+    """Groups of lanes in the program."""
+    n_lanes: int
+    """Slots per group."""
+    position: int
+    """The slot's number among the program's n_groups × n_lanes, counted group by group from 0."""
 
-    def alone(self) -> Layout:
-        """The same program, empty but for a lane 0 in this place."""
-        members = [-1] * (self.groups * self.lanes)
-        members[self.place] = 0
-        return Layout(self.epoch, self.groups, self.lanes, tuple(members))
+    def single_lane_layout(self) -> Layout:
+        """A program of the same size with lane 0 in this slot and all other slots empty."""
+        members = [-1] * (self.n_groups * self.n_lanes)
+        members[self.position] = 0
+        return Layout(self.epoch, self.n_groups, self.n_lanes, tuple(members))
 
 
 class SlotMap:
-    """The places of a program, and who is in them: between rows, one a lane, and stacked arrays."""
+    """Converts between arrays with one row per lane and the stacked arrays of a program.
 
-    def __init__(self, layout: Layout, parallelism: LaneGroup) -> None:
-        members = np.array(layout.members).reshape(layout.groups, layout.lanes)
-        first = members[members >= 0][0]
-        heads = np.array([next((m for m in group if m >= 0), first) for group in members])
-        self.held = members >= 0
-        self.members = members[self.held]
-        self.lanes = np.where(self.held, members, heads[:, None])
-        """Who is in each place; an empty one holds a copy of its group's first lane."""
-        self.heads = heads
-        """A lane of each group, whose seed is the group's."""
-        self.parallelism = parallelism
+    Args:
+      layout: the lane in each slot.
+      lane_group: where the stacked arrays have their lane axis.
 
-    def stacked(self, rows: Any) -> Any:
-        """The arrays of a program, from rows."""
+    Attributes:
+      is_occupied: whether each slot has a lane, (groups, lanes).
+      occupants: the lanes of the occupied slots, in the order of the slots.
+      source_lanes: the lane whose data fills each slot, (groups, lanes); an empty slot holds a copy
+        of its group's first lane.
+      first_lanes: the first lane of each group, whose seed is the group's, (groups,).
+    """
 
-        def stack(row: Any) -> np.ndarray:
-            placed = np.asarray(row)[self.lanes]
-            return np.moveaxis(placed, 1, 2) if self.parallelism.is_inner(row.shape[1:]) else placed
+    def __init__(self, layout: Layout, lane_group: LaneGroup) -> None:
+        members = np.array(layout.members).reshape(layout.n_groups, layout.n_lanes)
+        self.lane_group = lane_group
+        self.is_occupied = members >= 0
+        self.occupants = members[self.is_occupied]
+        self.first_lanes = np.full(layout.n_groups, self.occupants[0])  # also of an empty group
+        for group in np.flatnonzero(self.is_occupied.any(axis=1)):
+            self.first_lanes[group] = members[group][self.is_occupied[group]][0]
+        self.source_lanes = np.where(self.is_occupied, members, self.first_lanes[:, None])
 
-        return jax.tree.map(stack, rows)
+    def stack(self, rows: PyTree) -> PyTree:
+        """The stacked arrays of a program, from arrays with one row per lane."""
 
-    def unstack(self, tree: Any, rows: Any) -> None:
-        """Write what a program's arrays hold into the rows of those in it."""
+        def stack_array(row_array: AnyArray) -> np.ndarray:
+            stacked = np.asarray(row_array)[self.source_lanes]
+            if self.lane_group.has_inner_lane_axis(row_array.shape[1:]):
+                return np.moveaxis(stacked, 1, 2)
+            return stacked
 
-        def write(leaf: Any, row: np.ndarray) -> None:
+        return jax.tree.map(stack_array, rows)
+
+    def unstack_into(self, rows: PyTree, stacked: PyTree) -> None:
+        """Write a program's stacked arrays into the rows of the lanes that it holds."""
+
+        def write(leaf: AnyArray, row_array: np.ndarray) -> None:
             array = np.asarray(leaf)
-            axis = 1 + (self.parallelism.axis(array[0]) or 0)
-            row[self.members] = np.moveaxis(array, axis, 1)[self.held]
+            lane_axis = 1 + (self.lane_group.lane_axis(array[0]) or 0)
+            row_array[self.occupants] = np.moveaxis(array, lane_axis, 1)[self.is_occupied]
 
-        jax.tree.map(write, tree, rows)
+        jax.tree.map(write, stacked, rows)
 
 
-def smaller(seeds: Sequence[int], layout: Layout, alive: np.ndarray, epoch: int) -> Layout | None:
-    """A program of at most half the size that holds all lanes still alive: powers of two."""
-    left = np.flatnonzero(alive)
-    of_left = np.asarray(seeds)[left]
-    groups = [left[of_left == seed] for seed in dict.fromkeys(of_left)]
-    n_groups = 1 << (len(groups) - 1).bit_length()
-    lanes = 1 << (max(map(len, groups)) - 1).bit_length()
-    if 2 * n_groups * lanes > layout.groups * layout.lanes:
+def smaller_layout(
+    seeds: Sequence[int], layout: Layout, alive: Bool[np.ndarray, " lanes"], epoch: int
+) -> Layout | None:
+    """A layout of at most half the size for the lanes still alive, or None if they need more.
+
+    Args:
+      seeds: the seed of each lane of the chunk.
+      layout: the present layout.
+      alive: whether each lane of the chunk is still trained.
+      epoch: the epoch, from 0, from which the new layout would be used.
+
+    Returns:
+      A layout whose numbers of groups and of lanes are powers of 2, or None.
+    """
+    alive_lanes = np.flatnonzero(alive)
+    alive_seeds = np.asarray(seeds)[alive_lanes]
+    groups = [alive_lanes[alive_seeds == seed] for seed in dict.fromkeys(alive_seeds)]
+    n_groups = _next_power_of_2(len(groups))
+    n_lanes = _next_power_of_2(max(map(len, groups)))
+    if 2 * n_groups * n_lanes > layout.n_groups * layout.n_lanes:
         return None
-    members = np.full((n_groups, lanes), -1)
-    for place, group in zip(members, groups):
-        place[: len(group)] = group
-    return Layout(epoch, n_groups, lanes, tuple(members.ravel().tolist()))
+    return layout_of(groups, (n_groups, n_lanes), epoch)
+
+
+def layout_of(
+    groups: Sequence[Sequence[int] | np.ndarray], shape: tuple[int, int], epoch: int
+) -> Layout:
+    """The layout with these groups of lanes, each at the beginning of its row of slots.
+
+    Args:
+      groups: the lanes of each group; at most `shape[0]` groups of at most `shape[1]` lanes.
+      shape: the numbers of groups and of slots per group.
+      epoch: the first epoch trained in it, from 0.
+    """
+    members = np.full(shape, -1)
+    for slots, group in zip(members, groups):
+        slots[: len(group)] = group
+    return Layout(epoch, *shape, members=tuple(members.ravel().tolist()))
+
+
+def _next_power_of_2(n: int) -> int:
+    """The smallest power of 2 that is at least n."""
+    return 1 << (n - 1).bit_length()

@@ -1,13 +1,14 @@
-"""The ledger: all that is known of the lanes of a sweep while it goes on."""
+"""The ledger: the results of a sweep's lanes while it goes on, in memory and in its folder."""
 
 import pickle
+from collections.abc import Collection, Sequence
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxnet.core.types import Dataset, History, Params
-from jaxnet.sweeps.chunk import ChunkResult
+from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.store import (
     ARRAYS,
@@ -16,197 +17,293 @@ from jaxnet.sweeps.store import (
     Record,
     Setting,
     lane_params,
-    part_of_chunk,
-    ranked,
+    ranking_scores,
+    select_lanes,
     state_like,
 )
 from jaxnet.sweeps.study import Source, Study
 from jaxnet.training.step import TrainState
 
-KEPT = 16
-"""Without a folder, the parameters of so many lanes, the best ones, are kept."""
+N_KEPT_PARAMS = 16
+"""Without a folder, the parameters of so many lanes, those with the highest scores, are kept."""
 
 
 class Ledger:
-    """All that is known of the lanes of a sweep while it goes on, in memory and in its folder."""
+    """The results of a sweep's lanes while it goes on, in memory and in its folder.
+
+    Two lanes are the same *run* if their settings have the same key and their seeds are equal: one
+    result is that of both.
+
+    Args:
+      settings: the settings, along the study's axis recipe.
+      seeds: the seeds, along the study's axis seed.
+      folder: keeps the trained chunks; None keeps them in memory.
+
+    Attributes:
+      setting_keys: the key of each setting.
+      lanes_by_run: the lanes of each run, which its setting's key and its seed name.
+      records: the trained chunks.
+      row_by_lane: for each lane that has started, its record (an index of `records`) and its row
+        there; the record with most epochs, if a lane is in several.
+      best_params: without a folder, the last parameters of the lanes with the highest scores, each
+        with its score.
+
+    Raises:
+      ValueError: the folder has a damaged chunk, or settings that differ have the same key.
+    """
 
     def __init__(
         self, settings: tuple[Setting, ...], seeds: tuple[int, ...], folder: Folder | None
     ) -> None:
         self.settings, self.seeds, self.folder = settings, seeds, folder
-        self.keys = [setting.key() for setting in settings]
-        self.places: dict[tuple[str, int], list[Lane]] = {}
+        self.setting_keys = [setting.key() for setting in settings]
+        self.lanes_by_run: dict[tuple[str, int], list[Lane]] = {}
         for lane in np.ndindex(len(settings), len(seeds)):
-            self.places.setdefault((self.keys[lane[0]], seeds[lane[1]]), []).append(lane)
+            self.lanes_by_run.setdefault(self._run(lane), []).append(lane)
         self.records: list[Record] = []
-        self.where: dict[Lane, tuple[int, int]] = {}
-        self.params: dict[Lane, tuple[float, Params]] = {}
-        self.new: list[Record] = []
-        alike: dict[str, Setting] = {}
-        for key, setting in zip(self.keys, settings, strict=True):
-            first = alike.setdefault(key, setting)
-            static = lambda one: (one.network, jax.tree.structure(one.recipe))
-            if static(first) != static(setting):
-                raise ValueError(
-                    f"two settings are called the same, {first.network!r}, {first.recipe!r}, but "
-                    "have different functions; give these names of their own, at a module's top."
-                )
-        older = {setting.older_key(): key for setting, key in zip(settings, self.keys, strict=True)}
-        for record in folder.records(older) if folder else ():
-            self._add(record)
+        self.row_by_lane: dict[Lane, tuple[int, int]] = {}
+        self.best_params: dict[Lane, tuple[float, Params]] = {}
+        self._unsent_records: list[Record] = []
+        _check_keys(self.setting_keys, settings)
+        if folder is not None:
+            keys = zip(settings, self.setting_keys, strict=True)
+            for record in folder.records({setting.older_key(): key for setting, key in keys}):
+                self._add_record(record)
 
-    def longest(self) -> int:
+    def most_epochs(self) -> int:
         """The most epochs that a lane of these settings and seeds has had."""
-        return max((self.records[index].length() for index, _ in self.where.values()), default=0)
+        indices = {index for index, _ in self.row_by_lane.values()}
+        return max((self.records[index].n_epochs for index in indices), default=0)
 
-    def wanted(self, lanes: list[Lane]) -> list[Lane]:
-        """These lanes, each of those that are the same run once; none, if all have begun."""
-        once = {(self.keys[r], self.seeds[s]): (r, s) for r, s in lanes}
-        return [] if all(lane in self.where for lane in once.values()) else list(once.values())
+    def lanes_to_start(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """One lane of each run, also of those that have started; none if all have started.
 
-    def unfinished(self, lanes: list[Lane], until: int) -> list[tuple[Record, list[Lane]]]:
-        """The chunks that have had fewer epochs, each with those of these lanes that would go on.
+        Those that have started are included so that the caller forms the same chunks whichever of
+        them were trained before a crash.
+
+        Args:
+          lanes: the lanes that are to be trained.
+        """
+        lane_by_run = {self._run(lane): lane for lane in lanes}
+        if all(lane in self.row_by_lane for lane in lane_by_run.values()):
+            return []
+        return list(lane_by_run.values())
+
+    def records_to_continue(
+        self, lanes: Sequence[Lane], until: int
+    ) -> list[tuple[Record, list[Lane]]]:
+        """The chunks that have had fewer epochs than `until`, with their lanes that would go on.
 
         A lane that has left a chunk, and has had more epochs in another, is in the later one only.
-        """
-        found: dict[int, list[Lane]] = {}
-        for lane in dict.fromkeys(self.places[self.keys[r], self.seeds[s]][0] for r, s in lanes):
-            if lane in self.where:
-                index, row = self.where[lane]
-                record = self.records[index]
-                if record.length() < until and record.result.alive()[row]:
-                    found.setdefault(index, []).append(lane)
-        return [(self.records[index], some) for index, some in found.items()]
 
-    def members(self, record: Record) -> list[Lane | None]:
-        """A chunk's lanes by their places on the axes; those that are not asked for have none."""
-        return [self.places.get(lane, [None])[0] for lane in record.lanes]
+        Args:
+          lanes: the lanes that are to be trained.
+          until: the epochs that they are to have had.
+
+        Returns:
+          Each chunk with one lane of each run that is to be trained, and neither stopped nor
+          diverged.
+        """
+        lanes_by_record: dict[int, list[Lane]] = {}
+        for lane in dict.fromkeys(self.lanes_by_run[self._run(lane)][0] for lane in lanes):
+            if lane in self.row_by_lane:
+                index, row = self.row_by_lane[lane]
+                record = self.records[index]
+                if record.n_epochs < until and record.result.alive()[row]:
+                    lanes_by_record.setdefault(index, []).append(lane)
+        return [(self.records[index], group) for index, group in lanes_by_record.items()]
+
+    def lanes_of(self, record: Record) -> list[Lane | None]:
+        """The lane of each row of a chunk; None for a run that this sweep does not ask for."""
+        return [self.lanes_by_run.get(run, [None])[0] for run in record.lanes]
 
     def states(self, record: Record) -> TrainState:
-        """The last states of a chunk."""
+        """The last states of a chunk, one row per lane, from memory or from the folder."""
         if record.states is not None:
             return record.states
         assert self.folder is not None
-        setting = next(self.settings[lane[0]] for lane in self.members(record) if lane is not None)
-        return self.folder.states(record, state_like(record.program, setting))
+        lane = next(lane for lane in self.lanes_of(record) if lane is not None)
+        like = state_like(record.program_sizes, self.settings[lane[0]])
+        return self.folder.states(record, like)
 
-    def gathered(self, lanes: list[Lane]) -> dict[Lane, tuple[ChunkResult, TrainState]]:
-        """What is known of each of these lanes, one at a time."""
-        found = {}
-        for index in dict.fromkeys(self.where[lane][0] for lane in lanes):
+    def trained_lanes(self, lanes: Sequence[Lane]) -> dict[Lane, TrainedChunk]:
+        """The results and states of each of these lanes, as a chunk of one lane."""
+        chunk_by_lane = {}
+        for index in dict.fromkeys(self.row_by_lane[lane][0] for lane in lanes):
             record = self.records[index]
-            states = self.states(record)
+            chunk = TrainedChunk(record.result, self.states(record))
             for lane in lanes:
-                of, row = self.where[lane]
-                if of == index:
-                    found[lane] = part_of_chunk((record.result, states), slice(row, row + 1))
-        return found
+                lane_index, row = self.row_by_lane[lane]
+                if lane_index == index:
+                    chunk_by_lane[lane] = select_lanes(chunk, slice(row, row + 1))
+        return chunk_by_lane
 
-    def enter(
-        self, lanes: tuple[Lane, ...], program: tuple[int, ...], result: ChunkResult,
-        states: TrainState, keep: bool,
-    ) -> None:  # fmt: skip
-        """Take up what became of a chunk; its states stay in memory only if they are to be kept."""
-        named = tuple((self.keys[r], self.seeds[s]) for r, s in lanes)
-        record = Record(named, program, result, states)
+    def add_chunk(
+        self,
+        lanes: tuple[Lane, ...],
+        program_sizes: tuple[int, ...],
+        chunk: TrainedChunk,
+        keep_states: bool,
+    ) -> None:
+        """Add a trained chunk, and write it into the folder.
+
+        Args:
+          lanes: the lane of each row.
+          program_sizes: the sizes of the network that the program was compiled for.
+          chunk: the results and states.
+          keep_states: whether the lanes go on, so that without a folder the states stay in memory.
+        """
+        runs = tuple(self._run(lane) for lane in lanes)
+        record = Record(runs, program_sizes, chunk.result, chunk.states)
         if self.folder is not None:
             self.folder.write(record)
         else:
-            self._keep_best(record, lanes)
-        slim = record._replace(states=None)
-        self.new.append(slim)
-        self._add(record if keep and self.folder is None else slim)
+            self._keep_best_params(record, lanes)
+        without_states = record._replace(states=None)
+        self._unsent_records.append(without_states)
+        stays_in_memory = keep_states and self.folder is None
+        self._add_record(record if stays_in_memory else without_states)
 
-    def exchange(self, interrupted: bool) -> bool:
-        """Tell all other processes of the new chunks, and hear of theirs.
+    def exchange_with_processes(self, interrupted: bool) -> bool:
+        """Send the chunks added since the last exchange to all processes, and add theirs.
+
+        Args:
+          interrupted: whether this process was interrupted.
 
         Returns:
           Whether any process was interrupted.
         """
         if jax.process_count() == 1:
             return interrupted
-        mine = np.frombuffer(pickle.dumps((self.new, self.params, interrupted)), np.uint8)
-        lengths = multihost_utils.process_allgather(np.array(len(mine)))
+        message = (self._unsent_records, self.best_params, interrupted)
+        sent = np.frombuffer(pickle.dumps(message), np.uint8)
+        lengths = multihost_utils.process_allgather(np.array(len(sent)))
         padded = np.zeros(max(lengths), np.uint8)
-        padded[: len(mine)] = mine
-        for process, told in enumerate(multihost_utils.process_allgather(padded)):
-            if process != jax.process_index():
-                sent = np.asarray(told)[: lengths[process]].tobytes()
-                new, params, theirs = pickle.loads(sent)
-                interrupted = interrupted or theirs
-                for record in new:
-                    self._add(record)
-                self._keep(params)
-        self.new = []
+        padded[: len(sent)] = sent
+        for process, received in enumerate(multihost_utils.process_allgather(padded)):
+            if process == jax.process_index():
+                continue
+            content = np.asarray(received)[: lengths[process]].tobytes()
+            records, best_params, was_interrupted = pickle.loads(content)
+            interrupted = interrupted or was_interrupted
+            for record in records:
+                self._add_record(record)
+            self._merge_best_params(best_params)
+        self._unsent_records = []
         return interrupted
 
-    def let_go(self) -> None:
-        """Keep no states in memory any longer: chunks to come have theirs."""
+    def release_states(self) -> None:
+        """Free the states in memory: the jobs that go on from them hold their own."""
         self.records = [record._replace(states=None) for record in self.records]
 
     def scores(self, until: int) -> np.ndarray:
-        """The score that each lane had after so many epochs: see `Study.score`."""
-        found = np.full((len(self.settings), len(self.seeds)), -np.inf)
-        score = [ranked(*_ends(record.result, until)) for record in self.records]
-        for lane, (index, row) in self.where.items():
-            found[lane] = score[index][row]
-        return found
+        """The score of each lane after `until` epochs, (recipe, seed): see `Study.score`."""
+        scores = np.full((len(self.settings), len(self.seeds)), -np.inf)
+        scores_by_record = [_scores_after(record.result, until) for record in self.records]
+        for lane, (index, row) in self.row_by_lane.items():
+            scores[lane] = scores_by_record[index][row]
+        return scores
 
     def study(
-        self, epochs: int, out: list[Lane], plan: Plan, seconds: float, data: Dataset,
+        self,
+        epochs: int,
+        dropped_lanes: Collection[Lane],
+        plan: Plan,
+        seconds: float,
+        data: Dataset,
         evaluate_on: tuple[str, ...],
-    ) -> Study:  # fmt: skip
-        """All of it as a study; lanes that are `out` ended because of others."""
+    ) -> Study:
+        """The study of all lanes.
+
+        Args:
+          epochs: the epochs that were asked for.
+          dropped_lanes: the lanes that successive halving ended.
+          plan: the sweep's plan.
+          seconds: how long the sweep took.
+          data: the splits.
+          evaluate_on: the splits that were evaluated.
+        """
         shape = (len(self.settings), len(self.seeds))
         dtype = jax.dtypes.canonicalize_dtype(float)
         curves = np.full((4, *shape, epochs), np.nan, dtype)
         numbers = {name: np.zeros(shape, int) for name in ARRAYS if name != "best_score"}
-        for lane, (index, row) in self.where.items():
+        for lane, (index, row) in self.row_by_lane.items():
             result = self.records[index].result
-            history = np.array(result.history)[:, row]
-            curves[:, *lane, : history.shape[1]] = history
+            lane_curves = np.array(result.history)[:, row]
+            curves[:, *lane, : lane_curves.shape[1]] = lane_curves
             for name, array in numbers.items():
                 array[lane] = getattr(result, name)[row]
-        for lane in out:
+        for lane in dropped_lanes:
             numbers["stopped"][lane] = 1
         numbers["stopped"] = numbers["stopped"].astype(bool)
-        ended = numbers["stopped"] | (numbers["diverged_epoch"] > 0)
-        saved = (epochs - numbers.pop("computed"))[ended].sum() / (epochs * ended.size)
-        kept = {lane: params for lane, (_, params) in self.params.items()}
-        chunks = tuple(self.records)
-        source = Source(data, evaluate_on, chunks, dict(self.where), self.folder, kept)
+        has_ended = numbers["stopped"] | (numbers["diverged_epoch"] > 0)
+        n_saved = (epochs - numbers.pop("computed"))[has_ended].sum()
+        source = Source(
+            data=data,
+            evaluate_on=evaluate_on,
+            records=tuple(self.records),
+            row_by_lane=dict(self.row_by_lane),
+            folder=self.folder,
+            params={lane: params for lane, (_, params) in self.best_params.items()},
+        )
         return Study(
-            self.settings, np.array(self.seeds), History(*curves), **numbers, plan=plan,
-            seconds=seconds, saved=saved, source=source,
-        )  # fmt: skip
+            settings=self.settings,
+            seeds=np.array(self.seeds),
+            history=History(*curves),
+            **numbers,
+            plan=plan,
+            seconds=seconds,
+            saved=n_saved / (epochs * has_ended.size),
+            source=source,
+        )
 
-    def _add(self, record: Record) -> None:
+    def _run(self, lane: Lane) -> tuple[str, int]:
+        """The setting's key and the seed of a lane: equal for lanes that are the same run."""
+        recipe, seed = lane
+        return self.setting_keys[recipe], self.seeds[seed]
+
+    def _add_record(self, record: Record) -> None:
         self.records.append(record)
-        for row, name in enumerate(record.lanes):
-            for lane in self.places.get(name, ()):
-                before = self.where.get(lane)
-                if before is None or self.records[before[0]].length() <= record.length():
-                    self.where[lane] = (len(self.records) - 1, row)
+        for row, run in enumerate(record.lanes):
+            for lane in self.lanes_by_run.get(run, ()):
+                before = self.row_by_lane.get(lane)
+                if before is None or self.records[before[0]].n_epochs <= record.n_epochs:
+                    self.row_by_lane[lane] = (len(self.records) - 1, row)
 
-    def _keep_best(self, record: Record, lanes: tuple[Lane, ...]) -> None:
-        score = ranked(*_ends(record.result, record.length()))
+    def _keep_best_params(self, record: Record, lanes: tuple[Lane, ...]) -> None:
+        """Keep the parameters of a chunk's lanes that are among the best of all lanes."""
         assert record.states is not None
-        best = np.argsort(-score)[:KEPT].tolist()
-        params = {
-            lanes[row]: lane_params(self.settings[lanes[row][0]], record.states, row)
-            for row in best
-        }
-        for lane in lanes:  # what it had after fewer epochs is no longer its last
-            self.params.pop(lane, None)
-        self._keep({lanes[row]: (float(score[row]), params[lanes[row]]) for row in best})
+        scores = _scores_after(record.result, record.n_epochs)
+        params_by_lane = {}
+        for row in np.argsort(-scores)[:N_KEPT_PARAMS].tolist():
+            lane = lanes[row]
+            params = lane_params(self.settings[lane[0]], record.states, row)
+            params_by_lane[lane] = (float(scores[row]), params)
+        for lane in lanes:  # parameters after fewer epochs are no longer the lane's last
+            self.best_params.pop(lane, None)
+        self._merge_best_params(params_by_lane)
 
-    def _keep(self, params: dict[Lane, tuple[float, Params]]) -> None:
-        """Of all parameters, those of the best."""
-        best = sorted((self.params | params).items(), key=lambda item: (-item[1][0], item[0]))
-        self.params = dict(best[:KEPT])
+    def _merge_best_params(self, params_by_lane: dict[Lane, tuple[float, Params]]) -> None:
+        """Add parameters with their scores, and keep those with the highest scores."""
+        merged = self.best_params | params_by_lane
+        ranking = sorted(merged.items(), key=lambda item: (-item[1][0], item[0]))
+        self.best_params = dict(ranking[:N_KEPT_PARAMS])
 
 
-def _ends(result: ChunkResult, until: int) -> tuple[History, np.ndarray, np.ndarray]:
-    """The curves, epochs and divergences of a chunk's first so many epochs."""
+def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:
+    """Refuse settings that have the same key, but different functions."""
+    first_by_key: dict[str, Setting] = {}
+    for key, setting in zip(keys, settings, strict=True):
+        first = first_by_key.setdefault(key, setting)
+        structures = (jax.tree.structure(first.recipe), jax.tree.structure(setting.recipe))
+        if first.network != setting.network or structures[0] != structures[1]:
+            raise ValueError(
+                f"two settings are called the same, {first.network!r}, {first.recipe!r}, but have "
+                "different functions; give these names of their own, at a module's top."
+            )
+
+
+def _scores_after(result: ChunkResult, until: int) -> np.ndarray:
+    """The scores that a chunk's lanes had after `until` epochs."""
     diverged = np.where(result.diverged_epoch <= until, result.diverged_epoch, 0)
-    return result.history, np.minimum(result.epochs, until), diverged
+    return ranking_scores(result.history, np.minimum(result.epochs, until), diverged)

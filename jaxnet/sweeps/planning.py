@@ -1,127 +1,155 @@
-"""Plans: what a sweep will take, before it begins."""
+"""Plans: how a sweep is divided into programs, and its memory and time before it begins."""
 
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
 from jaxnet.acceleration.xla_options import ONE_THREAD
 from jaxnet.core.network import Network
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.chunk_sizes import lane_bytes
+from jaxnet.sweeps.chunk_sizes import Device, lane_bytes
 
 EFFICIENCY = 0.3
-"""The part of the rate of a matrix product at which lanes train, about."""
+"""The rate at which lanes train, as a part of the rate of a matrix product: an estimate."""
+N_SIZES_SHOWN = 4
+"""The most sizes of programs that a plan shows."""
 
 
 class Size(NamedTuple):
-    """So many chunks of one shape."""
+    """The chunks of a sweep that have one size, and so share one compiled program."""
 
     network: Network
+    """The network of the program; it may be wider than the lanes' own: see `own`."""
     recipe: Recipe
+    """The recipes of one of the chunks."""
     batch_size: int
+    """Examples per mini-batch."""
     examples: int
+    """Training examples."""
     groups: int
-    """Seeds."""
+    """Groups of lanes per chunk; each has one seed."""
     lanes: int
-    """To each."""
+    """Lanes per group."""
     chunks: int
+    """Chunks of this size."""
     epochs: int
-    """Of all their lanes, if none ends early."""
+    """Epochs of all their lanes together, if none ends early."""
     own: frozenset[tuple[int, ...]] = frozenset()
-    """The sizes of the lanes' own networks, which the program's may fill up: see `padding`."""
+    """The sizes of the lanes' own networks, which padding may fill up to those of `network`."""
 
     def __str__(self) -> str:
-        several = f"{self.groups} seeds × " if self.groups > 1 else ""
+        seeds = f"{self.groups} seeds × " if self.groups > 1 else ""
         sizes = next(iter(self.own)) if len(self.own) == 1 else self.network.sizes
         return (
-            f"{self.chunks} chunk{'s' if self.chunks > 1 else ''} of {several}"
-            f"{self.lanes} lane{'s' if self.lanes > 1 else ''} [{', '.join(map(str, sizes))}]"
+            f"{_counted(self.chunks, 'chunk')} of {seeds}{_counted(self.lanes, 'network')} "
+            f"[{', '.join(map(str, sizes))}]"
         )
 
 
 class Plan(NamedTuple):
-    """How a sweep is cut into programs, and what it is predicted to take."""
+    """How a sweep is divided into programs, and its predicted memory and time."""
 
     lanes: int
     """Networks to train."""
     epochs: int
+    """Epochs per network."""
     sizes: tuple[Size, ...]
+    """The programs: how many chunks there are of each size."""
     devices: int
+    """Devices that share the chunks."""
     device: str
+    """The platform of the devices, such as "CPU"."""
     bytes: int
-    """Of memory, for the arrays on all devices."""
+    """Predicted memory for the arrays on all devices, in bytes."""
     seconds: float
-    """From operations and the rate of a matrix product; never used to choose anything."""
+    """Predicted time, from the number of operations and the rate of a matrix product.
+
+    It is never used to choose anything.
+    """
     tuned: bool
-    """Whether sizes were timed (`tune_plan`), not calculated."""
+    """Whether the sizes were timed (`sweep(tune_plan=True)`), not calculated."""
     backed_off: int = 0
-    """How often a chunk was halved because memory ran out."""
+    """How often a chunk was bisected because memory ran out."""
 
     def __str__(self) -> str:
-        each = "; ".join(map(str, self.sizes[:4]))
-        each += f"; and {len(self.sizes) - 4} more sizes" if len(self.sizes) > 4 else ""
-        where = f"{self.devices} {self.device} device{'s' if self.devices > 1 else ''}"
+        sizes = "; ".join(map(str, self.sizes[:N_SIZES_SHOWN]))
+        if len(self.sizes) > N_SIZES_SHOWN:
+            sizes += f"; and {len(self.sizes) - N_SIZES_SHOWN} more sizes"
         return (
-            f"{self.lanes:,} network{'s' if self.lanes > 1 else ''} × "
-            f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}: "
-            f"{each or 'nothing is missing'}, on {where}; about {self.bytes / 2**30:.2f} GiB, "
-            f"{_duration(self.seconds)}"
+            f"{_counted(self.lanes, 'network', ',')} × {_counted(self.epochs, 'epoch')}: "
+            f"{sizes or 'nothing is missing'}, on {_counted(self.devices, f'{self.device} device')}"
+            f"; about {self.bytes / 2**30:.2f} GiB, {_duration(self.seconds)}"
             + (", sizes timed" if self.tuned else "")
             + (f", {self.backed_off} × halved for memory" if self.backed_off else "")
             + "."
         )
 
 
-def predicted(
-    sizes: list[Size],
-    lanes: int,
+def predict_plan(
+    sizes: Sequence[Size],
+    n_lanes: int,
     epochs: int,
     data_bytes: int,
-    devices: Sequence[Any],
+    devices: Sequence[Device],
     tuned: bool,
 ) -> Plan:
-    """The plan of a sweep, with the memory and time that these chunks should take."""
-    rate = _rate() * len(devices) if sizes else 1.0
-    operations = sum(size.epochs * size.examples * _operations(size.network) for size in sizes)
-    most = max((chunk_bytes(size) for size in sizes), default=0)
+    """The plan of a sweep, with the memory and time that its chunks should take.
+
+    Args:
+      sizes: the chunks to train, by size.
+      n_lanes: networks of the whole sweep.
+      epochs: epochs per network.
+      data_bytes: the bytes of the data, which every device holds.
+      devices: the devices that share the chunks, one or more of a kind.
+      tuned: whether the sizes were timed.
+    """
+    operations_per_second = _operations_per_second() * len(devices) if sizes else 1.0
+    n_operations = sum(size.epochs * size.examples * _operations(size.network) for size in sizes)
+    largest_chunk = max((chunk_bytes(size) for size in sizes), default=0)
     return Plan(
-        lanes,
-        epochs,
-        tuple(sizes),
-        len(devices),
-        devices[0].platform.upper(),
-        len(devices) * (most + data_bytes),
-        operations / rate / EFFICIENCY,
-        tuned,
+        lanes=n_lanes,
+        epochs=epochs,
+        sizes=tuple(sizes),
+        devices=len(devices),
+        device=devices[0].platform.upper(),
+        bytes=len(devices) * (largest_chunk + data_bytes),
+        seconds=n_operations / operations_per_second / EFFICIENCY,
+        tuned=tuned,
     )
 
 
 def chunk_bytes(size: Size) -> int:
-    """What a chunk takes on its device."""
+    """The bytes of memory that a chunk of this size takes on its device."""
     return size.groups * size.lanes * lane_bytes(size.network, size.recipe, size.batch_size)
 
 
 def _operations(net: Network) -> int:
-    """Multiplications and additions to train one example: no gradient with respect to pixels."""
+    """Multiplications and additions to train one example: no gradient with respect to inputs."""
     pairs = list(zip(net.sizes, net.sizes[1:]))
     return sum(6 * n_in * n_out for n_in, n_out in pairs) - 2 * pairs[0][0] * pairs[0][1]
 
 
 @lru_cache(maxsize=1)
-def _rate() -> float:
-    """The operations a second of one device, in a product of matrices."""
+def _operations_per_second() -> float:
+    """The operations per second of one device in a matrix product."""
     square = jax.numpy.ones((1024, 1024))
     product = jax.jit(jax.numpy.dot, compiler_options=ONE_THREAD)
     product(square, square).block_until_ready()
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     product(square, square).block_until_ready()
-    return 2 * 1024**3 / (time.perf_counter() - began)
+    return 2 * 1024**3 / (time.perf_counter() - start_time)
+
+
+def _counted(n: int, noun: str, format_spec: str = "") -> str:
+    """A number with its noun in the singular or plural."""
+    return f"{n:{format_spec}} {noun}{'s' if n > 1 else ''}"
 
 
 def _duration(seconds: float) -> str:
+    """A time in words."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,25 +1,26 @@
-"""Many recipes of one structure: the forms that a recipe takes on its way through a sweep."""
+"""A batch of recipes of one structure: with arrays, as single recipes, or as a program's arrays."""
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Int, PyTree
 
 from jaxnet.recipes.recipe import Recipe
 
-INPUTS = ("augmentation", "input_dropout")
-"""The parts that change a mini-batch's inputs."""
+INPUT_PARTS = ("augmentation", "input_dropout")
+"""The parts of a recipe that change a mini-batch's inputs."""
 
 
 @dataclass(frozen=True)
 class RecipeBatch:
-    """Recipes of one structure.
+    """Recipes of one structure, held as one recipe whose hyperparameters are arrays.
 
-    They come as one recipe with arrays, from a user, or as `stacked` recipes with scalars; they
-    leave as `rows`, one for each setting, or as arrays `placed` in a program.
+    A batch comes from a user's recipe with arrays, or from recipes with scalars (`stacked`).
+    `rows` gives one recipe per entry, `in_slots` the arrays for a program of lanes.
 
     >>> from jaxnet.recipes.optimizers import sgd
     >>> batch = RecipeBatch(Recipe(sgd([0.1, 0.5])))
@@ -28,58 +29,66 @@ class RecipeBatch:
     """
 
     recipe: Recipe
-    """Its numbers are arrays with a number for each recipe, or scalars that all share."""
+    """Each hyperparameter is an array with one number per recipe, or a scalar for all recipes."""
 
     @classmethod
     def stacked(cls, recipes: Sequence[Recipe]) -> "RecipeBatch":
-        """The batch of these recipes, one or more of one structure, whose numbers are scalars."""
+        """The batch of one or more recipes of one structure, whose hyperparameters are scalars."""
         return cls(jax.tree.map(lambda *numbers: np.stack(numbers), *recipes))
 
-    def sharing_inputs(self) -> "RecipeBatch":
-        """With a scalar for each number that changes the inputs, where all have the same.
+    def with_shared_inputs(self) -> "RecipeBatch":
+        """The batch with a scalar for each number that changes the inputs and is equal in all.
 
-        Only so lanes share the mini-batch that is augmented, or whose inputs are dropped.
+        Only then do lanes share the mini-batch that is augmented, or whose inputs are dropped.
         """
-        parts = {name: getattr(self.recipe, name) for name in INPUTS}
-        parts = {k: jax.tree.map(_merged, part) for k, part in parts.items() if part is not None}
-        return RecipeBatch(dataclasses.replace(self.recipe, **parts))
+        parts = {name: getattr(self.recipe, name) for name in INPUT_PARTS}
+        shared_parts = {
+            name: jax.tree.map(_scalar_if_equal, part)
+            for name, part in parts.items()
+            if part is not None
+        }
+        return RecipeBatch(dataclasses.replace(self.recipe, **shared_parts))
 
     @property
     def has_own_inputs(self) -> bool:
-        """Whether the recipes change inputs in different ways, so that lanes cannot share them."""
-        parts = [getattr(self.recipe, name) for name in INPUTS]
+        """Whether recipes change inputs in different ways, so that lanes cannot share them."""
+        parts = [getattr(self.recipe, name) for name in INPUT_PARTS]
         return any(np.ndim(number) for number in jax.tree.leaves(parts))
 
     def rows(self) -> list[Recipe]:
-        """A recipe with scalars for each place of the arrays.
+        """One recipe with scalars for each entry of the arrays.
 
         Raises:
           ValueError: the arrays differ in length.
         """
-        n = len(self.recipe)
-        host = jax.tree.map(np.asarray, self.recipe)
-        at = lambda index: jax.tree.map(lambda leaf: leaf[index] if leaf.ndim else leaf, host)
-        return [at(index) for index in range(n)]
+        n_recipes = len(self.recipe)
+        host_recipe = jax.tree.map(np.asarray, self.recipe)
 
-    def part(self, places: slice) -> "RecipeBatch":
-        """The recipes in these places."""
-        pick = lambda number: number[places] if np.ndim(number) else number
+        def row(index: int) -> Recipe:
+            return jax.tree.map(lambda leaf: leaf[index] if leaf.ndim else leaf, host_recipe)
+
+        return [row(index) for index in range(n_recipes)]
+
+    def select(self, rows: slice) -> "RecipeBatch":
+        """The batch of the recipes of these rows."""
+        pick = lambda number: number[rows] if np.ndim(number) else number
         return RecipeBatch(jax.tree.map(pick, self.recipe))
 
-    def placed(self, lanes: np.ndarray) -> Recipe:
-        """The arrays of a program, each of the shape of `lanes`, (groups, lanes): whose number.
+    def in_slots(self, rows: Int[np.ndarray, "groups lanes"]) -> Recipe:
+        """The recipe for a program of lanes: each array has the shape (groups, lanes) of `rows`.
 
         Args:
-          lanes: the recipe in each place of the program, by its number in the batch.
+          rows: the row of the batch whose recipe trains the lane in each slot of the program.
         """
-        return jax.tree.map(lambda leaf: leaf[lanes] if np.ndim(leaf) else leaf, self.recipe)
+        return jax.tree.map(lambda leaf: leaf[rows] if np.ndim(leaf) else leaf, self.recipe)
 
 
-def placed_axes(recipe: Recipe) -> Any:
-    """The group axis of each number of a placed recipe: 0, or none where all share it."""
+def group_axes(recipe: Recipe) -> PyTree:
+    """For each number of a program's recipe, its `vmap` axis of groups: 0, or None for a scalar."""
     return jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, recipe)
 
 
-def _merged(number: Any) -> Any:
-    """One number where all are equal, else all."""
-    return number[0] if np.ndim(number) and np.all(number == number[0]) else number
+def _scalar_if_equal(number: ArrayLike) -> ArrayLike:
+    """The first entry of an array whose entries are all equal; anything else as it is."""
+    array = np.asarray(number)
+    return array[0] if array.ndim and np.all(array == array[0]) else number

@@ -1,80 +1,136 @@
-"""Search spaces: recipes whose numbers are arrays, made from named values or ranges.
+"""Search spaces: make recipes whose hyperparameters are arrays, from lists of values or ranges.
 
-A recipe with arrays for numbers is a sweep: they zip, and must agree in length. `grid` makes all
-combinations of values, `sample` draws from ranges.
+A recipe whose hyperparameters are arrays is a sweep: entry i of every array belongs to recipe i, so
+all arrays have one length. `grid` makes all combinations of values, `sample` draws from ranges.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxnet.core.hyperparameters import count, leaf
+from jaxnet.core.types import Numbers
 from jaxnet.recipes import optimizers
+from jaxnet.recipes.augmentation import Augmentation
+from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.schedules import Schedule
+from jaxnet.recipes.stopping import Stopping
+
+RecipePart = Optimizer | Schedule | Stopping | Augmentation
+"""A part of a recipe that has hyperparameters of its own."""
 
 
 class Uniform(NamedTuple):
-    """A range to sample from evenly: low + (high − low)·u."""
+    """A range for `sample`, uniform in the value itself: x = low + (high − low)·u, u in [0, 1).
+
+    Attributes:
+      low: the lower end, a number.
+      high: the upper end, above `low`.
+
+    >>> from jaxnet.recipes.optimizers import momentum
+    >>> swept = sample(Recipe(momentum()), 4, decay=Uniform(0.5, 0.9))
+    >>> sorted((swept.optimizer.hyper["decay"] // 0.1).tolist())  # one in each quarter
+    [5.0, 6.0, 7.0, 8.0]
+    """
 
     low: float
     high: float
 
 
 class LogUniform(NamedTuple):
-    """A range to sample from evenly in its logarithm: low·(high/low)ᵘ."""
+    """A range for `sample`, uniform in the logarithm: x = low·(high/low)ᵘ, u in [0, 1).
+
+    Attributes:
+      low: the lower end, above 0.
+      high: the upper end, above `low`.
+
+    >>> from jaxnet.recipes.optimizers import sgd
+    >>> swept = sample(Recipe(sgd()), 2, learning_rate=LogUniform(0.01, 1.0))
+    >>> sorted((swept.optimizer.hyper["learning_rate"] > 0.1).tolist())  # one in each decade
+    [False, True]
+    """
 
     low: float
     high: float
 
 
 class OneMinus(NamedTuple):
-    """A range to sample from so that 1 − x is even in its logarithm, as decays near 1 want it."""
+    """A range for `sample`, uniform in the logarithm of 1 − x: for decay rates x just below 1.
+
+    Attributes:
+      low: the lower end of 1 − x, above 0.
+      high: the upper end of 1 − x, above `low`.
+
+    >>> from jaxnet.recipes.optimizers import momentum
+    >>> swept = sample(Recipe(momentum()), 2, decay=OneMinus(0.001, 0.1))  # x from 0.9 to 0.999
+    >>> sorted((swept.optimizer.hyper["decay"] > 0.99).tolist())
+    [False, True]
+    """
 
     low: float
-    """Of 1 − x."""
     high: float
 
 
-def grid(recipe: Recipe, **values: Any) -> Recipe:
-    """All combinations of values, the last name's varying fastest.
+Range = Uniform | LogUniform | OneMinus | Numbers
+"""What `sample` draws from: one of the ranges, or a pair (low, high), short for `LogUniform`."""
+
+
+def grid(recipe: Recipe, **values: Numbers) -> Recipe:
+    """A recipe whose hyperparameters are all combinations of the given values.
+
+    The values of the last name vary fastest.
 
     Args:
-      recipe: what is the same in all.
-      **values: a number or an array for each name: a hyperparameter of the optimizer, of the
-        schedule, the stopping rule or the augmentation, or a number of the recipe itself.
+      recipe: what all combinations have in common.
+      values: for each hyperparameter to vary, by name, a number or a list or 1-D array of numbers.
+        A name is one of the optimizer's hyperparameters (`learning_rate`), the schedule's, the
+        stopping rule's or the augmentation's, or a number of the recipe itself (`l2`).
+
+    Returns:
+      The recipe with an array of n numbers for each name, n being the product of their lengths.
 
     Raises:
-      ValueError: a name is none of the recipe's, or a value is out of its range.
+      ValueError: the recipe has no hyperparameter of a name, a value is out of its range, or there
+        are no values.
 
     >>> from jaxnet.recipes.optimizers import sgd
     >>> swept = grid(Recipe(sgd(0.1)), learning_rate=[0.1, 1.0], l2=[0.0, 1.0, 5.0])
     >>> len(swept), swept.l2.tolist()
     (6, [0.0, 1.0, 5.0, 0.0, 1.0, 5.0])
     """
-    columns = [np.atleast_1d(np.asarray(some, float)) for some in values.values()]
+    columns = [np.atleast_1d(np.asarray(numbers, float)) for numbers in values.values()]
     if not columns or any(column.ndim != 1 or not column.size for column in columns):
         raise ValueError("grid takes one or more names, each with a number or a list of numbers.")
-    mesh = np.meshgrid(*columns, indexing="ij")
-    return _with(recipe, {name: some.ravel() for name, some in zip(values, mesh, strict=True)})
+    combinations = np.meshgrid(*columns, indexing="ij")
+    return _with_numbers(
+        recipe, {name: array.ravel() for name, array in zip(values, combinations, strict=True)}
+    )
 
 
-def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
-    """n scrambled Sobol points in a box: more even than random points; best at powers of two.
+def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
+    """A recipe whose hyperparameters are n scrambled Sobol points of the given ranges.
+
+    Sobol points cover the box of ranges more evenly than random points, most evenly if n is a power
+    of 2.
 
     Args:
-      recipe: what is the same in all.
-      n: how many.
-      seed: of the scrambling.
-      **ranges: for each name (see `grid`) a `LogUniform`, or a pair (low, high) for short, or a
-        `Uniform`, or a `OneMinus`.
+      recipe: what all points have in common.
+      n: the number of points, at least 1.
+      seed: the seed of the scrambling.
+      ranges: for each hyperparameter to vary, by name (see `grid`), a `LogUniform`, a `Uniform`, a
+        `OneMinus`, or a pair (low, high), short for `LogUniform(low, high)`.
+
+    Returns:
+      The recipe with an array of n numbers for each name.
 
     Raises:
-      ValueError: a name is none of the recipe's, or a range is empty or reaches out of bounds.
+      ValueError: the recipe has no hyperparameter of a name, a range is empty or reaches beyond the
+        values allowed, or there are no ranges.
 
     Source: Sobol', 1967; Owen, 1998, by `scipy.stats.qmc`.
 
@@ -90,75 +146,88 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Any) -> Recipe:
         raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
     columns = {}
-    for (name, given), u in zip(ranges.items(), points.T, strict=True):
-        span = given if isinstance(given, Uniform) else _log_range(name, given)
-        low, high = (float(leaf(name, end)) for end in span)
-        if not low < high:
-            raise ValueError(f"the range of {name} must have low < high, not ({low}, {high}).")
-        inside = low + (high - low) * u if isinstance(span, Uniform) else low * (high / low) ** u
-        inside = np.clip(inside, low, high)
-        columns[name] = 1 - inside if isinstance(span, OneMinus) else inside
-    return _with(recipe, columns)
+    for (name, given_range), unit_points in zip(ranges.items(), points.T, strict=True):
+        columns[name] = _in_range(name, given_range, unit_points)
+    return _with_numbers(recipe, columns)
 
 
-def _log_range(name: str, given: Any) -> LogUniform | OneMinus:
+def _in_range(name: str, given_range: Range, unit_points: np.ndarray) -> np.ndarray:
+    """Points of [0, 1), mapped to a range."""
+    span = given_range if isinstance(given_range, Uniform) else _log_range(name, given_range)
+    low, high = (float(leaf(name, end)) for end in span)
+    if not low < high:
+        raise ValueError(f"the range of {name} must have low < high, not ({low}, {high}).")
+    if isinstance(span, Uniform):
+        numbers = low + (high - low) * unit_points
+    else:
+        numbers = low * (high / low) ** unit_points
+    numbers = np.clip(numbers, low, high)
+    return 1 - numbers if isinstance(span, OneMinus) else numbers
+
+
+def _log_range(name: str, given_range: Range) -> LogUniform | OneMinus:
+    """A logarithmic range, of which a pair (low, high) is the short form."""
     try:
-        low, high = given
+        low, high = given_range  # pyright: ignore[reportGeneralTypeIssues]
     except (TypeError, ValueError):
-        raise ValueError(f"{name} needs a range (low, high), not {given!r}.") from None
+        raise ValueError(f"{name} needs a range (low, high), not {given_range!r}.") from None
     if not low > 0:
         raise ValueError(
             f"the range of {name} begins at {low}, which has no logarithm; begin above 0, or take "
             f"jaxnet.Uniform({low}, {high})."
         )
-    return given if isinstance(given, OneMinus) else LogUniform(low, high)
+    return given_range if isinstance(given_range, OneMinus) else LogUniform(low, high)
 
 
-def _with(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
-    """The recipe with these numbers, each of its constructors having seen them."""
+def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
+    """The recipe with other hyperparameters, checked by the constructors of its parts."""
     if not isinstance(recipe, Recipe):
         raise ValueError(f"grid and sample vary a Recipe, such as Recipe({recipe!r}).")
-    parts: dict[str, Any] = {}
-    homes: dict[str, tuple[str, ...]] = {
-        "optimizer": tuple(recipe.optimizer.hyper),
-        "schedule": tuple(recipe.schedule.hyper) if recipe.schedule else (),
-        "stopping": tuple(_present(recipe.stopping)),
-        "augmentation": tuple(_present(recipe.augmentation)),
+    names_by_part: dict[str, Collection[str]] = {
+        "optimizer": recipe.optimizer.hyper,
+        "schedule": recipe.schedule.hyper if recipe.schedule else (),
+        "stopping": _leaf_names(recipe.stopping),
+        "augmentation": _leaf_names(recipe.augmentation),
     }
-    numbers = {field.name for field in dataclasses.fields(recipe)} - set(homes)
+    own_names = {field.name for field in dataclasses.fields(recipe)} - set(names_by_part)
+    own_columns: dict[str, np.ndarray] = {}
+    columns_by_part: dict[str, dict[str, np.ndarray]] = {part: {} for part in names_by_part}
     for name, column in columns.items():
-        home = next((part for part, names in homes.items() if name in names), None)
-        if name in numbers:
-            parts[name] = column
-        elif home is not None:
-            parts.setdefault(home, {})[name] = column
+        part = next((part for part, names in names_by_part.items() if name in names), None)
+        if name in own_names:
+            own_columns[name] = column
+        elif part is not None:
+            columns_by_part[part][name] = column
         else:
-            known = sorted({*numbers, *(n for names in homes.values() for n in names)})
+            known = sorted(own_names.union(*names_by_part.values()))
             raise ValueError(f"{name} is no number of this recipe; it has {', '.join(known)}.")
-    changed = {name: parts[name] for name in parts if name not in homes}
-    for home in homes:
-        if home in parts:
-            changed[home] = _rebuilt(getattr(recipe, home), parts[home])
-    return dataclasses.replace(recipe, **changed)
+    rebuilt_parts = {
+        part: _rebuilt(getattr(recipe, part), part_columns)
+        for part, part_columns in columns_by_part.items()
+        if part_columns
+    }
+    return dataclasses.replace(recipe, **own_columns, **rebuilt_parts)
 
 
-def _present(part: Any) -> Sequence[str]:
-    """The numbers that a part has."""
+def _leaf_names(part: Stopping | Augmentation | None) -> list[str]:
+    """The names of the hyperparameters that are set in a part of a recipe."""
     if part is None:
-        return ()
+        return []
     leaves, _ = jax.tree_util.tree_flatten_with_path(part)
     return [path[0].name for path, _ in leaves if isinstance(path[0], jax.tree_util.GetAttrKey)]
 
 
-def _rebuilt(part: Any, numbers: dict[str, Any]) -> Any:
-    """A part with other numbers, by its own constructor, which knows their ranges."""
-    if isinstance(part, Schedule):  # whose numbers are all factors of at least 0
-        numbers = {name: leaf(name, column) for name, column in numbers.items()}
-        return dataclasses.replace(part, hyper=part.hyper | numbers)
-    if not hasattr(part, "hyper"):
+def _rebuilt(part: RecipePart, numbers: dict[str, np.ndarray]) -> RecipePart:
+    """A part of a recipe with other hyperparameters, by a constructor that checks their ranges."""
+    if isinstance(part, (Stopping, Augmentation)):
         return dataclasses.replace(part, **numbers)
+    if isinstance(part, Schedule):  # all its numbers are factors of at least 0
+        checked = {name: leaf(name, column) for name, column in numbers.items()}
+        return dataclasses.replace(part, hyper=part.hyper | checked)
     hyper = part.hyper | numbers
-    named: Callable[..., Any] | None = optimizers.NAMED.get(getattr(part, "name", ""))
-    if named is not None and (made := named(**hyper, **dict(part.options))).rule is part.rule:
-        return dataclasses.replace(made, version=part.version)
+    make = optimizers.NAMED.get(part.name)
+    if make is not None:
+        optimizer = make(**hyper, **dict(part.options))
+        if optimizer.rule is part.rule:
+            return dataclasses.replace(optimizer, version=part.version)
     return dataclasses.replace(part, hyper=hyper)

@@ -1,71 +1,99 @@
-"""The store: what is known of the lanes of a chunk, and the folder that keeps it.
+"""The store: the settings of a sweep, and the folder that keeps its trained chunks.
 
-A study's folder holds `study.json`, which says of what data and settings it is, and a file for each
-chunk of lanes that was trained together: their curves, how they ended, and their last states, from
-which more epochs go on. A chunk's file is written whole or not at all, so a sweep that is killed
-loses at most the chunks that it was training.
+A study's folder holds `study.json`, which names its data and choices, and one file for each chunk
+of lanes that was trained together: their curves, how they ended, and their last states, from which
+more epochs go on. A chunk's file is written whole or not at all, so a sweep that is killed loses at
+most the chunks that it was training.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Int, PyTree
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
 from jaxnet.io import files, version_0_2
-from jaxnet.io.files import Origin
+from jaxnet.io.files import JsonObject, Origin
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.chunk import ChunkResult
+from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
 from jaxnet.sweeps.layout import Slot
 from jaxnet.training.fingerprint import fingerprint, require_same
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.step import TrainState, start
 
 KIND = "chunk"
+"""The kind of a chunk's file."""
 FORMAT = 2
-"""Of a chunk's file and of study.json."""
+"""The format of a chunk's file and of study.json."""
 Lane = tuple[int, int]
-"""A lane by its places on the axes recipe and seed."""
-ARRAYS = tuple(
-    name for name in ChunkResult._fields if name not in ("history", "places", "swept", "origins")
+"""A lane by its places on a study's axes recipe and seed, counted from 0."""
+ARRAYS = (
+    "epochs",
+    "computed",
+    "best_epoch",
+    "best_score",
+    "stopped",
+    "diverged_epoch",
+    "diverged_step",
 )
+"""The fields of `ChunkResult` that are arrays, by which a chunk's file names its arrays, too."""
 
 
 class Setting(NamedTuple):
-    """One place on a study's first axis: what is the same for all its seeds."""
+    """One entry of a study's first axis: what its networks under all seeds have in common."""
 
     network: Network
+    """The architecture."""
     recipe: Recipe
-    """Its numbers are scalars."""
+    """How the network is trained; its hyperparameters are scalars."""
     batch_size: int
+    """Examples per mini-batch."""
     examples: int
-    """How many of the training examples, from the first on."""
+    """Training examples, from the first on."""
 
     def key(self) -> str:
-        """What it is called in a folder: the same wherever the runs would be."""
+        """The name of the setting in a folder: equal for settings whose runs would be equal."""
         return self._hashed(fingerprint(self.network, self.recipe, self.batch_size))
 
     def older_key(self) -> str:
-        """What version 0.2 called it."""
+        """The name of the setting in a folder of version 0.2."""
         return self._hashed(fingerprint_0_2(self.network, self.recipe, self.batch_size))
 
-    def _hashed(self, settings: dict[str, Any]) -> str:
-        text = json.dumps(settings | {"examples": self.examples}, sort_keys=True)
+    def _hashed(self, description: JsonObject) -> str:
+        text = json.dumps(description | {"examples": self.examples}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def number(self, name: str) -> float:
-        """A number by its name, or by the end of it: patience for stopping.patience."""
-        return next(v for k, v in self.columns().items() if k == name or k.endswith(f".{name}"))
+        """A hyperparameter by its name in `columns`, or by the last part of that name.
 
-    def columns(self) -> dict[str, Any]:
-        """All that may differ between settings, by name: for tables and files."""
-        found: dict[str, Any] = {
+        Args:
+          name: such as "stopping.patience", or "patience" for short.
+
+        >>> from jaxnet.recipes.optimizers import sgd
+        >>> Setting(Network((2, 3, 2)), Recipe(sgd(0.5)), 10, 100).number("learning_rate")
+        0.5
+        """
+        return next(
+            value
+            for column, value in self.columns().items()
+            if column == name or column.endswith(f".{name}")
+        )
+
+    def columns(self) -> JsonObject:
+        """All that may differ between settings, by name: for tables and files.
+
+        >>> from jaxnet.recipes.optimizers import sgd
+        >>> Setting(Network((2, 3, 2)), Recipe(sgd(0.5)), 10, 100).columns()["network"]
+        '2-3-2'
+        """
+        columns: JsonObject = {
             "network": "-".join(map(str, self.network.sizes)),
             "batch_size": self.batch_size,
             "examples": self.examples,
@@ -75,67 +103,79 @@ class Setting(NamedTuple):
         for path, leaf in leaves:
             names = [str(getattr(key, "name", getattr(key, "key", key))) for key in path]
             names = [name for name in names if name not in ("optimizer", "hyper")]
-            found[".".join(names)] = float(leaf)
-        return found
+            columns[".".join(names)] = float(leaf)
+        return columns
 
 
 class Record(NamedTuple):
-    """A chunk of lanes, trained: what a file of a study's folder holds."""
+    """A trained chunk, as a file of a study's folder holds it."""
 
     lanes: tuple[tuple[str, int], ...]
-    """Each lane's setting, by key, and its seed."""
-    program: tuple[int, ...]
-    """The sizes of the program's network."""
+    """For each lane the key of its setting, and its seed."""
+    program_sizes: tuple[int, ...]
+    """The sizes of the network that the program was compiled for."""
     result: ChunkResult
+    """The lanes' results."""
     states: TrainState | None
-    """The last ones, a row a lane, where they are in memory."""
+    """The lanes' last states, one row per lane; None where they are not in memory."""
     file: Path | None = None
-    """Its file of version 0.2, where it is one."""
+    """The file of version 0.2 that it was read from, if any."""
 
-    def length(self) -> int:
-        """The epochs that its lanes have been trained for, where they did not end."""
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that the lanes have had, where they did not end early."""
         return self.result.history.training_cost.shape[1]
 
     def name(self) -> str:
-        """The name of its file: a chunk of the same lanes replaces it."""
-        text = json.dumps([self.lanes, self.program])
+        """The name of its file; a chunk of the same lanes and program replaces it."""
+        text = json.dumps([self.lanes, self.program_sizes])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Folder:
-    """Where a study's chunks are kept.
+    """A folder that keeps the trained chunks of a study.
 
     Args:
-      path: the folder, made if it is not there.
-      about: what the study is of, in JSON's types, with the `format` of its files.
+      path: the folder; it is made if it does not exist.
+      description: the data and choices that all chunks of the study have in common, with the
+        `format` of their files.
+
+    Attributes:
+      older_files: the files of version 0.2, by the name of the file that would replace each.
 
     Raises:
       ValueError: the folder holds another study, or its study.json is damaged.
     """
 
-    def __init__(self, path: str | Path, about: dict[str, Any]) -> None:
-        self.path, self.about = Path(path), about
-        self.older: dict[str, Path] = {}
-        """Files of version 0.2, by the name of today's file that would replace each."""
-        self.last: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
+    def __init__(self, path: str | Path, description: JsonObject) -> None:
+        self.path, self.description = Path(path), description
+        self.older_files: dict[str, Path] = {}
+        self.last_read: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
         (self.path / "chunks").mkdir(parents=True, exist_ok=True)
-        self.header = self.path / "study.json"
-        if not self.header.exists():
+        self.header_path = self.path / "study.json"
+        if not self.header_path.exists():
             self._write_header()
             return
-        before = _read_header(self.header)
-        # Version 0.2's chunks are read too, and the folder is marked when one of today's joins
-        # them, so that version 0.2 refuses the folder and does not call that chunk damaged.
-        self.outdated = before.get("format") == version_0_2.CHUNK_FORMAT != about.get("format")
-        expected = about | {"format": version_0_2.CHUNK_FORMAT} if self.outdated else about
+        before = _read_header(self.header_path)
+        # Version 0.2's chunks are read too, and the folder is marked when a chunk of this version
+        # joins them, so that version 0.2 refuses the folder and does not call that chunk damaged.
+        old_format = version_0_2.CHUNK_FORMAT
+        self.is_version_0_2 = (
+            before.get("format") == old_format and description.get("format") != old_format
+        )
+        expected = description | {"format": old_format} if self.is_version_0_2 else description
         require_same(f"{self.path} holds another study", before, expected, "Choose another folder.")
 
     def write(self, record: Record) -> None:
-        """Keep a chunk, atomically."""
+        """Write a chunk's file, atomically.
+
+        Args:
+          record: the chunk, with its states.
+        """
         record = record._replace(file=None)
         result, states = record.result, record.states
         assert states is not None
-        if self.outdated:
+        if self.is_version_0_2:
             self._write_header()
         arrays = {"outcome/history": np.array(result.history)}
         arrays |= {f"outcome/{name}": np.asarray(getattr(result, name)) for name in ARRAYS}
@@ -143,81 +183,88 @@ class Folder:
         arrays |= {f"state/{index:06d}": np.asarray(leaf) for index, leaf in leaves}
         header = {
             "lanes": record.lanes,
-            "program": record.program,
-            "places": result.places,
-            "epochs": record.length(),
-            "swept": result.swept,
-            "study": self.about,
+            "program": record.program_sizes,
+            "places": result.slots,
+            "epochs": record.n_epochs,
+            "swept": result.has_own_inputs,
+            "study": self.description,
             "origins": [origin._asdict() for origin in result.origins],
         }
-        files.write_sealed(self._file(record), KIND, FORMAT, arrays, header)
-        older = self.older.pop(record.name(), None)
-        if older not in (None, self._file(record)):  # the chunk has had fewer epochs there
+        path = self._file(record)
+        files.write_sealed(path, KIND, FORMAT, arrays, header)
+        older = self.older_files.pop(record.name(), None)
+        if older is not None and older != path:  # the chunk has had fewer epochs there
             older.unlink(missing_ok=True)
 
     def records(self, keys: Mapping[str, str]) -> Iterator[Record]:
-        """All chunks, without their states.
+        """All chunks of the folder, without their states.
 
         Args:
-          keys: the key of a setting by what version 0.2 called it.
+          keys: the key of each setting, by its key of version 0.2.
 
         Raises:
           ValueError: a chunk's file is damaged.
         """
         for path in sorted((self.path / "chunks").glob("*.safetensors")):
-            record, _ = _read(path, ("outcome",), self.about)
+            record, _ = _read(path, ("outcome",), self.description)
             if record.file is not None:
                 lanes = tuple((keys.get(key, key), seed) for key, seed in record.lanes)
                 record = record._replace(lanes=lanes)
-                self.older[record.name()] = path
+                self.older_files[record.name()] = path
             yield record
 
-    def states(self, record: Record, like: Any) -> TrainState:
-        """The last states of a chunk's lanes, of this structure.
+    def states(self, record: Record, like: PyTree) -> TrainState:
+        """The last states of a chunk's lanes, one row per lane.
+
+        Args:
+          record: the chunk.
+          like: a tree with the structure of the states: see `state_like`.
 
         Raises:
           ValueError: the chunk's file is damaged, or its states have another structure.
           LookupError: another process has trained the chunk for longer by now.
         """
-        asked, path = (record.name(), record.length()), self._file(record)
+        wanted, path = (record.name(), record.n_epochs), self._file(record)
         if record.file is not None and not path.exists():
             raise LookupError(f"{path} was replaced by a chunk of this version.")
-        if self.last is None or self.last[0] != asked:  # lanes of a chunk are asked for in turn
-            kept, arrays = _read(path, ("outcome", "state"), self.about)
-            if kept.length() != record.length():
-                raise LookupError(f"{path} has had {kept.length()} epochs by now.")
-            self.last = asked, files.section(arrays, "state")
-        leaves, structure = self.last[1], jax.tree.structure(like)
+        if self.last_read is None or self.last_read[0] != wanted:
+            # The lanes of a chunk are usually asked for in turn: its arrays are read once.
+            stored, arrays = _read(path, ("outcome", "state"), self.description)
+            if stored.n_epochs != record.n_epochs:
+                raise LookupError(f"{path} has had {stored.n_epochs} epochs by now.")
+            self.last_read = wanted, files.section(arrays, "state")
+        leaves, structure = self.last_read[1], jax.tree.structure(like)
         if len(leaves) != structure.num_leaves:
             raise ValueError(
                 f"{path} holds {len(leaves)} arrays of states, and this training has "
-                f"{structure.num_leaves}. Delete it, and its lanes are trained again."
+                f"{structure.num_leaves}. Delete it, and its networks are trained again."
             )
         return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves, key=int)])
 
     def _write_header(self) -> None:
-        files.write_atomic(self.header, (json.dumps(self.about, indent=2) + "\n").encode())
-        self.outdated = False
+        content = json.dumps(self.description, indent=2) + "\n"
+        files.write_atomic(self.header_path, content.encode())
+        self.is_version_0_2 = False
 
     def _file(self, record: Record) -> Path:
         return record.file or self.path / "chunks" / f"{record.name()}.safetensors"
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    """What study.json says."""
+def _read_header(path: Path) -> JsonObject:
+    """The description in a study.json."""
     try:
-        about = json.loads(path.read_bytes())
-        if not isinstance(about, dict):
+        description = json.loads(path.read_bytes())
+        if not isinstance(description, dict):
             raise ValueError("its JSON is not an object")
     except files.DAMAGE as error:
         raise ValueError(
             f"{path} is damaged: {files.reason(error)}; choose another folder."
         ) from None
-    return about
+    return description
 
 
 def _read(
-    path: Path, sections: Collection[str], about: dict[str, Any]
+    path: Path, sections: Collection[str], description: JsonObject
 ) -> tuple[Record, dict[str, np.ndarray]]:
     """A chunk's file: its record, without states, and the arrays of these sections."""
     try:
@@ -225,83 +272,134 @@ def _read(
             path, KIND, FORMAT, sections, older=version_0_2.read_chunk
         )
         record = _record(files.section(arrays, "outcome"), header)
-        if header.get("study", about) != about:  # version 0.2 did not say
-            raise ValueError("it is of another study, with other data or another monitor")
+        # Version 0.2 did not store the description of the study in each chunk.
+        if header.get("study", description) != description:
+            raise ValueError("it is of another study, with other data or another evaluate_on")
         if record.name() != path.stem:
-            raise ValueError(f"its lanes are those of {record.name()}.safetensors")
+            raise ValueError(f"its networks are those of {record.name()}.safetensors")
         if header["format"] < FORMAT:
             record = record._replace(file=path)
     except (*files.DAMAGE, OSError) as error:
         raise ValueError(
-            f"{path} is damaged: {files.reason(error)}. Delete it, and its lanes are trained again."
+            f"{path} is damaged: {files.reason(error)}. Delete it, and its networks are trained "
+            "again."
         ) from None
     return record, arrays
 
 
-def _record(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Record:
-    """What a chunk's file says, without the states."""
-    places = tuple(tuple(Slot(*place) for place in lane) for lane in header["places"])
+def _record(arrays: dict[str, np.ndarray], header: JsonObject) -> Record:
+    """The record that a chunk's file holds, without the states."""
+    origins = header.get("origins", [header["origin"]])
     result = ChunkResult(
-        History(*arrays["history"]),
+        history=History(*arrays["history"]),
         **{name: arrays[name] for name in ARRAYS},
-        places=places,
-        swept=header["swept"],
-        origins=tuple(Origin(**origin) for origin in header.get("origins", [header["origin"]])),
+        slots=tuple(tuple(Slot(*slot) for slot in slots) for slots in header["places"]),
+        has_own_inputs=header["swept"],
+        origins=tuple(Origin(**origin) for origin in origins),
     )
     lanes = tuple((key, seed) for key, seed in header["lanes"])
     return Record(lanes, tuple(header["program"]), result, None)
 
 
-def ranked(history: History, epochs: np.ndarray, diverged: np.ndarray) -> np.ndarray:
-    """What ranks lanes: see `Study.score`."""
-    curves = [np.asarray(curve) for curve in history]
-    order = (curves[1], -curves[0], curves[3], -curves[2])
-    known = next((curve for curve in order if np.isfinite(curve).any()), order[0])
+def ranking_scores(
+    history: History,
+    epochs: Int[np.ndarray, "*lanes"],
+    diverged: Int[np.ndarray, "*lanes"] | Bool[np.ndarray, "*lanes"],
+) -> Float[np.ndarray, "*lanes"]:
+    """The score by which lanes are ranked: see `Study.score`.
+
+    Args:
+      history: the four curves, each with the axes of the lanes and then the axis of epochs.
+      epochs: the epochs that each lane has had; the last one counts.
+      diverged: not 0 for a lane that diverged, whose score is −∞.
+    """
+    curves = History(*map(np.asarray, history))
+    candidates = (
+        curves.evaluation_accuracy,
+        -curves.evaluation_cost,
+        curves.training_accuracy,
+        -curves.training_cost,
+    )
+    evaluated = [curve for curve in candidates if np.isfinite(curve).any()]
+    curve = evaluated[0] if evaluated else candidates[0]
     last = np.maximum(epochs - 1, 0)[..., None]
-    score = np.take_along_axis(known, last, axis=-1)[..., 0]
+    score = np.take_along_axis(curve, last, axis=-1)[..., 0]
     return np.where((diverged > 0) | ~np.isfinite(score), -np.inf, score)
 
 
-def joined_chunks(parts: list[tuple[ChunkResult, TrainState]]) -> tuple[ChunkResult, TrainState]:
-    """What is known of lanes of several chunks, as of one."""
-    results = [result for result, _ in parts]
-    arrays = {name: np.concatenate([getattr(o, name) for o in results]) for name in ARRAYS}
-    history = History(*(np.concatenate(some) for some in zip(*(o.history for o in results))))
-    places = tuple(place for result in results for place in result.places)
-    swept = any(result.swept for result in results)
-    origins = tuple(dict.fromkeys(origin for result in results for origin in result.origins))
-    states = jax.tree.map(lambda *rows: np.concatenate(rows), *(states for _, states in parts))
-    return ChunkResult(history, **arrays, places=places, swept=swept, origins=origins), states
+def concatenate_chunks(chunks: Sequence[TrainedChunk]) -> TrainedChunk:
+    """The lanes of several chunks as one chunk.
+
+    Args:
+      chunks: one or more chunks whose lanes have had equally many epochs in programs of one
+        network.
+    """
+    results = [chunk.result for chunk in chunks]
+    joined = {name: np.concatenate([getattr(r, name) for r in results]) for name in ARRAYS}
+    curves = zip(*(result.history for result in results), strict=True)
+    origins = [origin for result in results for origin in result.origins]
+    result = ChunkResult(
+        history=History(*(np.concatenate(curve) for curve in curves)),
+        **joined,
+        slots=tuple(slots for result in results for slots in result.slots),
+        has_own_inputs=any(result.has_own_inputs for result in results),
+        origins=tuple(dict.fromkeys(origins)),
+    )
+    states = jax.tree.map(lambda *rows: np.concatenate(rows), *(chunk.states for chunk in chunks))
+    return TrainedChunk(result, states)
 
 
-def part_of_chunk(
-    chunk: tuple[ChunkResult, TrainState], one: slice
-) -> tuple[ChunkResult, TrainState]:
-    """Some lanes of a chunk."""
-    result, states = chunk
-    arrays = {name: getattr(result, name)[one] for name in ARRAYS}
-    history = History(*(curve[one] for curve in result.history))
-    alone = result._replace(history=history, **arrays, places=result.places[one])
-    return alone, jax.tree.map(lambda leaf: leaf[one], states)
+def select_lanes(chunk: TrainedChunk, rows: slice) -> TrainedChunk:
+    """The lanes of these rows of a chunk."""
+    result = chunk.result
+    selected = result._replace(
+        history=History(*(curve[rows] for curve in result.history)),
+        **{name: getattr(result, name)[rows] for name in ARRAYS},
+        slots=result.slots[rows],
+    )
+    return TrainedChunk(selected, jax.tree.map(lambda leaf: leaf[rows], chunk.states))
 
 
 def first_examples(data: Dataset, n: int) -> Dataset:
-    """The data with the first n training examples."""
+    """The data with the first n training examples only.
+
+    Args:
+      data: the splits.
+      n: training examples to keep, at most as many as there are.
+
+    >>> from jaxnet.data import datasets
+    >>> len(first_examples(datasets.xor(n=20), 5).train.x)
+    5
+    """
     train = data.train
     return data if n == len(train.x) else data._replace(train=Split(train.x[:n], train.y[:n]))
 
 
-def state_like(program: tuple[int, ...], setting: Setting) -> TrainState:
-    """The structure of a lane's state, in a program of these sizes."""
+def state_like(program_sizes: tuple[int, ...], setting: Setting) -> TrainState:
+    """The shapes and types of a lane's state in a program whose network has these sizes.
+
+    Args:
+      program_sizes: the sizes of the program's network.
+      setting: the lane's setting.
+    """
     net = setting.network
-    wide = Network(program, net.hidden, net.cost, net.init, net.precision)
-    key, stops = jax.random.key(0, impl="threefry2x32"), setting.recipe.stopping is not None
-    begun = lambda recipe: start(wide, recipe, key, keep_best=stops)
-    return jax.eval_shape(begun, setting.recipe)
+    padded = Network(program_sizes, net.hidden, net.cost, net.init, net.precision)
+    key, keep_best = jax.random.key(0, impl="threefry2x32"), setting.recipe.stopping is not None
+
+    def start_lane(recipe: Recipe) -> TrainState:
+        return start(padded, recipe, key, keep_best=keep_best)
+
+    return jax.eval_shape(start_lane, setting.recipe)
 
 
 def lane_params(setting: Setting, states: TrainState, row: int) -> Params:
-    """The parameters to evaluate of a lane, at their true widths."""
+    """The parameters of a lane at which it is evaluated, without padded units.
+
+    Args:
+      setting: the lane's setting.
+      states: the last states of its chunk, one row per lane.
+      row: the lane's row.
+    """
     opt_state, params = jax.tree.map(lambda leaf: leaf[row], (states.opt_state, states.params))
-    last = setting.recipe.optimizer.evaluation_params(opt_state, params)
-    return unpad_params(setting.network, last)
+    params = setting.recipe.optimizer.evaluation_params(opt_state, params)
+    return unpad_params(setting.network, params)

@@ -1,32 +1,38 @@
-"""Studies: what a sweep has found, lane by lane."""
+"""Studies: all results of a sweep, network by network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import csv, parquet
+from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
 from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import (
     Folder,
+    Lane,
     Record,
     Setting,
     first_examples,
     lane_params,
-    ranked,
+    ranking_scores,
     state_like,
 )
 from jaxnet.training import train
 from jaxnet.training.run import Ending, Run
+
+if TYPE_CHECKING:
+    import pandas  # pyright: ignore[reportMissingImports]
 
 AXES = ("recipe", "seed", "epoch")
 CURVES = History._fields
@@ -34,107 +40,157 @@ CURVES = History._fields
 
 @dataclass(frozen=True)
 class Source:
-    """What a study was made from: enough to train any of its lanes again."""
+    """The origin of a study's results: enough to train any of its networks again."""
 
     data: Dataset
+    """The training and validation splits."""
     evaluate_on: tuple[str, ...]
+    """The splits that were evaluated after each epoch."""
     records: tuple[Record, ...]
-    where: dict[tuple[int, int], tuple[int, int]]
-    """Each lane's record, and its row there."""
+    """The trained chunks."""
+    row_by_lane: dict[Lane, tuple[int, int]]
+    """For each lane that has started, its record (an index of `records`) and its row there."""
     folder: Folder | None
-    params: dict[tuple[int, int], Params]
-    """Those of the best lanes, where there is no folder."""
+    """Keeps the chunks' last states, if there is a folder."""
+    params: dict[Lane, Params]
+    """Without a folder, the last parameters of the lanes with the highest scores."""
 
 
 class Study(NamedTuple):
-    """What a sweep has found: arrays with the named axes (recipe, seed, epoch).
+    """All results of a sweep: arrays with the named axes (recipe, seed, epoch).
 
-    Every array has the axes that its name stands for, in this order: the curves of `history` all
-    three, what is one number a lane, the first two. A curve is NaN after a lane's end.
+    A place on the axis recipe is a setting: a recipe with its network, batch size and number of
+    examples. The curves of `history` have all three axes and are NaN after a network's end; all
+    other arrays have one number per network, and the axes (recipe, seed).
+
+    >>> import jaxnet as jn
+    >>> recipe = jn.Recipe(jn.sgd([0.1, 1.0]))
+    >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), recipe,
+    ...                  seeds=3, epochs=2, log=None)
+    >>> study.score.shape, study.history.evaluation_cost.shape
+    ((2, 3), (2, 3, 2))
+    >>> study.settings[1].number("learning_rate"), study.ending(1, 2)
+    (1.0, 'done')
+    >>> recipe, seed = study.best_lane
+    >>> study.run(recipe, seed).params[0].w.shape
+    (2, 4)
     """
 
     settings: tuple[Setting, ...]
-    """Along the axis recipe."""
-    seeds: np.ndarray
-    """Along the axis seed."""
+    """Along the axis recipe: network, recipe, batch size and number of examples."""
+    seeds: Int[np.ndarray, " seeds"]
+    """Along the axis seed: the seeds."""
     history: History
-    """The four curves, each (recipe, seed, epoch)."""
-    epochs: np.ndarray
+    """The four curves, each (recipe, seed, epoch); NaN where not evaluated."""
+    epochs: Int[np.ndarray, "recipes seeds"]
     """Epochs trained."""
-    best_epoch: np.ndarray
-    stopped: np.ndarray
-    """Whether the stopping rule, or halving, ended it."""
-    diverged_epoch: np.ndarray
-    """The epoch in which a lane diverged, from 1; 0 if it did not."""
-    diverged_step: np.ndarray
-    """The mini-batch of that epoch, from 1, that left a number that is not finite."""
+    best_epoch: Int[np.ndarray, "recipes seeds"]
+    """The best epoch by the stopping rule's metric, from 1; 0 is the start. Without a rule it is
+    the one with the highest evaluation accuracy, or the lowest evaluation cost."""
+    stopped: Bool[np.ndarray, "recipes seeds"]
+    """Whether the stopping rule, or successive halving, ended the network's training."""
+    diverged_epoch: Int[np.ndarray, "recipes seeds"]
+    """The epoch in which the network diverged, from 1; 0 if it did not."""
+    diverged_step: Int[np.ndarray, "recipes seeds"]
+    """The mini-batch of that epoch, from 1, after which a parameter was not finite; or 0."""
     plan: Plan
+    """How the sweep was divided into programs, with its predicted memory and time."""
     seconds: float
-    """Of this call."""
+    """Seconds that the call of `sweep` took."""
     saved: float
-    """The part of the work that was not done because lanes had stopped or diverged."""
+    """The fraction of all epochs, in [0, 1], not computed because networks stopped or diverged."""
     source: Source
+    """The data and trained chunks, from which any network can be trained again."""
 
     axes = AXES
 
     @property
-    def score(self) -> np.ndarray:
-        """What ranks lanes, (recipe, seed): the last evaluation accuracy, or minus the cost.
+    def score(self) -> Float[np.ndarray, "recipes seeds"]:
+        """The score that ranks the networks, (recipe, seed); higher is better.
 
-        A lane that diverged has −∞. Without an evaluation it is the training curves that count.
+        It is the evaluation accuracy after the last epoch; where there are no accuracies, minus the
+        evaluation cost. If nothing was evaluated, the training curves count in the same way. A
+        network that diverged has −∞.
         """
-        return ranked(self.history, self.epochs, self.diverged_epoch)
+        return ranking_scores(self.history, self.epochs, self.diverged_epoch)
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """Where its lanes were trained: versions of jaxnet and jax, and the kind of device.
+        """The versions of jaxnet and JAX, and the kinds of device, that trained the networks.
 
-        Bits depend on these: where there are several, the study mixes results that may differ in
-        the last places.
+        Bits depend on these: if there are several, the results may differ in the last places.
         """
-        records = (self.source.records[index] for index, _ in self.source.where.values())
-        return tuple(dict.fromkeys(o for record in records for o in record.result.origins))
+        records = (self.source.records[index] for index, _ in self.source.row_by_lane.values())
+        origins = (origin for record in records for origin in record.result.origins)
+        return tuple(dict.fromkeys(origins))
 
     @property
     def best_lane(self) -> tuple[int, int]:
-        """Recipe and seed, as places on the axes, of the lane that ranks first."""
+        """The network with the highest score: its places on the axes recipe and seed, from 0."""
         recipe, seed = np.unravel_index(np.argmax(self.score), self.score.shape)
         return int(recipe), int(seed)
 
     @property
     def best_recipe(self) -> int:
-        """The recipe whose mean over seeds ranks first."""
+        """The place on the axis recipe, from 0, with the highest mean score over the seeds."""
         return int(np.argmax(self.score.mean(axis=1)))
 
     def run(self, recipe: int, seed: int) -> Run:
-        """A lane as the `Run` that `train` would have returned, by places on the axes.
+        """A network as the `Run` that `train` would have returned.
 
-        Its parameters come from the folder, or from memory if it is among the best; any other
-        lane, and any whose best epoch was not its last, is trained again: see `replay`.
+        Its parameters come from the folder, or from memory if it is among the best. Any other
+        network, and any whose best epoch was not its last, is trained again: see `replay`.
+
+        Args:
+          recipe: the network's place on the axis recipe, from 0; negative counts from the end.
+          seed: its place on the axis seed (not the seed itself), likewise.
+
+        Returns:
+          The finished run.
+
+        Raises:
+          ValueError: the study has no such network, or the sweep was interrupted before it.
         """
         lane = self._lane(recipe, seed)
-        params = self._kept(*lane)
+        params = self._kept_params(lane)
         if params is None or self.best_epoch[lane] != self.epochs[lane]:
             return self.replay(*lane)
         return self._as_run(lane, params, params)
 
     def params(self, recipe: int, seed: int) -> Params:
-        """A lane's last parameters, by places on the axes: trained again if they are not kept."""
-        lane = self._lane(recipe, seed)
-        kept = self._kept(*lane)
-        return self.replay(*lane).params if kept is None else kept
-
-    def replay(self, recipe: int, seed: int, alone: bool = False) -> Run:
-        """Train a lane again, by places on the axes.
+        """A network's parameters after its last epoch; it is trained again if they are not kept.
 
         Args:
-          recipe: its place on the first axis.
-          seed: its place on the second axis.
-          alone: whether to train it with `train`, as a network of its own, and not in programs of
-            the sizes that it was in, to the same bits.
+          recipe: the network's place on the axis recipe, from 0; negative counts from the end.
+          seed: its place on the axis seed (not the seed itself), likewise.
+
+        Returns:
+          The parameters, as `predict` and `save` take them.
+
+        Raises:
+          ValueError: the study has no such network, or the sweep was interrupted before it.
         """
         lane = self._lane(recipe, seed)
-        setting, number = self.settings[lane[0]], int(self.seeds[lane[1]])
+        params = self._kept_params(lane)
+        return self.replay(*lane).params if params is None else params
+
+    def replay(self, recipe: int, seed: int, alone: bool = False) -> Run:
+        """Train a network again.
+
+        Args:
+          recipe: the network's place on the axis recipe, from 0; negative counts from the end.
+          seed: its place on the axis seed (not the seed itself), likewise.
+          alone: False trains it in programs of the sizes that the sweep used, to the same bits;
+            True trains it by `train`, whose results may differ in the last places.
+
+        Returns:
+          The finished run.
+
+        Raises:
+          ValueError: the study has no such network, or the sweep was interrupted before it.
+        """
+        lane = self._lane(recipe, seed)
+        setting = self.settings[lane[0]]
         data = first_examples(self.source.data, setting.examples)
         if alone:
             return train(
@@ -143,54 +199,78 @@ class Study(NamedTuple):
                 setting.recipe,
                 epochs=max(1, int(self.epochs[lane])),
                 batch_size=setting.batch_size,
-                seed=number,
+                seed=int(self.seeds[lane[1]]),
                 evaluate_on=self.source.evaluate_on,
             )
-        number_of_record, row = self.source.where[lane]
-        chunk = self.source.records[number_of_record]
-        layouts = tuple(place.alone() for place in chunk.result.places[row])
-        net = setting.network
-        recipes = RecipeBatch.stacked([setting.recipe])
-        recipes = recipes if chunk.result.swept else recipes.sharing_inputs()
-        program = Network(chunk.program, net.hidden, net.cost, net.init, net.precision)
-        spec = ChunkSpec(
-            (net,), recipes, (number,), program, layouts, setting.batch_size,
-            max(1, int(self.epochs[lane])), self.source.evaluate_on, repack=False, keep_best=True,
-        )  # fmt: skip
-        _, states = train_chunk(spec, data)
-        best = states.watch.best
-        last = setting.recipe.optimizer.evaluation_params(
-            *jax.tree.map(lambda leaf: leaf[0], (states.opt_state, states.params))
+        states = train_chunk(self._replay_spec(lane), data).states
+        opt_state, params, best = jax.tree.map(
+            lambda leaf: leaf[0], (states.opt_state, states.params, states.watch.best)
         )
-        kept = jax.tree.map(lambda leaf: leaf[0], best)
-        return self._as_run(lane, unpad_params(net, last), unpad_params(net, kept))
+        last = setting.recipe.optimizer.evaluation_params(opt_state, params)
+        net = setting.network
+        return self._as_run(lane, unpad_params(net, last), unpad_params(net, best))
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """A row for each epoch that was trained: setting, seed, how it ended, the four curves."""
-        for lane in np.ndindex(self.epochs.shape):
-            told = {"recipe": lane[0], **self.settings[lane[0]].columns()}
-            told |= {"seed": int(self.seeds[lane[1]]), "ending": self.ending(*lane)}
-            for epoch in range(self.epochs[lane]):
+    def rows(self) -> Iterator[Row]:
+        """The study as a table: a row for each epoch of each network.
+
+        Returns:
+          Dictionaries with the place on the axis recipe, the setting's numbers, the seed, how the
+          network ended, the epoch (from 1) and the four curves.
+
+        >>> import jaxnet as jn
+        >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.1)),
+        ...                  epochs=2, log=None)
+        >>> [(row["learning_rate"], row["seed"], row["epoch"]) for row in study.rows()]
+        [(0.10000000149011612, 0, 1), (0.10000000149011612, 0, 2)]
+        """
+        for recipe, seed in np.ndindex(self.epochs.shape):
+            lane_columns = {
+                "recipe": recipe,
+                **self.settings[recipe].columns(),
+                "seed": int(self.seeds[seed]),
+                "ending": self.ending(recipe, seed),
+            }
+            for epoch in range(self.epochs[recipe, seed]):
                 curves = {
-                    name: float(curve[*lane, epoch]) for name, curve in zip(CURVES, self.history)
+                    name: float(curve[recipe, seed, epoch])
+                    for name, curve in zip(CURVES, self.history, strict=True)
                 }
-                yield told | {"epoch": epoch + 1} | curves
+                yield lane_columns | {"epoch": epoch + 1} | curves
 
     def ending(self, recipe: int, seed: int) -> Ending:
-        """How a lane ended, in a word."""
+        """How a network's training ended, in a word.
+
+        Args:
+          recipe: the network's place on the axis recipe, from 0.
+          seed: its place on the axis seed (not the seed itself), from 0.
+
+        Returns:
+          "done" after all epochs, "stopped" by the stopping rule or successive halving, "diverged",
+          or "interrupted" by Ctrl-C.
+        """
         if self.diverged_epoch[recipe, seed]:
             return "diverged"
         if self.stopped[recipe, seed]:
             return "stopped"
-        asked = self.history.training_cost.shape[-1]
-        return "done" if self.epochs[recipe, seed] == asked else "interrupted"
+        n_epochs_asked_for = self.history.training_cost.shape[-1]
+        return "done" if self.epochs[recipe, seed] == n_epochs_asked_for else "interrupted"
 
     def to_csv(self, path: str | Path) -> None:
-        """Write `rows` as CSV, atomically; what was not monitored stays empty."""
+        """Write `rows` as a CSV file, atomically; a curve that was not evaluated stays empty.
+
+        Args:
+          path: the file; one that exists is replaced.
+
+        Raises:
+          OSError: the file cannot be written.
+        """
         csv.write_csv(path, self.rows())
 
-    def to_frame(self) -> Any:
-        """`rows` as a pandas frame.
+    def to_frame(self) -> "pandas.DataFrame":
+        """`rows` as a pandas DataFrame.
+
+        Returns:
+          A DataFrame with one row per epoch of each network.
 
         Raises:
           ImportError: pandas is not installed.
@@ -202,55 +282,83 @@ class Study(NamedTuple):
         return pandas.DataFrame(list(self.rows()))
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write `rows` as Parquet, atomically.
+        """Write `rows` as a Parquet file, atomically.
+
+        Args:
+          path: the file; one that exists is replaced.
 
         Raises:
           ImportError: pyarrow is not installed.
+          OSError: the file cannot be written.
         """
         parquet.write_parquet(path, self.rows())
 
     def __repr__(self) -> str:
         recipe, seed = self.best_lane
-        n, origins = self.epochs.size, self.origins
+        n_diverged, origins = np.count_nonzero(self.diverged_epoch), self.origins
         return (
             f"Study({len(self.settings)} recipes × {len(self.seeds)} seeds × "
-            f"{self.epochs.max(initial=0)} epochs; "
-            f"best lane: recipe {recipe}, seed {self.seeds[seed]}, {self.score[recipe, seed]:.4g}; "
-            f"{np.count_nonzero(self.diverged_epoch)} of {n} diverged"
+            f"{self.epochs.max(initial=0)} epochs; best network: recipe {recipe}, "
+            f"seed {self.seeds[seed]}, {self.score[recipe, seed]:.4g}; "
+            f"{n_diverged} of {self.epochs.size} networks diverged"
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
 
-    def _lane(self, recipe: int, seed: int) -> tuple[int, int]:
-        """The places on the axes, from 0."""
+    def _lane(self, recipe: int, seed: int) -> Lane:
+        """The places on the axes, from 0, checked."""
         try:
             lane = range(len(self.settings))[recipe], range(len(self.seeds))[seed]
-            if lane in self.source.where:
-                return lane
-            raise ValueError(
-                f"lane {lane} was not begun: the sweep was interrupted; with a folder, the same "
-                "call goes on."
-            )
         except IndexError:
             raise ValueError(
-                f"there is no lane ({recipe}, {seed}): the study has {len(self.settings)} recipes "
-                f"and {len(self.seeds)} seeds, counted from 0."
+                f"there is no network ({recipe}, {seed}): the study has {len(self.settings)} "
+                f"recipes and {len(self.seeds)} seeds, counted from 0."
             ) from None
+        if lane not in self.source.row_by_lane:
+            raise ValueError(
+                f"network {lane} was not started, because the sweep was interrupted; with a "
+                "folder, the same call of sweep goes on."
+            )
+        return lane
 
-    def _kept(self, *lane: int) -> Params | None:
-        """A lane's last parameters, if they are kept."""
+    def _kept_params(self, lane: Lane) -> Params | None:
+        """A lane's last parameters, from memory or the folder, or None if they are not kept."""
         if self.source.folder is None:
-            return self.source.params.get((lane[0], lane[1]))
-        record, row = self.source.where[lane[0], lane[1]]
-        setting = self.settings[lane[0]]
-        chunk = self.source.records[record]
-        like = state_like(chunk.program, setting)
+            return self.source.params.get(lane)
+        index, row = self.source.row_by_lane[lane]
+        setting, record = self.settings[lane[0]], self.source.records[index]
         try:
-            return lane_params(setting, self.source.folder.states(chunk, like), row)
+            states = self.source.folder.states(record, state_like(record.program_sizes, setting))
         except LookupError:  # a later call has trained it for longer
             return None
+        return lane_params(setting, states, row)
 
-    def _as_run(self, lane: tuple[int, int], params: Params, best: Params) -> Run:
-        setting, n = self.settings[lane[0]], int(self.epochs[lane])
+    def _replay_spec(self, lane: Lane) -> ChunkSpec:
+        """The chunk of one lane that is trained in the slots that it had in the sweep."""
+        setting = self.settings[lane[0]]
+        net = setting.network
+        index, row = self.source.row_by_lane[lane]
+        record = self.source.records[index]
+        recipes = RecipeBatch.stacked([setting.recipe])
+        if not record.result.has_own_inputs:
+            recipes = recipes.with_shared_inputs()
+        return ChunkSpec(
+            networks=(net,),
+            recipes=recipes,
+            seeds=(int(self.seeds[lane[1]]),),
+            program_network=Network(
+                record.program_sizes, net.hidden, net.cost, net.init, net.precision
+            ),
+            layouts=tuple(slot.single_lane_layout() for slot in record.result.slots[row]),
+            batch_size=setting.batch_size,
+            epochs=max(1, int(self.epochs[lane])),
+            evaluate_on=self.source.evaluate_on,
+            repack=False,
+            keep_best=True,
+        )
+
+    def _as_run(self, lane: Lane, params: Params, best_params: Params) -> Run:
+        """A lane's results as a `Run`."""
+        setting, n_epochs = self.settings[lane[0]], int(self.epochs[lane])
         ending = self.ending(*lane)
         stopped = None
         if ending == "diverged":
@@ -259,18 +367,18 @@ class Study(NamedTuple):
                 f"{self.diverged_step[lane]} of it."
             )
         elif ending == "stopped":
-            stopped = f"stopped after epoch {n}."
+            stopped = f"stopped after epoch {n_epochs}."
         return Run(
-            setting.network,
-            setting.recipe,
-            self.history.training_cost.shape[-1],
-            setting.batch_size,
-            int(self.seeds[lane[1]]),
-            params,
-            History(*(curve[*lane, :n] for curve in self.history)),
-            int(self.best_epoch[lane]),
-            best,
-            {},
-            ending,
-            stopped,
+            network=setting.network,
+            recipe=setting.recipe,
+            epochs=self.history.training_cost.shape[-1],
+            batch_size=setting.batch_size,
+            seed=int(self.seeds[lane[1]]),
+            params=params,
+            history=History(*(curve[*lane, :n_epochs] for curve in self.history)),
+            best_epoch=int(self.best_epoch[lane]),
+            best_params=best_params,
+            monitors={},
+            ending=ending,
+            stopped=stopped,
         )

@@ -52,7 +52,7 @@ def _chunk(folder):
     (path,) = (folder / "chunks").iterdir()
 
     def read():
-        kept.last = None
+        kept.last_read = None
         (record,) = kept.records({})
         return record._asdict(), kept.states(record, _like(record))
 
@@ -66,7 +66,7 @@ def _opened(folder):
 
 def _like(record):
     setting = store.Setting(NET, jn.Recipe(jn.sgd(0.1)), 10, 20)
-    return store.state_like(record.program, setting)
+    return store.state_like(record.program_sizes, setting)
 
 
 KINDS = {"network": _network, "checkpoint": _checkpoint, "chunk": _chunk}
@@ -271,7 +271,7 @@ def test_a_chunk_of_another_name_is_refused(tmp_path):
     """Its name is that of its lanes: one in another's place is not taken for it."""
     path = _chunk(tmp_path).path
     os.replace(path, path.with_name(f"{'0' * 16}.safetensors"))
-    with pytest.raises(ValueError, match=f"its lanes are those of {path.name}. Delete it"):
+    with pytest.raises(ValueError, match=f"its networks are those of {path.name}. Delete it"):
         list(_opened(tmp_path).records({}))
 
 

@@ -64,9 +64,9 @@ def _outcome():
     rng = np.random.default_rng(0)
     numbers = {name: rng.integers(0, 9, 2) for name in store.ARRAYS}
     numbers |= {"stopped": np.zeros(2, bool), "best_score": rng.random(2).astype(np.float32)}
-    places = ((Slot(0, 1, 2, 0),), (Slot(0, 1, 2, 1),))
+    slots = ((Slot(0, 1, 2, 0),), (Slot(0, 1, 2, 1),))
     return ChunkResult(
-        History(*rng.random((4, 2, 5))), **numbers, places=places, swept=True, origins=()
+        History(*rng.random((4, 2, 5))), **numbers, slots=slots, has_own_inputs=True, origins=()
     )
 
 
@@ -158,7 +158,7 @@ def test_a_chunk_is_read(study):
     assert np.array_equal(np.array(record.result.history), np.array(expected.history))
     for name in store.ARRAYS:
         assert np.array_equal(getattr(record.result, name), getattr(expected, name)), name
-    assert (record.result.places, record.result.swept) == (expected.places, True)
+    assert (record.result.slots, record.result.has_own_inputs) == (expected.slots, True)
     states = kept.states(record, like)
     assert all(map(np.array_equal, jax.tree.leaves(states), leaves))
 
@@ -203,7 +203,7 @@ def test_a_changed_chunk_is_refused(study):
         with pytest.raises(ValueError, match=r"is damaged: its arrays do not have .* Delete it"):
             read()
     _write_chunk(folder, leaves, lanes=[["09e3953cb0d2432d", 1], LANES[1]])
-    with pytest.raises(ValueError, match="is damaged: its lanes are those of"):
+    with pytest.raises(ValueError, match="is damaged: its networks are those of"):
         list(kept.records({}))
 
 

@@ -79,7 +79,7 @@ def test_lanes_of_different_widths_share_a_program_and_are_those_of_the_networks
     nets = [dataclasses.replace(NET, sizes=(4, a, b, 3)) for a, b in ((5, 9), (7, 2))]
     recipe = jn.Recipe(jn.adam(np.array([0.1, 0.02])), l2=1.0, l1=0.5, max_norm=2.0)
     spec = _work(nets, recipe, (3, 3), keep_best=True)
-    assert spec.program.sizes == (4, 7, 9, 3)
+    assert spec.program_network.sizes == (4, 7, 9, 3)
     result, states = train_chunk(spec, DATA)
     for row, net in enumerate(nets):
         one = jax.tree.map(lambda leaf, row=row: leaf[row] if leaf.ndim else leaf, recipe)
@@ -101,7 +101,7 @@ def test_lanes_draw_what_the_networks_alone_draw(swept):
         init_scale=np.array([1.0, 0.5]),
     )
     result, states = train_chunk(_work(NET, recipe, (2, 2), keep_best=True), DATA)
-    assert result.swept == swept
+    assert result.has_own_inputs == swept
     for row in range(2):
         one = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
         _close(states, result, row, _alone(NET, one, 2))
@@ -154,7 +154,7 @@ def test_the_first_layers_products_are_single_matrix_products():
     loop = ChunkLoop(spec, data, None, None, None)
     assert loop.enter(0)
     args = (data.train, loop.keys, np.int32(0), loop.recipe, None, loop.state.train)
-    text = lanes.train_lanes.lower(loop.program, *args).compile().as_text()
+    text = lanes.train_lanes.lower(loop.epoch_program, *args).compile().as_text()
     assert "f32[64,128]" in text  # 8 lanes of 16 units, side by side
     assert "f32[8,64,16]" not in text
 
@@ -181,7 +181,7 @@ def test_those_that_are_left_go_on_in_smaller_programs():
     spec = _work(NET, recipe, (0,) * 4 + (1,) * 4, (2, 4), epochs=12, keep_best=True)
     whole, states = train_chunk(spec, DATA)
     result, packed = train_chunk(spec._replace(repack=True), DATA)
-    sizes = [(place.groups, place.lanes) for place in result.places[7]]
+    sizes = [(slot.n_groups, slot.n_lanes) for slot in result.slots[7]]
     assert (sizes[0], sizes[-1]) == ((2, 4), (1, 2))
     assert (whole.computed == spec.epochs).all()
     assert (result.epochs <= result.computed).all()

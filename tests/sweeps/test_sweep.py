@@ -18,7 +18,7 @@ from jax import monitoring
 
 import jaxnet as jn
 from jaxnet.sweeps import chunk_sizes, executors, planning
-from jaxnet.sweeps._sweep import _rungs
+from jaxnet.sweeps._sweep import _rung_epochs
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 
 RANDOM = np.random.default_rng(0)
@@ -151,7 +151,7 @@ def test_a_damaged_chunk_is_named_and_another_study_refused(tmp_path):
 
 def test_fewer_epochs_than_there_are_are_refused(tmp_path):
     jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, **OPTIONS)
-    with pytest.raises(ValueError, match=r"epochs is 2, but lanes of this study .* have had 3"):
+    with pytest.raises(ValueError, match=r"epochs is 2, but networks of this study .* have had 3"):
         jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), folder=tmp_path, **(OPTIONS | {"epochs": 2}))
 
 
@@ -188,14 +188,14 @@ def test_halving_goes_on_with_the_best_recipes_only(study):
     [(9, 9, 3, [1, 3, 9]), (4, 2, 2, [2, 4]), (2, 64, 3, [2]), (30, 8, 3, [3, 10, 30])],
 )
 def test_halving_goes_down_to_one_recipe_if_there_are_epochs_enough(epochs, n, factor, rungs):
-    assert _rungs(epochs, n, factor) == rungs
+    assert _rung_epochs(epochs, n, factor) == rungs
 
 
 def test_widths_share_a_program_and_depths_do_not_behind_one_call():
     nets = [jn.Network((4, 5, 3)), jn.Network((4, 7, 3)), jn.Network((4, 3))]
     study = jn.sweep(nets, DATA, jn.Recipe(jn.sgd([0.1, 0.2])), **OPTIONS)
     assert [setting.network for setting in study.settings] == [net for net in nets for _ in "ab"]
-    programs = {record.program for record in study.source.records}
+    programs = {record.program_sizes for record in study.source.records}
     assert programs == {(4, 7, 3), (4, 3)}
     for recipe, net in ((1, nets[0]), (4, nets[2])):
         setting = study.settings[recipe]
@@ -246,7 +246,7 @@ def test_a_frame_or_parquet_says_which_extra_it_needs(monkeypatch, tmp_path, stu
 
 
 def test_only_the_best_lanes_parameters_stay_in_memory(monkeypatch):
-    monkeypatch.setattr("jaxnet.sweeps.ledger.KEPT", 2)
+    monkeypatch.setattr("jaxnet.sweeps.ledger.N_KEPT_PARAMS", 2)
     study = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
     assert len(study.source.params) == 2
     assert study.best_lane in study.source.params
@@ -289,7 +289,7 @@ def test_all_chunks_of_a_size_are_one_program():
 def test_a_rectangle_is_never_larger_than_it_may_be_nor_much_larger_than_needed(
     recipes, seeds, most, devices, platform
 ):
-    groups, lanes = chunk_sizes.rectangle(recipes, seeds, most, devices, platform)
+    groups, lanes = chunk_sizes.program_shape(recipes, seeds, most, devices, platform)
     assert groups * lanes <= max(most, 1)
     chunks = -(-recipes // lanes) * -(-seeds // groups)
     assert chunks * groups * lanes < 2 * recipes * seeds + groups * lanes
@@ -310,11 +310,11 @@ def test_a_program_has_as_many_lanes_as_fit_into_the_cache():
 def test_the_plan_grows_with_the_chunk_not_with_the_sweep():
     net, recipe = jn.Network((784, 30, 10)), jn.Recipe(jn.adam())
     size = planning.Size(net, recipe, 10, 50_000, 1, 8, chunks=8, epochs=640)
-    few = planning.predicted([size], 64, 10, 0, jax.devices()[:1], False)
+    few = planning.predict_plan([size], 64, 10, 0, jax.devices()[:1], False)
     longer = size._replace(chunks=1250, epochs=100_000)
-    many = planning.predicted([longer], 10_000, 10, 0, jax.devices()[:1], False)
+    many = planning.predict_plan([longer], 10_000, 10, 0, jax.devices()[:1], False)
     assert few.bytes == many.bytes < 2**30
-    assert "10,000 networks × 10 epochs: 1250 chunks of 8 lanes [784, 30, 10]" in str(many)
+    assert "10,000 networks × 10 epochs: 1250 chunks of 8 networks [784, 30, 10]" in str(many)
 
 
 @given(st.integers(1, 40), st.floats(1e-6, 1.0), st.floats(1.1, 1e6), st.integers(0, 99))
@@ -394,7 +394,7 @@ def test_a_sweep_within_a_context_of_float64_trains_in_float64():
 
 
 def test_a_lane_that_is_not_there_is_told(study):
-    with pytest.raises(ValueError, match=r"there is no lane \(6, 0\): the study has 6 recipes"):
+    with pytest.raises(ValueError, match=r"there is no network \(6, 0\): the study has 6 recipes"):
         study.run(6, 0)
 
 
