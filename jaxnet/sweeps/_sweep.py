@@ -88,8 +88,8 @@ def sweep(
       epochs: the most epochs per network, at least 1.
       batch_size: examples per mini-batch, at least 1, or a list of sizes; each size makes another
         program.
-      examples: the number of training examples to use, from the first on, or a list of such
-        numbers; each number makes another program. None uses all examples.
+      examples: the number of training examples to use, at least 1, from the first on, or a list of
+        such numbers; each number makes another program. None uses all examples.
       evaluate_on: the splits to evaluate after each epoch, of "evaluation" (the validation split)
         and "training". None is ("evaluation",) if the data has a validation split, and
         ("training",) otherwise. The training split takes about half an epoch.
@@ -144,7 +144,8 @@ def sweep(
     store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
     ledger = Ledger(settings, seed_list, store)
     _wait_for_processes("read", store)  # before any process writes
-    if (most_epochs := ledger.most_epochs()) > epochs:
+    most_epochs = ledger.most_epochs()
+    if most_epochs > epochs:
         raise ValueError(
             f"epochs is {epochs}, but networks of this study in {folder} have had {most_epochs} "
             "already; ask for as many or more, or choose another folder."
@@ -173,12 +174,7 @@ def sweep(
         data=loaded,
         evaluate_on=evaluate_on,
     )
-    if len(study.origins) > 1:
-        warnings.warn(
-            f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
-            ": their results may differ in the last places.",
-            stacklevel=2,
-        )
+    _warn_if_mixed(study)
     return study
 
 
@@ -251,6 +247,16 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
+def _warn_if_mixed(study: Study) -> None:
+    """Warn the caller of `sweep` of results of several versions or kinds of device."""
+    if len(study.origins) > 1:
+        warnings.warn(
+            f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
+            ": their results may differ in the last places.",
+            stacklevel=3,
+        )
+
+
 def _check_processes(
     has_rungs: bool, folder: str | Path | None, evaluate_on: tuple[str, ...], tune_plan: bool
 ) -> None:
@@ -316,8 +322,7 @@ def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
 
 def _as_list(value: _Item | Sequence[_Item]) -> list[_Item]:
     """The items of a list, tuple, range or array; any other value as a list of one item."""
-    items = list(value) if isinstance(value, LISTS) else [value]
-    return items  # pyright: ignore[reportReturnType]
+    return list(value) if isinstance(value, LISTS) else [value]  # pyright: ignore[reportReturnType]
 
 
 def _wait_for_processes(point: str, store: Folder | None) -> None:

@@ -186,6 +186,7 @@ class Progress:
         self.on_progress(report)
 
 
+@runtime_checkable
 class ChunkRunner(Protocol):
     """Trains jobs: on the devices of this process, or by an executor's workers.
 
