@@ -1,4 +1,4 @@
-"""Comparing optimizers: tuning with equal budgets, paired seeds, statistics, conclusions."""
+"""Comparisons of optimizers: tuning with equal budgets, paired seeds, statistics, conclusions."""
 
 from jaxnet.comparison import statistics, tasks
 from jaxnet.comparison._compare import compare

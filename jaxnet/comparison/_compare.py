@@ -1,15 +1,16 @@
-"""Comparisons of optimizers that survive review: equal budgets, paired seeds, honest intervals.
+"""Compare optimizers with equal tuning budgets, paired seeds and confidence intervals.
 
-`compare` tunes each optimizer with the same number of trials, extends every search if a best
-learning rate is at its edge, selects on the validation set, and reports, on the test set, what
-fresh seeds give. `protocol` holds the budgets, `tuning` says where is searched, `stages` trains,
-`statistics`, `result_tables` and `conclusions` say what follows, `comparison_folder` keeps it.
+`compare` tunes every optimizer with the same number of trials, extends all searches if a best
+learning rate is at an edge, selects by validation loss, trains the selected recipes under fresh
+seeds, and reports their test scores. `protocol` validates the settings, `tuning` makes the trials,
+`stages` trains them, `statistics`, `result_tables` and `conclusions` evaluate them, and
+`comparison_folder` writes and reads the result.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -19,10 +20,12 @@ from jaxnet.comparison.protocol import Protocol, check, has_labels
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.stages import Stages, tune
 from jaxnet.comparison.timing import known_seconds, measured_seconds
-from jaxnet.comparison.tuning import Search, Tier
+from jaxnet.comparison.tuning import Contender, Range, Search, Tier
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
+from jaxnet.io.csv import Row
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
 
@@ -31,7 +34,7 @@ from jaxnet.sweeps.executors import SweepReport
 def compare(
     net: Network,
     data: Dataset,
-    optimizers: Sequence[Any] | Mapping[str, Any],
+    optimizers: Sequence[Contender] | Mapping[str, Contender],
     *,
     tier: Tier = "lr",
     trials: SupportsIndex | None = None,
@@ -41,51 +44,60 @@ def compare(
     seeds: SupportsIndex | Sequence[int] = 32,
     targets: float | Sequence[float] = (0.9, 0.95),
     margin: float = 0.002,
-    ranges: Mapping[str, Mapping[str, Any]] | None = None,
+    ranges: Mapping[str, Mapping[str, Range]] | None = None,
     timing: bool = True,
     seed: SupportsIndex = 0,
     folder: str | Path | None = None,
     on_progress: Callable[[str, SweepReport], None] | None = None,
     log: Callable[[str], None] | None = print,
 ) -> Comparison:
-    """Which optimizer is better here, by how much, and how sure are we?
+    """Compare optimizers: which one is better, by how much, and how certain is that?
 
-    Tuning: every optimizer has the same trials, epochs and seeds. While a best learning rate is
-    within one place of an end of those searched, all searches are extended there by a decade,
-    twice at most. Selection: the least mean validation loss after the last epoch, where a
-    diverged run's is infinite. Report: the chosen numbers, on the test set, from fresh seeds,
-    under which all optimizers have the same initial weights and mini-batches. Two are different
-    if the signed-rank test over these seeds rejects at 5 %, with Holm's correction for all pairs.
+    Tuning: every optimizer has the same number of trials, epochs and seeds. While an optimizer's
+    best learning rate is within one place of an end of the searched range, all searches are
+    extended there by a decade, twice at most. Selection: the recipe with the least mean validation
+    loss after the last epoch, where a diverged run has an infinite loss. Report: the test scores of
+    the selected recipes under fresh seeds; under each seed, all optimizers have the same initial
+    weights and mini-batches. Two optimizers are different if the Wilcoxon signed-rank test over
+    these seeds, with Holm's correction for all pairs, rejects at the 5 % level.
 
     Args:
-      net: the architecture.
-      data: the splits, all three: one to train on, one to select by, one to report.
-      optimizers: constructors such as `adam` or their names; optimizers or recipes, whose numbers
-        are kept but for those that are tuned; or a dict of labels for these.
-      tier: "lr" tunes the learning rate on a grid, "full" all usual numbers at Sobol points,
-        "defaults" nothing: see `jaxnet.comparison.tuning`.
-      trials: of each optimizer, before any extension: 21 for "lr", 64 for "full".
-      epochs: of every run.
-      batch_size: examples per mini-batch.
-      tuning_seeds: how many, from 0, or which.
-      seeds: how many for the report, from 1000, or which: none that tunes.
-      targets: validation scores in (0, 1), fixed in advance, whose first epoch is reported.
-      margin: of the test score, within which two optimizers are called equivalent.
-      ranges: other ranges to search, by label and name: {"adam": {"learning_rate": (1e-4, 1)}}.
-      timing: whether to time each optimizer in a run by itself.
-      seed: of Sobol points and of resampling.
-      folder: where to keep all runs, tables and the manifest. The same call goes on where an
-        earlier one was interrupted, and ends with the same files.
-      on_progress: called about twice a second with the stage and a `SweepReport`.
-      log: what to call with each stage's plan; `None` for silence.
+      net: the network that all runs train.
+      data: the data set. All three splits are needed: the training split trains, the validation
+        split selects, the test split reports.
+      optimizers: two or more contenders: constructors such as `adam` or their names, or instances
+        or recipes, whose numbers are used unless they are tuned. A sequence, or a mapping from
+        labels to contenders; the default labels are the optimizers' names.
+      tier: what is tuned: "lr" (the default) the learning rate, on a grid; "full" all usual
+        numbers, at Sobol points; "defaults" nothing. See `jaxnet.comparison.tuning`.
+      trials: trials of each optimizer before any extension, at least 5 and for "lr" one more than a
+        multiple of 4; `None` (the default) is 21 for "lr", 64 for "full", 1 for "defaults".
+      epochs: epochs of every run, at least 1; 10 by default.
+      batch_size: examples per mini-batch, at least 1; 10 by default.
+      tuning_seeds: the tuning seeds, or their number n: then 0, …, n − 1; 5 by default.
+      seeds: the seeds of the report, at least two and none that tunes, or their number n: then
+        1000, …, 999 + n; 32 by default.
+      targets: validation scores in (0, 1), fixed in advance, for which the time to reach them is
+        reported; one number or several.
+      margin: the difference of test scores below which two optimizers are called equivalent, at
+        least 0; 0.002 by default.
+      ranges: ranges to search in place of the built-in ones, by label and number, such as
+        `{"adam": {"learning_rate": (1e-4, 1)}}`.
+      timing: whether to measure the seconds per epoch of each optimizer in a run of its own.
+      seed: the seed of the Sobol points and of the resampling, at least 0.
+      folder: where all runs, tables and the manifest are written; `None` (the default) writes
+        nothing. After an interruption, the same call continues, and ends with the same files.
+      on_progress: called about twice a second with the stage's name and a `SweepReport`.
+      log: called with a line of text about each stage's plan; `print` by default, `None` for
+        silence.
 
     Returns:
-      A `Comparison`. `jaxnet.pages.publish(folder)` draws its pictures and its page, as `jaxnet
-      compare` does.
+      The comparison. `jaxnet.pages.publish(folder)` draws its figures and writes its page.
 
     Raises:
-      ValueError: something does not fit together, or the folder holds another comparison.
-      KeyboardInterrupt: Ctrl-C; with a folder, the same call goes on.
+      ValueError: an argument is out of its range or does not fit the others, or the folder holds
+        another comparison.
+      KeyboardInterrupt: Ctrl-C; with a folder, the same call continues.
 
     Source: Choi et al., On empirical comparisons of optimizers for deep learning, 2019; Bouthillier
     et al., Accounting for variance in machine learning benchmarks, 2021; Schmidt, Schneider,
@@ -105,33 +117,36 @@ def compare(
         tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed
     )
     check(net, data, contenders, protocol)
-    searches = _begun(contenders, protocol, ranges)
+    searches = _initial_searches(contenders, protocol, ranges)
     identity = comparison_folder.identity(net, data, contenders, protocol, ranges)
     with tempfile.TemporaryDirectory() as temporary:
         where = Path(temporary if folder is None else folder)
         if folder is not None:
-            comparison_folder.enter(where, identity)
+            comparison_folder.start_or_continue(where, identity)
         stages = Stages(net, data, protocol, where / "study", on_progress, log)
         searches, tuned = tune(searches, stages)
         chosen = {runs.label: [runs.recipes[result_tables.best_trial(runs)]] for runs in tuned}
-        reports, on_test = stages.reported(chosen)
+        reports, on_test = stages.train_report(chosen)
         seconds = (
             measured_seconds(where, net, data, chosen, protocol) if timing else known_seconds(where)
         )
-        result = _concluded(identity, stages, searches, tuned, reports, on_test, seconds)
+        comparison = _make_comparison(identity, stages, searches, tuned, reports, on_test, seconds)
         if folder is not None:
-            result.write(where)
-    return result
+            comparison.write(where)
+    return comparison
 
 
-def _begun(
-    contenders: Mapping[str, Recipe], protocol: Protocol, ranges: Mapping[str, Mapping[str, Any]]
+def _initial_searches(
+    contenders: Mapping[str, Recipe],
+    protocol: Protocol,
+    ranges: Mapping[str, Mapping[str, Range]],
 ) -> list[Search]:
-    """Each contender's search, before it is extended."""
+    """Each contender's search before any extension."""
     unknown = set(ranges) - set(contenders)
     if unknown:
         raise ValueError(
-            f"ranges name {min(unknown)}, which is not compared: {', '.join(contenders)} are."
+            f"ranges name {min(unknown)}, which is not compared; the labels are "
+            f"{', '.join(contenders)}."
         )
     tier, trials = protocol.tier, protocol.trials
     return [
@@ -140,8 +155,8 @@ def _begun(
     ]
 
 
-def _concluded(
-    identity: dict[str, Any],
+def _make_comparison(
+    identity: JsonObject,
     stages: Stages,
     searches: list[Search],
     tuned: list[Runs],
@@ -149,37 +164,57 @@ def _concluded(
     on_test: np.ndarray,
     seconds: dict[str, float],
 ) -> Comparison:
-    """All tables, and the manifest."""
+    """The comparison from its runs: all tables, and the manifest.
+
+    Args:
+      identity: the first part of the manifest.
+      stages: trained all runs.
+      searches: each contender's search, extended.
+      tuned: the runs of each under the tuning seeds.
+      reports: the runs of each under the report's seeds.
+      on_test: score and loss of each test example, shape (2, contenders, seeds, examples).
+      seconds: seconds per epoch by label.
+    """
     protocol, data = stages.protocol, stages.data
-    drawn = [statistics.pigeonhole_bootstrap(table, protocol.seed) for table in on_test]
-    steps = -(-len(data.train.x) // protocol.batch_size)
+    scores, losses = (
+        statistics.pigeonhole_bootstrap(by_example, protocol.seed) for by_example in on_test
+    )
     summary = [
-        result_tables.summary_row(*parts, [means[:, k] for means in drawn], protocol.seed)
+        result_tables.summary_row(*parts, (scores[:, k], losses[:, k]), protocol.seed)
         for k, parts in enumerate(zip(searches, tuned, reports, strict=True))
     ]
-    pairs = result_tables.pair_rows(reports, drawn[0], protocol.margin, protocol.seed)
+    pairs = result_tables.pair_rows(reports, scores, protocol.margin, protocol.seed)
     audits = conclusions.audits(searches, tuned, pairs)
-    kind = "accuracy" if has_labels(data.train) else "R²"
+    score = "accuracy" if has_labels(data.train) else "R²"
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
     manifest = identity | {
-        "score": kind,
-        "searches": {search.label: search.described() for search in searches},
+        "score": score,
+        "searches": {search.label: search.to_json() for search in searches},
         "networks": sum(runs.valid_loss.size for _, runs in phases),
         "network_epochs": stages.network_epochs,
-        "audits": [text for _, text in audits],
+        "audits": [sentence for _, sentence in audits],
         "warnings": conclusions.warnings(summary, tuned, len(pairs), audits, protocol.margin),
-        "conclusion": conclusions.conclusion(summary, pairs, kind, protocol.margin),
+        "conclusion": conclusions.conclusion(summary, pairs, score, protocol.margin),
     }  # fmt: skip
-    flat = lambda tables: [row for rows in tables for row in rows]
+    steps_per_epoch = -(-len(data.train.x) // protocol.batch_size)
     return Comparison(
-        manifest,
-        flat(result_tables.run_rows(*phase) for phase in phases),
-        flat(result_tables.curve_rows(*phase) for phase in phases),
-        summary,
-        pairs,
-        flat(result_tables.speed_rows(runs, protocol.targets, steps) for runs in reports),
-        flat(result_tables.divergence_rows(runs) for runs in tuned),
-        flat(result_tables.expected_performance_rows(runs, protocol.seed) for runs in tuned),
-        list(result_tables.usual_rows(tuned, protocol.seed)),
-        seconds,
+        manifest=manifest,
+        runs=_concatenated(result_tables.run_rows(*phase) for phase in phases),
+        curves=_concatenated(result_tables.curve_rows(*phase) for phase in phases),
+        summary=summary,
+        pairwise=pairs,
+        time_to_target=_concatenated(
+            result_tables.speed_rows(runs, protocol.targets, steps_per_epoch) for runs in reports
+        ),
+        divergence=_concatenated(result_tables.divergence_rows(runs) for runs in tuned),
+        expected_performance=_concatenated(
+            result_tables.expected_performance_rows(runs, protocol.seed) for runs in tuned
+        ),
+        usual_study=list(result_tables.usual_rows(tuned, protocol.seed)),
+        timing=seconds,
     )
+
+
+def _concatenated(tables: Iterable[Iterable[Row]]) -> list[Row]:
+    """The rows of several tables."""
+    return [row for rows in tables for row in rows]

@@ -1,20 +1,22 @@
-"""A comparison and its folder: tables as CSV, a manifest; what is there is read or gone on with."""
+"""The result of a comparison, and its folder: tables as CSV files, and a manifest."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
 from jaxnet.comparison import result_tables
 from jaxnet.comparison.protocol import Protocol
+from jaxnet.comparison.tuning import Range
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
 from jaxnet.io import csv, files, parquet
 from jaxnet.io.csv import Row
+from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.fingerprint import described, fingerprint, require_same
 
@@ -23,32 +25,56 @@ TABLES = (
     "runs", "curves", "summary", "pairwise", "time_to_target", "divergence",
     "expected_performance", "usual_study",
 )  # fmt: skip
+"""The tables of a comparison: its fields, and the names of its CSV files."""
 
 OLDER_TABLES = {"expected_performance": "luck"}
-"""What version 0.2 called tables."""
+"""The names that tables had in version 0.2."""
 
 
 class Comparison(NamedTuple):
-    """What a comparison has found: its tables, as rows of named values, and its manifest.
+    """The result of a comparison: tables, as lists of rows (dicts by column), and a manifest.
 
-    A `score` is the accuracy, or R²; a `loss` is without penalties; `valid_cost` is the cost that
-    is monitored, with them. `_low` and `_high` are the ends of 95 % intervals over seeds,
-    `_low_examples` and `_high_examples` over seeds and examples. A `trial` counts the points of a
-    search, by learning rate; the report has one, the chosen point. `diverged_epoch` 0: it did not.
+    Its text is the conclusion and the warnings. Columns have these names:
+
+    - A `score` is the accuracy or, for float targets, R². A `loss` is without penalties; a
+      `valid_cost` is the monitored cost, with penalties.
+    - `_low` and `_high` are the ends of 95 % intervals over seeds, `_low_examples` and
+      `_high_examples` of those over seeds and test examples, `_sd` standard deviations over seeds.
+    - A `trial` is a point of the search, counted from 0 by learning rate. In phase "report" the
+      only trial is the chosen point.
+    - `diverged_epoch` and `diverged_step` count from 1; they are 0 for a run that did not diverge.
+
+    >>> import jaxnet as jn
+    >>> comparison = jn.compare(
+    ...     jn.Network((2, 4, 2)), jn.datasets.xor(), ["sgd", "adam"], tier="defaults", epochs=2,
+    ...     seeds=8, tuning_seeds=1, timing=False, log=None,
+    ... )
+    >>> len(comparison.runs), comparison.pairwise[0]["a"], comparison.pairwise[0]["b"]
+    (18, 'sgd', 'adam')
     """
 
-    manifest: dict[str, Any]
-    """Protocol, searches, versions, device, data, warnings, conclusion: see `manifest.json`."""
+    manifest: JsonObject
+    """The content of manifest.json: protocol, searches, versions, device, data, conclusion."""
     runs: list[Row]
+    """A row for each trained network: hyperparameters, losses and scores after the last epoch."""
     curves: list[Row]
+    """A row for each epoch of each network: validation cost and score."""
     summary: list[Row]
+    """A row for each optimizer: chosen hyperparameters, test score and loss with intervals."""
     pairwise: list[Row]
+    """A row for each pair of optimizers: the difference of test scores, its intervals, p-value,
+    verdict, and the difference that would be detected with a probability of 80 %."""
     time_to_target: list[Row]
+    """A row for each optimizer and target: the median epochs and steps to this validation score."""
     divergence: list[Row]
+    """A row for each trial of each search: how many of its seeds diverged."""
     expected_performance: list[Row]
+    """A row for each optimizer and number of trials: the test score that a study with one seed
+    reports after that number of trials, its mean and its middle 90 %."""
     usual_study: list[Row]
+    """A row for each pair and number of trials: how often a study with one seed ranks a above b."""
     timing: dict[str, float]
-    """Seconds an epoch of each optimizer in a run by itself; empty if it was not measured."""
+    """Seconds per epoch of each optimizer, trained as a single network; empty if not measured."""
 
     @property
     def luck(self) -> list[Row]:
@@ -58,18 +84,24 @@ class Comparison(NamedTuple):
 
     @property
     def conclusion(self) -> list[str]:
-        """What was found, in sentences."""
+        """The results in sentences: the best optimizer first, then each pair."""
         return self.manifest["conclusion"]
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader has to know before believing it."""
+        """Reasons, in sentences, to doubt the conclusion; empty if there are none."""
         return self.manifest["warnings"]
 
     def write(self, folder: str | Path) -> None:
-        """Write all tables as CSV, and as Parquet where pyarrow is installed; manifest.json last.
+        """Write all tables as CSV and, if pyarrow is installed, as Parquet; manifest.json last.
 
-        The same version, device, protocol and data give the same bytes, but for timing.json.
+        The same version, device, protocol and data give the same bytes, except in timing.json.
+
+        Args:
+          folder: the folder to write to, created if needed; files in it are replaced.
+
+        Raises:
+          OSError: a file cannot be written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,29 +118,42 @@ class Comparison(NamedTuple):
 
 
 def read(folder: str | Path) -> Comparison:
-    """A comparison from its files.
+    """Read a comparison from the files that `compare` or `Comparison.write` wrote.
+
+    Args:
+      folder: the comparison's folder; one of version 0.2 is read, too.
+
+    Returns:
+      The comparison.
 
     Raises:
-      ValueError: the folder holds none, or one that was not finished.
+      ValueError: the folder holds no comparison, an unfinished one, or a damaged file.
+
+    >>> read("comparisons/none")
+    Traceback (most recent call last):
+    ValueError: comparisons/none holds no comparison: No such file or directory.
     """
     folder = Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         if "conclusion" not in manifest:
-            raise ValueError("it was not finished; the same command goes on")
-        rows = {name: csv.read_csv(_table(folder, name), result_tables.TEXT) for name in TABLES}
+            raise ValueError(
+                "the comparison was not finished; repeat the same command or call to continue it"
+            )
+        tables = {name: csv.read_csv(_table_path(folder, name), result_tables.TEXT)
+                  for name in TABLES}  # fmt: skip
         timing = json.loads((folder / "timing.json").read_bytes())
     except OSError as error:
         raise ValueError(f"{folder} holds no comparison: {error.strerror}.") from None
     except ValueError as error:
         raise ValueError(f"{folder} cannot be read: {error}.") from None
-    return Comparison(manifest, **rows, timing=timing)
+    return Comparison(manifest=manifest, **tables, timing=timing)
 
 
-def _table(folder: Path, name: str) -> Path:
-    """The CSV file of a table; in folders of version 0.2 one has an older name."""
-    path, older = folder / f"{name}.csv", folder / f"{OLDER_TABLES.get(name)}.csv"
-    return older if older.exists() and not path.exists() else path
+def _table_path(folder: Path, name: str) -> Path:
+    """The CSV file of a table, under its older name if only that exists."""
+    path, older_path = folder / f"{name}.csv", folder / f"{OLDER_TABLES.get(name)}.csv"
+    return older_path if older_path.exists() and not path.exists() else path
 
 
 def identity(
@@ -116,9 +161,9 @@ def identity(
     data: Dataset,
     contenders: Mapping[str, Recipe],
     protocol: Protocol,
-    ranges: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """What the manifest begins with: two comparisons are the same if all of this is equal."""
+    ranges: Mapping[str, Mapping[str, Range]],
+) -> JsonObject:
+    """The first part of the manifest: two comparisons are the same if all of it is equal."""
     return files.environment() | {
         "format": FORMAT,
         "protocol": described(protocol),
@@ -137,11 +182,15 @@ def identity(
     }
 
 
-def enter(folder: Path, identity: dict[str, Any]) -> None:
-    """Begin a comparison in a folder, or go on with the same one.
+def start_or_continue(folder: Path, identity: JsonObject) -> None:
+    """Start a comparison in a folder, or check that the folder holds the same comparison.
+
+    Args:
+      folder: the folder, created if needed.
+      identity: the new comparison's `identity`.
 
     Raises:
-      ValueError: the folder holds another comparison, or a manifest that is damaged.
+      ValueError: the folder holds another comparison, or its manifest is damaged.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -149,32 +198,32 @@ def enter(folder: Path, identity: dict[str, Any]) -> None:
         write_json(path, identity)
         return
     try:
-        before = json.loads(path.read_bytes())
+        manifest = json.loads(path.read_bytes())
     except ValueError:
-        raise ValueError(f"{path} is damaged; delete it, and the same call goes on.") from None
-    if before.get("format") != FORMAT:
-        writer = before.get("versions", {}).get("jaxnet-mlp", "another version")
         raise ValueError(
-            f"{folder} holds a comparison of jaxnet {writer}, which only that version can go on "
-            "with; choose another folder (--name). jaxnet.comparison.read opens what is finished."
+            f"{path} is damaged; delete it, and repeat the same call to continue."
+        ) from None
+    if manifest.get("format") != FORMAT:
+        writer = manifest.get("versions", {}).get("jaxnet-mlp", "another version")
+        raise ValueError(
+            f"{folder} holds a comparison of jaxnet {writer}, which only that version can "
+            "continue; choose another folder (--name). jaxnet.comparison.read reads it if it is "
+            "finished."
         )
-    # Of network and contenders the manifest has words, too, for a reader.
+    # "network" and "contenders" are texts for a reader; "settings" has all that they are made of.
     compared = {name: identity[name] for name in identity if name not in ("network", "contenders")}
-    known = {name: before.get(name) for name in compared}
-    cores = known["devices"] != identity["devices"]  # bits depend on it
-    remedy = (
-        "Call jaxnet.use_all_cores() first, or not, as then"
-        if cores
-        else "Choose another folder (--name)"
-    )
+    before = {name: manifest.get(name) for name in compared}
+    remedy = "Choose another folder (--name)"
+    if before["devices"] != identity["devices"]:
+        remedy = "Call jaxnet.use_all_cores() first if the earlier call did, and only then"
     require_same(
         f"{folder} holds another comparison",
-        known,
+        before,
         compared,
-        f"{remedy}; jaxnet.comparison.read opens what is there.",
+        f"{remedy}; jaxnet.comparison.read reads the comparison in the folder if it is finished.",
     )
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, atomically."""
+def write_json(path: Path, value: JsonObject) -> None:
+    """Write an object as indented JSON, atomically."""
     files.write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

@@ -1,4 +1,4 @@
-"""The conclusion of a comparison in words, and what to be warned of."""
+"""The conclusion of a comparison, and its warnings, in sentences."""
 
 import itertools
 import math
@@ -13,34 +13,63 @@ from jaxnet.io.csv import Row
 
 
 def audits(
-    found: Sequence[Search], tuned: Sequence[Runs], pairs: Sequence[Row]
+    searches: Sequence[Search], tuned: Sequence[Runs], pairs: Sequence[Row]
 ) -> list[tuple[bool, str]]:
-    """Whether rules that include another one have lost to it, which a search enough would forbid.
+    """Whether each optimizer that includes another one as a special case did as well as that one.
 
-    Audited is only what was really searched: tier `full`, where the chosen numbers of the one lie
-    in the other's search.
+    Momentum with decay = 0 is SGD, so a large enough search of momentum cannot lose to SGD. Only
+    pairs are audited in which the search of tier "full" covers the chosen numbers of the special
+    case.
+
+    Args:
+      searches: each contender's search.
+      tuned: the runs of each contender under the tuning seeds.
+      pairs: the rows of `result_tables.pair_rows`.
+
+    Returns:
+      For each audited pair, whether it passed, and a sentence.
     """
-    said = []
-    for outer, inner in itertools.permutations(range(len(found)), 2):
-        names = [found[k].recipe.optimizer.name for k in (outer, inner)]
-        parts = [found[k].recipe.parts() | {"optimizer": ""} for k in (outer, inner)]
-        contained, numbers = CONTAINED.get(names[0], ("", {}))
-        chosen = tuned[inner].recipes[best_trial(tuned[inner])]
-        point = numbers | {"learning_rate": tuning.rate_of(chosen)}
-        included = contained == names[1] and parts[0] == parts[1] and found[outer].covers(point)
-        if found[outer].tier != "full" or not included:
+    results = []
+    for general, special in itertools.permutations(range(len(searches)), 2):
+        if not _includes(searches[general], searches[special], tuned[special]):
             continue
-        a, b = found[outer].label, found[inner].label
-        row = next(row for row in pairs if {row["a"], row["b"]} == {a, b})
-        lost = row["verdict"].startswith("worse" if row["a"] == a else "better")
-        told = ", ".join(f"{name} = {value:g}" for name, value in numbers.items())
-        outcome = "lost to it: the search was too small" if lost else "did not lose to it"
-        said.append((not lost, f"{a} includes {b} ({told}), and {outcome}."))
-    return said
+        a, b = searches[general].label, searches[special].label
+        pair = next(row for row in pairs if {row["a"], row["b"]} == {a, b})
+        lost = pair["verdict"].startswith("worse" if pair["a"] == a else "better")
+        _, numbers = CONTAINED[searches[general].recipe.optimizer.name]
+        numbers_text = ", ".join(f"{name} = {value:g}" for name, value in numbers.items())
+        outcome = f"{a} lost to it: the search was too small" if lost else f"{a} did not lose to it"
+        results.append((not lost, f"{b} is {a} with {numbers_text}, and {outcome}."))
+    return results
+
+
+def _includes(general: Search, special: Search, tuned: Runs) -> bool:
+    """Whether a full search covers the chosen numbers of an optimizer that is its special case.
+
+    Args:
+      general: the search that may include the other one.
+      special: the search of the special case.
+      tuned: the runs of the special case under the tuning seeds.
+    """
+    special_name, numbers = CONTAINED.get(general.recipe.optimizer.name, ("", {}))
+    if general.tier != "full" or special_name != special.recipe.optimizer.name:
+        return False
+    other_parts = [search.recipe.parts() | {"optimizer": ""} for search in (general, special)]
+    if other_parts[0] != other_parts[1]:
+        return False
+    chosen_rate = tuning.rate_of(tuned.recipes[best_trial(tuned)])
+    return general.covers(numbers | {"learning_rate": chosen_rate})
 
 
 def score_text(score: str) -> Callable[[float], str]:
-    """How scores of this kind are written: accuracies in percent."""
+    """A function that writes scores: accuracies in percent with 2 decimals, R² with 4.
+
+    Args:
+      score: "accuracy" or "R²".
+
+    Returns:
+      The function, from a score or a difference of scores to text without a unit.
+    """
     factor, places = (100, 2) if score == "accuracy" else (1, 4)
     # The sum with 0.0 is 0.0, not −0.0.
     return lambda x: f"{round(factor * x, places) + 0.0:.{places}f}".replace("-", "−")
@@ -49,46 +78,69 @@ def score_text(score: str) -> Callable[[float], str]:
 def conclusion(
     summary: Sequence[Row], pairs: Sequence[Row], score: str, margin: float
 ) -> list[str]:
-    """What was found, in sentences."""
-    points = score_text(score)
-    unit, sign = (" points", " %") if score == "accuracy" else ("", "")
-    name = {row["optimizer"]: row["optimizer"] + " (EDGE)" * bool(row["edge"]) for row in summary}
+    """The results in sentences: the best optimizer, then each pair.
+
+    Args:
+      summary: the rows of `result_tables.summary_row`.
+      pairs: the rows of `result_tables.pair_rows`.
+      score: "accuracy" or "R²".
+      margin: the difference of scores below which two optimizers are equivalent.
+
+    Returns:
+      The sentences.
+    """
+    text = score_text(score)
+    percent = " %" if score == "accuracy" else ""
+    names = {row["optimizer"]: row["optimizer"] + " (EDGE)" * bool(row["edge"]) for row in summary}
     best = max(summary, key=lambda row: row["test_score"])
-    ends = f"{points(best['test_score_low'])} to {points(best['test_score_high'])}"
-    said = [
-        f"{name[best['optimizer']]} has the best mean test {score}: "
-        f"{points(best['test_score'])}{sign} (95 % interval {ends} over {best['seeds']} seeds)."
-    ]
-    for row in pairs:
-        different = not row["verdict"].startswith("indistinguishable")
-        # The one that is ahead is named first.
-        turned = row["verdict"].startswith("worse") if different else row["difference"] < 0
-        a, b, factor = (row["b"], row["a"], -1) if turned else (row["a"], row["b"], 1)
-        difference = factor * row["difference"]
-        interval = lambda end, row=row, factor=factor: " to ".join(
-            points(x) for x in sorted((factor * row[f"low{end}"], factor * row[f"high{end}"]))
+    n_seeds, mean = best["seeds"], text(best["test_score"])
+    interval = f"{text(best['test_score_low'])} to {text(best['test_score_high'])}"
+    first = (
+        f"{names[best['optimizer']]} has the best mean test {score}: {mean}{percent} "
+        f"(95 % interval {interval} over {n_seeds} seeds)."
+    )
+    return [first, *(_pair_sentence(row, names, score, margin, n_seeds) for row in pairs)]
+
+
+def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n_seeds: int) -> str:
+    """The result of one pair in a sentence or two; the optimizer that is ahead comes first."""
+    text, unit = score_text(score), " points" if score == "accuracy" else ""
+    is_different = not row["verdict"].startswith("indistinguishable")
+    b_is_ahead = row["verdict"].startswith("worse") if is_different else row["difference"] < 0
+    a, b, sign = (row["b"], row["a"], -1) if b_is_ahead else (row["a"], row["b"], 1)
+    difference = sign * row["difference"]
+
+    def interval(suffix: str) -> str:
+        ends = sorted((sign * row[f"low{suffix}"], sign * row[f"high{suffix}"]))
+        return " to ".join(map(text, ends))
+
+    amount = (
+        f"{text(difference)}{unit} (95 % intervals: {interval('')} over seeds, "
+        f"{interval('_examples')} over seeds and test examples)"
+    )
+    p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
+    if is_different and difference < 0:
+        sentence = (
+            f"{names[a]} is ahead of {names[b]} in most seeds, {p}; but its mean is lower, by "
+            f"{text(-difference)}{unit}, since some of its runs are much worse."
         )
-        amount = (
-            f"{points(difference)}{unit} ({interval('')} over seeds; {interval('_examples')} over "
-            "seeds and test examples)"
+    elif is_different:
+        sentence = f"{names[a]} is better than {names[b]} by {amount}, {p}."
+    else:
+        sentence = (
+            f"{names[a]} and {names[b]} are indistinguishable: the difference is {amount}, {p}."
         )
-        p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
-        if different:
-            found = f"{name[a]} is better than {name[b]} by {amount}, {p}."
-            if difference < 0:
-                found = (
-                    f"{name[a]} is ahead of {name[b]} in most seeds, {p}; but its mean is lower, "
-                    f"by {points(-difference)}{unit}, since some of its runs are much worse."
-                )
-        else:
-            found = f"{name[a]} and {name[b]} are indistinguishable: {amount}, {p}"
-            if math.isfinite(row["detectable"]) and row["detectable"] > 0:
-                found += f"; {points(row['detectable'])}{unit} would be found 4 times out of 5"
-            found += "."
-        if "equivalent" in row["verdict"]:
-            found += f" They are equivalent: within {points(margin)}{unit}."
-        said.append(found)
-    return said
+        if math.isfinite(row["detectable"]) and row["detectable"] > 0:
+            sentence += (
+                f" With {n_seeds} seeds, a true difference of {text(row['detectable'])}{unit} "
+                "would be detected with a probability of 80 %."
+            )
+    if "equivalent" in row["verdict"]:
+        sentence += (
+            " They are equivalent: the interval over seeds and test examples lies within "
+            f"±{text(margin)}{unit}."
+        )
+    return sentence
 
 
 def warnings(
@@ -98,34 +150,57 @@ def warnings(
     audited: Sequence[tuple[bool, str]],
     margin: float,
 ) -> list[str]:
-    """What a reader has to know before believing the conclusion."""
+    """Reasons, in sentences, to doubt the conclusion.
+
+    Args:
+      summary: the rows of `result_tables.summary_row`.
+      tuned: the runs of each contender under the tuning seeds.
+      n_pairs: the number of pairs, for which p-values are corrected.
+      audited: the result of `audits`.
+      margin: the difference of scores from which on another selection is worth a warning.
+
+    Returns:
+      The sentences; none if there is nothing to warn of.
+    """
     n_seeds = summary[0]["seeds"]
-    said = [
+    sentences = [
         f"{row['optimizer']}: the chosen learning rate {row['learning_rate']:g} is at the "
-        f"{row['edge'][6:-1]} edge of what was searched (EDGE): its optimum may lie beyond."
+        f"{row['edge'][6:-1]} edge of the searched range (EDGE); the optimum may lie outside."
         for row in summary
         if row["edge"]
     ]
-    if statistics.smallest_p_value(n_seeds) * n_pairs > ALPHA:
-        said.append(
-            f"{n_seeds} seeds can never show a difference: the smallest p-value that {n_pairs} "
-            f"pairs allow is {min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs):.2g}, above "
-            f"{ALPHA:g}; take more seeds."
+    smallest_p_holm = min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs)
+    if smallest_p_holm > ALPHA:
+        sentences.append(
+            f"{n_seeds} seeds can never show a difference: the smallest p-value of the test, "
+            f"corrected for {n_pairs} {'pair' if n_pairs == 1 else 'pairs'}, is "
+            f"{smallest_p_holm:.2g}, above {ALPHA:g}; use more seeds."
         )
-    said += [
-        f"{row['optimizer']}: {row['diverged']} of {row['seeds']} runs of the report diverged, and "
-        "count with a score of 0."
+    sentences += [
+        f"{row['optimizer']}: {row['diverged']} of {row['seeds']} runs of the report diverged; "
+        "each counts with a score of 0."
         for row in summary
         if row["diverged"]
     ]
-    for runs in tuned:
-        score, by_loss = runs.valid_score.mean(axis=1), best_trial(runs)
-        by_score = int(np.argmax(score))
-        if score[by_score] - score[by_loss] > margin:
-            rates = [tuning.rate_of(runs.recipes[k]) for k in (by_loss, by_score)]
-            said.append(
-                f"{runs.label}: the validation loss is least at learning rate {rates[0]:.3g}, but "
-                f"the score is best at {rates[1]:.3g}, by {score[by_score] - score[by_loss]:.4f} "
-                "on validation: selected by the score, it might rank higher."
-            )
-    return said + [f"Audit: {told}" for passed, told in audited if not passed]
+    sentences += [sentence for runs in tuned if (sentence := _selection_warning(runs, margin))]
+    return sentences + [f"Audit: {sentence}" for passed, sentence in audited if not passed]
+
+
+def _selection_warning(runs: Runs, margin: float) -> str:
+    """A sentence if the best validation score is at another trial than the least validation loss.
+
+    It is empty if the score there is better by at most the margin.
+    """
+    mean_scores = runs.valid_score.mean(axis=1)
+    by_loss, by_score = best_trial(runs), int(np.argmax(mean_scores))
+    gain = mean_scores[by_score] - mean_scores[by_loss]
+    if not gain > margin:
+        return ""
+    rate_by_loss, rate_by_score = (
+        tuning.rate_of(runs.recipes[trial]) for trial in (by_loss, by_score)
+    )
+    return (
+        f"{runs.label}: the validation loss is lowest at learning rate {rate_by_loss:.3g}, but the "
+        f"validation score is highest at {rate_by_score:.3g}, by {gain:.4f}; with selection by the "
+        f"score, {runs.label} might rank higher."
+    )

@@ -1,8 +1,8 @@
-"""The protocol of a comparison: budgets, seeds, targets, and the check that all fits together."""
+"""The protocol of a comparison: budgets, seeds and targets, validated before training begins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -17,52 +17,75 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked
 
 REPORT_FROM = 1000
-"""The report's seeds begin here, unless told otherwise: none of them tunes."""
+"""The first seed of the report, if the caller names only a number of seeds: far from the tuning
+seeds, which begin at 0."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that makes a comparison this comparison, besides network, data and contenders."""
+    """The settings of a comparison, besides network, data and contenders: see `compare`."""
 
     tier: Tier
+    """Which hyperparameters are tuned: "defaults" (none), "lr" or "full"."""
     trials: int
+    """Trials of each optimizer before any extension, at least 1."""
     epochs: int
+    """Epochs of every run, at least 1."""
     batch_size: int
+    """Examples per mini-batch, at least 1."""
     tuning_seeds: tuple[int, ...]
+    """The seeds that select hyperparameters, at least one."""
     report_seeds: tuple[int, ...]
+    """The seeds of the report, at least two and none of `tuning_seeds`."""
     targets: tuple[float, ...]
+    """Validation scores, in (0, 1), for which the time to reach them is reported."""
     margin: float
+    """The difference of test scores, at least 0, below which two optimizers are equivalent."""
     seed: int
-    """Of Sobol points and of resampling."""
+    """The seed of the Sobol points and of the resampling, at least 0."""
 
     @classmethod
     def checked(
         cls,
         tier: Tier,
-        trials: Any,
-        epochs: Any,
-        batch_size: Any,
-        tuning_seeds: Any,
-        seeds: Any,
-        targets: Any,
-        margin: Any,
-        seed: Any,
+        trials: SupportsIndex | None,
+        epochs: SupportsIndex,
+        batch_size: SupportsIndex,
+        tuning_seeds: SupportsIndex | Sequence[int],
+        seeds: SupportsIndex | Sequence[int],
+        targets: float | Sequence[float],
+        margin: float,
+        seed: SupportsIndex,
     ) -> "Protocol":
-        """The protocol of these arguments of `compare`, which says what each is.
+        """The protocol from the arguments of `compare`, each validated.
+
+        Args:
+          tier: see `Protocol.tier`.
+          trials: see `Protocol.trials`; `None` is the tier's default.
+          epochs: see `Protocol.epochs`.
+          batch_size: see `Protocol.batch_size`.
+          tuning_seeds: the seeds, or their number n: then 0, …, n − 1.
+          seeds: the seeds of the report, or their number n: then 1000, …, 999 + n.
+          targets: see `Protocol.targets`; one, or a sequence.
+          margin: see `Protocol.margin`.
+          seed: see `Protocol.seed`.
+
+        Returns:
+          The protocol.
 
         Raises:
-          ValueError: one is not what it must be.
+          ValueError: an argument is not in its range; the message names both.
         """
         return cls(
-            tier,
-            tuning.trials_of(tier, trials),
-            count("epochs", epochs, low=1),
-            count("batch_size", batch_size, low=1),
-            _seeds("tuning_seeds", tuning_seeds, 0, 1),
-            _seeds("seeds", seeds, REPORT_FROM, 2),
-            tuple(_target(target) for target in np.atleast_1d(targets).tolist()),
-            constant("margin", margin, low=0),
-            count("seed", seed, low=0),
+            tier=tier,
+            trials=tuning.trials_of(tier, trials),
+            epochs=count("epochs", epochs, low=1),
+            batch_size=count("batch_size", batch_size, low=1),
+            tuning_seeds=_seeds("tuning_seeds", tuning_seeds, start=0, least=1),
+            report_seeds=_seeds("seeds", seeds, start=REPORT_FROM, least=2),
+            targets=tuple(_target(target) for target in np.atleast_1d(targets).tolist()),
+            margin=constant("margin", margin, low=0),
+            seed=count("seed", seed, low=0),
         )
 
 
@@ -71,8 +94,14 @@ def check(
 ) -> None:
     """Check that network, data, contenders and protocol fit together.
 
+    Args:
+      net: the network that all contenders train.
+      data: the training, the validation and the test split.
+      contenders: a recipe for each label.
+      protocol: the settings.
+
     Raises:
-      ValueError: they do not.
+      ValueError: they do not; the message names the reason and the remedy.
     """
     _check_data(net, data)
     if not protocol.targets:
@@ -80,31 +109,34 @@ def check(
     for label, recipe in contenders.items():
         if not has_labels(data.train) and not recipe.l1 is recipe.l2 is None:
             raise ValueError(
-                f"on float targets curves are of the cost, which must be without penalties: leave "
-                f"l1 and l2 out of {label}."
+                f"{label} has an l1 or l2 penalty, but on float targets the curves of R² are "
+                "computed from the monitored cost, which includes penalties; leave l1 and l2 out "
+                f"of {label}."
             )
         checked(net, data, recipe, protocol.epochs, protocol.batch_size, 0, None, ("evaluation",))
-    if both := set(protocol.tuning_seeds) & set(protocol.report_seeds):
+    if shared := set(protocol.tuning_seeds) & set(protocol.report_seeds):
         raise ValueError(
-            f"seed {min(both)} would tune and report; the report's seeds must be fresh ones."
+            f"seed {min(shared)} would tune and report; seeds and tuning_seeds must have no number "
+            "in common."
         )
 
 
 def has_labels(split: Split) -> bool:
-    """Whether targets are classes."""
+    """Whether the targets of a split are class labels, not floats."""
     return np.issubdtype(split.y.dtype, np.integer)
 
 
 def _check_data(net: Network, data: Dataset) -> None:
+    """Check that the data has all three splits, and that the network's cost fits the score."""
     if not isinstance(data, Dataset):
         raise ValueError(f"data must be a Dataset, not {type(data).__name__}.")
     for split, kind, use in (
-        (data.valid, "validation", "selects on one, never on the test set"),
-        (data.test, "test", "reports on one that nothing was selected by"),
+        (data.valid, "validation", "selects hyperparameters on it"),
+        (data.test, "test", "reports scores on it"),
     ):
         if split is None:
             raise ValueError(
-                f"the data has no {kind} split, and a comparison {use}: give it some examples."
+                f"the data has no {kind} split, and a comparison {use}; move some examples there."
             )
         check_split(net, kind, split)
     if not has_labels(data.train) and not isinstance(net.cost, Quadratic):
@@ -113,17 +145,21 @@ def _check_data(net: Network, data: Dataset) -> None:
         )
 
 
-def _seeds(name: str, given: Any, start: int, least: int) -> tuple[int, ...]:
-    """The seeds that an argument names: themselves, or how many from `start`."""
-    if isinstance(given, (list, tuple, np.ndarray, range)):
-        seeds = tuple(count(name, seed, 0, 2**32) for seed in given)
-        if len(seeds) < least or len(set(seeds)) < len(seeds):
-            raise ValueError(f"{name} must be {least} or more different numbers, not {given!r}.")
-        return seeds
-    return tuple(range(start, start + count(name, given, low=least)))
+def _seeds(
+    name: str, seeds: SupportsIndex | Sequence[int], start: int, least: int
+) -> tuple[int, ...]:
+    """The given seeds or, for a number n of seeds, start, …, start + n − 1."""
+    if isinstance(seeds, (list, tuple, np.ndarray, range)):
+        numbers = tuple(count(name, seed, 0, 2**32) for seed in seeds)
+        if len(numbers) < least or len(set(numbers)) < len(numbers):
+            raise ValueError(f"{name} must be {least} or more different numbers, not {seeds!r}.")
+        return numbers
+    n_seeds = count(name, seeds, low=least)
+    return tuple(range(start, start + n_seeds))
 
 
-def _target(target: Any) -> float:
+def _target(target: float) -> float:
+    """A target score, validated."""
     number = constant("targets", target)
     if not 0 < number < 1:
         raise ValueError(f"targets are validation scores in (0, 1), such as 0.95, not {number:g}.")

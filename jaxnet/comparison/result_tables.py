@@ -1,13 +1,13 @@
-"""The tables of a comparison, from the runs it has made.
+"""The tables of a comparison, computed from its runs.
 
-A score is what is better when it is higher: the accuracy, or R² for float targets, 0 where that is
-negative. A run that diverged has learnt nothing: its loss is infinite, and its score is 0.
+A score is higher for a better network: the accuracy or, for float targets, R², with negative values
+set to 0. A run that diverged has an infinite loss and a score of 0.
 """
 
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,45 +17,51 @@ from jaxnet.io.csv import Row
 from jaxnet.recipes.recipe import Recipe
 
 ALPHA = 0.05
-"""The level of the test that decides "different", and of all intervals."""
+"""The level of the test that calls two optimizers different; the intervals have level 1 − ALPHA."""
 GOOD = 0.01
-"""A learning rate is good if its validation score is so near to the best one's."""
-
-
+"""A learning rate is good if its mean validation score is within this distance of the best one."""
 TEXT = ("phase", "optimizer", "edge", "a", "b", "verdict")
-"""The columns of tables that are text; all others are numbers."""
+"""The columns that hold text; all others hold numbers."""
 
 
 class Runs(NamedTuple):
-    """What became of the runs of one contender: a row a trial, a column a seed."""
+    """All runs of one contender in one phase; arrays have shape (trials, seeds)."""
 
     label: str
+    """The contender's name."""
     recipes: tuple[Recipe, ...]
+    """The recipe of each trial, sorted by learning rate."""
     seeds: tuple[int, ...]
+    """The seeds under which each trial was trained."""
     valid_loss: np.ndarray
-    """After the last epoch, without penalties; infinite for a run that diverged."""
+    """Validation loss after the last epoch, without penalties; infinite for a diverged run."""
     valid_score: np.ndarray
+    """Validation score after the last epoch; 0 for a diverged run."""
     test_loss: np.ndarray
+    """Test loss after the last epoch, without penalties; infinite for a diverged run."""
     test_score: np.ndarray
+    """Test score after the last epoch; 0 for a diverged run."""
     diverged_epoch: np.ndarray
-    """From 1; 0 for a run that did not diverge."""
+    """The epoch, from 1, in which a run diverged; 0 if it did not."""
     diverged_step: np.ndarray
+    """The mini-batch of that epoch, from 1, at which it diverged; 0 if it did not."""
     cost_curve: np.ndarray
-    """The validation cost after each epoch, with penalties: (trials, seeds, epochs)."""
+    """Validation cost after each epoch, with penalties, shape (trials, seeds, epochs)."""
     score_curve: np.ndarray
+    """Validation score after each epoch, shape (trials, seeds, epochs)."""
 
 
 def best_trial(runs: Runs) -> int:
-    """The trial with the least mean validation loss; the first one if all have diverged."""
+    """The index of the trial with the least mean validation loss; 0 if all trials diverged."""
     return int(np.argmin(runs.valid_loss.mean(axis=1)))
 
 
 def run_rows(phase: str, runs: Runs) -> Iterator[Row]:
-    """A row for each run."""
+    """A row for each run: its hyperparameters, losses and scores."""
     for trial, seed in np.ndindex(runs.valid_loss.shape):
         yield {
-            **_named(phase, runs, trial, seed),
-            **_numbers(runs.recipes[trial]),
+            **_run_key(phase, runs, trial, seed),
+            **_hyperparameters(runs.recipes[trial]),
             "diverged_epoch": int(runs.diverged_epoch[trial, seed]),
             "diverged_step": int(runs.diverged_step[trial, seed]),
             "valid_loss": float(runs.valid_loss[trial, seed]),
@@ -66,49 +72,59 @@ def run_rows(phase: str, runs: Runs) -> Iterator[Row]:
 
 
 def curve_rows(phase: str, runs: Runs) -> Iterator[Row]:
-    """A row for each epoch of each run; none after a run has diverged."""
+    """A row for each epoch of each run, up to its divergence."""
     for trial, seed, epoch in np.ndindex(runs.cost_curve.shape):
         cost = float(runs.cost_curve[trial, seed, epoch])
         if math.isfinite(cost):
             score = float(runs.score_curve[trial, seed, epoch])
-            told = {"epoch": epoch + 1, "valid_cost": cost, "valid_score": score}
-            yield _named(phase, runs, trial, seed) | told
+            yield {
+                **_run_key(phase, runs, trial, seed),
+                "epoch": epoch + 1,
+                "valid_cost": cost,
+                "valid_score": score,
+            }
 
 
 def divergence_rows(tuned: Runs) -> Iterator[Row]:
-    """How many seeds diverged, a row for each trial of the search."""
+    """A row for each trial of a search: how many of its seeds diverged."""
     for trial, recipe in enumerate(tuned.recipes):
-        n = int(np.count_nonzero(tuned.diverged_epoch[trial]))
         yield {
-            "optimizer": tuned.label, "trial": trial, **_numbers(recipe),
-            "seeds": len(tuned.seeds), "diverged": n,
-        }  # fmt: skip
+            "optimizer": tuned.label,
+            "trial": trial,
+            **_hyperparameters(recipe),
+            "seeds": len(tuned.seeds),
+            "diverged": int(np.count_nonzero(tuned.diverged_epoch[trial])),
+        }
 
 
 def summary_row(
-    search: Search, tuned: Runs, report: Runs, drawn: Sequence[np.ndarray], seed: int
+    search: Search, tuned: Runs, report: Runs, resampled: Sequence[np.ndarray], seed: int
 ) -> Row:
-    """What is reported of one contender.
+    """The row of one contender in the summary: chosen numbers, test scores, robustness.
 
     Args:
-      search: where it was looked for.
-      tuned: its runs from the tuning seeds.
-      report: its runs from the report's seeds, one trial.
-      drawn: means of its test scores and losses, seeds and examples resampled.
-      seed: of the resampling.
+      search: the contender's search.
+      tuned: its runs under the tuning seeds.
+      report: its runs under the report's seeds, one trial.
+      resampled: its mean test scores and its mean test losses with seeds and examples resampled:
+        two arrays of shape (resamples,).
+      seed: the seed of the resampling.
+
+    Returns:
+      The row.
     """
     edge = search.edge(tuning.rate_of(tuned.recipes[best_trial(tuned)]))
     return {
         "optimizer": report.label,
-        **_numbers(report.recipes[0]),
+        **_hyperparameters(report.recipes[0]),
         "edge": {-1: "EDGE (low)", 0: "", 1: "EDGE (high)"}[edge],
         "trials": len(tuned.recipes),
         "tuning_seeds": len(tuned.seeds),
         "seeds": len(report.seeds),
         "diverged": int(np.count_nonzero(report.diverged_epoch)),
-        **_described("test_score", report.test_score[0], drawn[0], seed),
+        **_mean_columns("test_score", report.test_score[0], resampled[0], seed),
         "test_score_q10": float(np.quantile(report.test_score[0], 0.1)),
-        **_described("test_loss", report.test_loss[0], drawn[1], seed),
+        **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),
         "good_decades": good_decades(search, tuned),
@@ -116,85 +132,120 @@ def summary_row(
     }
 
 
-def _described(name: str, x: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, float]:
-    """Mean, SD and interquartile mean of it, with their intervals; NaN if one is not finite."""
-    mean = statistics.bootstrap(x, seed=seed)
-    middle = statistics.bootstrap(x, statistics.iqm, seed=seed)
-    both = statistics.percentiles(drawn)
+def _mean_columns(
+    name: str, values: np.ndarray, resampled_means: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Mean, SD and IQM of values over seeds, with intervals; these are NaN if a value is infinite.
+
+    Args:
+      name: the name of the mean's column, with which all other names begin.
+      values: one per seed, shape (seeds,).
+      resampled_means: means with seeds and examples resampled, shape (resamples,).
+      seed: the seed of the bootstrap over seeds.
+    """
+    over_seeds = statistics.bootstrap(values, seed=seed)
+    iqm_over_seeds = statistics.bootstrap(values, statistics.iqm, seed=seed)
+    over_seeds_and_examples = statistics.percentiles(resampled_means)
     return {
-        name: float(x.mean()),
-        f"{name}_sd": float(np.std(x, ddof=1)) if np.isfinite(x).all() else math.nan,
-        f"{name}_low": mean.low,
-        f"{name}_high": mean.high,
-        f"{name}_low_examples": both.low,
-        f"{name}_high_examples": both.high,
-        f"{name}_iqm": float(statistics.iqm(x)),
-        f"{name}_iqm_low": middle.low,
-        f"{name}_iqm_high": middle.high,
+        name: float(values.mean()),
+        f"{name}_sd": float(np.std(values, ddof=1)) if np.isfinite(values).all() else math.nan,
+        f"{name}_low": over_seeds.low,
+        f"{name}_high": over_seeds.high,
+        f"{name}_low_examples": over_seeds_and_examples.low,
+        f"{name}_high_examples": over_seeds_and_examples.high,
+        f"{name}_iqm": float(statistics.iqm(values)),
+        f"{name}_iqm_low": iqm_over_seeds.low,
+        f"{name}_iqm_high": iqm_over_seeds.high,
     }
 
 
 def good_decades(search: Search, tuned: Runs) -> float:
-    """The width, in decades, of the learning rates around the best one that are good, too.
+    """The width, in decades, of the range of good learning rates around the best one.
 
-    NaN where learning rates are not on a grid.
+    Good is a mean validation score within `GOOD` of the best one.
+
+    Args:
+      search: the search, whose learning rates must be on a grid.
+      tuned: its runs under the tuning seeds.
+
+    Returns:
+      The width; 0 if only the best rate is good, NaN without a grid or if all runs diverged.
     """
     if search.tier != "lr":
         return math.nan
-    score = tuned.valid_score.mean(axis=1)
-    best = int(np.argmax(score))
-    if score[best] <= 0:  # all have diverged
+    mean_scores = tuned.valid_score.mean(axis=1)
+    best = int(np.argmax(mean_scores))
+    if mean_scores[best] <= 0:  # all have diverged
         return math.nan
-    good = score >= score[best] - GOOD
-    low = best - int(np.argmin(np.append(good[best::-1], False))) + 1
-    high = best + int(np.argmin(np.append(good[best:], False))) - 1
-    return float((high - low) * search.step)
+    is_good = mean_scores >= mean_scores[best] - GOOD
+    first = last = best
+    while first > 0 and is_good[first - 1]:
+        first -= 1
+    while last + 1 < len(is_good) and is_good[last + 1]:
+        last += 1
+    return float((last - first) * search.step)
 
 
-def pair_rows(reports: Sequence[Runs], drawn: np.ndarray, margin: float, seed: int) -> list[Row]:
-    """A row for each pair of contenders: by how much the first is ahead of the second.
+def pair_rows(
+    reports: Sequence[Runs], resampled: np.ndarray, margin: float, seed: int
+) -> list[Row]:
+    """A row for each pair of contenders (a, b): the difference of their test scores, and its test.
 
     Args:
-      reports: the runs of each from the report's seeds, one trial.
-      drawn: means of the test scores, seeds and examples resampled: (resamples, contenders).
-      margin: within which two are called equivalent.
-      seed: of the resampling.
+      reports: the runs of each contender under the report's seeds, one trial.
+      resampled: mean test scores with seeds and examples resampled, shape (resamples, contenders).
+      margin: the difference below which two contenders are called equivalent.
+      seed: the seed of the bootstrap over seeds.
+
+    Returns:
+      The rows.
     """
     rows = []
     pairs = list(itertools.combinations(range(len(reports)), 2))
     scores = [runs.test_score[0] for runs in reports]
-    p = np.array([statistics.wilcoxon(scores[i] - scores[j]) for i, j in pairs])
-    for (i, j), alone, adjusted in zip(pairs, p, statistics.holm(p), strict=True):
+    p_values = np.array([statistics.wilcoxon(scores[i] - scores[j]) for i, j in pairs])
+    for (i, j), p, p_holm in zip(pairs, p_values, statistics.holm(p_values), strict=True):
         difference = scores[i] - scores[j]
-        interval = statistics.bootstrap(difference, seed=seed)
-        both = statistics.percentiles(drawn[:, i] - drawn[:, j])
+        over_seeds = statistics.bootstrap(difference, seed=seed)
+        over_both = statistics.percentiles(resampled[:, i] - resampled[:, j])
         sd = float(difference.std(ddof=1))
-        # The test is one of ranks: a mean that one lost run has moved does not turn it round.
-        ahead = statistics.signed_ranks(difference) > 0
-        words = ("better" if ahead else "worse") if adjusted < ALPHA else "indistinguishable"
-        inside = -margin < both.low and both.high < margin
+        # The test compares ranks, so its direction is theirs: one failed run can turn the mean.
+        a_is_ahead = statistics.signed_ranks(difference) > 0
+        verdict = "indistinguishable"
+        if p_holm < ALPHA:
+            verdict = "better" if a_is_ahead else "worse"
+        if -margin < over_both.low and over_both.high < margin:
+            verdict += ", equivalent"
         rows.append({
             "a": reports[i].label,
             "b": reports[j].label,
             "difference": float(difference.mean()),
-            "low": interval.low,
-            "high": interval.high,
-            "low_examples": both.low,
-            "high_examples": both.high,
+            "low": over_seeds.low,
+            "high": over_seeds.high,
+            "low_examples": over_both.low,
+            "high_examples": over_both.high,
             "sd": sd,
             "p_a_better": statistics.probability_of_superiority(scores[i], scores[j]),
-            "p": float(alone),
-            "p_holm": float(adjusted),
-            "verdict": words + (", equivalent" if inside else ""),
+            "p": float(p),
+            "p_holm": float(p_holm),
+            "verdict": verdict,
             "detectable": statistics.detectable_difference(sd, len(difference), ALPHA / len(pairs)),
         })  # fmt: skip
     return rows
 
 
 def usual_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
-    """How often, by its trials, a study with one seed would put the first of a pair ahead.
+    """How often single-seed studies rank a above b: a row for each pair and number of trials.
 
-    Tuned, selected and reported with that one seed; the two of a pair have seeds of their own.
+    Such a study tunes and reports each optimizer with one of the tuning seeds, drawn for each
+    optimizer independently.
+
+    Args:
+      tuned: the runs of each contender under the tuning seeds.
+      seed: the seed of the simulation.
+
+    Yields:
+      The rows.
     """
     studies = [
         statistics.tuning_studies(runs.valid_loss, runs.test_score, seed=seed + k)
@@ -202,19 +253,33 @@ def usual_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
     ]
     for i, j in itertools.combinations(range(len(tuned)), 2):
         for n, (a, b) in enumerate(zip(studies[i].T, studies[j].T), 1):
-            told = {"trials": n, "p_a_better": statistics.probability_of_superiority(a, b)}
-            yield {"a": tuned[i].label, "b": tuned[j].label} | told
+            yield {
+                "a": tuned[i].label,
+                "b": tuned[j].label,
+                "trials": n,
+                "p_a_better": statistics.probability_of_superiority(a, b),
+            }
 
 
 def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> Iterator[Row]:
-    """When the runs reached each target, on validation, to the resolution of an epoch."""
-    curve = report.score_curve[0]
-    horizon = curve.shape[1]
+    """A row for each target: the median time in which runs reach this validation score.
+
+    Args:
+      report: the runs of one contender under the report's seeds, one trial.
+      targets: validation scores in (0, 1).
+      steps_per_epoch: mini-batches per epoch; times are whole epochs.
+
+    Yields:
+      The rows.
+    """
+    scores = report.score_curve[0]
+    n_epochs = scores.shape[1]
     for target in targets:
-        there = curve >= target  # false for NaN, after a divergence
-        reached = there.any(axis=1)
+        at_target = scores >= target  # false for NaN, after a divergence
+        reached = at_target.any(axis=1)
+        first_epochs = at_target.argmax(axis=1) + 1
         # A run that diverged is censored at the horizon: earlier, it would count as nearly there.
-        times = np.where(reached, there.argmax(axis=1) + 1, horizon).astype(float)
+        times = np.where(reached, first_epochs, n_epochs).astype(float)
         median, fraction = statistics.time_to(times, reached)
         yield {
             "optimizer": report.label,
@@ -229,47 +294,60 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
 
 
 def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:
-    """What a study with one seed would report after so many trials: mean and middle 90 %."""
+    """The test score that single-seed studies report: mean and middle 90 % by number of trials."""
     studies = statistics.tuning_studies(tuned.valid_loss, tuned.test_score, seed=seed)
-    for n, found in enumerate(studies.T, 1):
-        low, high = statistics.percentiles(found, 0.9)
-        told = {"expected": float(found.mean()), "low": low, "high": high}
-        yield {"optimizer": tuned.label, "trials": n, **told}
+    for n, scores in enumerate(studies.T, 1):
+        low, high = statistics.percentiles(scores, 0.9)
+        yield {
+            "optimizer": tuned.label,
+            "trials": n,
+            "expected": float(scores.mean()),
+            "low": low,
+            "high": high,
+        }
 
 
 def profile_rows(times: Mapping[str, Sequence[Row]]) -> list[Row]:
-    """Performance profiles: for each optimizer, on what part of the tasks' targets it is how near.
+    """Performance profiles: how often each optimizer is within a factor of the fastest one.
 
-    That is, by a factor, the part of the targets that it reaches, in the median, in at most so many
-    times the steps of the fastest of those compared. Targets that none reaches are left out.
+    For an optimizer and a factor τ, the profile is the fraction of problems (a task and a target)
+    on which the optimizer's median steps are at most τ times those of the fastest optimizer.
+    Problems that no optimizer solves are left out.
 
     Args:
       times: the rows of `speed_rows` of all optimizers, by task.
+
+    Returns:
+      A row for each optimizer and each factor at which a profile may step.
 
     Source: Dolan, Moré, Benchmarking optimization software with performance profiles, 2002.
     """
     ratios: dict[str, list[float]] = {}
     for rows in times.values():
         for target in dict.fromkeys(row["target"] for row in rows):
-            some = {row["optimizer"]: row["median_steps"] for row in rows
-                    if row["target"] == target}  # fmt: skip
-            best = min(some.values())
-            for label, steps in some.items() if math.isfinite(best) else ():
-                ratios.setdefault(label, []).append(steps / best)
-    factors = sorted({1.0, *(r for some in ratios.values() for r in some if math.isfinite(r))})
+            steps = {row["optimizer"]: row["median_steps"] for row in rows
+                     if row["target"] == target}  # fmt: skip
+            fastest = min(steps.values())
+            if not math.isfinite(fastest):
+                continue
+            for label, median in steps.items():
+                ratios.setdefault(label, []).append(median / fastest)
+    finite_ratios = {ratio for row in ratios.values() for ratio in row if math.isfinite(ratio)}
+    factors = sorted({1.0, *finite_ratios})
     return [
-        {"optimizer": label, "factor": factor, "fraction": float(np.mean(np.array(some) <= factor))}
-        for label, some in ratios.items()
+        {"optimizer": label, "factor": factor, "fraction": float(np.mean(np.array(row) <= factor))}
+        for label, row in ratios.items()
         for factor in factors
     ]
 
 
-def _named(phase: str, runs: Runs, trial: int, seed: int) -> dict[str, Any]:
+def _run_key(phase: str, runs: Runs, trial: int, seed: int) -> dict[str, str | int]:
+    """The columns that name a run; `seed` is its index."""
     return {"phase": phase, "optimizer": runs.label, "trial": trial, "seed": runs.seeds[seed]}
 
 
-def _numbers(recipe: Recipe) -> dict[str, float]:
-    """Its hyperparameters, the learning rate first."""
+def _hyperparameters(recipe: Recipe) -> dict[str, float]:
+    """The optimizer's hyperparameters, the learning rate first."""
     hyper = recipe.optimizer.hyper
     # Through their decimal forms: 0.1, not float32's 0.10000000149011612.
     decimal = {name: float(str(np.asarray(n)[()])) for name, n in hyper.items() if n is not None}

@@ -1,4 +1,4 @@
-"""The stages of a comparison: tuning, its extensions, the report. Each is one sweep."""
+"""The stages of a comparison: tuning, extensions of the searches, report. Each one is a sweep."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +19,16 @@ from jaxnet.training import evaluation
 
 
 class Stages:
-    """Trains the runs that a comparison asks for, and scores them."""
+    """Trains the runs of a comparison, and evaluates them on the validation and the test set.
+
+    Args:
+      net: the network that all runs train.
+      data: the training, the validation and the test split.
+      protocol: epochs, batch size and seeds.
+      folder: where the sweeps keep their runs, to continue after an interruption.
+      on_progress: called with a stage's name and a `SweepReport`; `None` for no calls.
+      log: called with a line of text about each stage; `None` for no calls.
+    """
 
     def __init__(
         self,
@@ -34,19 +43,25 @@ class Stages:
         self.on_progress, self.log = on_progress, log
         self.network_epochs = 0
 
-    def tuned(self, name: str, recipes: Mapping[str, list[Recipe]]) -> list[Runs]:
-        """The runs of these trials from the tuning seeds, a `Runs` for each label."""
-        return [runs for runs, _ in self._runs(name, recipes, self.protocol.tuning_seeds)]
+    def train_tuning(self, name: str, recipes: Mapping[str, list[Recipe]]) -> list[Runs]:
+        """The runs of each label's recipes under the tuning seeds."""
+        return [runs for runs, _ in self._train(name, recipes, self.protocol.tuning_seeds)]
 
-    def reported(self, recipes: Mapping[str, list[Recipe]]) -> tuple[list[Runs], np.ndarray]:
-        """The runs from the report's seeds, and scores and losses: (2, label, seed, example)."""
-        pairs = self._runs("Report", recipes, self.protocol.report_seeds)
-        return [runs for runs, _ in pairs], np.stack([table[:, 0] for _, table in pairs], axis=1)
+    def train_report(self, recipes: Mapping[str, list[Recipe]]) -> tuple[list[Runs], np.ndarray]:
+        """The runs of each label's recipe under the report's seeds, and their test scores.
 
-    def _runs(
+        Returns:
+          The runs of each label; and the score and the loss of each test example, shape
+          (2, labels, seeds, examples).
+        """
+        pairs = self._train("Report", recipes, self.protocol.report_seeds)
+        on_test = np.stack([by_example[:, 0] for _, by_example in pairs], axis=1)
+        return [runs for runs, _ in pairs], on_test
+
+    def _train(
         self, name: str, recipes: Mapping[str, list[Recipe]], seeds: tuple[int, ...]
     ) -> list[tuple[Runs, np.ndarray]]:
-        """A sweep over all trials of all labels, and what came of each label's."""
+        """One sweep over all labels' recipes, evaluated for each label by `_evaluate`."""
         protocol, on_progress, log = self.protocol, self.on_progress, self.log
         study = sweep(
             self.net,
@@ -65,26 +80,27 @@ class Stages:
         self.network_epochs += study.epochs.size * protocol.epochs
         ends = np.cumsum([0, *(len(trials) for trials in recipes.values())])
         return [
-            self._scored(label, study, range(begin, end))
+            self._evaluate(label, study, range(begin, end))
             for label, begin, end in zip(recipes, ends, ends[1:])
         ]
 
-    def _scored(self, label: str, study: Study, places: range) -> tuple[Runs, np.ndarray]:
-        """Losses and scores of some recipes of a study, on the validation and the test set.
+    def _evaluate(self, label: str, study: Study, settings: range) -> tuple[Runs, np.ndarray]:
+        """Losses and scores of one label's settings in a study.
 
         Returns:
-          The runs, and score and loss of each test example: (2, trial, seed, example).
+          The runs; and the score and the loss of each test example, shape
+          (2, trials, seeds, examples).
         """
-        shape = (len(places), len(study.seeds))
+        shape = (len(settings), len(study.seeds))
         losses, scores = np.full((2, *shape), np.inf), np.zeros((2, *shape))
         assert self.data.valid is not None
         assert self.data.test is not None
         on_test = np.zeros((2, *shape, len(self.data.test.x)), np.float32)
         on_test[1] = np.inf
         for trial, seed in np.ndindex(shape):
-            if study.diverged_epoch[places[trial], seed]:
+            if study.diverged_epoch[settings[trial], seed]:
                 continue
-            params = study.params(places[trial], seed)
+            params = study.params(settings[trial], seed)
             for k, split in enumerate((self.data.valid, self.data.test)):
                 score, cost = _by_example(self.net, params, split)
                 losses[k, trial, seed] = np.mean(cost, dtype=float)
@@ -92,34 +108,55 @@ class Stages:
                 if split is self.data.test:
                     on_test[:, trial, seed] = score, cost
         losses[~np.isfinite(losses)] = np.inf
-        rows = slice(places.start, places.stop)
+        rows = slice(settings.start, settings.stop)
         cost_curve, score_curve = _curves(study, rows, self.data.valid)
         runs = Runs(
-            label, tuple(study.settings[recipe].recipe for recipe in places),
-            tuple(study.seeds.tolist()), losses[0], scores[0], losses[1], scores[1],
-            study.diverged_epoch[rows], study.diverged_step[rows], cost_curve, score_curve,
-        )  # fmt: skip
+            label=label,
+            recipes=tuple(study.settings[setting].recipe for setting in settings),
+            seeds=tuple(study.seeds.tolist()),
+            valid_loss=losses[0],
+            valid_score=scores[0],
+            test_loss=losses[1],
+            test_score=scores[1],
+            diverged_epoch=study.diverged_epoch[rows],
+            diverged_step=study.diverged_step[rows],
+            cost_curve=cost_curve,
+            score_curve=score_curve,
+        )
         return runs, on_test
 
 
 def tune(searches: list[Search], stages: Stages) -> tuple[list[Search], list[Runs]]:
-    """The searches, extended as far as need be, and all their runs."""
+    """Train all trials; extend all searches while the best learning rate of one is at an edge.
+
+    Args:
+      searches: each contender's search.
+      stages: trains the trials.
+
+    Returns:
+      The searches with their extensions, and the runs of each.
+    """
     seed = stages.protocol.seed
-    runs = stages.tuned("Tuning", {search.label: search.points(seed) for search in searches})
+    trials = {search.label: search.points(seed) for search in searches}
+    runs = stages.train_tuning("Tuning", trials)
     for extension in range(1, tuning.EXTENSIONS + 1):
-        chosen = [tried.recipes[result_tables.best_trial(tried)] for tried in runs]
-        edges = {s.edge(tuning.rate_of(recipe)) for s, recipe in zip(searches, chosen, strict=True)}
-        for side in sorted(edges - {0}):  # for all, where it is needed for any
+        edges = {
+            search.edge(tuning.rate_of(tried.recipes[result_tables.best_trial(tried)]))
+            for search, tried in zip(searches, runs, strict=True)
+        }
+        for side in sorted(edges - {0}):
+            # All searches are extended, so that the number of trials stays equal.
             extended = [search.extended(side, seed + extension) for search in searches]
             searches = [search for search, _ in extended]
             name = f"Extension {extension}, {'smaller' if side < 0 else 'larger'} learning rates"
-            new = stages.tuned(name, {search.label: recipes for search, recipes in extended})
-            runs = [_joined(*parts) for parts in zip(runs, new, strict=True)]
+            new_trials = {search.label: recipes for search, recipes in extended}
+            new_runs = stages.train_tuning(name, new_trials)
+            runs = [_joined(*parts) for parts in zip(runs, new_runs, strict=True)]
     return searches, runs
 
 
 def _joined(a: Runs, b: Runs) -> Runs:
-    """The runs of two parts of a search, in the order of their learning rates."""
+    """The runs of two parts of a search, sorted by learning rate."""
     recipes = (*a.recipes, *b.recipes)
     order = np.argsort([tuning.rate_of(recipe) for recipe in recipes], kind="stable")
     arrays = {
@@ -137,15 +174,15 @@ def _by_example(net: Network, params: Params, split: Split) -> tuple[np.ndarray,
 
 
 def _curves(study: Study, rows: slice, valid: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Validation cost and score after each epoch, of some recipes of a study."""
+    """Validation cost and score after each epoch, each of shape (trials, seeds, epochs)."""
     cost = np.asarray(study.history.evaluation_cost[rows])
     if not has_labels(valid):
         return cost, np.maximum(0.0, 1 - cost / _cost_of_mean(valid))
-    # The counts behind the fractions: 0.95, not float32's 0.949999988, is 0.95.
+    # Accuracies are float32. Through counts, 0.949999988 becomes 0.95, which reaches a target 0.95.
     n = len(valid.x)
     return cost, np.rint(n * np.asarray(study.history.evaluation_accuracy[rows], float)) / n
 
 
 def _cost_of_mean(split: Split) -> float:
-    """The quadratic cost of answering every input with the mean of the targets."""
+    """The quadratic cost of a network that always predicts the mean of the targets."""
     return float(np.mean(np.sum((split.y - split.y.mean(axis=0)) ** 2, axis=-1)) / 2)

@@ -1,12 +1,13 @@
-"""Statistics of runs: intervals, paired tests, times to a target, what luck does to tuning.
+"""Statistics of runs: intervals, paired tests, times to a target, single-seed tuning studies.
 
-SciPy's wherever it has them; the rest is a few lines of NumPy. Axes are always seeds, then
-examples. Every random choice takes an explicit seed.
+Functions call SciPy where it has the method, and NumPy otherwise. Axes are always seeds, then
+examples. Every random choice takes an explicit seed, so that a repeated call returns the same
+numbers.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,20 +15,39 @@ from jaxtyping import Bool, Float, Int
 from jaxnet.core.deprecation import renamed_attributes
 
 N_RESAMPLES = 2000
-"""Bootstrap resamples: the ends of a 95 % interval of them are good to about 4 % of its width."""
+"""Number of bootstrap resamples: they locate the ends of a 95 % interval to about 4 % of its width.
+"""
 EFFICIENCY = 3 / np.pi
-"""Of the Wilcoxon signed-rank test relative to the t-test, for normal differences (Pitman's)."""
+"""Efficiency of the Wilcoxon signed-rank test relative to the t-test, for normal differences
+(Pitman's asymptotic relative efficiency)."""
 
 
 class Interval(NamedTuple):
-    """The ends of an interval."""
+    """An interval, such as a confidence interval.
+
+    Attributes:
+      low: the lower end; NaN if the interval does not exist.
+      high: the upper end; NaN if the interval does not exist.
+
+    >>> Interval(low=0.94, high=0.96).high
+    0.96
+    """
 
     low: float
     high: float
 
 
 def iqm(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]:
-    """The interquartile mean: the mean, along an axis, without the lowest and the highest quarter.
+    """The interquartile mean: the mean without the lowest and the highest quarter of the values.
+
+    For n sorted values it is the sum of x₍ᵢ₎ over k < i ≤ n − k, divided by n − 2k, with k = ⌊n/4⌋.
+
+    Args:
+      x: the values, of any shape.
+      axis: the axis along which the mean is taken; the last one by default.
+
+    Returns:
+      The interquartile means, of x's shape without that axis.
 
     Source: Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice,
     2021, section 4.3; by `scipy.stats.trim_mean`.
@@ -42,20 +62,27 @@ def iqm(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]
 
 def bootstrap(
     x: Float[np.ndarray, " n"],
-    statistic: Callable[..., Any] = np.mean,
+    statistic: Callable[..., np.ndarray | np.floating] = np.mean,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """The bias-corrected and accelerated bootstrap interval of a statistic over seeds.
+    """A confidence interval of a statistic over seeds, by the BCa bootstrap.
+
+    BCa is the bias-corrected and accelerated bootstrap, here with 2000 resamples. The ends are the
+    quantiles Φ(z₀ + (z₀ + z)/(1 − a(z₀ + z))) of the resampled statistics, with
+    z = Φ⁻¹((1 − level)/2) for the lower end and its negative for the upper one. z₀ corrects the
+    bias; a corrects the skewness, from the statistics with one seed left out. If these are all
+    equal, a is undefined, and the ends are plain percentiles.
 
     Args:
-      x: a number for each seed.
-      statistic: `np.mean` or `iqm`, or any other of an array and an axis.
-      level: the interval's coverage.
-      seed: of the resampling.
+      x: one number per seed, shape (n,).
+      statistic: a function of an array and a keyword `axis`, such as `np.mean` (the default) or
+        `iqm`.
+      level: the coverage of the interval, in (0, 1); 0.95 by default.
+      seed: the seed of the resampling, at least 0.
 
     Returns:
-      The interval; NaN if a number is not finite, a point if all are equal.
+      The interval: NaN at both ends if a number is not finite, a single point if all are equal.
 
     Source: Efron, Better bootstrap confidence intervals, 1987; by `scipy.stats.bootstrap`.
 
@@ -69,55 +96,77 @@ def bootstrap(
         return Interval(math.nan, math.nan)
     if np.ptp(x) == 0:
         return Interval(float(x[0]), float(x[0]))
-
-    def interval(method: str) -> Any:
-        return stats.bootstrap(
-            (x,), statistic, n_resamples=N_RESAMPLES, confidence_level=level, method=method,
-            rng=np.random.default_rng(seed),
-        ).confidence_interval  # fmt: skip
-
-    # Where leaving out any one seed changes nothing, there is nothing to correct by.
-    without = [float(statistic(np.delete(x, k))) for k in range(len(x))]
-    found = interval("BCa" if np.ptp(without) > 0 else "percentile")
-    return Interval(float(found.low), float(found.high))
+    without_one_seed = [float(statistic(np.delete(x, k))) for k in range(len(x))]
+    interval = stats.bootstrap(
+        (x,),
+        statistic,
+        n_resamples=N_RESAMPLES,
+        confidence_level=level,
+        method="BCa" if np.ptp(without_one_seed) > 0 else "percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(float(interval.low), float(interval.high))
 
 
 def pigeonhole_bootstrap(
     scores: Float[np.ndarray, "k seeds examples"], seed: int = 0
 ) -> Float[np.ndarray, "resamples k"]:
-    """Means of k tables when seeds and examples are both resampled, with replacement.
+    """Mean scores of k methods under 2000 resamples of both seeds and examples.
 
-    All k see the same resamples, so differences of its columns are paired. Intervals over seeds
-    alone say what other seeds would give on this very test set; these, on another one too. They
-    are a little too wide, since the interaction of seeds and examples is counted thrice.
+    A resample draws seeds and, independently, examples with replacement. With wₛ and vₑ the
+    fractions of the draws that are seed s and example e, the mean score of method k is
+    Σₛ Σₑ wₛ vₑ scores[k, s, e]. All methods share the resamples, so differences of columns are
+    paired.
+
+    Intervals over seeds alone hold for other seeds on this very test set; these intervals hold for
+    other seeds and another test set. They are slightly too wide, since the interaction of seeds and
+    examples is counted three times.
 
     Args:
-      scores: for each of k methods, what each run scored on each example; where one of them is
-        not finite, all means are NaN.
-      seed: of the resampling.
+      scores: the score of each run on each example, shape (k methods, seeds, examples).
+      seed: the seed of the resampling, at least 0.
+
+    Returns:
+      The means, shape (2000, k); all NaN if a score is not finite.
 
     Source: Owen, The pigeonhole bootstrap, 2007.
 
-    >>> pigeonhole_bootstrap(np.ones((1, 3, 5))).std()
-    np.float64(0.0)
+    >>> means = pigeonhole_bootstrap(np.ones((1, 3, 5)))
+    >>> means.shape, float(means.std())
+    ((2000, 1), 0.0)
     """
     random = np.random.default_rng(seed)
     k, n_seeds, n_examples = scores.shape
     if not np.isfinite(scores).all():
         return np.full((N_RESAMPLES, k), np.nan)
-    drawn = lambda n: np.bincount(random.integers(n, size=n), minlength=n) / n
-    found = []
-    for begin in range(0, N_RESAMPLES, 200):  # as many weights of examples as stay in memory
+
+    def fractions(n: int) -> Float[np.ndarray, " n"]:
+        """How often each of n items is drawn in n draws, divided by n."""
+        return np.bincount(random.integers(n, size=n), minlength=n) / n
+
+    blocks = []
+    for begin in range(0, N_RESAMPLES, 200):  # 200 resamples at once, to bound the memory
         size = min(200, N_RESAMPLES - begin)
-        rows = np.array([drawn(n_seeds) for _ in range(size)])
-        columns = np.array([drawn(n_examples) for _ in range(size)], np.float32)
-        of_seeds = np.einsum("kse,re->rks", scores.astype(np.float32), columns, optimize=True)
-        found.append(np.einsum("rks,rs->rk", of_seeds, rows))
-    return np.concatenate(found)
+        seed_weights = np.array([fractions(n_seeds) for _ in range(size)])
+        example_weights = np.array([fractions(n_examples) for _ in range(size)], np.float32)
+        seed_means = np.einsum(
+            "kse,re->rks", scores.astype(np.float32), example_weights, optimize=True
+        )
+        blocks.append(np.einsum("rks,rs->rk", seed_means, seed_weights))
+    return np.concatenate(blocks)
 
 
 def percentiles(draws: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
-    """The middle `level` of bootstrap draws; NaN if one of them is.
+    """The percentile interval of bootstrap draws: their quantiles (1 − level)/2 and (1 + level)/2.
+
+    Args:
+      draws: the resampled statistics, shape (n,).
+      level: the fraction of the draws inside the interval, in (0, 1); 0.95 by default.
+
+    Returns:
+      The interval; NaN at both ends if a draw is NaN.
+
+    Source: Efron, Tibshirani, An introduction to the bootstrap, 1993, chapter 13.
 
     >>> percentiles(np.arange(101.0), 0.5)
     Interval(low=25.0, high=75.0)
@@ -127,9 +176,18 @@ def percentiles(draws: Float[np.ndarray, " n"], level: float = 0.95) -> Interval
 
 
 def wilcoxon(differences: Float[np.ndarray, " n"]) -> float:
-    """The p-value, two-sided, of the signed-rank test that paired differences lie around 0.
+    """The two-sided p-value of the Wilcoxon signed-rank test that paired differences center on 0.
 
-    Differences of 0 count for neither side. Infinite ones have the highest rank.
+    With W the sum of the ranks of |d| over positive differences d (see `signed_ranks`), it is the
+    probability, under random signs, of a W at least as far from its mean. Differences of 0 are
+    left out. Infinite differences have the highest rank.
+
+    Args:
+      differences: one difference per pair, such as per seed, shape (n,). They are rounded to 12
+        decimals, so that differences of equal scores are equal.
+
+    Returns:
+      The p-value, in (0, 1]; 1 if all differences are 0.
 
     Source: Wilcoxon, Individual comparisons by ranking methods, 1945; by `scipy.stats.wilcoxon`.
 
@@ -142,14 +200,23 @@ def wilcoxon(differences: Float[np.ndarray, " n"]) -> float:
     rounded = np.round(differences, 12)
     if not rounded.any():
         return 1.0
-    found: Any = stats.wilcoxon(rounded)
-    return float(found.pvalue)
+    _, p_value = np.asarray(stats.wilcoxon(rounded))
+    return float(p_value)
 
 
 def signed_ranks(differences: Float[np.ndarray, " n"]) -> float:
-    """The ranks of the positive differences minus those of the negative ones, by their size.
+    """The sum of signed ranks Σ sign(dᵢ)·rank(|dᵢ|), whose sign says which side of 0 prevails.
 
-    What the signed-rank test looks at; its sign says on which side of 0 they lie.
+    It is the statistic of the Wilcoxon signed-rank test. Differences of 0 are left out, and equal
+    sizes share the mean of their ranks.
+
+    Args:
+      differences: one difference per pair, shape (n,), rounded to 12 decimals as in `wilcoxon`.
+
+    Returns:
+      The sum: positive if positive differences prevail.
+
+    Source: Wilcoxon, Individual comparisons by ranking methods, 1945.
 
     >>> signed_ranks(np.array([1.0, 2.0, 3.0, -100.0]))  # 1 + 2 + 3 − 4
     2.0
@@ -162,14 +229,35 @@ def signed_ranks(differences: Float[np.ndarray, " n"]) -> float:
 
 
 def smallest_p_value(n: int) -> float:
-    """The smallest p-value that the two-sided signed-rank test can give with n pairs: 2/2ⁿ."""
+    """The smallest p-value that the two-sided signed-rank test can give with n pairs: 2/2ⁿ.
+
+    It is reached if all differences have one sign, which 2 of the 2ⁿ sign patterns do.
+
+    Args:
+      n: the number of pairs, at least 0.
+
+    Returns:
+      min(1, 2/2ⁿ).
+
+    Source: Wilcoxon, Individual comparisons by ranking methods, 1945.
+
+    >>> smallest_p_value(5)
+    0.0625
+    """
     return min(1.0, 2.0 ** (1 - n))
 
 
 def holm(p: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
-    """p-values adjusted for having made m tests: max over j ≤ i of (m − j + 1)·p₍ⱼ₎, at most 1.
+    """p-values adjusted for m tests: max over j ≤ i of (m − j + 1)·p₍ⱼ₎, at most 1.
 
-    To reject where the adjusted value is below α keeps the chance of any false rejection below α.
+    Rejecting where the adjusted value is below α keeps the probability of any false rejection
+    below α.
+
+    Args:
+      p: the p-values of the m tests, shape (m,), in any order.
+
+    Returns:
+      The adjusted p-values, in the order of `p`.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
 
@@ -184,7 +272,16 @@ def holm(p: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
 
 
 def probability_of_superiority(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
-    """P(A > B): the part of the paired seeds in which A is ahead, ties counted by half.
+    """P(A > B): the fraction of paired seeds in which A scores higher; a tie counts one half.
+
+    The formula is (1/n) Σᵢ ([aᵢ > bᵢ] + ½[aᵢ = bᵢ]).
+
+    Args:
+      a: the scores of A, one per seed, shape (n,).
+      b: the scores of B under the same seeds, shape (n,).
+
+    Returns:
+      The fraction, in [0, 1].
 
     Source: Bouthillier et al., Accounting for variance in machine learning benchmarks, 2021.
 
@@ -195,21 +292,36 @@ def probability_of_superiority(a: Float[np.ndarray, " n"], b: Float[np.ndarray, 
 
 
 class TimeTo(NamedTuple):
-    """How long runs took to something that some of them never reached."""
+    """The time that runs took to reach a target, from `time_to`.
+
+    Attributes:
+      median: the Kaplan–Meier median, in the unit of the times; infinite if fewer than half of the
+        runs reached the target.
+      fraction: the fraction of runs that reached the target within the horizon, in [0, 1].
+
+    >>> TimeTo(median=3.0, fraction=0.75).median
+    3.0
+    """
 
     median: float
-    """Infinite if fewer than half reached it."""
     fraction: float
-    """Of the runs that reached it within the horizon."""
 
 
 def time_to(times: Float[np.ndarray, " n"], reached: Bool[np.ndarray, " n"]) -> TimeTo:
-    """The Kaplan–Meier median of times, and the fraction that was reached at their end.
+    """The Kaplan–Meier median of times to a target, and the fraction of runs that reached it.
+
+    The estimated fraction of runs that have not reached the target by time t is
+    S(t) = Π over times tᵢ ≤ t of (1 − dᵢ/nᵢ), where dᵢ runs reach the target at tᵢ, and nᵢ are
+    still observed just before. The median is the first time with S(t) ≤ ½.
 
     Args:
-      times: when each run reached the target or, if it did not, until when it would have been
-        observed: the horizon, also for a run that diverged before.
-      reached: which of the two.
+      times: for each run, when it reached the target or, if it did not, the horizon: the time until
+        which it was, or would have been, observed; shape (n,). A run that diverged has the horizon,
+        too: with an earlier time it would count as nearly there.
+      reached: whether each run reached the target, shape (n,).
+
+    Returns:
+      The median, and the fraction 1 − S at the last time.
 
     Source: Kaplan, Meier, Nonparametric estimation from incomplete observations, 1958; by
     `scipy.stats.ecdf`.
@@ -222,10 +334,11 @@ def time_to(times: Float[np.ndarray, " n"], reached: Bool[np.ndarray, " n"]) -> 
     if not reached.any():
         return TimeTo(math.inf, 0.0)
     survival = stats.ecdf(stats.CensoredData.right_censored(times, ~reached)).sf
-    at, left = np.asarray(survival.quantiles), np.asarray(survival.probabilities)
-    below = np.flatnonzero(left <= 0.5 + 1e-12)
-    median = float(at[below[0]]) if below.size else math.inf
-    return TimeTo(median, 1 - float(left[-1]))
+    event_times = np.asarray(survival.quantiles)
+    not_reached = np.asarray(survival.probabilities)
+    at_most_half = np.flatnonzero(not_reached <= 0.5 + 1e-12)
+    median = float(event_times[at_most_half[0]]) if at_most_half.size else math.inf
+    return TimeTo(median, 1 - float(not_reached[-1]))
 
 
 def tuning_studies(
@@ -234,18 +347,23 @@ def tuning_studies(
     n_studies: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Float[np.ndarray, "studies trials"]:
-    """What tuning studies of the usual kind would have reported, by their number of trials.
+    """Scores that simulated single-seed tuning studies report, by their number of trials.
 
-    Each study has one seed and takes the trials in an order of its own, none twice; after n of
-    them it reports the score of the one with the smallest loss.
+    Each study draws one seed and a random order of the trials. After n trials it reports the score
+    of the trial with the smallest loss among the first n.
 
     Args:
-      loss: what selects, of every trial under every seed; infinite where it diverged.
-      score: what is reported.
-      n_studies: how many to draw.
-      seed: of the draw.
+      loss: the loss that selects, of each trial under each seed, shape (trials, seeds); infinite
+        for a run that diverged.
+      score: the score that is reported, of the same shape.
+      n_studies: how many studies to simulate, at least 1; 2000 by default.
+      seed: the seed of the simulation, at least 0.
 
-    Source: Dodge et al., Show your work, 2019, with selection and report kept apart.
+    Returns:
+      The reported scores, shape (studies, trials): column n − 1 is after n trials.
+
+    Source: Dodge et al., Show your work, 2019, here with one set for selection and another one for
+    the report.
 
     >>> studies = tuning_studies(np.array([[2.0], [1.0]]), np.array([[0.5], [0.9]]), 100)
     >>> set(studies[:, 1].tolist())
@@ -257,25 +375,31 @@ def tuning_studies(
     seeds = random.integers(n_seeds, size=(n_studies, 1))
     losses, scores = loss[order, seeds], score[order, seeds]
     least = np.minimum.accumulate(losses, axis=1)
-    # The place of the least loss so far: where it was last undercut (the first trial at the start).
-    new = losses < np.concatenate([np.full((n_studies, 1), np.inf), least[:, :-1]], axis=1)
-    new[:, 0] = True
-    place: Int[np.ndarray, "studies trials"] = np.maximum.accumulate(
-        np.where(new, np.arange(n_trials), 0), axis=1
+    least_before = np.concatenate([np.full((n_studies, 1), np.inf), least[:, :-1]], axis=1)
+    improves = losses < least_before
+    improves[:, 0] = True  # also if the first trial diverged
+    # The least loss among the first n trials is at the last trial that improved on it.
+    selected: Int[np.ndarray, "studies trials"] = np.maximum.accumulate(
+        np.where(improves, np.arange(n_trials), 0), axis=1
     )
-    return np.take_along_axis(scores, place, axis=1)
+    return np.take_along_axis(scores, selected, axis=1)
 
 
 def power(difference: float, sd: float, n: int, alpha: float = 0.05) -> float:
-    """The chance that the signed-rank test finds a true mean difference, of normal differences.
+    """The probability that the signed-rank test rejects, given the true mean difference.
 
-    That of a t-test with 3/π as many pairs.
+    For normal differences, the test has about the power of a t-test with m = 3n/π pairs: the
+    probability that |T| exceeds the 1 − α/2 quantile of Student's t with m − 1 degrees of freedom,
+    where T is noncentral t with noncentrality |difference|/sd·√m.
 
     Args:
       difference: the true mean of the paired differences.
-      sd: their standard deviation.
-      n: pairs.
-      alpha: the level of the test, two-sided.
+      sd: the standard deviation of the paired differences, above 0, in the same unit.
+      n: the number of pairs, at least 2.
+      alpha: the level of the two-sided test, in (0, 1); 0.05 by default.
+
+    Returns:
+      The probability, in [0, 1]; `alpha` for a difference of 0.
 
     Source: Lehmann, Nonparametrics, 1975, section 4.3.
 
@@ -284,21 +408,33 @@ def power(difference: float, sd: float, n: int, alpha: float = 0.05) -> float:
     """
     from scipy import stats
 
-    pairs = n * EFFICIENCY
-    shift = abs(difference) / sd * math.sqrt(pairs)
-    limit = float(stats.t.ppf(1 - alpha / 2, pairs - 1))
+    n_effective = n * EFFICIENCY
+    noncentrality = abs(difference) / sd * math.sqrt(n_effective)
+    critical = float(stats.t.ppf(1 - alpha / 2, n_effective - 1))
     # Far below its mean scipy's noncentral t is NaN, for a probability that is 0.
-    below = np.nan_to_num(stats.nct.cdf(-limit, pairs - 1, shift))
-    return float(stats.nct.sf(limit, pairs - 1, shift) + below)
+    below = np.nan_to_num(stats.nct.cdf(-critical, n_effective - 1, noncentrality))
+    return float(stats.nct.sf(critical, n_effective - 1, noncentrality) + below)
 
 
 def detectable_difference(sd: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> float:
-    """The smallest mean difference that the signed-rank test finds with this chance: see `power`.
+    """The smallest true mean difference that the signed-rank test detects with a given power.
 
-    Infinite where so few pairs can never reject.
+    It is the difference at which `power(difference, sd, n, alpha)` equals `wanted`.
 
-    >>> found = detectable_difference(sd=1.0, n=32)
-    >>> round(power(found, 1.0, 32), 3)
+    Args:
+      sd: the standard deviation of the paired differences, at least 0.
+      n: the number of pairs, at least 2.
+      alpha: the level of the two-sided test, in (0, 1); 0.05 by default.
+      wanted: the power, in (alpha, 1); 0.8 by default.
+
+    Returns:
+      The difference, in the unit of `sd`: 0 if `sd` is 0; infinite if `sd` is not finite, or if n
+      pairs can never reject at this level (see `smallest_p_value`).
+
+    Source: Lehmann, Nonparametrics, 1975, section 4.3.
+
+    >>> difference = detectable_difference(sd=1.0, n=32)
+    >>> round(power(difference, 1.0, 32), 3)
     0.8
     """
     from scipy import optimize
@@ -307,11 +443,11 @@ def detectable_difference(sd: float, n: int, alpha: float = 0.05, wanted: float 
         return math.inf
     if sd == 0:
         return 0.0
-    lacking = lambda difference: power(difference, sd, n, alpha) - wanted
+    excess_power = lambda difference: power(difference, sd, n, alpha) - wanted
     high = sd
-    while lacking(high) < 0:
+    while excess_power(high) < 0:
         high *= 2
-    return float(np.asarray(optimize.brentq(lacking, 0.0, high)))
+    return float(np.asarray(optimize.brentq(excess_power, 0.0, high)))
 
 
 __getattr__ = renamed_attributes(

@@ -1,4 +1,4 @@
-"""Tasks: networks and data to compare optimizers on, with the settings they are known by."""
+"""Tasks: published networks and data sets on which to compare optimizers."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,14 +12,27 @@ from jaxnet.data import datasets
 
 
 class Task(NamedTuple):
-    """A network, its data, and how long it is trained."""
+    """A network, a data set, and how long the network is trained.
+
+    Attributes:
+      network: the architecture.
+      data: a function without arguments that returns the data set.
+      batch_size: examples per mini-batch.
+      epochs: epochs of training.
+      targets: validation scores, in (0, 1), for which the time to reach them is reported.
+      about: a line that describes the task.
+
+    >>> from jaxnet.data.datasets import xor
+    >>> task = Task(Network((2, 8, 2)), xor, 10, 20, (0.9, 0.99), "XOR with a hidden layer")
+    >>> task.network.sizes, task.data().train.x.shape[1]
+    ((2, 8, 2), 2)
+    """
 
     network: Network
     data: Callable[[], Dataset]
     batch_size: int
     epochs: int
     targets: tuple[float, ...]
-    """Validation scores whose first epoch is of interest."""
     about: str
 
 
@@ -59,11 +72,11 @@ NAMED: Registry[Task] = Registry(
         ),
     },
 )  # fmt: skip
-"""The tasks that the command line knows by name."""
+"""All tasks by name; `jaxnet compare --tasks` takes these names."""
 
 
 def named(name: str) -> Task:
-    """The task of a name.
+    """A task by its name.
 
     Args:
       name: one of `NAMED`.
@@ -72,7 +85,7 @@ def named(name: str) -> Task:
       The task.
 
     Raises:
-      ValueError: there is none; the message suggests similar names.
+      ValueError: no task has this name; the message suggests similar names.
 
     >>> named("digits").network.sizes
     (64, 30, 10)

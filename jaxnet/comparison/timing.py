@@ -1,4 +1,4 @@
-"""Seconds that an epoch of each optimizer takes in a run by itself."""
+"""Measures the seconds per epoch of each optimizer, trained as a single network."""
 
 import dataclasses
 import json
@@ -18,11 +18,11 @@ from jaxnet.training import train
 from jaxnet.training.run import EpochReport
 
 TIMED = 4
-"""Epochs of the solo runs that are timed; the first one compiles, and does not count."""
+"""Epochs of each timed run. The first one compiles, and does not count."""
 
 
 def known_seconds(folder: Path) -> dict[str, float]:
-    """What was measured for a folder before, by label; empty if nothing was."""
+    """Seconds per epoch by label, from a comparison's folder; empty if none were measured."""
     path = folder / "timing.json"
     return json.loads(path.read_bytes()) if path.exists() else {}
 
@@ -34,16 +34,16 @@ def measured_seconds(
     chosen: Mapping[str, list[Recipe]],
     protocol: Protocol,
 ) -> dict[str, float]:
-    """Seconds an epoch of each optimizer in a run by itself, measured once for a folder.
+    """Seconds per epoch by label, measured once per folder and written to its timing.json.
 
-    An optimizer that diverges at once has none.
+    An optimizer that diverges in the first epoch has no entry.
     """
     seconds = known_seconds(folder)
     if seconds:
         return seconds
     for label, (recipe,) in chosen.items():
-        recipe = dataclasses.replace(recipe, schedule=None)  # it may end before the runs timed here
-        durations = _epoch_seconds(net, data, recipe, protocol)
+        # The schedule may be shorter than the timed run, which is a few epochs.
+        durations = _epoch_seconds(net, data, dataclasses.replace(recipe, schedule=None), protocol)
         if len(durations) > 1:
             seconds[label] = float(np.median(durations[1:]))
     write_json(folder / "timing.json", seconds)
@@ -51,14 +51,14 @@ def measured_seconds(
 
 
 def _epoch_seconds(net: Network, data: Dataset, recipe: Recipe, protocol: Protocol) -> np.ndarray:
-    """How long each epoch of a short run took; the first one was compiled, too."""
+    """Seconds of each epoch of a short run; the first one includes compilation."""
     ends = [time.perf_counter()]
 
     def on_epoch(_: EpochReport) -> None:
         ends.append(time.perf_counter())
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the report has said what diverged
+        warnings.simplefilter("ignore", RuntimeWarning)  # the report counts diverged runs already
         run = train(
             net, data, recipe, epochs=TIMED, batch_size=protocol.batch_size,
             seed=protocol.report_seeds[0], evaluate_on=(), on_epoch=on_epoch,

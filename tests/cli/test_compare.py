@@ -87,7 +87,7 @@ def test_ctrl_c_ends_with_its_own_status_and_the_same_command_goes_on(here, caps
     assert cli.main([*SMALL, "--seeds", "4"]) == 130
     assert capsys.readouterr().err == "jaxnet: interrupted; the same command goes on.\n"
     assert cli.main([*SMALL, "--plot-only"]) == 2
-    assert "was not finished; the same command goes on" in capsys.readouterr().err
+    assert "was not finished; repeat the same command" in capsys.readouterr().err
 
 
 def _interrupted(*_, **__):

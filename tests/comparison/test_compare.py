@@ -196,7 +196,7 @@ def test_float_targets_are_scored_by_r_squared():
 def test_the_full_search_is_audited_by_inclusion():
     ranges = {"sgd": WIDE, "momentum": WIDE}
     result = _compare(["sgd", "momentum"], tier="full", trials=8, epochs=3, ranges=ranges)
-    assert result.manifest["audits"][0].startswith("momentum includes sgd (decay = 0), and")
+    assert result.manifest["audits"][0].startswith("sgd is momentum with decay = 0, and")
     assert result.manifest["searches"]["momentum"]["others"] == {"decay": "OneMinus(0.01, 1.0)"}
 
 
@@ -326,7 +326,7 @@ def test_a_trial_with_a_better_score_than_the_selected_one_is_told():
     tuned = _runs("sgd", [[0.9], [0.95]], loss=[[0.1], [0.2]], rates=(0.1, 1.0))
     summary = [{"optimizer": "sgd", "edge": "", "diverged": 0, "seeds": 32}]
     (said,) = conclusions.warnings(summary, [tuned], 1, [], 0.002)
-    assert "least at learning rate 0.1, but the score is best at 1, by 0.0500" in said
+    assert "lowest at learning rate 0.1, but the validation score is highest at 1, by 0.0500" in said
 
 
 @pytest.mark.parametrize(
