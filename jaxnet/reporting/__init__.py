@@ -1,4 +1,4 @@
-"""Pictures and pages of runs, studies, comparisons, and of the scripts in `experiments/`.
+"""Figures and HTML pages of runs, studies, comparisons, and of the scripts in `experiments/`.
 
-It needs the extra `cli`, so that nothing is imported before it is asked for.
+It needs the extra `cli`, so `import jaxnet` does not import it.
 """

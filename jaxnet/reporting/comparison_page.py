@@ -1,10 +1,9 @@
-"""The page of a comparison: conclusion, tables and pictures in one HTML file that opens offline."""
+"""The HTML page of a comparison: conclusion, tables and figures in one file that opens offline."""
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jaxnet.comparison import Comparison, conclusions, read
 from jaxnet.core.deprecation import renamed_attributes
@@ -15,216 +14,333 @@ from jaxnet.reporting.html_page import Column, figure, table
 
 
 def publish(folder: str | Path) -> Comparison:
-    """Draw all pictures of a comparison anew from its files, and write its page, report.html.
+    """Draw all figures of a finished comparison, and write its page, report.html.
 
     Args:
-      folder: of a finished comparison.
+      folder: the comparison's folder, in which the figures (PNG) and the page are written; older
+        ones are replaced.
 
     Returns:
       The comparison.
 
     Raises:
-      ValueError: the folder holds none, or one that was not finished.
+      ValueError: the folder holds no comparison, or an unfinished one.
+
+    >>> import tempfile
+    >>> import jaxnet as jn
+    >>> net, data = jn.Network((2, 4, 2)), jn.datasets.xor()
+    >>> options = {"tier": "defaults", "epochs": 2, "seeds": 8, "tuning_seeds": 1, "log": None}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = jn.compare(net, data, ["sgd", "adam"], timing=False, folder=folder, **options)
+    ...     _ = publish(folder)
+    ...     sorted(path.name for path in Path(folder).glob("*.png"))
+    ['curves.png', 'differences.png', 'strips.png', 'time_to_target.png']
     """
     folder = Path(folder)
-    found = read(folder)
-    drawn = {
-        name: (plots.png(drawing), said)
-        for name, (drawing, said) in comparison_plots.drawn(found).items()
+    comparison = read(folder)
+    figures = {
+        name: (plots.png(drawing), caption)
+        for name, (drawing, caption) in comparison_plots.draw_figures(comparison).items()
     }
-    for name, (content, _) in drawn.items():
+    for name, (content, _) in figures.items():
         files.write_atomic(folder / f"{name}.png", content)
-    files.write_atomic(folder / "report.html", page(found, drawn).encode())
-    return found
+    files.write_atomic(folder / "report.html", page(comparison, figures).encode())
+    return comparison
 
 
 def publish_profile(folder: str | Path, rows: Sequence[Row]) -> None:
-    """Write the performance profile over several tasks, and its picture."""
+    """Write performance profiles over several tasks: profile.csv, and the figure profile.png.
+
+    Args:
+      folder: the folder to write to, which must exist.
+      rows: a row for each optimizer and factor, as `jaxnet.comparison.result_tables.profile_rows`
+        returns: "optimizer", "factor" (at least 1) and "fraction" (of tasks and targets, in
+        [0, 1], on which the optimizer is at most this factor slower than the fastest one).
+
+    Raises:
+      OSError: a file cannot be written.
+
+    >>> import tempfile
+    >>> rows = [{"optimizer": "sgd", "factor": factor, "fraction": 1.0} for factor in (1.0, 2.0)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     publish_profile(folder, rows)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['profile.csv', 'profile.png']
+    """
     csv.write_csv(Path(folder) / "profile.csv", rows)
     content = plots.png(comparison_plots.profile(rows))
     files.write_atomic(Path(folder) / "profile.png", content)
 
 
-def page(found: Comparison, drawn: dict[str, tuple[bytes, str]]) -> str:
-    """The page, with pictures (PNG, caption) by name inside of it."""
-    manifest, protocol = found.manifest, found.manifest["protocol"]
-    examples = manifest["examples"]
-    ranked = sorted(found.summary, key=lambda row: -row["test_score"])
-    names = [row["optimizer"] for row in found.summary]
+def page(comparison: Comparison, figures: Mapping[str, tuple[bytes, str]]) -> str:
+    """The page of a comparison, as the content of an HTML file.
+
+    Args:
+      comparison: the comparison.
+      figures: the images to include, by name: the content of a PNG file and a caption. The mapping
+        may be empty.
+
+    Returns:
+      The page, with all images inside.
+
+    >>> import jaxnet as jn
+    >>> comparison = jn.compare(
+    ...     jn.Network((2, 4, 2)), jn.datasets.xor(), ["sgd", "adam"], tier="defaults", epochs=2,
+    ...     seeds=8, tuning_seeds=1, timing=False, log=None,
+    ... )
+    >>> "<h1>sgd and adam</h1>" in page(comparison, {})
+    True
+    """
+    ranked = sorted(comparison.summary, key=lambda row: -row["test_score"])
+    names = [row["optimizer"] for row in comparison.summary]
     title = f"{', '.join(names[:-1])} and {names[-1]}"
-    n_seeds = len(protocol["report_seeds"])
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f'<p class="sub">{html.escape(manifest["network"])}, mini-batches of '
-        f"{protocol['batch_size']}, {protocol['epochs']} epochs; {n_seeds} fresh seeds. "
-        f"{examples[0]:,} training, {examples[1]:,} validation, {examples[2]:,} test examples.</p>",
-        *(f'<p class="warning">{html.escape(said)}</p>' for said in found.warnings),
+        f'<p class="sub">{html.escape(_settings_text(comparison))}</p>',
+        *(f'<p class="warning">{html.escape(text)}</p>' for text in comparison.warnings),
         "<h2>Conclusion</h2>",
-        "<ul>" + "".join(f"<li>{html.escape(said)}</li>" for said in found.conclusion) + "</ul>",
-        "<h2>The report</h2>",
-        table(ranked, _summary_columns(found), texts=("chosen",)),
-        "<h2>Pairs</h2>",
-        table(found.pairwise, _pair_columns(found), texts=("verdict",)),
-        '<p class="note">Difference: the first minus the second, paired by seed. p: Wilcoxon '
-        "signed-rank test over the seeds, adjusted by Holm for all pairs. Found 4 times in 5: the "
-        "true difference that so many seeds would show with a chance of 80 %. Usual study: how "
-        "often the first would come out ahead of the second if each were tuned, with as many "
-        "trials, and reported with one of the tuning seeds (usual_study.csv: with fewer).</p>",
+        _list(html.escape(sentence) for sentence in comparison.conclusion),
+        "<h2>Test scores</h2>",
+        table(ranked, _summary_columns(comparison), texts=("chosen",)),
+        "<h2>Pairwise differences</h2>",
+        table(comparison.pairwise, _pair_columns(comparison), texts=("verdict",)),
+        _note(_PAIRS_NOTE),
         "<h2>Speed and robustness</h2>",
-        table(found.time_to_target, _speed_columns(found)),
-        '<p class="note">Median: Kaplan–Meier, to the resolution of an epoch; a run that never '
-        "reached the target, or diverged, is censored at the last epoch.</p>",
-        table(ranked, _robustness_columns(found)),
-        '<p class="note">Good learning rates: decades around the best one whose validation score '
-        "is within 0.01 of it."
-        + (" Seconds an epoch: a run by itself, without compilation." if found.timing else "")
-        + "</p>",
-        "<h2>Pictures</h2>",
-        *(figure(name, *content) for name, content in drawn.items()),
-        "<h2>How it was done</h2>",
-        f"<p>{html.escape(_protocol(found))}</p>",
-        "<ul>" + "".join(f"<li><code>{html.escape(line)}</code></li>" for line in _details(found))
-        + "</ul>",
-    ]  # fmt: skip
+        table(comparison.time_to_target, _speed_columns(comparison)),
+        _note(_SPEED_NOTE),
+        table(ranked, _robustness_columns(comparison)),
+        _note(_ROBUSTNESS_NOTE + (f" {_TIMING_NOTE}" if comparison.timing else "")),
+        "<h2>Figures</h2>",
+        *(figure(name, content, caption) for name, (content, caption) in figures.items()),
+        "<h2>Method</h2>",
+        f"<p>{html.escape(_protocol_text(comparison))}</p>",
+        _list(f"<code>{html.escape(line)}</code>" for line in _details(comparison)),
+    ]
     return html_page.document(title, parts)
 
 
-def _score(found: Comparison) -> Callable[[float], str]:
-    return conclusions.score_text(found.manifest["score"])
+_PAIRS_NOTE = (
+    "The difference is the first optimizer's test score minus the second's, paired by seed. "
+    "P(first better) is the fraction of seeds in which the first scores higher; ties count one "
+    "half. p is the p-value of the Wilcoxon signed-rank test over the seeds, with Holm's "
+    "correction for all pairs. Detectable is the true difference that the test would detect with a "
+    "probability of 80 %. Single-seed studies are simulated: the number says how often the first "
+    "optimizer would rank above the second if each were tuned, with all trials, and reported under "
+    "one of the tuning seeds (usual_study.csv has smaller numbers of trials)."
+)
+_SPEED_NOTE = (
+    "Medians are Kaplan–Meier estimates, to a whole epoch. A run that did not reach the target, or "
+    "diverged, is censored at the last epoch."
+)
+_ROBUSTNESS_NOTE = (
+    "Good learning rates: the width, in decades, of the range around the best one in which the "
+    "validation score is within 0.01 of the best."
+)
+_TIMING_NOTE = "Seconds per epoch are of a network that trains alone, without compilation."
 
 
-def _summary_columns(found: Comparison) -> list[Column]:
-    score, unit = _score(found), " (%)" if found.manifest["score"] == "accuracy" else ""
-    span = lambda row, end: f"{score(row[f'{end}_low'])}–{score(row[f'{end}_high'])}"
+def _note(text: str) -> str:
+    """A paragraph in small print, as HTML."""
+    return f'<p class="note">{html.escape(text)}</p>'
+
+
+def _list(items: Iterable[str]) -> str:
+    """A list of items that are HTML, as HTML."""
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
+def _settings_text(comparison: Comparison) -> str:
+    """Network, mini-batches, epochs, seeds and sizes of the data in two sentences."""
+    manifest, protocol = comparison.manifest, comparison.manifest["protocol"]
+    n_train, n_valid, n_test = manifest["examples"]
+    return (
+        f"{manifest['network']}, mini-batches of {protocol['batch_size']}, {protocol['epochs']} "
+        f"epochs; {len(protocol['report_seeds'])} fresh seeds. {n_train:,} training, {n_valid:,} "
+        f"validation, {n_test:,} test examples."
+    )
+
+
+def _score_text(comparison: Comparison) -> Callable[[float], str]:
+    """The function that writes the scores of a comparison."""
+    return conclusions.score_text(comparison.manifest["score"])
+
+
+def _summary_columns(comparison: Comparison) -> list[Column]:
+    """The columns of the table of test scores, for rows of `Comparison.summary`."""
+    text, kind = _score_text(comparison), comparison.manifest["score"]
+    unit = " (%)" if kind == "accuracy" else ""
     return [
         ("optimizer", lambda row: row["optimizer"]),
-        ("chosen", lambda row: chosen_hyperparameters(found, row)),
-        (f"test {found.manifest['score']}{unit}",
-         lambda row: f"{score(row['test_score'])} ± {score(row['test_score_sd'])}"),
-        ("95 % over seeds", lambda row: span(row, "test_score")),
-        ("and examples", lambda row: f"{score(row['test_score_low_examples'])}–"
-                                     f"{score(row['test_score_high_examples'])}"),
-        ("IQM", lambda row: score(row["test_score_iqm"])),
-        ("10 % quantile", lambda row: score(row["test_score_q10"])),
+        ("chosen", lambda row: chosen_hyperparameters(comparison, row)),
+        (f"test {kind}{unit}",
+         lambda row: f"{text(row['test_score'])} ± {text(row['test_score_sd'])}"),
+        ("95 % interval over seeds",
+         lambda row: f"{text(row['test_score_low'])}–{text(row['test_score_high'])}"),
+        ("over seeds and examples", lambda row: f"{text(row['test_score_low_examples'])}–"
+                                                f"{text(row['test_score_high_examples'])}"),
+        ("IQM", lambda row: text(row["test_score_iqm"])),
+        ("10 % quantile", lambda row: text(row["test_score_q10"])),
         ("test loss", lambda row: _number(row["test_loss"])),
         ("diverged", lambda row: f"{row['diverged']} of {row['seeds']}"),
     ]  # fmt: skip
 
 
-def _pair_columns(found: Comparison) -> list[Column]:
-    score = _score(found)
+def _pair_columns(comparison: Comparison) -> list[Column]:
+    """The columns of the table of pairs, for rows of `Comparison.pairwise`."""
+    text = _score_text(comparison)
 
-    def usual(pair: Row) -> float:
-        rows = [r for r in found.usual_study if (r["a"], r["b"]) == (pair["a"], pair["b"])]
-        return max(rows, key=lambda row: row["trials"])["p_a_better"]
+    def single_seed_studies(pair: Row) -> str:
+        rows = [row for row in comparison.usual_study
+                if (row["a"], row["b"]) == (pair["a"], pair["b"])]  # fmt: skip
+        with_all_trials = max(rows, key=lambda row: row["trials"])
+        return f"{100 * with_all_trials['p_a_better']:.0f} %"
 
     return [
         ("", lambda row: f"{row['a']} − {row['b']}"),
-        ("difference", lambda row: score(row["difference"])),
-        ("95 % over seeds", lambda row: f"{score(row['low'])} to {score(row['high'])}"),
-        ("and examples",
-         lambda row: f"{score(row['low_examples'])} to {score(row['high_examples'])}"),
+        ("difference", lambda row: text(row["difference"])),
+        ("95 % interval over seeds", lambda row: f"{text(row['low'])} to {text(row['high'])}"),
+        ("over seeds and examples",
+         lambda row: f"{text(row['low_examples'])} to {text(row['high_examples'])}"),
         ("P(first better)", lambda row: f"{row['p_a_better']:.2f}"),
         ("p", lambda row: f"{row['p_holm']:.2g}" if row["p_holm"] >= 1e-4 else "< 0.0001"),
         ("verdict", lambda row: row["verdict"]),
-        ("found 4 times in 5",
-         lambda row: score(row["detectable"]) if math.isfinite(row["detectable"]) else "–"),
-        ("usual study", lambda row: f"{100 * usual(row):.0f} %"),
+        ("detectable",
+         lambda row: text(row["detectable"]) if math.isfinite(row["detectable"]) else "–"),
+        ("first ahead in single-seed studies", single_seed_studies),
     ]  # fmt: skip
 
 
-def _speed_columns(found: Comparison) -> list[Column]:
-    median = lambda x, form: format(x, form) if math.isfinite(x) else "not reached"
-    seconds = lambda row: row["median_epochs"] * found.timing.get(row["optimizer"], math.nan)
+def _speed_columns(comparison: Comparison) -> list[Column]:
+    """The columns of the table of targets, for rows of `Comparison.time_to_target`."""
+
+    def median(row: Row, name: str, form: str) -> str:
+        return format(row[name], form) if math.isfinite(row[name]) else "not reached"
+
+    def seconds(row: Row) -> str:
+        epoch = comparison.timing.get(row["optimizer"], math.nan)
+        total = row["median_epochs"] * epoch
+        return f"{total:.2g}" if math.isfinite(total) else "–"
+
     columns: list[Column] = [
         ("optimizer", lambda row: row["optimizer"]),
-        ("target, on validation", lambda row: f"{row['target']:g}"),
-        ("median epochs", lambda row: median(row["median_epochs"], "g")),
-        ("median steps", lambda row: median(row["median_steps"], ",.0f")),
+        ("target on validation", lambda row: f"{row['target']:g}"),
+        ("median epochs", lambda row: median(row, "median_epochs", "g")),
+        ("median steps", lambda row: median(row, "median_steps", ",.0f")),
         ("reached by", lambda row: f"{row['fraction_reached'] * 100:.0f} %"),
     ]
-    if found.timing:
-        columns.append(
-            ("seconds", lambda row: f"{seconds(row):.2g}" if math.isfinite(seconds(row)) else "–")
-        )
-    return columns
+    return columns + ([("median seconds", seconds)] if comparison.timing else [])
 
 
-def _robustness_columns(found: Comparison) -> list[Column]:
-    score = _score(found)
+def _robustness_columns(comparison: Comparison) -> list[Column]:
+    """The columns of the table of robustness, for rows of `Comparison.summary`."""
+    text = _score_text(comparison)
+
+    def epoch_seconds(row: Row) -> str:
+        return _number(comparison.timing.get(row["optimizer"], math.nan))
+
     columns: list[Column] = [
         ("optimizer", lambda row: row["optimizer"]),
         ("trials", lambda row: str(row["trials"])),
         ("good learning rates (decades)", lambda row: _number(row["good_decades"])),
-        ("SD over seeds", lambda row: score(row["test_score_sd"])),
+        ("SD over seeds", lambda row: text(row["test_score_sd"])),
         ("diverged in tuning",
          lambda row: f"{row['tuning_diverged']} of {row['trials'] * row['tuning_seeds']}"),
     ]  # fmt: skip
-    if found.timing:
-        columns.append(
-            ("seconds an epoch", lambda row: _number(found.timing.get(row["optimizer"], math.nan)))
-        )
-    return columns
+    return columns + ([("seconds per epoch", epoch_seconds)] if comparison.timing else [])
 
 
-def chosen_hyperparameters(found: Comparison, row: Row) -> str:
-    """The numbers that were tuned, and whether the learning rate stands at an edge."""
-    search = found.manifest["searches"][row["optimizer"]]
-    names = {"defaults": []}.get(search["tier"], ["learning_rate", *search.get("others", [])])
-    told = ", ".join(f"{name.replace('_', ' ')} {row[name]:.5g}" for name in names) or "defaults"
-    return told + (f" {row['edge']}" if row["edge"] else "")
+def chosen_hyperparameters(comparison: Comparison, row: Row) -> str:
+    """The tuned hyperparameters of an optimizer as text, such as "learning rate 0.1".
+
+    Args:
+      comparison: the comparison.
+      row: the optimizer's row of `comparison.summary`.
+
+    Returns:
+      The names and values, with "EDGE (low)" or "EDGE (high)" if the learning rate is at an edge of
+      the searched range; "defaults" if nothing was tuned.
+
+    >>> import jaxnet as jn
+    >>> comparison = jn.compare(
+    ...     jn.Network((2, 4, 2)), jn.datasets.xor(), ["sgd", "adam"], tier="defaults", epochs=2,
+    ...     seeds=8, tuning_seeds=1, timing=False, log=None,
+    ... )
+    >>> chosen_hyperparameters(comparison, comparison.summary[0])
+    'defaults'
+    """
+    search = comparison.manifest["searches"][row["optimizer"]]
+    if search["tier"] == "defaults":
+        return "defaults"
+    names = ["learning_rate", *search.get("others", [])]
+    numbers = ", ".join(f"{name.replace('_', ' ')} {row[name]:.5g}" for name in names)
+    return f"{numbers} {row['edge']}" if row["edge"] else numbers
 
 
-def _protocol(found: Comparison) -> str:
+def _protocol_text(comparison: Comparison) -> str:
     """The protocol in sentences."""
-    protocol, searches = found.manifest["protocol"], found.manifest["searches"]
-    tuned = {
-        "defaults": "Nothing was tuned.",
-        "lr": "The learning rate was tuned on a grid, evenly spaced in its logarithm",
-        "full": "Learning rate and other numbers were tuned at scrambled Sobol points",
-    }[protocol["tier"]]
-    if protocol["tier"] != "defaults":
-        n = max(row["trials"] for row in found.summary)
-        extended = (
-            f", {protocol['trials']} of them before the searches were extended, since an optimum "
-            "was at an edge"
-        )
-        tuned += (
-            f": {n} trials of each optimizer under {len(protocol['tuning_seeds'])} seeds"
-            f"{extended if n > protocol['trials'] else ''}. Selected was the least mean validation "
-            "loss after the last epoch, in which a run that diverged counts as infinite."
-        )
+    protocol = comparison.manifest["protocol"]
+    unit = " points" if comparison.manifest["score"] == "accuracy" else ""
     return (
-        f"{tuned} The report is of {len(protocol['report_seeds'])} other seeds, on the test set, "
-        f"which chose nothing; under each, all {len(searches)} optimizers have the same initial "
-        "weights and mini-batches. Two are called different if the Wilcoxon signed-rank test over "
-        "these seeds, with Holm's correction for all pairs, rejects at 5 %; equivalent, if the 95 "
-        "% interval over seeds and test examples lies within "
-        f"±{_score(found)(protocol['margin'])}"
-        + (" points." if found.manifest["score"] == "accuracy" else ".")
+        f"{_tuning_text(comparison)} The report trains the selected recipes under "
+        f"{len(protocol['report_seeds'])} other seeds and gives scores on the test set, which "
+        "selected nothing. Under each seed, all "
+        f"{len(comparison.manifest['searches'])} optimizers have the same initial weights and "
+        "mini-batches. Two optimizers are called different if the Wilcoxon signed-rank test over "
+        "these seeds, with Holm's correction for all pairs, rejects at the 5 % level. They are "
+        "called equivalent if the 95 % interval of their difference over seeds and test examples "
+        f"lies within ±{_score_text(comparison)(protocol['margin'])}{unit}."
     )
 
 
-def _details(found: Comparison) -> list[str]:
-    manifest = found.manifest
+def _tuning_text(comparison: Comparison) -> str:
+    """How hyperparameters were tuned and selected, in sentences."""
+    protocol = comparison.manifest["protocol"]
+    if protocol["tier"] == "defaults":
+        return "Nothing was tuned."
+    numbers = {
+        "lr": "The learning rate was tuned on a grid, evenly spaced in its logarithm",
+        "full": "The learning rate and other numbers were tuned at scrambled Sobol points",
+    }[protocol["tier"]]
+    n_trials = max(row["trials"] for row in comparison.summary)
+    extension = ""
+    if n_trials > protocol["trials"]:
+        extension = (
+            f" The searches began with {protocol['trials']} trials, and were extended because a "
+            "best learning rate was at an edge."
+        )
+    return (
+        f"{numbers}, with {n_trials} trials of each optimizer under "
+        f"{len(protocol['tuning_seeds'])} seeds.{extension} The recipe with the least mean "
+        "validation loss after the last epoch was selected; a diverged run counts as infinite."
+    )
+
+
+def _details(comparison: Comparison) -> list[str]:
+    """Searches, audits, sizes, versions and data in lines."""
+    manifest = comparison.manifest
+    lines = []
+    for label, search in manifest["searches"].items():
+        line = f"{label}: {search['recipe']}"
+        if "learning_rate" in search:
+            low, high = search["learning_rate"]
+            line += f", learning rate {low:.3g} to {high:.3g}"
+        others = search.get("others", {})
+        lines.append(line + "".join(f", {name} {span}" for name, span in others.items()))
     versions = ", ".join(f"{name} {value}" for name, value in manifest["versions"].items())
-    lines = [
-        f"{label}: {search['recipe']}"
-        + (f", learning rate {search['learning_rate'][0]:.3g} to {search['learning_rate'][1]:.3g}"
-           if "learning_rate" in search else "")
-        + "".join(f", {name} {span}" for name, span in search.get("others", {}).items())
-        for label, search in manifest["searches"].items()
-    ]  # fmt: skip
-    lines += [f"audit: {told}" for told in manifest["audits"]]
-    device = manifest["device"]
-    lines.append(f"{manifest['networks']:,} networks, {manifest['network_epochs']:,} epochs")
-    lines.append(f"{versions}; {device['kind']}")
-    lines.append(f"data SHA-256 {manifest['data_sha256']}")
-    return lines
+    return [
+        *lines,
+        *(f"audit: {sentence}" for sentence in manifest["audits"]),
+        f"{manifest['networks']:,} networks, {manifest['network_epochs']:,} network epochs",
+        f"{versions}; {manifest['device']['kind']}",
+        f"data SHA-256 {manifest['data_sha256']}",
+    ]
 
 
-def _number(x: Any) -> str:
-    return f"{x:.3g}" if math.isfinite(x) else ("∞" if math.isinf(x) else "–")
+def _number(x: float) -> str:
+    """A number with 3 digits; ∞ if it is infinite, – if it is NaN."""
+    if math.isinf(x):
+        return "∞"
+    return "–" if math.isnan(x) else f"{x:.3g}"
 
 
 __getattr__ = renamed_attributes(__name__, {"chosen": "chosen_hyperparameters"})

@@ -1,4 +1,4 @@
-"""Web pages that open offline: one file with its style, its tables and its pictures inside."""
+"""HTML pages that open offline: styles, tables and images are all inside one file."""
 
 import base64
 import html
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from jaxnet.io.csv import Row
 
 Column = tuple[str, Callable[[Row], str]]
-"""A heading, and what to write under it for a row."""
+"""A column of a table: its heading, and a function that returns the cell's text for a row."""
 STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
@@ -36,7 +36,14 @@ code { font-size: .85rem; overflow-wrap: anywhere; }
 
 
 def document(title: str, parts: Sequence[str]) -> str:
-    """A whole page, of its parts in HTML.
+    """A complete HTML page.
+
+    Args:
+      title: the title, as plain text; it is escaped.
+      parts: the elements of the body, as HTML; empty ones are left out.
+
+    Returns:
+      The page, as the content of an .html file.
 
     >>> "<title>A &lt; B</title>" in document("A < B", ["<h1>A &lt; B</h1>"])
     True
@@ -51,33 +58,47 @@ def document(title: str, parts: Sequence[str]) -> str:
 
 
 def table(rows: Sequence[Row], columns: Sequence[Column], texts: Sequence[str] = ()) -> str:
-    """A table; it scrolls by itself where it is wider than the screen.
+    """An HTML table, with a scroll bar of its own if it is wider than the screen.
 
     Args:
-      rows: what it is of.
-      columns: what it shows of each; the first is text.
-      texts: the headings of the other columns that are text, not numbers.
+      rows: the rows, each a dict of values.
+      columns: heading and cell text of each column; the first column is aligned as text.
+      texts: the headings of other columns that are aligned as text instead of numbers.
+
+    Returns:
+      The table as HTML; headings and cells are escaped.
 
     >>> table([{"n": 3}], [("seeds", lambda row: str(row["n"]))])
     '<div class="wide"><table><tr><th>seeds</th></tr><tr><td>3</td></tr></table></div>'
     """
-    text = lambda name: ' class="text"' if name in texts else ""
-    head = "".join(f"<th{text(name)}>{html.escape(name)}</th>" for name, _ in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td{text(n)}>{html.escape(cell(row))}</td>" for n, cell in columns)
-        + "</tr>" for row in rows
-    )  # fmt: skip
+    css_class = lambda heading: ' class="text"' if heading in texts else ""
+    head = "".join(f"<th{css_class(heading)}>{html.escape(heading)}</th>" for heading, _ in columns)
+    body = ""
+    for row in rows:
+        cells = (
+            f"<td{css_class(heading)}>{html.escape(cell_text(row))}</td>"
+            for heading, cell_text in columns
+        )
+        body += f"<tr>{''.join(cells)}</tr>"
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def figure(name: str, content: bytes, said: str = "") -> str:
-    """A PNG with its caption.
+def figure(name: str, content: bytes, caption: str = "") -> str:
+    """A PNG image inside of the page, with a caption.
 
-    >>> figure("a_b", b"", "what it shows")[:40]
+    Args:
+      name: the image's name; with spaces for underscores it is the alternative text.
+      content: the bytes of the PNG file.
+      caption: the text below the image, which is escaped.
+
+    Returns:
+      The figure as HTML.
+
+    >>> figure("a_b", b"", "a caption")[:40]
     '<figure><img alt="a b" src="data:image/p'
     """
     source = base64.b64encode(content).decode()
     return (
         f'<figure><img alt="{name.replace("_", " ")}" src="data:image/png;base64,{source}">'
-        f"<figcaption>{html.escape(said)}</figcaption></figure>"
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )

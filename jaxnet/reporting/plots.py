@@ -1,21 +1,31 @@
-"""Pictures, drawn with matplotlib and without a display."""
+"""Figures of runs and sweeps, drawn with matplotlib and without a display."""
 
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jaxnet.core.deprecation import renamed_attributes
-from jaxnet.core.types import History
+from jaxnet.core.types import AnyArray, History
 from jaxnet.sweeps.study import Study
 
+
+class _LineStyle(TypedDict):
+    """Keyword arguments of `Axes.plot`."""
+
+    color: str
+    linestyle: str
+    linewidth: float
+
+
 # Two hues that differ in lightness and in line style too: readable in grey and by the colour-blind.
-STYLES: dict[str, dict[str, Any]] = {
+STYLES: dict[str, _LineStyle] = {
     "training": {"color": "#7aa6c2", "linestyle": "--", "linewidth": 1.6},
     "validation": {"color": "#b3402a", "linestyle": "-", "linewidth": 2.0},
 }
@@ -23,24 +33,26 @@ LAYERS = colormaps["viridis"]
 
 
 def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
-    """Cost and accuracy by epoch, of the training and the validation set, side by side.
+    """Draw cost and accuracy by epoch, of the training and the validation set, side by side.
 
     Args:
-      history: the four curves; one that was not monitored is left out.
-      best_epoch: marked on the validation accuracy, where there is one; counted from 1.
-      title: above both panels.
+      history: the four curves, each of shape (epochs,), such as `Run.history`. A curve that is NaN
+        throughout, because it was not monitored, is left out.
+      best_epoch: the epoch, from 1, that is marked on the validation accuracy; 0 (the default)
+        marks none.
+      title: a title above both panels; empty by default.
 
     Returns:
-      A matplotlib figure.
+      The figure, with two axes: cost and accuracy.
 
-    >>> np_curve = np.array([0.5, 0.9])
-    >>> len(curves(History(np_curve, np_curve, np_curve, np_curve)).axes)
+    >>> curve = np.array([0.5, 0.9])
+    >>> len(curves(History(curve, curve, curve, curve)).axes)
     2
     """
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
     panels = figure.subplots(1, 2)
-    _panel(panels[0], history.evaluation_cost, history.training_cost)
-    _panel(panels[1], history.evaluation_accuracy, history.training_accuracy)
+    _draw_curves(panels[0], history.evaluation_cost, history.training_cost)
+    _draw_curves(panels[1], history.evaluation_accuracy, history.training_accuracy)
     panels[0].set(ylabel="cost, with each set's own λ/n")
     panels[1].set(ylabel="accuracy")
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
@@ -58,7 +70,8 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     return figure
 
 
-def _panel(axes: Any, validation: Any, training: Any) -> None:
+def _draw_curves(axes: Axes, validation: AnyArray, training: AnyArray) -> None:
+    """Draw two curves of shape (epochs,), each unless it is NaN throughout."""
     epochs = np.arange(1, len(validation) + 1)
     for name, curve in (("training", training), ("validation", validation)):
         if np.isfinite(curve).any():
@@ -70,85 +83,116 @@ def _panel(axes: Any, validation: Any, training: Any) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
 
 
-def monitors(found: dict[str, np.ndarray]) -> Figure:
-    """What the monitors of a run measured: a panel each, a line a layer.
+def monitors(measurements: dict[str, np.ndarray]) -> Figure:
+    """Draw the measurements of a run's monitors by mini-batch: a panel each, with a line per layer.
 
     Args:
-      found: `Run.monitors`.
+      measurements: `Run.monitors`: under "step" the mini-batches, shape (n,), and under each
+        monitor's name its values, shape (n, layers).
+
+    Returns:
+      The figure, with one axes per monitor.
 
     >>> len(monitors({"step": np.arange(3), "dead": np.zeros((3, 2))}).axes)
     1
     """
-    tables = {name: table for name, table in found.items() if name != "step" and table.size}
-    columns = min(3, len(tables))
-    rows = -(-len(tables) // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.6 * rows), dpi=120, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels[len(tables) :]:
-        panel.remove()
+    tables = {name: table for name, table in measurements.items() if name != "step" and table.size}
+    n_columns = min(3, len(tables))
+    n_rows = -(-len(tables) // n_columns)
+    figure = Figure(figsize=(3.6 * n_columns, 2.6 * n_rows), dpi=120, layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for unused in panels[len(tables) :]:
+        unused.remove()
     for panel, (name, table) in zip(panels, tables.items()):
-        n_layers = table.shape[1]
-        for layer in range(n_layers):
-            color = LAYERS(0.15 + 0.7 * layer / max(n_layers - 1, 1))
-            marker = "o" if len(table) == 1 else ""
-            panel.plot(found["step"], table[:, layer], marker=marker, color=color,
-                       linewidth=1.4, label=f"layer {layer + 1}")  # fmt: skip
-        shares = name in ("saturated", "dead")
-        panel.set(title=name.replace("_", " "), xlabel="mini-batch")
-        wide = np.all(table > 0) and np.max(table) > 10 * np.min(table)
-        panel.set_yscale("log" if wide and name.endswith(("norm", "ratio")) else "linear")
-        if shares:
-            panel.set_ylim(0, max(0.05, 1.1 * float(np.max(table))))
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(alpha=0.25, linewidth=0.6)
-        if n_layers > 1:
-            panel.legend(frameon=False, fontsize=8)
+        _draw_monitor(panel, name, measurements["step"], table)
     return figure
 
 
+def _draw_monitor(axes: Axes, name: str, steps: np.ndarray, table: np.ndarray) -> None:
+    """Draw one monitor's values, shape (n, layers), against the mini-batches, shape (n,)."""
+    n_layers = table.shape[1]
+    for layer in range(n_layers):
+        color = LAYERS(0.15 + 0.7 * layer / max(n_layers - 1, 1))
+        marker = "o" if len(table) == 1 else ""
+        axes.plot(steps, table[:, layer], marker=marker, color=color, linewidth=1.4,
+                  label=f"layer {layer + 1}")  # fmt: skip
+    axes.set(title=name.replace("_", " "), xlabel="mini-batch")
+    spans_decades = np.all(table > 0) and np.max(table) > 10 * np.min(table)
+    is_size = name.endswith(("norm", "ratio"))
+    axes.set_yscale("log" if spans_decades and is_size else "linear")
+    if name in ("saturated", "dead"):  # fractions of units
+        axes.set_ylim(0, max(0.05, 1.1 * float(np.max(table))))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    if n_layers > 1:
+        axes.legend(frameon=False, fontsize=8)
+
+
 def png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file."""
+    r"""Render a figure as the bytes of a PNG file.
+
+    Args:
+      figure: a matplotlib figure.
+
+    Returns:
+      The content of the file.
+
+    >>> png(Figure())[:4]
+    b'\x89PNG'
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
 def sweep(study: Study, names: Sequence[str]) -> Figure:
-    """The score of every lane against each number that was varied.
+    """Draw the score of every network of a study against each hyperparameter that was varied.
+
+    A dot is a network, and a cross at the bottom one that diverged. The line is, for each value,
+    the best mean over seeds among the recipes with this value.
 
     Args:
       study: the study.
-      names: the numbers, as `Setting.number` knows them: a panel each.
+      names: the hyperparameters, with a panel each: names that `Setting.number` knows, such as
+        "learning_rate" or "l2".
 
     Returns:
-      A figure: a dot for each lane, a line through the best recipe's mean over seeds at each value,
-      and a cross at the bottom for each lane that diverged.
+      The figure, with one axes per name. The score is the validation accuracy after the last epoch
+      or, without labels, the validation cost.
+
+    >>> import jaxnet as jn
+    >>> net, data = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
+    >>> study = jn.sweep(net, data, jn.Recipe(jn.sgd([0.1, 1.0])), epochs=1, log=None)
+    >>> len(sweep(study, ["learning_rate"]).axes)
+    1
     """
     figure = Figure(figsize=(max(5.0, 4.2 * len(names)), 3.8), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    accuracy = bool(np.isfinite(study.history.evaluation_accuracy).any())
-    score = np.where(np.isfinite(study.score), study.score, np.nan) * (1 if accuracy else -1)
-    bottom = np.nanmin(score, initial=np.inf) if np.isfinite(score).any() else 0.0
+    is_accuracy = bool(np.isfinite(study.history.evaluation_accuracy).any())
+    sign = 1 if is_accuracy else -1  # the score of a cost is the negative cost
+    scores = np.where(np.isfinite(study.score), study.score, np.nan) * sign
+    bottom = np.nanmin(scores, initial=np.inf) if np.isfinite(scores).any() else 0.0
     dot, line = STYLES["training"]["color"], STYLES["validation"]["color"]
     for panel, name in zip(panels, names, strict=True):
         values = np.array([setting.number(name) for setting in study.settings])
-        across = np.broadcast_to(values[:, None], score.shape)
-        panel.plot(across.ravel(), score.ravel(), "o", color=dot, alpha=0.5, markersize=3.5)
+        lane_values = np.broadcast_to(values[:, None], scores.shape)
+        panel.plot(lane_values.ravel(), scores.ravel(), "o", color=dot, alpha=0.5, markersize=3.5)
         mean = study.score.mean(axis=1)
         best = np.array([mean[values == value].max() for value in np.unique(values)])
-        best = np.where(np.isfinite(best), best, np.nan) * (1 if accuracy else -1)
+        best = np.where(np.isfinite(best), best, np.nan) * sign
         panel.plot(np.unique(values), best, "-", color=line, linewidth=1.8)
-        lost = study.diverged_epoch > 0
-        panel.plot(across[lost], np.full(lost.sum(), bottom), "x", color="black", markersize=5)
+        diverged = study.diverged_epoch > 0
+        panel.plot(lane_values[diverged], np.full(diverged.sum(), bottom), "x", color="black",
+                   markersize=5)  # fmt: skip
         if values.min() > 0 and values.max() >= 10 * values.min():
             panel.set_xscale("log")
         panel.set_xlabel(name.replace("_", " "))
         panel.grid(alpha=0.25)
-    panels[0].set_ylabel(f"validation {'accuracy' if accuracy else 'cost'}, last epoch")
-    if accuracy:
+    panels[0].set_ylabel(f"validation {'accuracy' if is_accuracy else 'cost'}, last epoch")
+    if is_accuracy:
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.suptitle(
-        "Each network (dots; crosses diverged) and the best mean over seeds", fontsize=10
+        "Each network (dot; cross if it diverged), and the best mean over seeds", fontsize=10
     )
     return figure
 
