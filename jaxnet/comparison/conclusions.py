@@ -201,6 +201,6 @@ def _selection_warning(runs: Runs, margin: float) -> str:
     )
     return (
         f"{runs.label}: the validation loss is lowest at learning rate {rate_by_loss:.3g}, but the "
-        f"validation score is highest at {rate_by_score:.3g}, by {gain:.4f}; with selection by the "
-        f"score, {runs.label} might rank higher."
+        f"validation score is highest at {rate_by_score:.3g}, where it is {gain:.4f} higher; "
+        f"selected by the score, {runs.label} might rank higher."
     )

@@ -305,7 +305,7 @@ def _tuning_text(comparison: Comparison) -> str:
     extension = ""
     if n_trials > protocol["trials"]:
         extension = (
-            f" The searches began with {protocol['trials']} trials, and were extended because a "
+            f" Each search began with {protocol['trials']} trials; all were extended because a "
             "best learning rate was at an edge."
         )
     return (

@@ -326,7 +326,7 @@ def test_a_trial_with_a_better_score_than_the_selected_one_is_told():
     tuned = _runs("sgd", [[0.9], [0.95]], loss=[[0.1], [0.2]], rates=(0.1, 1.0))
     summary = [{"optimizer": "sgd", "edge": "", "diverged": 0, "seeds": 32}]
     (said,) = conclusions.warnings(summary, [tuned], 1, [], 0.002)
-    assert "at learning rate 0.1, but the validation score is highest at 1, by 0.0500" in said
+    assert "but the validation score is highest at 1, where it is 0.0500 higher" in said
 
 
 @pytest.mark.parametrize(
