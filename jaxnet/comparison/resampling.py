@@ -75,7 +75,7 @@ def bootstrap(
       seed: the seed of the resampling, at least 0.
 
     Returns:
-      The interval: NaN at both ends if a number is not finite, a single point if all are equal.
+      The interval. Both ends are NaN if a number is not finite; they are equal if all numbers are.
 
     Source: Efron, Better bootstrap confidence intervals, 1987; by `scipy.stats.bootstrap`.
 

@@ -85,7 +85,7 @@ def signed_ranks(differences: Float[np.ndarray, " n"]) -> float:
       differences: one difference per pair, shape (n,), rounded to 12 decimals as in `wilcoxon`.
 
     Returns:
-      The sum: positive if positive differences prevail.
+      The sum, which is positive if positive differences prevail.
 
     Source: Wilcoxon, Individual comparisons by ranking methods, 1945.
 
@@ -231,7 +231,7 @@ def tuning_studies(
       seed: the seed of the simulation, at least 0.
 
     Returns:
-      The reported scores, shape (studies, trials): column n − 1 is after n trials.
+      The reported scores, shape (studies, trials); column n − 1 is after n trials.
 
     Source: Dodge et al., Show your work, 2019, here with one set for selection and another one for
     the report.
@@ -299,8 +299,8 @@ def detectable_difference(sd: float, n: int, alpha: float = 0.05, wanted: float 
       wanted: the power, in (alpha, 1); 0.8 by default.
 
     Returns:
-      The difference, in the unit of `sd`: 0 if `sd` is 0; infinite if `sd` is not finite, or if n
-      pairs can never reject at this level (see `smallest_p_value`).
+      The difference, in the unit of `sd`. It is 0 if `sd` is 0, and infinite if `sd` is not finite
+      or if n pairs can never reject at this level (see `smallest_p_value`).
 
     Source: Lehmann, Nonparametrics, 1975, section 4.3.
 

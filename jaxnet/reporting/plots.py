@@ -43,7 +43,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
       title: a title above both panels; empty by default.
 
     Returns:
-      The figure, with two axes: cost and accuracy.
+      The figure, with one axes for the cost and one for the accuracy.
 
     >>> curve = np.array([0.5, 0.9])
     >>> len(curves(History(curve, curve, curve, curve)).axes)
