@@ -1,7 +1,7 @@
 """Networks and their gradient: activations, costs, initial weights, backpropagation, checks.
 
-Nothing here knows how networks are trained. Read `activations`, `costs`, `initializers`, `network`,
-`backpropagation`, `gradient_check`, in this order.
+How networks are trained is written elsewhere. A reader may begin here, with `activations`, `costs`,
+`initializers`, `network`, `backpropagation` and `gradient_check`, in this order.
 """
 
 from jaxnet.core import activations, costs, initializers

@@ -1,11 +1,13 @@
 """Activation functions, each with a handwritten derivative.
 
-Backpropagation needs one thing of an activation a = f(z): its *pullback*, the product of a
-vector g with the transposed Jacobian, g ↦ (∂a/∂z)ᵀ g. For an elementwise function that is
-g·f'(z); softmax mixes its inputs and has a pullback of its own.
+A layer turns its weighted inputs z into activations a = f(z). Backpropagation asks an activation
+function for one more thing, its *pullback*: the product of a vector g with the transposed Jacobian,
+g ↦ (∂a/∂z)ᵀ g. Where f acts on each zₖ alone, the Jacobian is diagonal and the pullback is g·f'(z).
+Softmax mixes its inputs, so it has a pullback of its own.
 
-A lower-case name is a ready activation (`relu`, `softmax`); an upper-case one is the class
-with a constant to choose (`LeakyRelu(slope=0.1)`, `Softmax(temperature=2.0)`).
+Names in lower case are activations ready for use (`relu`, `softmax`). Names in upper case are the
+classes behind them, for those with a constant to choose: `LeakyRelu(slope=0.1)`,
+`Softmax(temperature=2.0)`.
 """
 
 from collections.abc import Callable
@@ -13,50 +15,92 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxnet.core.hyperparameters import constant
 from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n"]
+"""One number for each unit of a layer, for one example."""
 
 
 class Activation:
-    """An activation function of one layer: subclass it, or use `Elementwise`, for your own.
+    """Base class of all activation functions.
 
-    Instances are static choices: make them hashable and equal by value (a frozen dataclass).
+    A subclass defines `fn` and `pullback`; for a function of each zₖ alone, `Elementwise` needs
+    only f and f'. Networks are compared and hashed, so instances must be hashable and equal by
+    value: make the subclass a frozen dataclass. `jaxnet.check_gradients` compares a pullback with
+    automatic differentiation.
+
+    >>> @dataclass(frozen=True)
+    ... class Square(Activation):
+    ...     def fn(self, z):
+    ...         return z**2
+    ...     def pullback(self, z, g):
+    ...         return 2 * z * g
+    >>> Square().pullback(jnp.array([1.0, 3.0]), jnp.ones(2)).tolist()
+    [2.0, 6.0]
     """
 
     def fn(self, z: Vector) -> Vector:
-        """The activations a = f(z) of one layer, for one example."""
+        """The activations a = f(z) of one layer, for one example.
+
+        Args:
+          z: the layer's weighted inputs, (n,).
+
+        Returns:
+          The activations, (n,).
+        """
         raise NotImplementedError
 
     def pullback(self, z: Vector, g: Vector) -> Vector:
-        """g times the transposed Jacobian of `fn` at z."""
+        """The product of g with the transposed Jacobian of `fn` at z: (∂a/∂z)ᵀ g.
+
+        With g = ∂C/∂a, the gradient of a cost with respect to the activations, it is ∂C/∂z.
+
+        Args:
+          z: the layer's weighted inputs, (n,).
+          g: any vector, (n,).
+
+        Returns:
+          The product, (n,).
+        """
         raise NotImplementedError
 
     def residual(self, z: Vector, y: Vector) -> Vector:
-        """The residual f(z) − y; saturating functions override it to avoid cancellation."""
+        """The difference f(z) − y between activations and targets.
+
+        Functions that saturate override it with a formula that keeps its digits where f(z) rounds
+        to y.
+
+        Args:
+          z: the layer's weighted inputs, (n,).
+          y: the targets, (n,).
+
+        Returns:
+          The differences, (n,).
+        """
         return self.fn(z) - y
 
     @property
     def apart(self) -> bool:
-        """Whether a unit is a function of its own z alone, finite with its slope at 0.
+        """Whether each aₖ depends on zₖ alone, and f(0) and f'(0) are finite.
 
-        Only then can masked units widen a layer and leave the others as they are.
+        Only then can masked units be added to a layer without changing its other units. False
+        unless a subclass says otherwise.
         """
         return False
 
 
 @dataclass(frozen=True)
 class Elementwise(Activation):
-    """An activation that acts on each weighted input alone, from `f` and its derivative `prime`.
+    """An activation function aₖ = f(zₖ), made of f and its derivative.
 
     Args:
       name: what it is called in tables and files.
-      f: z ↦ a, a plain module-level function: a fresh lambda would be a fresh program, and an
-        object such as `jnp.tanh` cannot be pickled.
-      prime: z ↦ da/dz, likewise.
+      f: z ↦ a, elementwise. Pass a function defined in a module: programs are compiled again for
+        each new lambda, and objects such as `jnp.tanh` cannot be pickled.
+      prime: z ↦ da/dz, elementwise, a function defined in a module too.
 
     >>> cube = Elementwise("cube", f=lambda z: z**3, prime=lambda z: 3 * z**2)
     >>> cube.pullback(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])).tolist()
@@ -80,149 +124,15 @@ class Elementwise(Activation):
 
     @property
     def apart(self) -> bool:
-        """Whether f and f' are finite at 0."""
+        """Whether f(0) and f'(0) are finite."""
         if self in NAMED.values():
             return True
         zero = jnp.zeros(1)
         return bool(jnp.isfinite(self.f(zero)) & jnp.isfinite(self.prime(zero)))
 
 
-class Sigmoid(Elementwise):
-    """The logistic function σ(z) = 1/(1+e⁻ᶻ); σ'(z) = σ(z)σ(−z)."""
-
-    def residual(self, z: Vector, y: Vector) -> Vector:
-        """σ(z) − y as (1−y)σ(z) − yσ(−z), exact where σ(z) rounds to 1."""
-        p, q = _odds(z)
-        return ((1 - y) * p - y * q) / (p + q)
-
-
-class Tanh(Elementwise):
-    """The hyperbolic tangent; tanh'(z) = sech²z = 4σ(2z)σ(−2z)."""
-
-    def residual(self, z: Vector, y: Vector) -> Vector:
-        """tanh z − y; away from 0 as (1−y)σ(2z) − (1+y)σ(−2z), exact where |tanh z| rounds to 1."""
-        p, q = _odds(2 * z)
-        saturated = ((1 - y) * p - (1 + y) * q) / (p + q)
-        return jnp.where(jnp.abs(z) > 1, saturated, jnp.tanh(z) - y)
-
-
-@dataclass(frozen=True)
-class LeakyRelu(Activation):
-    """z where z > 0, slope·z elsewhere.
-
-    Source: Maas, Hannun, Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
-    """
-
-    slope: float = 0.01
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "slope", constant("LeakyRelu: slope", self.slope))
-
-    def fn(self, z: Vector) -> Vector:
-        """max(z, 0) + slope·min(z, 0)."""
-        return jnp.where(z > 0, z, self.slope * z)
-
-    def pullback(self, z: Vector, g: Vector) -> Vector:
-        """g where z > 0, slope·g elsewhere."""
-        return jnp.where(z > 0, g, self.slope * g)
-
-    @property
-    def apart(self) -> bool:
-        """Always."""
-        return True
-
-
-@dataclass(frozen=True)
-class Elu(Activation):
-    """z where z > 0, alpha·(eᶻ−1) elsewhere.
-
-    Source: Clevert, Unterthiner, Hochreiter, Fast and accurate deep network learning by
-    exponential linear units, 2016, equation 16.
-    """
-
-    alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", constant("Elu: alpha", self.alpha))
-
-    def fn(self, z: Vector) -> Vector:
-        """z where z > 0, alpha·(eᶻ−1) elsewhere."""
-        # The minimum keeps the branch that is not taken finite, so that its derivative is too.
-        return jnp.where(z > 0, z, self.alpha * jnp.expm1(jnp.minimum(z, 0)))
-
-    def pullback(self, z: Vector, g: Vector) -> Vector:
-        """g where z > 0, alpha·eᶻ·g elsewhere."""
-        return jnp.where(z > 0, g, self.alpha * jnp.exp(jnp.minimum(z, 0)) * g)
-
-    @property
-    def apart(self) -> bool:
-        """Always."""
-        return True
-
-
-@dataclass(frozen=True)
-class Softmax(Activation):
-    """aₖ = exp(zₖ/T) / Σⱼ exp(zⱼ/T), at temperature T.
-
-    Written around the largest logit m, in the sum R = Σ exp((zⱼ−m)/T) over the *other* ones:
-    ln aₖ = (zₖ−m)/T − ln(1+R), and 1−a of the winner is R/(1+R). Nothing cancels, so costs and
-    errors stay accurate where a rounds to 1.
-    """
-
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        temperature = constant("the softmax temperature", self.temperature, low=0)
-        if not temperature:
-            raise ValueError(
-                "the softmax temperature must be a positive number, not 0; 1 is the usual softmax."
-            )
-        object.__setattr__(self, "temperature", temperature)
-
-    def log_fn(self, z: Vector) -> Vector:
-        """ln a, finite for every finite z."""
-        _, shifted, rest = self._parts(z)
-        return shifted - jnp.log1p(rest)
-
-    def fn(self, z: Vector) -> Vector:
-        """exp(zₖ/T) / Σⱼ exp(zⱼ/T)."""
-        _, shifted, rest = self._parts(z)
-        return jnp.exp(shifted) / (1 + rest)
-
-    def complement(self, z: Vector) -> Vector:
-        """1 − a, without cancellation where a rounds to 1."""
-        top, shifted, rest = self._parts(z)
-        return jnp.where(top, rest, 1 + rest - jnp.exp(shifted)) / (1 + rest)
-
-    def residual(self, z: Vector, y: Vector) -> Vector:
-        """a − y as (1−y)a − y(1−a)."""
-        return (1 - y) * self.fn(z) - y * self.complement(z)
-
-    def pullback(self, z: Vector, g: Vector) -> Vector:
-        """aₖ(gₖ − Σⱼaⱼgⱼ)/T: the Jacobian is (diag(a) − aaᵀ)/T."""
-        a = self.fn(z)
-        # The rows of the Jacobian sum to 0, so g may be shifted: by its value at the winner, which
-        # takes the one large term out of the sum.
-        g = g - jnp.sum(jnp.where(self._top(z), g, 0), axis=-1, keepdims=True)
-        return a * (g - jnp.sum(a * g, axis=-1, keepdims=True)) / self.temperature
-
-    def _top(self, z: Vector) -> Array:
-        return jax.nn.one_hot(jnp.argmax(z, axis=-1), z.shape[-1], dtype=bool)
-
-    def _parts(self, z: Vector) -> tuple[Array, Vector, Float[Array, " 1"]]:
-        top = self._top(z)
-        # By index rather than by `max`, whose derivative is shared out where logits are equal.
-        largest = jnp.sum(jnp.where(top, z, 0), axis=-1, keepdims=True)
-        shifted = (z - largest) / self.temperature
-        return top, shifted, jnp.sum(jnp.where(top, 0, jnp.exp(shifted)), axis=-1, keepdims=True)
-
-
-def _normal_pdf(z: Vector) -> Vector:
-    return jnp.exp(-0.5 * z**2) / jnp.sqrt(2 * jnp.pi)
-
-
-def _normal_cdf(z: Vector) -> Vector:
-    return 0.5 * jax.scipy.special.erfc(-z / jnp.sqrt(2.0))
+# Each function is followed by its derivative. They are plain functions of this module because
+# JAX's own are often objects that cannot be pickled.
 
 
 def _identity(z: Vector) -> Vector:
@@ -242,10 +152,13 @@ def _relu_prime(z: Vector) -> Vector:
 
 
 def _odds(z: Vector) -> tuple[Vector, Vector]:
-    """p and q, one of them 1, with σ(z) = p/(p+q) and σ(−z) = q/(p+q), by one exponential."""
-    positive = z >= 0
-    e = jnp.exp(jnp.where(positive, -z, z))
-    return jnp.where(positive, 1, e), jnp.where(positive, e, 1)
+    """The odds p : q of σ(z) against σ(−z), so that σ(z) = p/(p+q) and σ(−z) = q/(p+q).
+
+    The larger of the two is 1 and the smaller e^−|z|, which never overflows.
+    """
+    is_positive = z >= 0
+    smaller = jnp.exp(jnp.where(is_positive, -z, z))
+    return jnp.where(is_positive, 1, smaller), jnp.where(is_positive, smaller, 1)
 
 
 def _sigmoid(z: Vector) -> Vector:
@@ -258,7 +171,6 @@ def _sigmoid_prime(z: Vector) -> Vector:
     return p / (p + q) * (q / (p + q))
 
 
-# JAX's own functions are often objects that pickle cannot name: these plain ones it can.
 def _tanh(z: Vector) -> Vector:
     return jnp.tanh(z)
 
@@ -283,6 +195,14 @@ def _gelu_prime(z: Vector) -> Vector:
     return _normal_cdf(z) + z * _normal_pdf(z)
 
 
+def _normal_pdf(z: Vector) -> Vector:
+    return jnp.exp(-0.5 * z**2) / jnp.sqrt(2 * jnp.pi)
+
+
+def _normal_cdf(z: Vector) -> Vector:
+    return 0.5 * jax.scipy.special.erfc(-z / jnp.sqrt(2.0))
+
+
 def _silu(z: Vector) -> Vector:
     return z * jax.nn.sigmoid(z)
 
@@ -291,19 +211,223 @@ def _silu_prime(z: Vector) -> Vector:
     return jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z))
 
 
+class Sigmoid(Elementwise):
+    """The logistic function σ(z) = 1/(1+e⁻ᶻ), with σ'(z) = σ(z)σ(−z).
+
+    `sigmoid` is its one instance. The class adds a residual that keeps its digits where σ(z) rounds
+    to 1:
+
+    >>> z, y = jnp.array([20.0]), jnp.array([1.0])
+    >>> (sigmoid.fn(z) - y).item(), round(sigmoid.residual(z, y).item(), 12)
+    (0.0, -2.061e-09)
+    """
+
+    def residual(self, z: Vector, y: Vector) -> Vector:
+        """σ(z) − y, computed as (1−y)σ(z) − yσ(−z): exact where σ(z) rounds to 1."""
+        p, q = _odds(z)
+        return ((1 - y) * p - y * q) / (p + q)
+
+
+class Tanh(Elementwise):
+    """The hyperbolic tangent, with tanh'(z) = sech²z = 4σ(2z)σ(−2z).
+
+    `tanh` is its one instance. The class adds a residual that keeps its digits where |tanh z|
+    rounds to 1:
+
+    >>> z, y = jnp.array([10.0]), jnp.array([1.0])
+    >>> (tanh.fn(z) - y).item(), round(tanh.residual(z, y).item(), 12)
+    (0.0, -4.122e-09)
+    """
+
+    def residual(self, z: Vector, y: Vector) -> Vector:
+        """tanh z − y; for |z| > 1 computed as (1−y)σ(2z) − (1+y)σ(−2z)."""
+        p, q = _odds(2 * z)
+        saturated = ((1 - y) * p - (1 + y) * q) / (p + q)
+        return jnp.where(jnp.abs(z) > 1, saturated, jnp.tanh(z) - y)
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Activation):
+    """The leaky rectifier: z where z > 0, slope·z elsewhere.
+
+    Args:
+      slope: the slope for z < 0, any finite number; 0.01 by default.
+
+    Raises:
+      ValueError: the slope is not one finite number.
+
+    Source: Maas, Hannun, Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
+
+    >>> LeakyRelu(slope=0.5).fn(jnp.array([-2.0, 3.0])).tolist()
+    [-1.0, 3.0]
+    """
+
+    slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", constant("LeakyRelu: slope", self.slope))
+
+    def fn(self, z: Vector) -> Vector:
+        """The activations: z where z > 0, slope·z elsewhere."""
+        return jnp.where(z > 0, z, self.slope * z)
+
+    def pullback(self, z: Vector, g: Vector) -> Vector:
+        """g where z > 0, slope·g elsewhere."""
+        return jnp.where(z > 0, g, self.slope * g)
+
+    @property
+    def apart(self) -> bool:
+        """True for every slope."""
+        return True
+
+
+@dataclass(frozen=True)
+class Elu(Activation):
+    """The exponential linear unit: z where z > 0, alpha·(eᶻ−1) elsewhere.
+
+    Args:
+      alpha: a → −alpha as z → −∞; any finite number, 1 by default.
+
+    Raises:
+      ValueError: alpha is not one finite number.
+
+    Source: Clevert, Unterthiner, Hochreiter, Fast and accurate deep network learning by
+    exponential linear units, 2016, equation 16.
+
+    >>> Elu(alpha=2.0).fn(jnp.array([-1e4, 0.0, 3.0])).tolist()
+    [-2.0, 0.0, 3.0]
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", constant("Elu: alpha", self.alpha))
+
+    def fn(self, z: Vector) -> Vector:
+        """The activations: z where z > 0, alpha·(eᶻ−1) elsewhere."""
+        # The minimum keeps the branch that is not taken finite, so that its derivative is too.
+        return jnp.where(z > 0, z, self.alpha * jnp.expm1(jnp.minimum(z, 0)))
+
+    def pullback(self, z: Vector, g: Vector) -> Vector:
+        """g where z > 0, alpha·eᶻ·g elsewhere."""
+        return jnp.where(z > 0, g, self.alpha * jnp.exp(jnp.minimum(z, 0)) * g)
+
+    @property
+    def apart(self) -> bool:
+        """True for every alpha."""
+        return True
+
+
+@dataclass(frozen=True)
+class Softmax(Activation):
+    """The softmax at temperature T: aₖ = exp(zₖ/T) / Σⱼ exp(zⱼ/T), probabilities that sum to 1.
+
+    It is computed relative to the largest logit m, with the sum R = Σ exp((zⱼ−m)/T) over the
+    *other*
+    logits: ln aₖ = (zₖ−m)/T − ln(1+R), and 1 − a of the largest is R/(1+R). Nothing cancels, so
+      costs
+    and errors stay accurate where a rounds to 1.
+
+    Args:
+      temperature: T > 0; 1, the default, is the usual softmax, and a higher temperature makes the
+        probabilities more alike.
+
+    Raises:
+      ValueError: the temperature is not one positive, finite number.
+
+    >>> Softmax().fn(jnp.zeros(4)).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        temperature = constant("the softmax temperature", self.temperature, low=0)
+        if not temperature:
+            raise ValueError(
+                "the softmax temperature must be a positive number, not 0; 1 is the usual softmax."
+            )
+        object.__setattr__(self, "temperature", temperature)
+
+    def fn(self, z: Vector) -> Vector:
+        """The probabilities exp(zₖ/T) / Σⱼ exp(zⱼ/T)."""
+        _, shifted, sum_of_others = self._relative_to_largest(z)
+        return jnp.exp(shifted) / (1 + sum_of_others)
+
+    def log_fn(self, z: Vector) -> Vector:
+        """The logarithms ln a of the probabilities, finite for every finite z.
+
+        Args:
+          z: the logits, (n,).
+
+        Returns:
+          The logarithms, (n,).
+        """
+        _, shifted, sum_of_others = self._relative_to_largest(z)
+        return shifted - jnp.log1p(sum_of_others)
+
+    def complement(self, z: Vector) -> Vector:
+        """The complements 1 − a of the probabilities, accurate where a rounds to 1.
+
+        Args:
+          z: the logits, (n,).
+
+        Returns:
+          The complements, (n,).
+        """
+        is_largest, shifted, sum_of_others = self._relative_to_largest(z)
+        others = jnp.where(is_largest, sum_of_others, 1 + sum_of_others - jnp.exp(shifted))
+        return others / (1 + sum_of_others)
+
+    def residual(self, z: Vector, y: Vector) -> Vector:
+        """The difference a − y, computed as (1−y)a − y(1−a)."""
+        return (1 - y) * self.fn(z) - y * self.complement(z)
+
+    def pullback(self, z: Vector, g: Vector) -> Vector:
+        """aₖ(gₖ − Σⱼaⱼgⱼ)/T: the Jacobian is (diag(a) − aaᵀ)/T."""
+        a = self.fn(z)
+        # The rows of the Jacobian sum to 0, so a constant may be subtracted from g. With g of the
+        # largest logit as that constant, the one large term of the sum is 0.
+        g = g - jnp.sum(jnp.where(self._is_largest(z), g, 0), axis=-1, keepdims=True)
+        return a * (g - jnp.sum(a * g, axis=-1, keepdims=True)) / self.temperature
+
+    def _is_largest(self, z: Vector) -> Bool[Array, " n"]:
+        """True at the largest logit, the first of them where several are equal."""
+        return jax.nn.one_hot(jnp.argmax(z, axis=-1), z.shape[-1], dtype=bool)
+
+    def _relative_to_largest(
+        self, z: Vector
+    ) -> tuple[Bool[Array, " n"], Vector, Float[Array, " 1"]]:
+        """Where the largest logit m is, all (zₖ−m)/T, and the sum R of the others' exponentials."""
+        is_largest = self._is_largest(z)
+        # By index rather than by `max`, whose derivative is shared out where logits are equal.
+        largest = jnp.sum(jnp.where(is_largest, z, 0), axis=-1, keepdims=True)
+        shifted = (z - largest) / self.temperature
+        exponentials_of_others = jnp.where(is_largest, 0, jnp.exp(shifted))
+        return is_largest, shifted, jnp.sum(exponentials_of_others, axis=-1, keepdims=True)
+
+
 sigmoid = Sigmoid("sigmoid", _sigmoid, _sigmoid_prime)
+"""1/(1+e⁻ᶻ)."""
 tanh = Tanh("tanh", _tanh, _tanh_prime)
+"""The hyperbolic tangent."""
 relu = Elementwise("relu", _relu, _relu_prime)
+"""max(z, 0), whose derivative at 0 is taken as 0."""
 leaky_relu = LeakyRelu()
+"""z where z > 0, 0.01·z elsewhere."""
 elu = Elu()
+"""z where z > 0, eᶻ−1 elsewhere."""
 softplus = Elementwise("softplus", _softplus, _softplus_prime)
 """ln(1+eᶻ), whose derivative is σ(z)."""
 gelu = Elementwise("gelu", _gelu, _gelu_prime)
-"""zΦ(z), with Φ the normal distribution function (Hendrycks, Gimpel, 2016); exact, no tanh."""
+"""zΦ(z), with Φ the normal distribution function (Hendrycks, Gimpel, 2016); exact, not the
+approximation by tanh."""
 silu = Elementwise("silu", _silu, _silu_prime)
 """zσ(z), also called swish."""
 linear = Elementwise("linear", _identity, _ones)
+"""z itself."""
 softmax = Softmax()
+"""exp(zₖ) / Σⱼ exp(zⱼ)."""
 
 NAMED: Registry[Activation] = Registry(
     "activation",
@@ -320,4 +444,4 @@ NAMED: Registry[Activation] = Registry(
         "softmax": softmax,
     },
 )
-"""The activations that the command line and the files know by name."""
+"""The activations that the command line and network files know by name."""

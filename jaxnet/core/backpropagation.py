@@ -9,15 +9,14 @@ its error (Nielsen, chapter 2; here `w` has shape (n_in, n_out)):
     (BP4)  ∂C/∂Wˡ = aˡ⁻¹ (δˡ)ᵀ
 
 A mini-batch needs the *mean* of the outer products of BP4, Σ aˡ⁻¹(δˡ)ᵀ/n, which is a single
-matrix product over the batch: no example's own gradient is ever written to memory.
+matrix product over the batch: the gradients of single examples are never written to memory.
 
-Second-order methods need products of the cost's curvature with a vector: `hessian_product` is the
-derivative of the handwritten gradient along it, and `gauss_newton_product` sends another error
-than the cost's through the same BP2 to BP4.
+Second-order methods need products of a vector with the cost's curvature. `hessian_product` is the
+derivative of the handwritten gradient in the direction of the vector. `gauss_newton_product`
+replaces BP1 with another error at the output, and uses BP2 to BP4 as they are.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +33,24 @@ def errors(
     y: Target,
     masks: Masks = None,
 ) -> tuple[list[Array], list[Float[Array, "..."]]]:
-    """One example: what goes into each layer, aˡ⁻¹, and the error that comes out of it, δˡ."""
+    """The inputs aˡ⁻¹ and the error δˡ of each layer, for one example.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      x: one example's inputs, (n_in,): uint8 pixels or floats.
+      y: its label, or its float targets, (n_out,).
+      masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
+
+    Returns:
+      The inputs of the layers, a⁰ … aᴸ⁻¹, and their errors, δ¹ … δᴸ.
+
+    >>> from jaxnet.core.network import init
+    >>> net = Network((2, 3, 1))
+    >>> layer_inputs, deltas = errors(net, init(net, jax.random.key(0)), jnp.ones(2), jnp.zeros(1))
+    >>> [a.shape for a in layer_inputs], [delta.shape for delta in deltas]
+    ([(2,), (3,)], [(3,), (1,)])
+    """
     layer_inputs, zs = forward(net, params, x, masks)
     return layer_inputs, _backward(net, params, zs, _output_error(net, zs[-1], y), masks)
 
@@ -46,26 +62,44 @@ def errors_from(
     y: Target,
     masks: Masks = None,
 ) -> tuple[list[Array], list[Float[Array, "..."]]]:
-    """One example, from the first layer's z¹ on: the activations a¹ … aᴸ⁻¹, the errors δ¹ … δᴸ."""
+    """The hidden activations and the error of each layer, for one example, from z¹ on.
+
+    Args:
+      net: the architecture.
+      params: its parameters; those of the first layer are not used.
+      z1: the first layer's weighted inputs, (n_1,).
+      y: the example's label, or its float targets, (n_out,).
+      masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
+
+    Returns:
+      The activations of the hidden layers, a¹ … aᴸ⁻¹, and the errors of all layers, δ¹ … δᴸ.
+
+    >>> from jaxnet.core.network import init
+    >>> net = Network((2, 3, 1))
+    >>> activations, deltas = errors_from(
+    ...     net, init(net, jax.random.key(0)), jnp.zeros(3), jnp.zeros(1))
+    >>> activations[0].tolist()
+    [0.5, 0.5, 0.5]
+    """
     activations, zs = forward_from(net, params, z1, masks)
     return activations, _backward(net, params, zs, _output_error(net, zs[-1], y), masks)
 
 
 def _output_error(net: Network, z: Float[Array, " n_out"], y: Target) -> Float[Array, " n_out"]:
-    return net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))  # BP1
+    """The error δᴸ of the output layer, by BP1."""
+    return net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))
 
 
 def _backward(
-    net: Network, params: Params, zs: list[Array], delta: Array, masks: Masks
+    net: Network, params: Params, zs: list[Array], output_delta: Array, masks: Masks
 ) -> list[Array]:
-    """The errors of all layers, from the output layer's."""
-    deltas = [delta]
+    """The errors δ¹ … δᴸ of all layers, from that of the output layer, by BP2."""
+    deltas = [output_delta]
     for index in reversed(range(len(params) - 1)):
-        back = jnp.dot(delta, params[index + 1].w.T, precision=net.precision)
+        back = jnp.dot(deltas[0], params[index + 1].w.T, precision=net.precision)
         if masks is not None:
             back = back * masks[index]
-        delta = net.activations[index].pullback(zs[index], back)  # BP2
-        deltas.insert(0, delta)
+        deltas.insert(0, net.activations[index].pullback(zs[index], back))
     return deltas
 
 
@@ -81,8 +115,8 @@ def backprop(
     Args:
       net: the architecture.
       params: its parameters.
-      x: one example's inputs: uint8 pixels or floats.
-      y: its label, or its float targets.
+      x: one example's inputs, (n_in,): uint8 pixels or floats.
+      y: its label, or its float targets, (n_out,).
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
@@ -93,13 +127,13 @@ def backprop(
     >>> from jaxnet.core.network import init
     >>> net = Network((2, 3, 1))
     >>> params = init(net, jax.random.key(0))
-    >>> gradient_of_one = backprop(net, params, jnp.array([0.0, 1.0]), jnp.array([1.0]))
-    >>> [layer.w.shape for layer in gradient_of_one]
+    >>> example_gradient = backprop(net, params, jnp.array([0.0, 1.0]), jnp.array([1.0]))
+    >>> [layer.w.shape for layer in example_gradient]
     [(2, 3), (3, 1)]
     """
     layer_inputs, deltas = errors(net, params, x, y, masks)
     return tuple(
-        Layer(jnp.outer(a, delta), delta)  # BP4, BP3
+        Layer(w=jnp.outer(a, delta), b=delta)  # BP4, BP3
         for a, delta in zip(layer_inputs, deltas, strict=True)
     )
 
@@ -117,10 +151,10 @@ def gradient(
     Args:
       net: the architecture.
       params: its parameters.
-      xs: the examples' inputs: uint8 pixels or floats.
-      ys: their labels, or their float targets.
+      xs: the inputs of the examples, (batch, n_in): uint8 pixels or floats.
+      ys: their labels, (batch,), or their float targets, (batch, n_out).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
-      weights: what each example counts, instead of 1/batch.
+      weights: the factor of each example's gradient in the sum, (batch,); 1/batch by default.
 
     Returns:
       The gradient, shaped like `params`.
@@ -134,11 +168,11 @@ def gradient(
     True
     """
 
-    def of_example(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
+    def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
         return errors(net, params, x, y, masks)
 
-    layer_inputs, deltas = _over_batch(of_example, xs, ys, masks)
-    return _contracted(net, layer_inputs, deltas, weights)
+    layer_inputs, deltas = _for_each_example(example_errors, xs, ys, masks)
+    return _mean_gradient(net, layer_inputs, deltas, weights)
 
 
 def gradient_from(
@@ -149,30 +183,38 @@ def gradient_from(
     masks: Masks = None,
     weights: Float[AnyArray, " batch"] | None = None,
 ) -> tuple[Float[Array, "batch n_1"], Params]:
-    """The gradient of a mini-batch's mean cost but for the first layer's, which the caller forms.
+    """The errors of the first layer, and the gradient of a mini-batch's mean cost for all others.
 
-    With X the inputs, (batch, n_in), and E the errors that this returns, the first layer's
-    gradient is XᵀE for its weights, and the sum of E over the batch for its biases.
+    The caller can form the first layer's gradient: with X the inputs, (batch, n_in), and E the
+    returned errors, it is XᵀE for the weights, and the sum of E over the batch for the biases.
 
     Args:
       net: the architecture.
-      params: its parameters; the first layer's are not used.
-      z1s: the first layer's weighted inputs of each example.
-      ys: the examples' labels, or their float targets.
+      params: its parameters; those of the first layer are not used.
+      z1s: the first layer's weighted inputs of each example, (batch, n_1).
+      ys: the examples' labels, (batch,), or their float targets, (batch, n_out).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
-      weights: what each example counts, instead of 1/batch.
+      weights: the factor of each example's gradient in the sum, (batch,); 1/batch by default.
 
     Returns:
-      The first layer's errors, each times what its example counts, and the gradient of the layers
-      after it.
+      The first layer's errors, each times its example's weight, and the gradient of the layers
+      after the first.
+
+    >>> from jaxnet.core.network import init
+    >>> net = Network((2, 3, 1))
+    >>> params = init(net, jax.random.key(0))
+    >>> first_errors, later = gradient_from(net, params, jnp.zeros((4, 3)), jnp.zeros(4, int))
+    >>> first_errors.shape, [layer.w.shape for layer in later]
+    ((4, 3), [(3, 1)])
     """
 
-    def of_example(z1: Array, y: Target, masks: Masks) -> tuple[list, list]:
+    def example_errors(z1: Array, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
         return errors_from(net, params, z1, y, masks)
 
-    activations, deltas = _over_batch(of_example, z1s, ys, masks)
-    counts = jnp.full(len(z1s), 1 / len(z1s), z1s.dtype) if weights is None else weights
-    return deltas[0] * counts[:, None], _contracted(net, activations, deltas[1:], counts)
+    activations, deltas = _for_each_example(example_errors, z1s, ys, masks)
+    if weights is None:
+        weights = jnp.full(len(z1s), 1 / len(z1s), z1s.dtype)
+    return deltas[0] * weights[:, None], _mean_gradient(net, activations, deltas[1:], weights)
 
 
 def hessian_product(
@@ -184,9 +226,21 @@ def hessian_product(
     masks: Masks = None,
     weights: Float[AnyArray, " batch"] | None = None,
 ) -> Params:
-    """Hv, the Hessian of a mini-batch's mean cost times v = `along`: the derivative of `gradient`.
+    """The product Hv of the Hessian of a mini-batch's mean cost with a vector v.
 
-    Args are those of `gradient`; it costs about two of them.
+    It is the derivative of `gradient` in the direction v, and costs about two gradients.
+
+    Args:
+      net: the architecture.
+      params: the parameters at which the Hessian is taken.
+      along: the vector v, shaped like `params`.
+      xs: the inputs of the examples, (batch, n_in): uint8 pixels or floats.
+      ys: their labels, (batch,), or their float targets, (batch, n_out).
+      masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
+      weights: the factor of each example's cost in the sum, (batch,); 1/batch by default.
+
+    Returns:
+      The product, shaped like `params`.
 
     Source: Pearlmutter, Fast exact multiplication by the Hessian, 1994, section 3.
 
@@ -209,12 +263,24 @@ def gauss_newton_product(
     masks: Masks = None,
     weights: Float[AnyArray, " batch"] | None = None,
 ) -> Params:
-    """Gv, G = mean JᵀHJ, with J = ∂zᴸ/∂(all parameters) and H the cost's Hessian in zᴸ.
+    """The product Gv of the Gauss-Newton matrix of a mini-batch's mean cost with a vector v.
 
-    The part of the Hessian without the network's own curvature. Where the cost is convex in the
-    logits, as cross-entropy and log-likelihood are, G has no negative direction.
+    G = mean JᵀHJ, with J = ∂zᴸ/∂(all parameters) and H the cost's Hessian in zᴸ: the part of the
+    Hessian without the network's own curvature. Where the cost is convex in the logits, as
+    cross-entropy and log-likelihood are, G has no negative direction. A product costs about two
+    gradients.
 
-    Args are those of `gradient`; it costs about two of them.
+    Args:
+      net: the architecture.
+      params: the parameters at which the matrix is taken.
+      along: the vector v, shaped like `params`.
+      xs: the inputs of the examples, (batch, n_in): uint8 pixels or floats.
+      ys: their labels, (batch,), or their float targets, (batch, n_out).
+      masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
+      weights: the factor of each example's cost in the sum, (batch,); 1/batch by default.
+
+    Returns:
+      The product, shaped like `params`.
 
     Source: Schraudolph, Fast curvature matrix-vector products, 2002, section 3.
 
@@ -226,42 +292,49 @@ def gauss_newton_product(
     True
     """
 
-    def of_example(x: Input, y: Target, masks: Masks) -> tuple[list, list]:
+    def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
         forward_at = lambda params: forward(net, params, x, masks)
-        (layer_inputs, zs), (_, moved) = jax.jvp(forward_at, (params,), (along,))
+        (layer_inputs, zs), (_, z_tangents) = jax.jvp(forward_at, (params,), (along,))
         delta_at = lambda z: net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))
-        _, delta = jax.jvp(delta_at, (zs[-1],), (moved[-1],))  # HJv in place of BP1
-        return layer_inputs, _backward(net, params, zs, delta, masks)
+        _, output_delta = jax.jvp(delta_at, (zs[-1],), (z_tangents[-1],))  # HJv in place of BP1
+        return layer_inputs, _backward(net, params, zs, output_delta, masks)
 
-    layer_inputs, deltas = _over_batch(of_example, xs, ys, masks)
-    return _contracted(net, layer_inputs, deltas, weights)
+    layer_inputs, deltas = _for_each_example(example_errors, xs, ys, masks)
+    return _mean_gradient(net, layer_inputs, deltas, weights)
 
 
-def _over_batch(
-    of_example: Callable[..., tuple[list, list]], xs: Any, ys: Targets, masks: Masks
+def _for_each_example(
+    example_errors: Callable[..., tuple[list[Array], list[Array]]],
+    xs: AnyArray,
+    ys: Targets,
+    masks: Masks,
 ) -> tuple[list[Array], list[Array]]:
-    """What goes into each layer, and its errors, for every example of a mini-batch."""
-    mask_axes = None if masks is None else [None if mask.ndim == 1 else 0 for mask in masks]
-    masks = None if masks is None else list(masks)
-    batched = jax.vmap(of_example, in_axes=(0, 0, mask_axes))
+    """The inputs of each layer and its errors, for every example of a mini-batch."""
+    mask_axes = None
+    if masks is not None:
+        masks = list(masks)
+        mask_axes = [None if mask.ndim == 1 else 0 for mask in masks]
+    batched = jax.vmap(example_errors, in_axes=(0, 0, mask_axes))
     return batched(jnp.asarray(xs), jnp.asarray(ys), masks)
 
 
-def _contracted(
+def _mean_gradient(
     net: Network,
     layer_inputs: list[Array],
     deltas: list[Array],
     weights: Float[AnyArray, " batch"] | None,
 ) -> Params:
-    """The mean over a mini-batch of BP3 and BP4: one matrix product for each layer."""
+    """The weighted sum over a mini-batch of BP3 and BP4: one matrix product for each layer."""
 
-    def contract(a: Array, delta: Float[Array, "batch n_out"]) -> Layer:
+    def layer_gradient(a: Array, delta: Float[Array, "batch n_out"]) -> Layer:
         if weights is not None:
             delta = delta * weights[:, None]
         # For many networks at once the product is fast only where both operands are contiguous. XLA
         # would fold the transposition into it, and take ten times as long, but for the barrier.
         a = jax.lax.optimization_barrier(a.T)
-        layer = Layer(jnp.dot(a, delta, precision=net.precision), jnp.sum(delta, axis=0))
-        return layer if weights is not None else Layer(layer.w / len(delta), layer.b / len(delta))
+        total = Layer(w=jnp.dot(a, delta, precision=net.precision), b=jnp.sum(delta, axis=0))
+        if weights is not None:
+            return total
+        return Layer(w=total.w / len(delta), b=total.b / len(delta))
 
-    return tuple(map(contract, layer_inputs, deltas))
+    return tuple(map(layer_gradient, layer_inputs, deltas))

@@ -1,11 +1,12 @@
 """Cost functions, each *with its output activation* and a handwritten `delta`.
 
-A cost takes the logits z of the output layer, not its activations a: so it is finite and accurate
-at |z| = 10⁴, where a has long rounded to 0 or 1 and ln a to −∞. For one example, `fn(z, y)` is
-the cost, a sum over outputs, and `delta(z, y)` = ∂fn/∂z is the error δ of the output layer, the
-first equation of backpropagation (BP1).
+A cost is a function of the logits z of the output layer, not of its activations a. So it is finite
+and accurate even at |z| = 10⁴, where a has long rounded to 0 or 1 and ln a to −∞. For one example,
+`fn(z, y)` is the cost, a sum over outputs, and `delta(z, y)` = ∂fn/∂z is the error δ of the output
+layer, with which backpropagation starts (equation BP1).
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,28 +18,66 @@ from jaxnet.core.activations import Activation, Softmax, sigmoid
 from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n_out"]
+"""One number for each output, for one example."""
 
 
-class Cost:
-    """A cost of one example: subclass it, as a frozen dataclass, for your own.
+class Cost(ABC):
+    """Base class of all costs: the cost of one example, with the output activation it belongs to.
 
-    A subclass gives `output`, `fn` and `delta`; `jaxnet.check_deltas` proves that they agree.
+    A subclass defines `output`, `fn` and `delta`. Networks are compared and hashed, so make it a
+    frozen dataclass. `jaxnet.check_deltas` compares `delta` with automatic differentiation.
+
+    Attributes:
+      output: the activation of the output layer, which `jaxnet.predict` applies to the logits.
+
+    >>> from jaxnet.core.activations import linear
+    >>> @dataclass(frozen=True)
+    ... class HalfSquare(Cost):
+    ...     output: Activation = linear
+    ...     def fn(self, z, y):
+    ...         return 0.5 * jnp.sum((z - y) ** 2)
+    ...     def delta(self, z, y):
+    ...         return z - y
+    >>> HalfSquare().delta(jnp.array([3.0]), jnp.array([1.0])).tolist()
+    [2.0]
     """
 
     output: Activation
 
+    @abstractmethod
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
-        """The cost of the logits z where y is wanted, summed over outputs."""
-        raise NotImplementedError
+        """The cost of one example, summed over the outputs.
 
+        Args:
+          z: the logits, (n_out,): the output layer's weighted inputs.
+          y: the targets, (n_out,).
+
+        Returns:
+          The cost, a scalar.
+        """
+
+    @abstractmethod
     def delta(self, z: Vector, y: Vector) -> Vector:
-        """∂fn/∂z, the error of the output layer."""
-        raise NotImplementedError
+        """The error δ = ∂fn/∂z of the output layer, for one example.
+
+        Args:
+          z: the logits, (n_out,): the output layer's weighted inputs.
+          y: the targets, (n_out,).
+
+        Returns:
+          The error, (n_out,).
+        """
 
 
 @dataclass(frozen=True)
 class Quadratic(Cost):
-    """½‖a − y‖², a the output activations. With δ = J(z)ᵀ(a − y) it learns slowly when saturated.
+    """The quadratic cost ½‖a − y‖² = ½Σ(a−y)², with a the output activations.
+
+    Its error δ = J(z)ᵀ(a − y) is small where the output saturates, even if the output is wrong: it
+    learns slowly there.
+
+    Args:
+      output: the output activation; sigmoid by default.
 
     Source: Nielsen, chapter 1, equation 6 (for one example), and chapter 2, equation BP1.
 
@@ -53,13 +92,19 @@ class Quadratic(Cost):
         return 0.5 * jnp.sum(self.output.residual(z, y) ** 2)
 
     def delta(self, z: Vector, y: Vector) -> Vector:
-        """The residual a − y, pulled back through the output activation."""
+        """The pullback of a − y through the output activation."""
         return self.output.pullback(z, self.output.residual(z, y))
 
 
 @dataclass(frozen=True)
 class AbsoluteError(Cost):
-    """Σ|a − y|, a the output activations: robust to outliers; not differentiable at a = y.
+    """The absolute error Σ|a − y|, with a the output activations.
+
+    It is less sensitive to outliers than `Quadratic`, and not differentiable at a = y, where its
+    delta is taken as 0.
+
+    Args:
+      output: the output activation; sigmoid by default.
 
     >>> AbsoluteError().fn(jnp.zeros(2), jnp.array([0.0, 1.0])).item()
     1.0
@@ -72,16 +117,16 @@ class AbsoluteError(Cost):
         return jnp.sum(jnp.abs(self.output.residual(z, y)))
 
     def delta(self, z: Vector, y: Vector) -> Vector:
-        """The sign of a − y, pulled back through the output activation."""
+        """The pullback of sign(a − y) through the output activation."""
         return self.output.pullback(z, jnp.sign(self.output.residual(z, y)))
 
 
 @dataclass(frozen=True)
 class CrossEntropy(Cost):
-    """−Σ[y ln a + (1−y) ln(1−a)] over sigmoid outputs a = σ(z).
+    """The cross-entropy −Σ[y ln a + (1−y) ln(1−a)] of sigmoid outputs a = σ(z).
 
-    The derivative of the sigmoid cancels, δ = a − y: a saturated, wrong output learns fast. This
-    holds for every 0 ≤ y ≤ 1.
+    The derivative of the sigmoid cancels, δ = a − y, so that a saturated, wrong output learns fast.
+    This holds for all targets 0 ≤ y ≤ 1. The output activation is always the sigmoid.
 
     Source: Nielsen, chapter 3, equations 57 and 68.
 
@@ -91,7 +136,7 @@ class CrossEntropy(Cost):
 
     @property
     def output(self) -> Activation:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The sigmoid, always."""
+        """The sigmoid."""
         return sigmoid
 
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
@@ -99,15 +144,22 @@ class CrossEntropy(Cost):
         return jnp.sum(y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z))
 
     def delta(self, z: Vector, y: Vector) -> Vector:
-        """a − y."""
+        """The difference a − y."""
         return self.output.residual(z, y)
 
 
 @dataclass(frozen=True)
 class LogLikelihood(Cost):
-    """−Σ y ln a over softmax outputs a, at a temperature T: for one class, −ln of its probability.
+    """The negative log-likelihood −Σ y ln a of softmax outputs a, at a temperature T.
 
-    δ = (aΣy − y)/T, which is (a − y)/T where the targets are probabilities.
+    For a class label it is −ln of the probability of that class. Its error is δ = (aΣy − y)/T,
+    which is (a − y)/T where the targets are probabilities.
+
+    Args:
+      temperature: T > 0 of the softmax; 1 by default.
+
+    Raises:
+      ValueError: the temperature is not one positive, finite number.
 
     Source: Nielsen, chapter 3, equations 80 and 82.
 
@@ -130,12 +182,12 @@ class LogLikelihood(Cost):
         return -jnp.sum(y * self.output.log_fn(z))
 
     def delta(self, z: Vector, y: Vector) -> Vector:
-        """(aΣy − y)/T, as [(Σy−y)a − y(1−a)]/T."""
+        """(aΣy − y)/T, computed as [(Σy−y)a − y(1−a)]/T."""
         a, complement = self.output.fn(z), self.output.complement(z)
         return ((jnp.sum(y) - y) * a - y * complement) / self.temperature
 
 
-# Their constructors differ, so that no narrower type can say how to call them.
+# `type[Any]` because the constructors differ, so that no narrower type says how to call them.
 NAMED: Registry[type[Any]] = Registry(
     "cost",
     {
@@ -145,4 +197,4 @@ NAMED: Registry[type[Any]] = Registry(
         "absolute-error": AbsoluteError,
     },
 )
-"""The costs that the command line and the files know by name."""
+"""The classes of costs that the command line and network files know by name."""

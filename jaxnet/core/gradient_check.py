@@ -1,18 +1,19 @@
-"""Proofs that handwritten derivatives are right, for anyone's costs, activations and networks.
+"""Checks that handwritten derivatives are right, for anyone's costs, activations and networks.
 
-Each derivative is compared, in float64 and whatever JAX's own setting, with two independent ones:
-automatic differentiation, to 1e-10, and central finite differences, to 1e-6, as relative norms.
+Each derivative is compared, in float64 whatever JAX's own setting, with two independent ones:
+with automatic differentiation, to a relative error of 1e-10, and with central finite differences,
+to 1e-6. The relative error of a vector is the norm of the difference over the larger norm.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from jaxnet.core import initializers, network
 from jaxnet.core.backpropagation import gradient
@@ -21,14 +22,26 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Params
 
 AUTODIFF_TOLERANCE = 1e-10
+"""The largest relative error to automatic differentiation that passes."""
 NUMERICAL_TOLERANCE = 1e-6
+"""The largest relative error to finite differences that passes."""
 CHUNK_BYTES = 2**22
 """Memory for the shifted copies of the parameters that are evaluated at once: what a cache holds
 (for the book's network 64 MiB take twice as long)."""
 
 
 class Check(NamedTuple):
-    """One row of a gradient check: a derivative's relative distance to the two others."""
+    """One row of a gradient check: a handwritten derivative compared with the two others.
+
+    Attributes:
+      name: which derivative it is, such as "layer 1 w (4, 3)".
+      norm: the Euclidean norm of the handwritten derivative.
+      autodiff_error: its relative error to automatic differentiation.
+      numerical_error: its relative error to finite differences.
+
+    >>> Check(name="example 0", norm=1.0, autodiff_error=1e-16, numerical_error=1e-9).passed
+    True
+    """
 
     name: str
     norm: float
@@ -37,7 +50,7 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether both distances are within their tolerance (a NaN is not)."""
+        """Whether both errors are within their tolerances (a NaN is not)."""
         return (
             self.autodiff_error <= AUTODIFF_TOLERANCE
             and self.numerical_error <= NUMERICAL_TOLERANCE
@@ -45,7 +58,23 @@ class Check(NamedTuple):
 
 
 class GradientError(AssertionError):
-    """A handwritten derivative is wrong; `checks` holds the whole table, the message the rows."""
+    """A handwritten derivative is wrong; the message holds the rows of the table that failed.
+
+    Args:
+      subject: what was checked, for the message.
+      checks: all rows of the table.
+
+    Attributes:
+      checks: all rows of the table, those that passed included.
+
+    >>> from jaxnet.core.activations import Elementwise
+    >>> wrong = Elementwise("wrong", jnp.tanh, lambda z: 1 - jnp.tanh(z))  # the square is missing
+    >>> try:
+    ...     check_gradients(Network((2, 3, 1), wrong))
+    ... except GradientError as error:
+    ...     print([check.name for check in error.checks if not check.passed])
+    ['layer 1 w (2, 3)', 'layer 1 b (3,)']
+    """
 
     def __init__(self, subject: str, checks: list[Check]) -> None:
         self.checks = checks
@@ -58,7 +87,18 @@ class GradientError(AssertionError):
 
 
 def table(checks: list[Check]) -> str:
-    """The checks as lines of text."""
+    """The checks as a table in plain text, a line for each.
+
+    Args:
+      checks: the rows of the table.
+
+    Returns:
+      The lines, the first with the names of the columns.
+
+    >>> print(table([Check("example 0", 1.0, 1e-16, 1e-9)]))
+    where           norm   autodiff  numerical
+    example 0   1.00e+00    1.0e-16    1.0e-09
+    """
     width = max(len("where"), *(len(check.name) for check in checks))
     lines = [f"{'where':{width}}  {'norm':>9}  {'autodiff':>9}  {'numerical':>9}"]
     for name, norm, autodiff_error, numerical_error in checks:
@@ -66,18 +106,18 @@ def table(checks: list[Check]) -> str:
     return "\n".join(lines)
 
 
-def numerical_gradient(f: Callable[[Any], Any], params: Any) -> Any:
-    """The gradient of f at params by central differences, (f(θ+εeᵢ) − f(θ−εeᵢ))/2ε, in float64.
+def numerical_gradient(f: Callable[[PyTree], Array], params: PyTree) -> PyTree:
+    """The gradient of a function by central differences, (f(θ+εeᵢ) − f(θ−εeᵢ))/2ε, in float64.
 
-    One step ε = 6e-6·max(1, |θᵢ|) balances the rounding error ∝ 1/ε and the truncation ∝ ε². The
-    shifted copies are evaluated together, as many at a time as fit into 4 MiB.
+    The step ε = 6e-6·max(1, |θᵢ|) balances the rounding error ∝ 1/ε and the truncation ∝ ε². The
+    shifted copies of θ are evaluated together, as many at a time as fit into 4 MiB.
 
     Args:
-      f: params ↦ a scalar; what it closes over should be NumPy float64, not JAX float32, arrays.
-      params: any pytree of float arrays.
+      f: params ↦ a scalar. Arrays that it uses besides should be NumPy float64, not JAX float32.
+      params: where to take the gradient: any pytree of float arrays.
 
     Returns:
-      A pytree like params, of NumPy float64 arrays.
+      The gradient, a pytree like params, of NumPy float64 arrays.
 
     Source: the standard choice ε ∝ (machine epsilon)^⅓, Press et al., Numerical Recipes,
     section 5.7.
@@ -90,27 +130,30 @@ def numerical_gradient(f: Callable[[Any], Any], params: Any) -> Any:
         steps = 6e-6 * jnp.maximum(1, jnp.abs(theta))
 
         def slope(index: Array) -> Array:
-            up, down = (theta.at[index].add(step) for step in (steps[index], -steps[index]))
-            return (f(unravel(up)) - f(unravel(down))) / (2 * steps[index])
+            step = steps[index]
+            above = f(unravel(theta.at[index].add(step)))
+            below = f(unravel(theta.at[index].add(-step)))
+            return (above - below) / (2 * step)
 
-        chunk = max(1, CHUNK_BYTES // (2 * theta.nbytes))
-        run = jax.jit(lambda indices: jax.lax.map(slope, indices, batch_size=chunk))
-        return jax.tree.map(np.asarray, unravel(run(jnp.arange(theta.size))))
+        n_at_once = max(1, CHUNK_BYTES // (2 * theta.nbytes))
+        slopes = jax.jit(lambda indices: jax.lax.map(slope, indices, batch_size=n_at_once))
+        return jax.tree.map(np.asarray, unravel(slopes(jnp.arange(theta.size))))
 
 
 def check_deltas(cost: Cost, n_out: int = 5, seed: int = 0) -> list[Check]:
-    """Prove a cost's `delta` against `jax.grad` of its `fn` and against finite differences.
+    """Check a cost's `delta` against `jax.grad` of its `fn` and against finite differences.
 
     Args:
       cost: anyone's cost.
-      n_out: how many outputs to try it with.
-      seed: of the random logits, N(0, 2²), and targets, in (0, 1) and summing to 1.
+      n_out: the number of outputs to try it with; 5 by default.
+      seed: of the 8 random examples: logits N(0, 2²), and targets in (0, 1) that sum to 1.
 
     Returns:
-      One `Check` per random example.
+      A `Check` for each example.
 
     Raises:
-      GradientError: where they disagree, with a table of the examples.
+      GradientError: an example's derivatives disagree; the message is a table of these examples.
+      ValueError: delta is 0 for all examples, which proves nothing.
 
     >>> from jaxnet.core.costs import CrossEntropy
     >>> all(check.passed for check in check_deltas(CrossEntropy()))
@@ -122,11 +165,11 @@ def check_deltas(cost: Cost, n_out: int = 5, seed: int = 0) -> list[Check]:
         ys = jnp.asarray(random.dirichlet(np.ones(n_out), size=8))
         deltas = jax.jit(jax.vmap(cost.delta))(zs, ys)
         autodiff = jax.jit(jax.vmap(jax.grad(cost.fn)))(zs, ys)
-        # The examples do not mix, so that one gradient of their sum holds all of theirs.
+        # The examples do not mix: the gradient of the sum of their costs holds each one's own.
         numerical = numerical_gradient(lambda zs: jnp.sum(jax.vmap(cost.fn)(zs, ys)), zs)
-    trios = zip(deltas, autodiff, numerical, strict=True)
-    checks = [_check(f"example {index}", *trio) for index, trio in enumerate(trios)]
-    return _passed(repr(cost), checks)
+    derivatives = zip(deltas, autodiff, numerical, strict=True)
+    checks = [_check(f"example {index}", *triple) for index, triple in enumerate(derivatives)]
+    return _require_passed(repr(cost), checks)
 
 
 def check_gradients(
@@ -136,24 +179,27 @@ def check_gradients(
     ys: AnyArray | None = None,
     seed: int = 0,
 ) -> list[Check]:
-    """Prove a network's handwritten gradient, layer by layer, against autodiff and differences.
+    """Check a network's handwritten gradient, layer by layer, against autodiff and differences.
 
-    It checks the whole of it: the pullbacks of the hidden activations, the cost's delta, the
-    contraction over the mini-batch. A kink (of relu) closer than 6e-6 to a weighted input makes
-    finite differences, not the gradient, wrong: choose another seed.
+    This covers the pullbacks of the hidden activations, the cost's delta, and the sum over the
+    mini-batch. A kink (of relu) closer than 6e-6 to a weighted input makes finite differences
+    wrong, not the gradient: choose another seed.
 
     Args:
       net: anyone's network.
-      params: where to check; by default weights N(0, 1/n_in), which saturate nothing.
-      xs: the mini-batch's inputs; by default 3 random examples in [0, 1).
-      ys: their labels or targets; by default random labels (targets, for a single output).
+      params: where to check; by default weights N(0, 1/n_in), which saturate no unit.
+      xs: the inputs of the mini-batch, (batch, n_in); by default 3 random examples in [0, 1).
+      ys: their labels, (batch,), or targets, (batch, n_out); random labels by default, and random
+        targets in [0, 1) where there is a single output.
       seed: of the default parameters and examples.
 
     Returns:
-      One `Check` for the weights and one for the biases of each layer.
+      A `Check` for the weights and one for the biases of each layer.
 
     Raises:
-      GradientError: where they disagree, with a table of the offending layers.
+      GradientError: a layer's derivatives disagree; the message is a table of these layers.
+      ValueError: the gradient is 0 in all layers, which proves nothing, or the parameters have the
+        shapes of another network's.
 
     >>> print(check_gradients(Network((4, 3, 2)))[0].name)
     layer 1 w (4, 3)
@@ -166,47 +212,58 @@ def check_gradients(
         ys = random.random((len(xs), 1)) if n_out == 1 else random.integers(n_out, size=len(xs))
     net = replace(net, precision="highest")
     with jax.enable_x64(True):
-        start = replace(net, init=initializers.default)
+        moderate = replace(net, init=initializers.default)
         draw = jax.jit(network.init, static_argnums=0)
-        drawn = draw(start, jax.random.key(seed)) if params is None else params
-        network.check_params(net, drawn)
-        theta = _float64(drawn)
+        start = draw(moderate, jax.random.key(seed)) if params is None else params
+        network.check_params(net, start)
+        theta = _float64(start)
         xs = jax.vmap(lambda x: network.inputs(x, jnp.dtype("float64")))(jnp.asarray(xs))
         float64 = lambda y: network.targets(y, n_out, jnp.dtype("float64"))
         targets = jax.vmap(float64)(jnp.asarray(ys))
 
-        def cost(params: Params) -> Float[Array, ""]:
+        def mean_cost(params: Params) -> Float[Array, ""]:
             return jnp.mean(jax.vmap(net.cost.fn)(network.logits(net, params, xs), targets))
 
         handwritten = jax.jit(lambda theta: gradient(net, theta, xs, targets))(theta)
-        autodiff = jax.jit(jax.grad(cost))(theta)
-        numerical = numerical_gradient(cost, theta)
+        autodiff = jax.jit(jax.grad(mean_cost))(theta)
+        numerical = numerical_gradient(mean_cost, theta)
         checks = []
         for index, layers in enumerate(zip(handwritten, autodiff, numerical, strict=True), 1):
             for part in ("w", "b"):
-                trio = [np.asarray(getattr(layer, part)) for layer in layers]
-                checks.append(_check(f"layer {index} {part} {trio[0].shape}", *trio))
-    return _passed(str(net), checks)
+                derivatives = [np.asarray(getattr(layer, part)) for layer in layers]
+                name = f"layer {index} {part} {derivatives[0].shape}"
+                checks.append(_check(name, *derivatives))
+    return _require_passed(str(net), checks)
 
 
-def _float64(tree: Any) -> Any:
+def _float64(tree: PyTree) -> PyTree:
+    """The tree with its arrays as JAX arrays in float64."""
     return jax.tree.map(lambda array: jnp.asarray(np.asarray(array), jnp.float64), tree)
 
 
 def _check(name: str, handwritten: AnyArray, autodiff: AnyArray, numerical: AnyArray) -> Check:
-    def error(other: AnyArray) -> float:
+    """One row of the table: the relative errors of a handwritten derivative."""
+
+    def relative_error(other: AnyArray) -> float:
         distance = np.linalg.norm(np.asarray(handwritten) - np.asarray(other))
-        # Where both vanish they agree; where one does, they are as far apart as can be.
+        # Where both norms are 0 they agree; where only one is, the relative error is 1.
         return float(distance / (max(norm, np.linalg.norm(other)) or 1))
 
     norm = float(np.linalg.norm(handwritten))
-    return Check(name, norm, error(autodiff), error(numerical))
+    return Check(
+        name=name,
+        norm=norm,
+        autodiff_error=relative_error(autodiff),
+        numerical_error=relative_error(numerical),
+    )
 
 
-def _passed(subject: str, checks: list[Check]) -> list[Check]:
+def _require_passed(subject: str, checks: list[Check]) -> list[Check]:
+    """The checks, if all of them passed and compared more than zeros."""
     if not any(check.norm for check in checks):
         raise ValueError(
-            f"the gradient of {subject} vanishes everywhere, which proves nothing; check elsewhere."
+            f"the gradient of {subject} vanishes everywhere, which proves nothing; check at other "
+            "parameters or examples, such as those of another seed."
         )
     if not all(check.passed for check in checks):
         raise GradientError(subject, checks)

@@ -1,27 +1,48 @@
-"""How a number becomes a leaf of a pytree, and a class a pytree."""
+"""Hyperparameters as leaves of a pytree, and classes of them as pytrees.
+
+`leaf` casts and validates a number that a compiled program takes as an argument, `constant` and
+`count` a number that is a static part of it. `pytree` makes a class whose fields are either.
+"""
 
 import dataclasses
 import operator
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field
-from typing import Any, TypeVar, dataclass_transform
+from types import NotImplementedType
+from typing import Any, SupportsIndex, TypeVar, dataclass_transform, overload
 
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.core.types import AnyArray, Numbers
+
 _Instance = TypeVar("_Instance")
+_Value = TypeVar("_Value")
 
 
-def count(name: str, value: Any, low: int, high: int | None = None) -> int:
+def count(name: str, value: object, low: int, high: int | None = None) -> int:
     """A whole number in [low, high) as a Python int, so that equal counts are one program.
 
+    Args:
+      name: what the number is called, for the error.
+      value: the number; anything but a whole number in the range is refused.
+      low: the smallest number allowed.
+      high: the number has to be below it; no limit, if None.
+
+    Returns:
+      The number as a Python int.
+
     Raises:
-      ValueError: it is none; the message names the value and the range.
+      ValueError: the value is not a whole number, or out of the range.
+
+    >>> count("epochs", np.int64(30), low=1)
+    30
     """
     try:
-        number = operator.index(value)
-    except TypeError:
+        number = operator.index(value) if isinstance(value, SupportsIndex) else None
+    except TypeError:  # arrays have an __index__, but not all of them can use it
         number = None
     if number is None or number < low or (high is not None and number >= high):
         allowed = f"in [{low}, {high})" if high else f"of at least {low}"
@@ -29,11 +50,17 @@ def count(name: str, value: Any, low: int, high: int | None = None) -> int:
     return number
 
 
-def static(*, default: Any = MISSING, default_factory: Any = MISSING) -> Any:
+@overload
+def static() -> Any: ...
+@overload
+def static(*, default: _Value) -> _Value: ...
+@overload
+def static(*, default_factory: Callable[[], _Value]) -> _Value: ...
+def static(*, default: object = MISSING, default_factory: object = MISSING) -> object:
     """A field of a `pytree` class that is part of its structure instead of a child.
 
-    Static values are what a compiled program depends on: shapes, Python branches, functions. They
-    must be hashable, and a changed one is another program.
+    Static values are those that a compiled program depends on: shapes, Python branches, functions.
+    They must be hashable, and another value is another program.
 
     Args:
       default: the field's default value; without one the field must be given.
@@ -52,20 +79,28 @@ def static(*, default: Any = MISSING, default_factory: Any = MISSING) -> Any:
     >>> jax.tree.leaves(Power(3.0, exponent=4))
     [3.0]
     """
-    return field(default=default, default_factory=default_factory, metadata={"static": True})
+    make_field: Callable[..., object] = field  # its overloads know nothing of MISSING
+    return make_field(default=default, default_factory=default_factory, metadata={"static": True})
 
 
-def number(*, default: Any, linear: bool = False) -> Any:
+def number(*, default: _Value, linear: bool = False) -> _Value:
     """A field of a `pytree` class that is a hyperparameter, or `None`: "not in the program".
 
     Args:
       default: the field's default value.
-      linear: whether with it the first layer's update stays linear in its weights, gradients and
-        states, and its inputs the same from step to step: only then may training take steps in the
-        span of its inputs. What does not say so is trained the plain way.
+      linear: whether a training step stays linear where the field is set: the first layer's update
+        is linear in its weights, gradients and states, and its inputs are the same from step to
+        step. Only then may training take steps in the span of the first layer's inputs. False, the
+        default, is always correct.
 
     Returns:
       The field, to be assigned in the body of the class.
+
+    >>> @pytree
+    ... class Penalty:
+    ...     l2: float | None = number(default=None, linear=True)
+    >>> jax.tree.leaves(Penalty(l2=0.5)), jax.tree.leaves(Penalty())
+    ([0.5], [])
     """
     return field(default=default, metadata={"linear": linear})
 
@@ -74,19 +109,19 @@ def number(*, default: Any, linear: bool = False) -> Any:
     frozen_default=True, eq_default=False, field_specifiers=(field, static, number)
 )
 def pytree(cls: type[_Instance]) -> type[_Instance]:
-    """A class of annotated fields as a frozen dataclass that is a JAX pytree.
+    """Make a class of annotated fields a frozen dataclass that is a JAX pytree.
 
     Fields declared with `static()` are part of the tree's structure; all others are its children,
     in their order. `jax.tree_util.register_dataclass` calls the constructor whenever JAX rebuilds
-    a tree, with tracers or placeholders in place of numbers. This one does not, so that a
+    a tree, with tracers or placeholders in place of numbers. This function does not, so that a
     constructor may cast and validate what a person passes in.
 
-    Instances compare by value: they are equal if they are of one class, of the same tree structure
+    Instances compare by value. They are equal if they are of one class, of the same tree structure
     (static fields included) and of leaves with the same type, shape and bytes, so that a NaN equals
     itself and 0.0 is not -0.0. Tracers, whose bytes are not known, equal only themselves. The hash
-    is that of structure, shapes and types alone: leaves may be arrays, and traced ones have no
-    more. Instances are nevertheless no static arguments of `jit`, which would compile anew for each
-    number.
+    depends on structure, shapes and types alone, because the numbers of a traced leaf are not
+    known. Instances are nevertheless no static arguments of `jit`, which would compile anew for
+    each number.
 
     Args:
       cls: the class, without a `@dataclass` of its own.
@@ -95,7 +130,7 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
       The class itself.
 
     Raises:
-      TypeError: it is a dataclass already, so that its fields' metadata is no longer to be had.
+      TypeError: it is a dataclass already, so that the metadata of its fields is lost.
 
     >>> @pytree
     ... class Line:
@@ -110,16 +145,20 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
         raise TypeError(f"@pytree makes {cls.__name__} a dataclass itself; leave @dataclass out.")
     registered: Any = dataclass(frozen=True, eq=False)(cls)
     fields = dataclasses.fields(registered)
-    structural = [entry.name for entry in fields if entry.metadata.get("static", False)]
-    children = [entry.name for entry in fields if entry.name not in structural]
+    static_names = [entry.name for entry in fields if entry.metadata.get("static", False)]
+    child_names = [entry.name for entry in fields if entry.name not in static_names]
 
-    def flatten(tree: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-        paths = [(jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in children]
-        return paths, tuple(getattr(tree, name) for name in structural)
+    def flatten(tree: object) -> tuple[list[tuple[object, object]], tuple[object, ...]]:
+        children: list[tuple[object, object]] = [
+            (jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in child_names
+        ]
+        return children, tuple(getattr(tree, name) for name in static_names)
 
-    def unflatten(aux: tuple[Any, ...], values: Any) -> Any:
+    def unflatten(static_values: Iterable[object], children: Iterable[object]) -> object:
         tree = object.__new__(registered)
-        for name, value in zip((*children, *structural), (*values, *aux), strict=True):
+        for name, value in zip(child_names, children, strict=True):
+            object.__setattr__(tree, name, value)
+        for name, value in zip(static_names, static_values, strict=True):
             object.__setattr__(tree, name, value)
         return tree
 
@@ -130,8 +169,8 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
     return registered
 
 
-def _equal_trees(tree: Any, other: Any) -> Any:
-    """Whether two instances of `pytree` classes are equal by value; see there."""
+def _equal_trees(tree: object, other: object) -> bool | NotImplementedType:
+    """Whether two instances of `pytree` classes are equal by value."""
     if tree is other:
         return True
     if type(tree) is not type(other):
@@ -141,13 +180,13 @@ def _equal_trees(tree: Any, other: Any) -> Any:
     return structure == other_structure and all(map(_equal_leaves, leaves, other_leaves))
 
 
-def _hash_of_tree(tree: Any) -> int:
-    """A hash of a tree's structure and of what is known of its leaves without their numbers."""
+def _hash_of_tree(tree: object) -> int:
+    """A hash of the tree's structure, and of its leaves' shapes and types."""
     leaves, structure = jax.tree.flatten(tree)
     return hash((type(tree), structure, tuple(map(_shape_and_type, leaves))))
 
 
-def _equal_leaves(leaf: Any, other: Any) -> bool:
+def _equal_leaves(leaf: object, other: object) -> bool:
     """Whether two leaves are the same object, or arrays of the same type, shape and bytes."""
     if leaf is other:
         return True
@@ -158,18 +197,28 @@ def _equal_leaves(leaf: Any, other: Any) -> bool:
     arrays = (np.ndarray, np.generic, jax.Array)
     if not (isinstance(leaf, arrays) and isinstance(other, arrays)):
         return bool(leaf == other)
-    # Random keys have no bytes of their own: their type is JAX's, not NumPy's.
-    bare = isinstance(leaf.dtype, np.dtype)
-    return bare and np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
+    # The bytes of random keys cannot be read: their type is JAX's, not NumPy's.
+    readable = isinstance(leaf.dtype, np.dtype)
+    return readable and np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
 
 
-def _shape_and_type(leaf: Any) -> tuple[Any, Any]:
-    """An array's or a tracer's shape and element type; of anything else its class."""
+def _shape_and_type(leaf: object) -> tuple[tuple[int, ...] | None, object]:
+    """The shape and element type of an array or a tracer; None and the class of anything else."""
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
     return (None, type(leaf)) if shape is None or dtype is None else (tuple(shape), dtype)
 
 
-def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: bool = False) -> Any:
+@overload
+def leaf(
+    name: str, value: Numbers, low: float = 0.0, high: float = np.inf, whole: bool = False
+) -> AnyArray: ...
+@overload
+def leaf(
+    name: str, value: object, low: float = 0.0, high: float = np.inf, whole: bool = False
+) -> AnyArray | None: ...
+def leaf(
+    name: str, value: object, low: float = 0.0, high: float = np.inf, whole: bool = False
+) -> AnyArray | None:
     """Cast a hyperparameter to a strongly typed array of the default float type.
 
     `0.5`, `1`, `np.float64(0.5)` and `jnp.float32(0.5)` then give one and the same program, and an
@@ -178,8 +227,8 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: b
     Args:
       name: what the value is called, for the error.
       value: a number, an array of numbers, a tracer or `None`.
-      low: the smallest value allowed.
-      high: no value may reach it.
+      low: the smallest value allowed; 0 by default.
+      high: all values have to be below it; by default they have to be finite.
       whole: whether it must be a whole number (the array is one of floats nevertheless).
 
     Returns:
@@ -187,42 +236,68 @@ def leaf(name: str, value: Any, low: float = 0.0, high: float = np.inf, whole: b
 
     Raises:
       ValueError: the value is not a number in [low, high), or not whole.
+
+    >>> leaf("learning_rate", 1)
+    array(1., dtype=float32)
     """
     if value is None:
         return None
     dtype = jax.dtypes.canonicalize_dtype(float)
     allowed = f"{name} must be a {'whole ' if whole else ''}number in [{low:g}, {high:g})"
-    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.complexfloating):
-        raise ValueError(f"{allowed}, not {value!r}.")
     if isinstance(value, jax.Array):
-        value = value.astype(dtype)
+        if jnp.issubdtype(value.dtype, jnp.complexfloating):
+            raise ValueError(f"{allowed}, not {value!r}.")
+        array = value.astype(dtype)
     else:
         try:
             with np.errstate(over="ignore"):  # what overflows is refused below, as not finite
-                value = np.asarray(value, dtype)
+                array = np.asarray(value, dtype)
         except (TypeError, ValueError):
             raise ValueError(f"{allowed}, not {value!r}.") from None
-    if not isinstance(value, jax.core.Tracer):
-        host = np.asarray(value)
-        wrong = host[~(np.isfinite(host) & (host >= low) & (host < high))]
-        wrong = host[host % 1 != 0] if whole and not wrong.size else wrong
+    if not isinstance(array, jax.core.Tracer):
+        numbers = np.asarray(array)
+        wrong = numbers[~(np.isfinite(numbers) & (numbers >= low) & (numbers < high))]
+        if whole and not wrong.size:
+            wrong = numbers[numbers % 1 != 0]
         if wrong.size:
             raise ValueError(f"{allowed}, not {wrong.flat[0]:g}; choose one inside that range.")
-    return value
+    return array
 
 
-def shown(value: Any) -> str:
-    """A leaf in words: its number, or … where it is traced."""
+def shown(value: Numbers) -> str:
+    """The text of a leaf: its number, or … where it is traced.
+
+    Args:
+      value: a number, an array or a tracer.
+
+    Returns:
+      The text; arrays have that of their `repr`.
+
+    >>> shown(np.float32(0.5))
+    '0.5'
+    """
     if isinstance(value, jax.core.Tracer):
         return "…"
     return f"{value:g}" if np.ndim(value) == 0 else repr(value)
 
 
-def constant(name: str, value: Any, low: float = -np.inf) -> float:
+def constant(name: str, value: object, low: float = -np.inf) -> float:
     """A static number, as a Python float.
+
+    Args:
+      name: what the number is called, for the error.
+      value: the number; anything but a finite number is refused.
+      low: the smallest number allowed; no limit by default.
+
+    Returns:
+      The number as a Python float: the shortest decimal that is the same number in JAX's default
+      float type.
 
     Raises:
       ValueError: it is not one finite number of at least `low`.
+
+    >>> constant("slope", np.float32(0.1))
+    0.1
     """
     number = leaf(name, value, low)
     if number is None or np.ndim(number):

@@ -1,11 +1,11 @@
 """A network's architecture, its initial parameters, and what it computes.
 
-Everything here is written for one example; batches are `vmap`s of it.
+Everything here is written for one example; `vmap` turns it into a function of many.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxnet.core.costs import Cost, CrossEntropy
 from jaxnet.core.types import AnyArray, Initializer, Input, Inputs, KeyArray, Params, Target
 
 Masks = Sequence[Float[AnyArray, "..."]] | None
-"""One multiplicative mask per hidden layer, or none at all."""
+"""One vector per hidden layer that its activations are multiplied by (dropout), or no masks."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,15 @@ class Network:
     """The architecture of a feed-forward network: a static, hashable choice.
 
     Args:
-      sizes: units per layer, input and output included: (784, 30, 10).
-      hidden: the activation of all hidden layers, or a tuple with one for each.
-      cost: the cost, which brings the output activation with it.
-      init: `(key, n_in, n_out) -> Layer`, the initial weights and biases.
-      precision: of matrix products; "highest" is full float32 everywhere, "default" lets an
-        accelerator round their inputs to fewer bits, for speed.
+      sizes: the number of units in each layer, input and output included: (784, 30, 10).
+      hidden: the activation of all hidden layers, or a tuple with one for each; sigmoid by default.
+      cost: the cost, which brings the output activation with it; cross-entropy by default.
+      init: draws a layer's initial weights and biases, `(key, n_in, n_out) -> Layer`.
+      precision: of matrix products: "highest", the default, is full float32 everywhere; "high" and
+        "default" let an accelerator round their inputs to fewer bits, for speed.
+
+    Raises:
+      ValueError: the sizes, or a part, cannot make a network; the message says why.
 
     >>> Network((784, 30, 10)).n_params
     23860
@@ -44,40 +47,20 @@ class Network:
     precision: Literal["default", "high", "highest"] = field(default="highest", repr=False)
 
     def __post_init__(self) -> None:
+        sizes = _checked_sizes(self.sizes)
+        hidden = _checked_hidden(self.hidden, sizes)
         try:
-            sizes = tuple(int(size) for size in self.sizes)
-            exact = all(size == given for size, given in zip(sizes, self.sizes, strict=True))
-        except (TypeError, ValueError):
-            sizes, exact = (), False
-        if not exact or len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(
-                f"sizes must be two or more positive whole numbers, input and output included, "
-                f"such as (784, 30, 10), not {self.sizes!r}."
-            )
-        object.__setattr__(self, "sizes", sizes)
-        alone = isinstance(self.hidden, Activation)
-        hidden = (self.hidden,) * (len(sizes) - 2) if alone else self.hidden
-        if not isinstance(hidden, (tuple, list)) or not all(
-            isinstance(activation, Activation) for activation in hidden
-        ):
-            raise ValueError(
-                f"hidden must be an Activation such as jaxnet.activations.relu, "
-                f"not {self.hidden!r}."
-            )
-        if len(hidden) != len(sizes) - 2:
-            raise ValueError(
-                f"hidden names {len(hidden)} activations, but sizes {sizes} has "
-                f"{len(sizes) - 2} hidden layers; give one activation for all, or one for each."
-            )
-        try:
-            hash((tuple(hidden), self.cost, self.init))
+            hash((hidden, self.cost, self.init))
         except TypeError as error:
             raise ValueError(
                 f"a network's parts must be hashable, such as frozen dataclasses: {error}."
             ) from None
-        # One form for each network, so that equal networks are equal, and one program.
-        same = len(set(hidden)) <= 1
-        object.__setattr__(self, "hidden", next(iter(hidden), sigmoid) if same else tuple(hidden))
+        object.__setattr__(self, "sizes", sizes)
+        # Equal activations are stored as a single one, so that equal networks compare equal, and
+        # share a compiled program.
+        all_equal = len(set(hidden)) <= 1
+        single = hidden[0] if hidden else sigmoid
+        object.__setattr__(self, "hidden", single if all_equal else hidden)
         if not isinstance(self.cost, Cost):
             raise ValueError(
                 f"cost must be a Cost such as jaxnet.costs.CrossEntropy(), not {self.cost!r}."
@@ -85,7 +68,10 @@ class Network:
         if isinstance(self.cost.output, Softmax) and sizes[-1] == 1:
             raise ValueError("the softmax of a single output is always 1; take two outputs.")
         if self.n_params >= 2**31:
-            raise ValueError(f"sizes {sizes} make {self.n_params:,} parameters; 2³¹ are too many.")
+            raise ValueError(
+                f"sizes {sizes} make {self.n_params:,} parameters; 2³¹ are too many, so choose "
+                "smaller layers."
+            )
         if self.precision not in ("default", "high", "highest"):
             raise ValueError(
                 f'precision must be "default", "high" or "highest", not {self.precision!r}.'
@@ -104,18 +90,57 @@ class Network:
         return sum((n_in + 1) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:]))
 
 
+def _checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
+    """The sizes as Python ints, if they are two or more positive whole numbers."""
+    try:
+        integers = tuple(int(size) for size in sizes)
+        all_whole = integers == tuple(sizes)
+    except (TypeError, ValueError):
+        integers, all_whole = (), False
+    if not all_whole or len(integers) < 2 or min(integers) < 1:
+        raise ValueError(
+            f"sizes must be two or more positive whole numbers, input and output included, "
+            f"such as (784, 30, 10), not {sizes!r}."
+        )
+    return integers
+
+
+def _checked_hidden(
+    hidden: Activation | Sequence[Activation], sizes: tuple[int, ...]
+) -> tuple[Activation, ...]:
+    """One activation for each hidden layer."""
+    n_hidden = len(sizes) - 2
+    if isinstance(hidden, Activation):
+        return (hidden,) * n_hidden
+    if not isinstance(hidden, (tuple, list)) or not all(
+        isinstance(activation, Activation) for activation in hidden
+    ):
+        raise ValueError(
+            f"hidden must be an Activation such as jaxnet.activations.relu, not {hidden!r}."
+        )
+    if len(hidden) != n_hidden:
+        raise ValueError(
+            f"hidden names {len(hidden)} activations, but sizes {sizes} has {n_hidden} hidden "
+            "layers; give one activation for all, or one for each."
+        )
+    return tuple(hidden)
+
+
 def init(net: Network, key: KeyArray) -> Params:
-    """Draw the initial parameters; layer l's draw is addressed by l, not by the layers before it.
+    """Draw the initial parameters of a network.
+
+    Layer l is drawn with a key of its own, made of `key` and l: its weights do not depend on how
+    many layers follow, or what was drawn before.
 
     Args:
       net: the architecture.
       key: a random key, such as `jax.random.key(0)`.
 
     Returns:
-      A `Layer` per layer, in JAX's default float type.
+      A `Layer` for each layer, in JAX's default float type.
 
     Raises:
-      ValueError: the key is no random key.
+      ValueError: the key is no typed random key.
 
     >>> params = init(Network((784, 30, 10)), jax.random.key(0))
     >>> [layer.w.shape for layer in params]
@@ -131,15 +156,35 @@ def init(net: Network, key: KeyArray) -> Params:
 
 
 def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
-    """What the first layer sees: uint8 pixels divided by 255, floats as they are."""
+    """The inputs as floats: uint8 pixels divided by 255, floats as they are.
+
+    Args:
+      x: uint8 pixels 0..255 or floats, (n_in,) or (batch, n_in).
+      dtype: the float type of the result.
+
+    Returns:
+      The activations of the input layer, shaped like x.
+
+    Raises:
+      ValueError: x is of another type.
+
+    >>> inputs(np.array([0, 255], np.uint8), np.dtype("float32")).tolist()
+    [0.0, 1.0]
+    """
     x = jnp.asarray(x)
     if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"inputs are {x.dtype}; use uint8 for pixels 0..255, or floats.")
     return x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
 
 
-def are_labels(y: Any) -> bool:
+def are_labels(y: AnyArray) -> bool:
     """Whether targets are integer class labels; if not, they are floats, one for each output.
+
+    Args:
+      y: the targets of one example or of many.
+
+    Returns:
+      Whether their type is an integer type.
 
     >>> are_labels(np.array([0, 2])), are_labels(np.array([[0.0, 1.0]]))
     (True, False)
@@ -148,7 +193,22 @@ def are_labels(y: Any) -> bool:
 
 
 def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
-    """What the output layer should say: a label one-hot (or 0/1 for one output), floats as is."""
+    """The target of each output: a label one-hot (as 0 or 1 for one output), floats as they are.
+
+    Args:
+      y: one example's label, or its float targets, (n_out,).
+      n_out: the number of outputs.
+      dtype: the float type of the result.
+
+    Returns:
+      The targets, (n_out,).
+
+    Raises:
+      ValueError: y is neither an integer label nor n_out floats.
+
+    >>> targets(2, 4, np.dtype("float32")).tolist()
+    [0.0, 0.0, 1.0, 0.0]
+    """
     y = jnp.asarray(y)
     floats = jnp.issubdtype(y.dtype, jnp.floating)
     if y.shape != ((n_out,) if floats else ()) or not (floats or are_labels(y)):
@@ -175,7 +235,15 @@ def forward(
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
-      What goes into each layer, a⁰ … aᴸ⁻¹, and each layer's weighted inputs, z¹ … zᴸ.
+      The inputs of each layer, a⁰ … aᴸ⁻¹, and the weighted inputs of each layer, z¹ … zᴸ.
+
+    Raises:
+      ValueError: there are more or fewer masks than hidden layers.
+
+    >>> net = Network((2, 3, 1))
+    >>> layer_inputs, zs = forward(net, init(net, jax.random.key(0)), jnp.ones(2))
+    >>> [a.shape for a in layer_inputs], [z.shape for z in zs]
+    ([(2,), (3,)], [(3,), (1,)])
     """
     first = params[0]
     a = inputs(x, first.w.dtype)
@@ -192,8 +260,7 @@ def forward_from(
 ) -> tuple[list[Array], list[Float[Array, "..."]]]:
     """The forward pass for one example, from the first layer's weighted inputs z¹ on.
 
-    The first layer's weights are not used, so that a caller may have multiplied by them in a way
-    of its own.
+    The first layer's parameters are not used: a caller may compute z¹ in another way.
 
     Args:
       net: the architecture.
@@ -202,10 +269,16 @@ def forward_from(
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
-      The hidden layers' activations, a¹ … aᴸ⁻¹, and all weighted inputs, z¹ … zᴸ.
+      The activations of the hidden layers, a¹ … aᴸ⁻¹, and the weighted inputs of all layers,
+      z¹ … zᴸ.
 
     Raises:
       ValueError: there are more or fewer masks than hidden layers.
+
+    >>> net = Network((2, 3, 1))
+    >>> activations, zs = forward_from(net, init(net, jax.random.key(0)), jnp.zeros(3))
+    >>> activations[0].tolist()
+    [0.5, 0.5, 0.5]
     """
     if masks is not None and len(masks) != len(params) - 1:
         raise ValueError(f"{len(masks)} masks for {len(params) - 1} hidden layers; give one each.")
@@ -222,7 +295,20 @@ def logits(
     params: Params,
     x: Input | Inputs,
 ) -> Float[Array, "*batch n_out"]:
-    """The weighted inputs zᴸ of the output layer, for one example (n_in,) or for many (n, n_in)."""
+    """The weighted inputs zᴸ of the output layer, to which the output activation is yet to apply.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      x: one example, (n_in,), or many, (n, n_in): uint8 pixels (scaled by 1/255) or floats.
+
+    Returns:
+      The logits, (n_out,) or (n, n_out).
+
+    >>> net = Network((2, 3, 2))
+    >>> logits(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
+    (5, 2)
+    """
     if x.ndim == 1:
         return forward(net, params, x)[1][-1]
     return jax.vmap(lambda example: forward(net, params, example)[1][-1])(jnp.asarray(x))
@@ -233,18 +319,19 @@ def predict(
     params: Params,
     x: Input | Inputs,
 ) -> Float[Array, "*batch n_out"]:
-    """The output activations, for one example (n_in,) or for many (n, n_in).
+    """The activations of the output layer.
 
     Args:
       net: the architecture.
       params: its parameters.
-      x: uint8 pixels (scaled by 1/255) or floats.
+      x: one example, (n_in,), or many, (n, n_in): uint8 pixels (scaled by 1/255) or floats.
 
     Returns:
-      The activations of the output layer; their argmax is the predicted class.
+      The output activations, (n_out,) or (n, n_out); their argmax is the predicted class.
 
     Raises:
-      ValueError: x does not have the network's number of inputs, or the parameters are another's.
+      ValueError: x does not have the network's number of inputs, or the parameters have the shapes
+        of another network's.
 
     >>> net = Network((2, 3, 2))
     >>> predict(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
@@ -262,10 +349,22 @@ def predict(
 
 
 def check_params(net: Network, params: Params) -> None:
-    """Raise a ValueError unless the parameters have the shapes that the network's sizes ask for."""
-    wanted = [((n_in, n_out), (n_out,)) for n_in, n_out in zip(net.sizes, net.sizes[1:])]
-    given = [(np.shape(layer.w), np.shape(layer.b)) for layer in params]
-    if given != wanted:
+    """Check that the parameters have the shapes that the network's sizes ask for.
+
+    Args:
+      net: the architecture.
+      params: the parameters.
+
+    Raises:
+      ValueError: their number or their shapes are others.
+
+    >>> net = Network((2, 3, 2))
+    >>> check_params(net, init(net, jax.random.key(0)))
+    """
+    expected = [((n_in, n_out), (n_out,)) for n_in, n_out in zip(net.sizes, net.sizes[1:])]
+    actual = [(np.shape(layer.w), np.shape(layer.b)) for layer in params]
+    if actual != expected:
         raise ValueError(
-            f"the parameters have shapes {given}, but sizes {net.sizes} ask for {wanted}."
+            f"the parameters have shapes {actual}, but sizes {net.sizes} ask for {expected}; use "
+            "the network that they belong to, or jaxnet.init."
         )

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -11,12 +11,12 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: "did you mean adam or adamw?".
 
     Args:
-      name: the name that is not known.
-      known: the names that are.
+      name: the unknown name.
+      known: all known names.
 
     Returns:
-      Up to three similar names as a question, the most similar first; without similar ones a
-      statement of all names, with its full stop.
+      Up to three similar names as a question, the most similar first; without similar names a list
+      of all of them. It ends with the message's question mark or full stop.
 
     >>> suggestion("adamm", ["sgd", "adam", "adamw"])
     'did you mean adam or adamw?'
@@ -25,19 +25,23 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     if similar := difflib.get_close_matches(name, names, n=3, cutoff=0.4):
-        return f"did you mean {_listed(similar, 'or')}?"
-    return f"known are {_listed(names, 'and')}." if names else "none are known."
+        return f"did you mean {_join_names(similar, 'or')}?"
+    return f"known are {_join_names(names, 'and')}." if names else "none are known."
 
 
 class Registry(Mapping[str, T]):
-    """A read-only mapping from names to things of one kind, which knows how to refuse a name.
+    """A read-only mapping from names to objects of one kind; an unknown name is a clear error.
 
-    Its order is that of its entries. It is not to be changed in place: who needs other entries
-    makes another registry, `Registry("task", {**tasks.NAMED, "mine": task})`.
+    It keeps the order of its entries and is not changed in place. For other entries, make another
+    registry: `Registry("task", {**tasks.NAMED, "mine": task})`.
 
     Args:
       kind: what an entry is, in the singular, for error messages: "optimizer".
-      entries: the things by their names; later changes to this mapping are not seen.
+      entries: the objects by their names; they are copied, so that later changes to this mapping
+        have no effect.
+
+    Attributes:
+      kind: what an entry is, in the singular.
 
     >>> numbers = Registry("number", {"one": 1, "two": 2})
     >>> numbers["one"], numbers.name_of(2), "three" in numbers, list(numbers)
@@ -61,16 +65,16 @@ class Registry(Mapping[str, T]):
         return f"<{self.kind} registry: {', '.join(self)}>"
 
     def look_up(self, name: object) -> T:
-        """The entry of a name that a person gave.
+        """The entry with a name that a person gave.
 
         Args:
-          name: the name; anything but a string is refused in the same way.
+          name: the name; anything but a string is an unknown name.
 
         Returns:
           The entry.
 
         Raises:
-          ValueError: there is none; the message, one sentence, suggests similar names.
+          ValueError: the name is unknown; the message suggests similar names.
 
         >>> Registry("number", {"one": 1, "two": 2}).look_up("ones")
         Traceback (most recent call last):
@@ -81,32 +85,38 @@ class Registry(Mapping[str, T]):
         hint = suggestion(str(name), self._entries)
         raise ValueError(f"{name} is no known {self.kind}; {hint}")
 
-    def name_of(self, value: Any) -> str | None:
-        """The name of an entry, or of one that equals it.
+    def name_of(self, value: object) -> str | None:
+        """The name of an entry.
 
         Args:
-          value: anything, hashable or not.
+          value: any object, hashable or not.
 
         Returns:
-          The name of the entry that is this very object, else the first name of an equal entry of
-          the same class, else `None`.
+          The name of the entry that is this very object; else the name of the first entry of the
+          same class that equals it; else `None`.
+
+        >>> Registry("number", {"one": 1, "two": 2}).name_of(3) is None
+        True
         """
         for name, entry in self._entries.items():
             if entry is value:
                 return name
-        return next((name for name in self if _equal(self._entries[name], value)), None)
+        for name, entry in self._entries.items():
+            if _equal(entry, value):
+                return name
+        return None
 
 
-def _equal(entry: Any, value: Any) -> bool:
-    """Whether two things are of one class and say that they are equal."""
+def _equal(entry: object, value: object) -> bool:
+    """Whether two objects are of one class and equal."""
     if type(entry) is not type(value):
         return False
     try:
         return bool(entry == value)
-    except (TypeError, ValueError):  # arrays have no one truth value
+    except (TypeError, ValueError):  # the comparison of arrays is not one truth value
         return False
 
 
-def _listed(names: list[str], conjunction: str) -> str:
+def _join_names(names: list[str], conjunction: str) -> str:
     """Names as a sentence lists them: "adam, adamw or adamax"."""
     return f" {conjunction} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,11 +1,12 @@
-"""The types that cross the compiler, and the one way a number becomes a leaf.
+"""The types that many modules share: arrays, examples, parameters, data sets, histories.
 
-A NamedTuple (or a registered dataclass) of arrays crosses `jit`, `vmap` and `scan`; a plain
-frozen dataclass (`Network`, `CrossEntropy`) is a static choice, hashable and equal by value.
+A NamedTuple of arrays (`Layer`, `Split`, `History`) is a pytree, which JAX's `jit`, `vmap` and
+`scan` take and return. A plain frozen dataclass (`Network`, `CrossEntropy`) is a static choice:
+hashable, equal by value, and a part of the compiled program.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -18,19 +19,27 @@ KeyArray = Key[Array, ""]
 Numbers = ArrayLike | Sequence[float]
 """A hyperparameter as a caller gives it: a number, traced or not, or an array of them (a sweep)."""
 
-
 Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
-"""One example: floats, or uint8 pixels."""
+"""The inputs of one example: floats, or uint8 pixels."""
 Inputs = Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"]
-"""Many examples."""
+"""The inputs of many examples."""
 Target = Int[AnyArray, ""] | int | np.integer | Float[AnyArray, " n_out"]
-"""What one example should give: a class label, or float targets."""
+"""The target of one example: a class label, or a float for each output."""
 Targets = Int[AnyArray, " batch"] | Float[AnyArray, "batch n_out"]
-"""What many should give."""
+"""The targets of many examples."""
 
 
 class Layer(NamedTuple):
-    """One layer's weights `w`, shape (n_in, n_out), and biases `b`, shape (n_out,)."""
+    """The parameters of one layer of a network, or a gradient with respect to them.
+
+    Attributes:
+      w: the weights, (n_in, n_out).
+      b: the biases, (n_out,).
+
+    >>> layer = Layer(w=np.ones((2, 3)), b=np.zeros(3))
+    >>> np.array([1.0, 1.0]) @ layer.w + layer.b
+    array([2., 2., 2.])
+    """
 
     w: Float[AnyArray, "n_in n_out"]
     b: Float[AnyArray, " n_out"]
@@ -39,15 +48,36 @@ class Layer(NamedTuple):
 Params = tuple[Layer, ...]
 """A network's parameters, from the first hidden layer to the output layer."""
 
-Initializer = Callable[[KeyArray, int, int], Layer]
-"""`(key, n_in, n_out) -> Layer`."""
+
+@runtime_checkable
+class Initializer(Protocol):
+    """A function that draws a layer's initial weights and biases, such as `initializers.he`."""
+
+    def __call__(self, key: KeyArray, n_in: int, n_out: int, /) -> Layer:
+        """Draw a layer's initial weights and biases.
+
+        Args:
+          key: a random key.
+          n_in: the number of the layer's inputs.
+          n_out: the number of its units.
+
+        Returns:
+          The weights, (n_in, n_out), and the biases, (n_out,).
+        """
+        ...
 
 
 class Split(NamedTuple):
-    """Examples and what they should give.
+    """Examples to train on, to validate on or to test on: their inputs and their targets.
 
-    `x` has shape (n, n_in): uint8 pixels 0..255, scaled by 1/255 when they are read, or floats,
-    used as they are. `y` holds n integer class labels, or float targets of shape (n, n_out).
+    Attributes:
+      x: the inputs, (n, n_in): uint8 pixels 0..255, which a network divides by 255, or floats,
+        which it uses as they are.
+      y: the targets: n integer class labels, or floats of shape (n, n_out).
+
+    >>> split = Split(x=np.zeros((5, 784), np.uint8), y=np.arange(5))
+    >>> len(split.x)
+    5
     """
 
     x: AnyArray
@@ -55,7 +85,17 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """A training split, and the splits that validate and test, where there are any."""
+    """A training split, with a validation split and a test split where there are any.
+
+    Attributes:
+      train: the examples to train on.
+      valid: the examples to validate on, or `None`.
+      test: the examples to test on, or `None`.
+
+    >>> data = Dataset(train=Split(np.zeros((5, 2)), np.zeros(5, int)))
+    >>> data.valid is None
+    True
+    """
 
     train: Split
     valid: Split | None = None
@@ -63,10 +103,23 @@ class Dataset(NamedTuple):
 
 
 class History(NamedTuple):
-    """The four curves of network2, in its order: one value per epoch, NaN where not monitored.
+    """The costs and accuracies of a run, one value per epoch.
 
-    Costs include the penalty terms, with each set's own size for n, as network2's `total_cost`.
-    Accuracies are fractions; they are NaN where targets are not labels.
+    They are in the order of network2's four lists. A value is NaN where it was not monitored. Costs
+    include the penalty terms, divided by the size of the split that they are measured on, as in
+    network2's `total_cost`. Accuracies are fractions in [0, 1], and NaN where targets are not
+    labels.
+
+    Attributes:
+      evaluation_cost: the cost on the split that the run is evaluated on, (epochs,).
+      evaluation_accuracy: the accuracy on that split, (epochs,).
+      training_cost: the cost on the training split, (epochs,).
+      training_accuracy: the accuracy on the training split, (epochs,).
+
+    >>> cost, accuracy, unmonitored = np.array([0.5, 0.3]), np.array([0.8, 0.9]), np.full(2, np.nan)
+    >>> history = History(cost, accuracy, unmonitored, unmonitored)
+    >>> history.evaluation_accuracy[-1].item()
+    0.9
     """
 
     evaluation_cost: Float[AnyArray, "..."]
