@@ -1,7 +1,7 @@
-"""Files: whatever is read or written goes through here.
+"""All files that jaxnet reads and writes.
 
-Atomic writes and sealed arrays (`files`), networks (`network_files`), CSV and Parquet, and what
-version 0.2 wrote.
+`files` has atomic writes and sealed files of arrays, `network_files` networks, `csv` and `parquet`
+tables, and `version_0_2` reads the files of version 0.2.
 """
 
 from jaxnet.io.network_files import load, save

@@ -1,6 +1,6 @@
-"""Tables as CSV: one encoder and one decoder, UTF-8 and line feeds whatever the locale says.
+"""Tables as CSV files, in UTF-8 and with line feeds whatever the locale.
 
-Numbers are written with the fewest digits that name them, so that reading gives the same numbers.
+Numbers are written with the fewest digits that give the same number when it is read again.
 """
 
 import csv
@@ -15,51 +15,69 @@ from jaxnet.core.types import History
 from jaxnet.io import files
 
 Row = dict[str, Any]
+"""A row of a table: its cells by the names of their columns."""
 
 
-def names(rows: Sequence[Row]) -> list[str]:
-    """All names that any row has, each after the one that it follows there.
+def column_names(rows: Sequence[Row]) -> list[str]:
+    """The names of all columns that any row has, in the order that the rows have them.
 
-    >>> names([{"a": 1, "c": 2}, {"a": 1, "b": 2, "c": 3}])
+    Args:
+      rows: the table.
+
+    Returns:
+      The names. A name that the first row lacks follows the name that it follows in its own row.
+
+    >>> column_names([{"a": 1, "c": 2}, {"a": 1, "b": 2, "c": 3}])
     ['a', 'b', 'c']
     """
     merged: list[str] = []
-    for kind in dict.fromkeys(tuple(row) for row in rows):
-        place = 0
-        for name in kind:
+    distinct_headers = dict.fromkeys(tuple(row) for row in rows)
+    for header in distinct_headers:
+        position = 0
+        for name in header:
             if name not in merged:
-                merged.insert(place, name)
-            place = merged.index(name) + 1
+                merged.insert(position, name)
+            position = merged.index(name) + 1
     return merged
 
 
-def encode(rows: Iterable[Iterable[Any]], nan: str = "") -> bytes:
+def encode(rows: Iterable[Iterable[object]], nan: str = "") -> bytes:
     r"""A table as the content of a CSV file, in UTF-8.
 
     Args:
-      rows: of cells: strings, numbers (NumPy's too), or None, which stays empty.
-      nan: what is written for a NaN.
+      rows: the rows of cells: strings, numbers (NumPy's too), or None, which stays empty.
+      nan: what is written for a NaN; nothing by default.
+
+    Returns:
+      The content of the file.
 
     >>> encode([("epoch", "cost"), (1, 0.1), (2, float("nan"))])
     b'epoch,cost\n1,0.1\n2,\n'
     """
 
-    def cell(value: Any) -> str:
-        if value is None:
+    def text_of(cell: object) -> str:
+        if cell is None:
             return ""
-        return nan if value != value else str(value)
+        is_nan = cell != cell
+        return nan if is_nan else str(cell)
 
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([cell(value) for value in row] for row in rows)
+    writer.writerows([text_of(cell) for cell in row] for row in rows)
     return text.getvalue().encode("utf-8")
 
 
 def decode(content: bytes) -> list[list[str]]:
-    r"""The cells of a CSV file's content, line by line, empty lines left out.
+    r"""The cells of a CSV file's content, line by line, without its empty lines.
+
+    Args:
+      content: the content of the file, in UTF-8.
+
+    Returns:
+      The cells of each line, as strings.
 
     Raises:
-      ValueError: it is not UTF-8, or not CSV.
+      ValueError: it is not UTF-8, or not CSV; the message is a bare reason.
 
     >>> decode(b'label,score\n"adam, 5",0.9\n')
     [['label', 'score'], ['adam, 5', '0.9']]
@@ -72,27 +90,36 @@ def decode(content: bytes) -> list[list[str]]:
 
 
 def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
-    """Write rows of named values as CSV, atomically, with a first line of all their names.
+    """Write rows as CSV, atomically; the first line holds the names of the columns.
 
     Args:
-      path: where; a file that is there is replaced.
-      rows: a NaN, and what a row does not have, stays empty.
+      path: the file; one that exists is replaced.
+      rows: the table; a NaN, and a cell that a row lacks, stays empty.
 
     Raises:
-      OSError: the file cannot be written; one that was there is unharmed.
+      OSError: the file cannot be written; one that existed is unharmed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_csv(f"{folder}/table.csv", [{"epoch": 1, "cost": 0.5}])
+    ...     read_csv(f"{folder}/table.csv")
+    [{'epoch': 1, 'cost': 0.5}]
     """
     rows = list(rows)
-    columns = names(rows)
+    columns = column_names(rows)
     cells = ([row.get(name) for name in columns] for row in rows)
     files.write_atomic(path, encode([columns, *cells]))
 
 
 def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
-    """The rows of a CSV file by the names in its first line.
+    """The rows of a CSV file, by the names of columns in its first line.
 
     Args:
       path: the file, in UTF-8.
-      text: the columns that stay strings; all others are numbers, NaN where nothing stands.
+      text: the columns that stay strings; all others are numbers, and NaN where a cell is empty.
+
+    Returns:
+      The rows.
 
     Raises:
       ValueError: a line has more or fewer cells than the first, or a cell is no number; the message
@@ -107,19 +134,21 @@ def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
     return [_row(columns, cells, text, f"{path}, row {n}") for n, cells in enumerate(lines, 1)]
 
 
-def _row(columns: list[str], cells: list[str], text: Collection[str], where: str) -> Row:
+def _row(columns: list[str], cells: list[str], text: Collection[str], place: str) -> Row:
+    """The cells of one line by their columns' names; `place` names the line in an error."""
     if len(cells) != len(columns):
-        raise ValueError(f"{where}: it has {len(cells)} cells, and the first line {len(columns)}")
+        raise ValueError(f"{place}: it has {len(cells)} cells, and the first line {len(columns)}")
     try:
         return {
             name: cell if name in text else _number(cell)
             for name, cell in zip(columns, cells, strict=True)
         }
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise ValueError(f"{place}: {error}") from None
 
 
 def _number(cell: str) -> int | float:
+    """The number in a cell, an int where it is written as one; NaN for an empty cell."""
     try:
         return int(cell)
     except ValueError:
@@ -127,20 +156,44 @@ def _number(cell: str) -> int | float:
 
 
 def monitors_csv(measured: dict[str, np.ndarray]) -> bytes:
-    """A line a measurement: its step, then each monitor's number of each layer."""
+    r"""The monitors of a run as the content of a CSV file, a line for each measured step.
+
+    Args:
+      measured: under "step" the steps, (n_steps,); under the name of each monitor its numbers,
+        (n_steps, n_layers).
+
+    Returns:
+      The content of the file: a column for the step, and one for each layer of each monitor
+      (`name_1`, `name_2`, …; just `name` for a single layer).
+
+    >>> monitors_csv({"step": np.array([0, 10]), "update": np.array([[0.5, 1.5], [2.5, 3.5]])})
+    b'step,update_1,update_2\n0,0.5,1.5\n10,2.5,3.5\n'
+    """
     columns = {"step": measured["step"]}
-    for name, table in measured.items():
-        if name != "step":
-            several = table.shape[1] > 1
-            columns |= {
-                f"{name}_{layer}" if several else name: column
-                for layer, column in enumerate(table.T, start=1)
-            }
-    # A NaN was measured: it is no empty cell.
+    for monitor, numbers in measured.items():
+        if monitor == "step":
+            continue
+        if numbers.shape[1] == 1:
+            columns[monitor] = numbers[:, 0]
+        else:
+            for layer, column in enumerate(numbers.T, start=1):
+                columns[f"{monitor}_{layer}"] = column
+    # A NaN was measured: it is not an empty cell.
     return encode([list(columns), *zip(*columns.values(), strict=True)], nan="nan")
 
 
 def history_csv(history: History) -> bytes:
-    """The four curves, a line per epoch, exactly; what was not monitored stays empty."""
+    r"""The four curves of a history as the content of a CSV file, a line for each epoch.
+
+    Args:
+      history: the curves, (epochs,) each.
+
+    Returns:
+      The content of the file, with all digits; a value that was not monitored is an empty cell.
+
+    >>> nothing = np.array([np.nan])
+    >>> history_csv(History(np.array([0.5]), nothing, nothing, nothing)).splitlines()[1]
+    b'1,0.5,,,'
+    """
     rows = zip(*map(np.asarray, history), strict=True)
     return encode([("epoch", *History._fields), *((n, *row) for n, row in enumerate(rows, 1))])

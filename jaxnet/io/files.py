@@ -1,14 +1,14 @@
-"""Files of any kind: atomic writes, hashes, and sealed arrays.
+"""Atomic writes, hashes, and sealed files of arrays.
 
-Nothing is ever pickled, every write is atomic (temporary file, fsync, rename), and a file that is
-truncated, tampered with or mismatched is refused with a reason before anything of it is used.
+Nothing is ever pickled. Every write is atomic (temporary file, fsync, rename). A file that is
+truncated, changed or of another kind is refused, with a reason, before its contents are used.
 
 All of jaxnet's binary files (networks, checkpoints, chunks of sweeps) have one format: a
-safetensors file whose arrays are called `section/name`. Its metadata hold one JSON header, under
-the key `jaxnet`: what kind of file it is, the number of its format, where it was made, what the
-writer says of it, the SHA-256 of each section's arrays, and a seal, which is the SHA-256 of all
-that. The seal covers the header and the header covers the arrays, so a section may be read, and
-trusted, without the others.
+safetensors file whose arrays are called `section/name`. Its metadata hold a JSON header under the
+key `jaxnet`: the kind of the file, the number of its format, where it was made, the writer's own
+entries, the SHA-256 of each section's arrays, and a seal, which is the SHA-256 of all the others.
+The seal covers the header and the header covers the arrays, so that a section can be read and
+checked without the others.
 """
 
 import contextlib
@@ -21,15 +21,20 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
+"""A device of JAX, such as `jax.devices()[0]`."""
+
 METADATA_KEY = "jaxnet"
+"""The key of the header in the metadata of a safetensors file."""
 RESERVED = ("kind", "format", "origin", "sections", "seal")
+"""The entries of a header that `write_sealed` makes."""
 DAMAGE = (
     ValueError,
     TypeError,
@@ -39,17 +44,33 @@ DAMAGE = (
     RecursionError,
     safetensors.SafetensorError,
 )
-"""What reading a damaged file may raise."""
+"""The exceptions that reading a damaged file may raise."""
 
 
 class ArrayFile(NamedTuple):
     """An open safetensors file, none of whose arrays has been read yet."""
 
     metadata: dict[str, str]
+    """The texts in its metadata, by their keys."""
     names: frozenset[str]
-    """Of its arrays."""
+    """The names of its arrays."""
     array: Callable[[str], np.ndarray]
-    """Reads the array of a name."""
+    """Reads the array with a name."""
+
+
+class Origin(NamedTuple):
+    """Where a result was made, on which its bits depend: versions, and the kind of device."""
+
+    jaxnet: str
+    """The version of jaxnet, or "unknown"."""
+    jax: str
+    """The version of JAX, or "unknown"."""
+    device: str
+    """The kind of device, as JAX calls it, or "unknown"."""
+
+    def __str__(self) -> str:
+        entries = (("jaxnet ", self.jaxnet), ("jax ", self.jax), ("", self.device))
+        return ", ".join(f"{name}{value}" for name, value in entries if value != "unknown")
 
 
 JsonObject = dict[str, Any]
@@ -57,11 +78,20 @@ JsonObject = dict[str, Any]
 Sealed = tuple[dict[str, np.ndarray], JsonObject]
 """The arrays of a file by `section/name`, and its header."""
 OlderReader = Callable[[ArrayFile, Collection[str] | None], Sealed | None]
-"""Reads the given sections of an older version's file; None where the file is of no such kind."""
+"""Reads some sections (all, if None) of an older version's file; None for another kind of file."""
 
 
 def write_atomic(path: str | Path, content: bytes) -> None:
-    """Write a file so that it is there whole or, whatever happens, as it was before."""
+    """Write a file atomically: it has all of the new content or, after any failure, the old one.
+
+    Args:
+      path: the file; one that exists is replaced.
+      content: the new content.
+
+    Raises:
+      FileNotFoundError: the folder does not exist.
+      OSError: the file cannot be written; one that existed is unharmed.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
@@ -77,7 +107,7 @@ def write_atomic(path: str | Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the rename itself is durable only once its folder is
+    if os.name == "posix":  # the rename is on the disk only once the folder is
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -86,13 +116,24 @@ def write_atomic(path: str | Path, content: bytes) -> None:
 
 
 def _umask() -> int:
+    """The process's file mode creation mask, which can be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def sha256(arrays: dict[str, np.ndarray]) -> str:
-    """The hash of named arrays: their names, types, shapes and bytes."""
+    """The SHA-256 of named arrays: of their names, types, shapes and bytes.
+
+    Args:
+      arrays: the arrays by their names, in any order.
+
+    Returns:
+      The hash, in hexadecimal digits.
+
+    >>> sha256({"w": np.zeros(2)}) == sha256({"w": np.ones(2)})
+    False
+    """
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
@@ -100,19 +141,43 @@ def sha256(arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def described_sha256(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
-    """The hash of arrays and what is said of them: network2's JSON files are sealed with it."""
+def described_sha256(described: JsonObject, arrays: dict[str, np.ndarray]) -> str:
+    """The SHA-256 of arrays together with a description of them, as in network2's JSON files.
+
+    Args:
+      described: the description.
+      arrays: the arrays by their names.
+
+    Returns:
+      The hash, in hexadecimal digits.
+    """
     text = json.dumps(described, sort_keys=True) + sha256(arrays)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def canonical_json(value: Any) -> str:
-    """The one text that stands for a value of JSON's types: sorted keys, no spaces, ASCII."""
+def canonical_json(value: object) -> str:
+    """The one JSON text of a value: with sorted keys, without spaces, in ASCII.
+
+    Args:
+      value: a value of JSON's types.
+
+    Returns:
+      The text, the same for equal values.
+
+    >>> canonical_json({"b": [1, 2], "a": 0.5})
+    '{"a":0.5,"b":[1,2]}'
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def reason(error: BaseException) -> str:
     """Why a file could not be read, to stand after a colon: without the full stop.
+
+    Args:
+      error: the exception that reading it raised.
+
+    Returns:
+      The reason.
 
     >>> reason(KeyError("format"))
     "it lacks 'format'"
@@ -127,7 +192,14 @@ def reason(error: BaseException) -> str:
 
 
 def section(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """The arrays of a section, by their names within it.
+    """The arrays of a section.
+
+    Args:
+      arrays: arrays by `section/name`.
+      name: the section's name.
+
+    Returns:
+      Its arrays by their names within it.
 
     >>> section({"state/w": np.zeros(2), "outcome/epochs": np.ones(2)}, "state")
     {'w': array([0., 0.])}
@@ -141,33 +213,39 @@ def write_sealed(
     kind: str,
     format: int,
     arrays: dict[str, np.ndarray],
-    header: dict[str, Any],
+    header: JsonObject,
 ) -> None:
-    """Write arrays and what is said of them as one sealed file, atomically.
+    """Write arrays and a header as one sealed file, atomically.
 
     Args:
-      path: where; a file that is there is replaced.
+      path: the file; one that exists is replaced.
       kind: what the file is, in a word: "network".
       format: the number of this kind's format, from 1.
-      arrays: by `section/name`; the section is what stands before the first slash.
-      header: what a reader has to know, in JSON's types, under names other than `RESERVED`.
+      arrays: by `section/name`; the section is the part before the first slash.
+      header: what a reader has to know besides the arrays, under names other than `RESERVED`.
 
     Raises:
       ValueError: an array has no section, or the header uses a reserved name.
-      OSError: the file cannot be written; one that was there is unharmed.
+      OSError: the file cannot be written; one that existed is unharmed.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_sealed(f"{folder}/x", "example", 1, {"state/w": np.zeros(2)}, {"epochs": 3})
+    ...     arrays, header = read_sealed(f"{folder}/x", "example", 1)
+    >>> arrays, header["epochs"]
+    ({'state/w': array([0., 0.])}, 3)
     """
-    if taken := sorted(set(header) & set(RESERVED)):
-        raise ValueError(f"a header's names may not be {', '.join(RESERVED)}; rename {taken}.")
-    if loose := [name for name in arrays if "/" not in name]:
-        raise ValueError(f"arrays are called section/name; {loose} name no section.")
+    if reserved := sorted(set(header) & set(RESERVED)):
+        raise ValueError(f"a header's names may not be {', '.join(RESERVED)}; rename {reserved}.")
+    if without_section := [name for name in arrays if "/" not in name]:
+        raise ValueError(f"arrays are called section/name; {without_section} name no section.")
     # ascontiguousarray would make a vector of a scalar.
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    named = sorted({_section_of(name) for name in arrays})
+    sections = sorted({_section_of(name) for name in arrays})
     document = header | {
         "kind": kind,
         "format": format,
         "origin": origin()._asdict(),
-        "sections": {name: sha256(section(arrays, name)) for name in named},
+        "sections": {name: sha256(section(arrays, name)) for name in sections},
     }
     # Read back, so that a tuple and a list, or 1 and "1" as a key, are sealed as a reader has them.
     document = json.loads(json.dumps(document))
@@ -182,37 +260,45 @@ def read_sealed(
     sections: Collection[str] | None = None,
     older: OlderReader | None = None,
 ) -> Sealed:
-    """Read a file that `write_sealed` wrote, and check all that is read.
+    """Read a file that `write_sealed` wrote, and check its header and all arrays that are read.
 
     Args:
       source: the file's path, or its content. Of a path only the sections asked for are read.
-      kind: what the file has to be.
-      format: the format that it has to have.
-      sections: those to read; all, if None.
-      older: reads what an older version wrote.
+      kind: the kind that the file has to be of.
+      format: the number of the format that it has to have.
+      sections: the sections to read; all, if None.
+      older: reads the files of an older version.
 
     Returns:
       The arrays by `section/name`, and the header that was written, with `format` and `origin`.
 
     Raises:
-      ValueError: the file is no such file or was changed; the message is the bare reason, to
-        stand after "PATH is damaged: ".
+      ValueError: the file is of another kind or format, or was changed; the message is a bare
+        reason, to stand after "PATH is damaged: ".
       OSError: the file cannot be read.
     """
     try:
         with open_arrays(source) as file:
-            earlier = older(file, sections) if older is not None else None
-            return _unsealed(file, kind, format, sections) if earlier is None else earlier
+            if older is not None and (sealed := older(file, sections)) is not None:
+                return sealed
+            return _unsealed(file, kind, format, sections)
     except DAMAGE as error:
         raise ValueError(reason(error)) from None
 
 
 @contextlib.contextmanager
 def open_arrays(source: str | Path | bytes) -> Iterator[ArrayFile]:
-    """An open safetensors file, by its path or its content.
+    """A context with an open safetensors file, whose arrays are read when they are asked for.
+
+    Args:
+      source: the file's path, or its content.
+
+    Yields:
+      The open file.
 
     Raises:
-      SafetensorError, ValueError: it is no whole safetensors file.
+      SafetensorError: it is not a whole safetensors file.
+      ValueError: its metadata are damaged.
       OSError: the file cannot be read.
     """
     if isinstance(source, bytes):
@@ -228,8 +314,16 @@ def open_arrays(source: str | Path | bytes) -> Iterator[ArrayFile]:
         yield ArrayFile(file.metadata() or {}, frozenset(file.keys()), file.get_tensor)
 
 
-def check_format(format: Any, readable: int) -> None:
-    """Refuse a file in another format than this version reads."""
+def check_format(format: object, readable: int) -> None:
+    """Check that a file has the format that this version reads.
+
+    Args:
+      format: the number of the file's format.
+      readable: the number that this version reads.
+
+    Raises:
+      ValueError: the numbers differ; the message is a bare reason.
+    """
     if format != readable:
         raise ValueError(
             f"its format is {format!r}; this version reads {readable}, so use the version of "
@@ -238,20 +332,9 @@ def check_format(format: Any, readable: int) -> None:
 
 
 def _unsealed(file: ArrayFile, kind: str, format: int, sections: Collection[str] | None) -> Sealed:
-    """The arrays of some sections, and the header."""
-    text = file.metadata[METADATA_KEY]
-    document = json.loads(text)
-    if document["kind"] != kind:
-        raise ValueError(f"it is a {document['kind']} and not a {kind}")
-    check_format(document["format"], format)
-    seal = document.pop("seal")
-    # The text too: another one could have the same value, such as a float with a changed digit.
-    if seal != _seal(document) or text != canonical_json(document | {"seal": seal}):
-        raise ValueError("its header does not have the SHA-256 it names; it was changed")
-    digests = document.pop("sections")
-    if {_section_of(name) for name in file.names} != set(digests):
-        raise ValueError(f"its arrays are not of the sections {', '.join(digests)}; it was changed")
-    wanted = set(digests if sections is None else sections)
+    """The arrays of the sections asked for, and the header, after checking both."""
+    digests, document = _checked_header(file, kind, format)
+    wanted = set(digests) if sections is None else set(sections)
     arrays = {name: file.array(name) for name in sorted(file.names) if _section_of(name) in wanted}
     for name in sorted(wanted):
         if name not in digests:
@@ -260,46 +343,64 @@ def _unsealed(file: ArrayFile, kind: str, format: int, sections: Collection[str]
             raise ValueError(
                 f"its arrays of section {name!r} do not have the SHA-256 it names; it was changed"
             )
-    del document["kind"]
     return arrays, document
 
 
+def _checked_header(file: ArrayFile, kind: str, format: int) -> tuple[dict[str, str], JsonObject]:
+    """The SHA-256 of each section, and the header that was written, after checking the header."""
+    text = file.metadata[METADATA_KEY]
+    document = json.loads(text)
+    if document["kind"] != kind:
+        raise ValueError(f"it is a {document['kind']} and not a {kind}")
+    check_format(document["format"], format)
+    seal = document.pop("seal")
+    # The text is compared too: another text could have the same values, such as a float with a
+    # changed digit.
+    if seal != _seal(document) or text != canonical_json(document | {"seal": seal}):
+        raise ValueError("its header does not have the SHA-256 it names; it was changed")
+    digests = document.pop("sections")
+    if {_section_of(name) for name in file.names} != set(digests):
+        raise ValueError(f"its arrays are not of the sections {', '.join(digests)}; it was changed")
+    del document["kind"]
+    return digests, document
+
+
 def _section_of(name: str) -> str:
+    """The section in an array's name `section/name`."""
     return name.partition("/")[0]
 
 
-def _seal(document: dict[str, Any]) -> str:
+def _seal(document: JsonObject) -> str:
+    """The SHA-256 of a header without its seal."""
     return hashlib.sha256(canonical_json(document).encode()).hexdigest()
 
 
-class Origin(NamedTuple):
-    """Where a result was made, on which its bits depend: versions, and the kind of device."""
+def origin(device: Device | None = None) -> Origin:
+    """The origin of a result that is computed here and now.
 
-    jaxnet: str
-    jax: str
-    device: str
+    A source tree that was never installed does not know its version: it is "unknown" then.
 
-    def __str__(self) -> str:
-        known = (("jaxnet ", self.jaxnet), ("jax ", self.jax), ("", self.device))
-        return ", ".join(f"{name}{value}" for name, value in known if value != "unknown")
+    Args:
+      device: the device that computes the result; the first local one, if None.
 
-
-def origin(device: Any = None) -> Origin:
-    """Where a result is made that this device computes; the first one, if none is given.
-
-    A source tree that was never installed does not know its version, and may write files all the
-    same: "unknown".
+    Returns:
+      The versions, and the kind of the device.
     """
     try:
         jaxnet_version = version("jaxnet-mlp")
     except PackageNotFoundError:
         jaxnet_version = "unknown"
     device = jax.local_devices()[0] if device is None else device
-    return Origin(jaxnet_version, jax.__version__, device.device_kind)
+    return Origin(jaxnet=jaxnet_version, jax=jax.__version__, device=device.device_kind)
 
 
-def environment() -> dict[str, Any]:
-    """What a result may depend on besides its settings: versions and the device."""
+def environment() -> JsonObject:
+    """What a result may depend on besides its settings: versions of packages, and the device.
+
+    Returns:
+      The versions by package under "versions", and the platform and kind of the device under
+      "device".
+    """
     packages = ("jaxnet-mlp", "jax", "jaxlib", "optax", "numpy", "scipy")
     return {
         "versions": {"python": platform.python_version()}

@@ -1,14 +1,15 @@
 """Networks in files: as network2's JSON, or as a sealed safetensors file.
 
-`Layer.w` is (n_in, n_out); network2 stores (n_out, n_in), and biases as (n_out, 1). The two are
-transposed here, and nowhere else.
+`Layer.w` has shape (n_in, n_out) and `Layer.b` (n_out,). network2 stores weights as (n_out, n_in)
+and biases as (n_out, 1). This module alone converts between the two.
 """
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,70 +19,105 @@ from jaxnet.core import activations, costs, initializers, network
 from jaxnet.core.activations import Activation
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
-from jaxnet.core.types import Layer, Params
+from jaxnet.core.types import Initializer, Layer, Params
 from jaxnet.io import files, version_0_2
+from jaxnet.io.files import JsonObject
+
+_Part = TypeVar("_Part")
 
 KIND = "network"
 FORMAT = 2
-"""Of .safetensors files."""
+"""The number of the format of .safetensors files."""
 JSON_FORMAT = 1
+"""The number of the format of the key `jaxnet` in .json files."""
 MAX_BYTES = 2**31
+"""The size of the largest file that is read."""
 DTYPES = ("float32", "float64")
+"""The types that parameters may have in a file."""
 NETWORK2_COSTS: dict[str, Cost] = {
     "CrossEntropyCost": CrossEntropy(),
     "QuadraticCost": Quadratic(),
 }
+"""The costs that network2 knows, by its names."""
 INITIALIZERS = (initializers.gaussian, initializers.truncated)
 CLASSES: dict[str, type] = {
     **{cls.__name__: cls for cls in costs.NAMED.values()},
     **{cls.__name__: cls for cls in (activations.LeakyRelu, activations.Elu, activations.Softmax)},
     **{cls.__name__: cls for cls in INITIALIZERS},
 }
+"""The classes of parts that have constants, by their names."""
 
 
 def save(path: str | Path, net: Network, params: Params) -> None:
-    """Write a network, in the format that the file's suffix names.
+    """Write a network to a file, in the format of the file's suffix.
 
     `.json` is network2's own format (`sizes`, `weights`, `biases`, `cost`) with a further key
-    `jaxnet` for what network2 cannot say; network2 loads the sigmoid networks with cross-entropy or
-    quadratic cost, and refuses the others. `.safetensors` is exact to the bit and smaller, with the
-    architecture in its metadata.
+    `jaxnet` for what network2 cannot express. network2 loads the sigmoid networks with
+    cross-entropy or quadratic cost, and refuses the others. `.safetensors` is exact to the bit and
+    smaller, with the architecture in its metadata.
 
     Args:
-      path: ends with .json or .safetensors; replaced atomically if it exists.
-      net: the architecture, made of the library's own activations and costs.
-      params: its parameters.
+      path: the file, which ends with .json or .safetensors; one that exists is replaced,
+        atomically.
+      net: the architecture, made of the library's own activations, costs and initializers.
+      params: its parameters, all float32 or all float64.
 
     Raises:
-      ValueError: an unknown suffix, parameters of another network, a part that has no name.
-      OSError: the file cannot be written; one that was there is unharmed.
+      ValueError: the suffix is unknown, the parameters are another network's or of another type, a
+        part of the network has no name, or a parameter for a .json file is not finite.
+      OSError: the file cannot be written; one that existed is unharmed.
+
+    >>> import tempfile
+    >>> net = Network((2, 3, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/net.safetensors", net, network.init(net, jax.random.key(0)))
+    ...     loaded, params = load(f"{folder}/net.safetensors")
+    >>> loaded == net
+    True
     """
     path = Path(path)
     network.check_params(net, params)
-    host = [Layer(np.asarray(layer.w), np.asarray(layer.b)) for layer in params]
-    dtypes = {str(array.dtype) for layer in host for array in layer}
+    layers = [Layer(np.asarray(layer.w), np.asarray(layer.b)) for layer in params]
+    dtypes = {str(array.dtype) for layer in layers for array in layer}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise ValueError(
-            f"parameters must all be of one type, {' or '.join(DTYPES)}, not {dtypes}."
+            f"parameters must all be of one type, {' or '.join(DTYPES)}, not {sorted(dtypes)}."
         )
-    if _suffix(path) == ".json":
-        files.write_atomic(path, _to_json(net, host))
+    if _checked_suffix(path) == ".json":
+        files.write_atomic(path, _to_json(net, layers))
         return
-    arrays = {f"params/{name}": array for name, array in _tensors(host).items()}
+    arrays = {f"params/{name}": array for name, array in _named_arrays(layers).items()}
     files.write_sealed(path, KIND, FORMAT, arrays, _describe(net))
 
 
 def load(path: str | Path) -> tuple[Network, Params]:
-    """Read a network that `save`, of this version or of 0.2, or network2 wrote.
+    """Read a network from a file that `save`, of this version or of 0.2, or network2 wrote.
 
-    network2's float64 weights come in JAX's default float type, ours in the type they were saved in
-    (as far as JAX's 64-bit setting allows).
+    Parameters have the type that they were saved in, as far as JAX's 64-bit setting allows;
+    network2's, which are float64, have JAX's default float type.
+
+    Args:
+      path: the file, which ends with .json or .safetensors.
+
+    Returns:
+      The architecture, and the parameters as JAX arrays.
 
     Raises:
-      ValueError: the file is no network, or not a whole one; the message says what is wrong.
+      ValueError: the file is no network, was changed or cannot be read; the message says why.
+
+    Warns:
+      UserWarning: parameters that were saved as float64 are rounded to float32.
+
+    >>> import tempfile
+    >>> net = Network((2, 3, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/net.json", net, network.init(net, jax.random.key(0)))
+    ...     net, params = load(f"{folder}/net.json")
+    >>> [layer.w.shape for layer in params]
+    [(2, 3), (3, 1)]
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = _checked_suffix(path)
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -92,20 +128,24 @@ def load(path: str | Path) -> tuple[Network, Params]:
         raise ValueError(f"cannot read {path}: {files.reason(error)}.") from None
     except files.DAMAGE as error:
         raise ValueError(f"{path} is not a network: {files.reason(error)}.") from None
-    if layers[0].w.dtype != (dtype := jax.dtypes.canonicalize_dtype(layers[0].w.dtype)):
+    saved_dtype = layers[0].w.dtype
+    dtype = jax.dtypes.canonicalize_dtype(saved_dtype)
+    if saved_dtype != dtype:
         warnings.warn(
             f"{path} holds float64, rounded to {dtype}: jax_enable_x64 is off.", stacklevel=2
         )
     return net, tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in layers)
 
 
-def _suffix(path: Path) -> str:
+def _checked_suffix(path: Path) -> str:
+    """The suffix of a network's file, if it is one of the two that exist."""
     if path.suffix not in (".json", ".safetensors"):
         raise ValueError(f"{path} must end with .json or .safetensors.")
     return path.suffix
 
 
-def _tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+def _named_arrays(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+    """The weights and biases under the names layers.0.w, layers.0.b, layers.1.w, …."""
     return {
         f"layers.{index}.{name}": np.ascontiguousarray(array)
         for index, layer in enumerate(layers)
@@ -113,7 +153,8 @@ def _tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
     }
 
 
-def _describe(net: Network) -> dict[str, Any]:
+def _describe(net: Network) -> JsonObject:
+    """The architecture in JSON's types; `_network` makes a network of it."""
     return {
         "sizes": list(net.sizes),
         "hidden": [part_name(hidden) for hidden in net.activations],
@@ -123,63 +164,81 @@ def _describe(net: Network) -> dict[str, Any]:
     }
 
 
-def part_name(part: Any) -> Any:
-    """A part by its name, or by its class and its constants: "relu", ["Quadratic", {...}]."""
-    for named in (activations.NAMED, initializers.NAMED):
-        for name, value in named.items():
+def part_name(part: Activation | Cost | Initializer) -> str | list[str | JsonObject]:
+    """What a file says of an activation, a cost or an initializer.
+
+    Args:
+      part: the part of a network.
+
+    Returns:
+      Its name, "relu"; or its class and the constants of it, ["Quadratic", {"output": "linear"}].
+
+    Raises:
+      ValueError: the part is not the library's own.
+
+    >>> part_name(Quadratic(activations.linear))
+    ['Quadratic', {'output': 'linear'}]
+    """
+    for registry in (activations.NAMED, initializers.NAMED):
+        for name, value in registry.items():
             if value == part:
                 return name
-    if type(part) in CLASSES.values():
-        constants = {key: getattr(part, key) for key in part.__dataclass_fields__}
-        return [
-            type(part).__name__,
-            {k: part_name(v) if isinstance(v, Activation) else v for k, v in constants.items()},
-        ]
-    raise ValueError(
-        f"{part!r} has no name in jaxnet, so that a file could not say what it is; save its "
-        "parameters, a tuple of arrays, by other means."
-    )
+    if type(part) not in CLASSES.values():
+        raise ValueError(
+            f"{part!r} has no name in jaxnet, so that a file could not say what it is; save its "
+            "parameters, a tuple of arrays, by other means."
+        )
+    constants: JsonObject = {}
+    for field in dataclasses.fields(part):  # pyright: ignore[reportArgumentType]
+        value = getattr(part, field.name)
+        constants[field.name] = part_name(value) if isinstance(value, Activation) else value
+    return [type(part).__name__, constants]
 
 
-def _named(name: Any, kind: tuple[type, ...], known: Mapping[str, Any]) -> Any:
+def _part(description: object, kinds: tuple[type[_Part], ...], known: Mapping[str, _Part]) -> _Part:
     """The part that `part_name` described; only the library's own names are ever looked up."""
-    if isinstance(name, str):
-        if name not in known:
-            raise ValueError(f"its part {name!r} is not one of {sorted(known)}")
-        return known[name]
-    cls, constants = name
-    if cls not in CLASSES or not isinstance(constants, dict):
-        raise ValueError(f"its part {cls!r} is not one of {sorted(CLASSES)}")
-    if not issubclass(CLASSES[cls], kind):
-        kinds = " or ".join(allowed.__name__ for allowed in kind)
-        raise ValueError(f"its part {cls!r} is no {kinds}")
+    if isinstance(description, str):
+        if description not in known:
+            raise ValueError(f"its part {description!r} is not one of {sorted(known)}")
+        return known[description]
+    if not isinstance(description, list) or len(description) != 2:
+        raise ValueError(
+            f"its part {description!r} is neither a name nor a class with its constants"
+        )
+    class_name, constants = description
+    if class_name not in CLASSES or not isinstance(constants, dict):
+        raise ValueError(f"its part {class_name!r} is not one of {sorted(CLASSES)}")
+    if not issubclass(CLASSES[class_name], kinds):
+        kind_names = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"its part {class_name!r} is no {kind_names}")
     values = {
-        key: _named(value, (Activation,), activations.NAMED) if key == "output" else value
-        for key, value in constants.items()
+        name: _part(value, (Activation,), activations.NAMED) if name == "output" else value
+        for name, value in constants.items()
     }
-    return CLASSES[cls](**values)
+    return CLASSES[class_name](**values)
 
 
-def _network(described: dict[str, Any]) -> Network:
+def _network(described: JsonObject) -> Network:
     """The network that `_describe` described."""
     return Network(
-        tuple(described["sizes"]),
-        tuple(_named(name, (Activation,), activations.NAMED) for name in described["hidden"]),
-        _named(described["cost"], (Cost,), {}),
-        _named(described["init"], INITIALIZERS, initializers.NAMED),
-        described["precision"],
+        sizes=tuple(described["sizes"]),
+        hidden=tuple(_part(name, (Activation,), activations.NAMED) for name in described["hidden"]),
+        cost=_part(described["cost"], (Cost,), {}),
+        init=_part(described["init"], INITIALIZERS, initializers.NAMED),
+        precision=described["precision"],
     )
 
 
 def _to_json(net: Network, layers: list[Layer]) -> bytes:
+    """The content of a .json file."""
     described = {"format": JSON_FORMAT} | _describe(net) | {"dtype": str(layers[0].w.dtype)}
-    seal = files.described_sha256(described, _tensors(layers))
+    digest = files.described_sha256(described, _named_arrays(layers))
     document = {
         "sizes": list(net.sizes),
         "weights": [layer.w.T.tolist() for layer in layers],
         "biases": [layer.b[:, None].tolist() for layer in layers],
         "cost": _cost_name(net),
-        "jaxnet": described | {"sha256": seal},
+        "jaxnet": described | {"sha256": digest},
     }
     try:
         return json.dumps(document, allow_nan=False).encode()
@@ -190,16 +249,16 @@ def _to_json(net: Network, layers: list[Layer]) -> bytes:
 
 
 def _cost_name(net: Network) -> str:
-    """network2's name for the cost, or one that it cannot find for what it cannot run."""
-    name = next((name for name, cost in NETWORK2_COSTS.items() if cost == net.cost), None)
-    if name is None or set(net.activations) - {activations.sigmoid}:
-        return f"jaxnet.{type(net.cost).__name__}"
-    return name
+    """network2's name for the cost; a name that network2 refuses, if it cannot run the network."""
+    for name, cost in NETWORK2_COSTS.items():
+        if cost == net.cost and set(net.activations) <= {activations.sigmoid}:
+            return name
+    return f"jaxnet.{type(net.cost).__name__}"
 
 
 def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
-    """The network in a JSON document, network2's or ours."""
-    document = _parsed(content)
+    """The network in the content of a .json file, network2's or ours."""
+    document = _json_object(content)
     described = document.get("jaxnet")
     if described is None:
         if document["cost"] not in NETWORK2_COSTS:
@@ -212,24 +271,27 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
     layers = _json_layers(document, dtype)
     network.check_params(net, layers)
     sealed = {key: value for key, value in described.items() if key != "sha256"}
-    if files.described_sha256(sealed, _tensors(layers)) != described["sha256"]:
+    if files.described_sha256(sealed, _named_arrays(layers)) != described["sha256"]:
         raise ValueError("its contents do not have the SHA-256 it names; it was changed")
     return net, layers
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
-    """The JSON object in a file; stricter than `json`: finite numbers, each key once."""
+def _json_object(content: bytes) -> JsonObject:
+    """The JSON object in a file, if its numbers are finite and each key occurs once."""
 
-    def refuse(token: str) -> None:
+    def refuse_constant(token: str) -> None:
         raise ValueError(f"it holds {token}, which is not a number in JSON")
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(parsed := dict(pairs)) < len(pairs):
-            raise ValueError("a key of its JSON stands there twice")
-        return parsed
+    def with_unique_keys(pairs: list[tuple[str, object]]) -> JsonObject:
+        entries = dict(pairs)
+        if len(entries) < len(pairs):
+            raise ValueError("a key of its JSON occurs twice")
+        return entries
 
     try:
-        document = json.loads(content, parse_constant=refuse, object_pairs_hook=unique)
+        document = json.loads(
+            content, parse_constant=refuse_constant, object_pairs_hook=with_unique_keys
+        )
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"its JSON is damaged or cut off: {error}") from None
     if not isinstance(document, dict):
@@ -237,8 +299,11 @@ def _parsed(content: bytes) -> dict[str, Any]:
     return document
 
 
-def _json_network(document: dict[str, Any], described: Any) -> tuple[Network, np.dtype]:
-    """The network under the key `jaxnet`, which must agree with network2's keys, and its type."""
+def _json_network(document: JsonObject, described: object) -> tuple[Network, np.dtype]:
+    """The network described under the key `jaxnet`, and the type of its parameters.
+
+    network2's keys in the same document must agree with it.
+    """
     if not isinstance(described, dict):
         raise ValueError("its key jaxnet is not an object")
     if described["dtype"] not in DTYPES:
@@ -246,14 +311,14 @@ def _json_network(document: dict[str, Any], described: Any) -> tuple[Network, np
     files.check_format(described["format"], JSON_FORMAT)
     net = _network(described)
     if document["sizes"] != list(net.sizes):
-        raise ValueError("its sizes stand there twice, and differ")
+        raise ValueError("its sizes occur twice, and differ")
     if document["cost"] != _cost_name(net):
         raise ValueError(f"its cost is {document['cost']!r} and {_cost_name(net)!r} at once")
     return net, np.dtype(described["dtype"])
 
 
-def _json_layers(document: dict[str, Any], dtype: np.dtype) -> tuple[Layer, ...]:
-    """The parameters, as network2 lays them out."""
+def _json_layers(document: JsonObject, dtype: np.dtype) -> tuple[Layer, ...]:
+    """The parameters in network2's keys, in this type."""
     matrices = [np.array(w) for w in document["weights"]]
     columns = [np.array(b) for b in document["biases"]]
     if any(a.ndim != 2 or a.dtype.kind not in "if" for a in matrices + columns):
@@ -273,16 +338,17 @@ def _json_layers(document: dict[str, Any], dtype: np.dtype) -> tuple[Layer, ...]
 
 
 def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
-    """The network in a sealed file, of this version or of 0.2."""
+    """The network in the content of a sealed file, of this version or of 0.2."""
     arrays, header = files.read_sealed(content, KIND, FORMAT, older=version_0_2.read_network)
-    net, tensors = _network(header), files.section(arrays, "params")
-    wanted = {f"layers.{i}.{k}" for i in range(len(net.sizes) - 1) for k in Layer._fields}
-    if set(tensors) != wanted:
-        raise ValueError(f"it holds the tensors {sorted(tensors)} instead of {sorted(wanted)}")
-    if not {str(tensor.dtype) for tensor in tensors.values()} <= set(DTYPES):
+    net, named = _network(header), files.section(arrays, "params")
+    indices = range(len(net.sizes) - 1)
+    expected = {f"layers.{index}.{name}" for index in indices for name in Layer._fields}
+    if set(named) != expected:
+        raise ValueError(f"it holds the tensors {sorted(named)} instead of {sorted(expected)}")
+    if not {str(array.dtype) for array in named.values()} <= set(DTYPES):
         raise ValueError(f"its parameters are not of type {' or '.join(DTYPES)}")
     layers = tuple(
-        Layer(tensors[f"layers.{i}.w"], tensors[f"layers.{i}.b"]) for i in range(len(net.sizes) - 1)
+        Layer(w=named[f"layers.{index}.w"], b=named[f"layers.{index}.b"]) for index in indices
     )
     network.check_params(net, layers)
     return net, layers

@@ -99,7 +99,7 @@ def _document(tmp_path):
         (lambda d: d["weights"][0][0].__setitem__(0, 1e999), "Infinity|not finite"),
         (lambda d: d["biases"].__setitem__(0, [0.0] * 4), "not matrices of numbers"),
         (lambda d: d["biases"].__setitem__(0, [[0.0, 1.0]] * 4), "its biases are not columns"),
-        (lambda d: d.update(sizes=[5, 4, 4]), "its sizes stand there twice, and differ"),
+        (lambda d: d.update(sizes=[5, 4, 4]), "its sizes occur twice, and differ"),
         (lambda d: d.update(cost="QuadraticCost"), "QuadraticCost' and 'CrossEntropyCost' at once"),
         (lambda d: d["jaxnet"].update(sizes=[5, 10**9, 3]), "2³¹ are too many"),
         (lambda d: d["jaxnet"].update(hidden=["os.system"]), "part 'os.system' is not one of"),
@@ -163,7 +163,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
     jn.save(tmp_path / "net.json", NET, _params(NET))
     text = (tmp_path / "net.json").read_text()
     (tmp_path / "net.json").write_text(text.replace('"cost"', '"cost": "QuadraticCost", "cost"', 1))
-    with pytest.raises(ValueError, match="a key of its JSON stands there twice"):
+    with pytest.raises(ValueError, match="a key of its JSON occurs twice"):
         jn.load(tmp_path / "net.json")
 
 
