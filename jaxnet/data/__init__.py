@@ -1,4 +1,4 @@
-"""Data sets: MNIST, files in IDX and NPZ format, anyone's arrays, small synthetic tasks."""
+"""Data sets: MNIST, files in IDX and NPZ format, your own arrays, small synthetic tasks."""
 
 from jaxnet.data import datasets
 

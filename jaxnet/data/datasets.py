@@ -1,20 +1,20 @@
-"""Datasets: the MNIST that ships with the package, anyone's files and arrays, synthetic ones.
+"""Data sets: the MNIST that ships with the package, your own files and arrays, synthetic tasks.
 
-Everything is checked when it is read, and every fault is a `ValueError` that names the file (or the
-array) and what is wrong with it. Images stay uint8; the network scales them when it reads them.
+Data are checked when they are read, and every fault is a `ValueError` that names the file (or the
+array) and the fault. Images stay uint8; the network scales them when it reads them.
 """
 
 import functools
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxnet.core.types import Dataset, Split
 from jaxnet.data.idx import IDX_FILES, idx, read_folder
 from jaxnet.data.npz import npz
-from jaxnet.data.splits import checked_split, matching
+from jaxnet.data.splits import checked_split, matching_splits
 from jaxnet.data.synthetic import function, quadratic, spirals, xor
 
 __all__ = [
@@ -38,14 +38,15 @@ MNIST_SHA256 = (
     "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 )
-"""Of the decompressed files, in the order of `IDX_FILES`."""
+"""The SHA-256 of MNIST's decompressed files, in the order of `IDX_FILES`."""
 
 
 @functools.cache
 def mnist() -> Dataset:
-    """The handwritten digits, from inside the package: 50,000 / 10,000 / 10,000, as in the book.
+    """MNIST's handwritten digits, which ship with the package: 50,000 / 10,000 / 10,000 examples.
 
-    Validation is the last 10,000 of the training file. Each file's SHA-256 is verified.
+    As in the book, the last 10,000 of the training file are the validation split. The SHA-256 of
+    each file is verified.
 
     Returns:
       A `Dataset` of uint8 images (n, 784) and labels 0 to 9.
@@ -62,14 +63,22 @@ def mnist() -> Dataset:
     return read_folder(folder, 10_000, 10, dict(zip(IDX_FILES, MNIST_SHA256, strict=True)))
 
 
-def arrays(x: Any, y: Any, valid: Any = None, test: Any = None) -> Dataset:
-    """Anyone's arrays as a `Dataset`.
+def arrays(
+    x: ArrayLike,
+    y: ArrayLike,
+    valid: tuple[ArrayLike, ArrayLike] | None = None,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Dataset:
+    """Your own arrays as a `Dataset`.
 
     Args:
-      x: the training inputs, (n, …), flattened to (n, n_in): uint8 pixels or floats.
-      y: n integer labels, or float targets (n, n_out).
+      x: the training inputs, (n, …), flattened to (n, n_in): uint8 pixels or finite floats.
+      y: their targets: n integer labels, or floats (n, n_out).
       valid: a pair (x, y) to validate on, or `None`.
       test: a pair (x, y) to test on, or `None`.
+
+    Returns:
+      The data set, with labels in int32.
 
     Raises:
       ValueError: an array cannot be used, or the two of a pair do not match.
@@ -79,18 +88,24 @@ def arrays(x: Any, y: Any, valid: Any = None, test: Any = None) -> Dataset:
     ((4, 6), None)
     """
     data = Dataset(
-        checked_split(x, y, "training data"),
-        None if valid is None else checked_split(valid[0], valid[1], "validation data"),
-        None if test is None else checked_split(test[0], test[1], "test data"),
+        train=checked_split(x, y, "training data"),
+        valid=None if valid is None else checked_split(valid[0], valid[1], "validation data"),
+        test=None if test is None else checked_split(test[0], test[1], "test data"),
     )
-    return matching(data, "the arrays")
+    return matching_splits(data, "the arrays")
 
 
 def digits() -> Dataset:
-    """scikit-learn's 1,797 digits of 8×8 pixels: a task that runs in seconds. 1,197 / 300 / 300.
+    """scikit-learn's handwritten digits, small enough for seconds: 1,197 / 300 / 300 examples.
+
+    Returns:
+      A `Dataset` of images of 8×8 pixels in [0, 1], (n, 64), and labels 0 to 9.
 
     Raises:
       ModuleNotFoundError: scikit-learn is not installed.
+
+    >>> [len(split.x) for split in digits()]
+    [1197, 300, 300]
     """
     try:
         from sklearn.datasets import load_digits
@@ -98,13 +113,24 @@ def digits() -> Dataset:
         raise ModuleNotFoundError(
             "datasets.digits() comes with scikit-learn: pip install scikit-learn"
         ) from None
-    bunch: Any = load_digits()
-    x, y = (bunch.data / 16).astype(np.float32), bunch.target.astype(np.int32)
-    return Dataset(*(Split(x[part], y[part]) for part in np.split(np.arange(len(x)), [1197, 1497])))
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = (np.asarray(pixels) / 16).astype(np.float32), np.asarray(labels).astype(np.int32)
+    parts = np.split(np.arange(len(x)), [1197, 1497])
+    return Dataset(*(Split(x[part], y[part]) for part in parts))
 
 
 def sha256(data: Dataset) -> str:
-    """The hash of a dataset's contents: two runs with the same hash saw the same examples."""
+    """The SHA-256 of a data set: two runs with the same hash had the same examples.
+
+    Args:
+      data: the data set.
+
+    Returns:
+      The hash of all arrays' types, shapes and bytes, in hexadecimal digits.
+
+    >>> sha256(xor(seed=1)) == sha256(xor(seed=2))
+    False
+    """
     digest = hashlib.sha256()
     for split in data:
         for array in split or ():

@@ -1,15 +1,16 @@
-"""The reader of IDX files, MNIST's format: a folder of four, each gzipped or not."""
+"""The reader of IDX files, MNIST's format: a folder of four files, each gzipped or not."""
 
 import gzip
 import hashlib
 import math
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 
 from jaxnet.core.types import Dataset
-from jaxnet.data.splits import checked_split, existing_file, held_out
+from jaxnet.data.splits import checked_split, existing_file, hold_out_last
 
 IDX_FILES = (
     "train-images-idx3-ubyte",
@@ -17,23 +18,30 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+"""The names of MNIST's four files."""
+PIECE_BYTES = 2**20
+"""How much of a file is read at once."""
 
 
 def idx(folder: str | Path, n_valid: int | None = None, n_classes: int | None = None) -> Dataset:
-    """Any folder with the four files of MNIST's names: Fashion-MNIST, KMNIST, EMNIST.
+    """The data set in a folder of four files with MNIST's names: Fashion-MNIST, KMNIST, EMNIST.
 
     Args:
       folder: where `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
         `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte` lie, each gzipped (`.gz`) or not.
-      n_valid: how many of the last training examples validate instead; by default a sixth, which
-        is the book's 10,000 of 60,000.
-      n_classes: where given, labels must be below it.
+      n_valid: how many of the last training examples to validate on instead; by default a sixth,
+        which is the book's 10,000 of 60,000.
+      n_classes: the number of classes, which labels have to be below; no limit by default.
 
     Returns:
       A `Dataset` of uint8 images (n, rows·columns) and integer labels.
 
     Raises:
       ValueError: a file is missing, truncated, of another format or does not match its partner.
+
+    >>> folder = Path(__file__).parent / "mnist"  # which ships with the package
+    >>> [len(split.x) for split in idx(folder)]
+    [50000, 10000, 10000]
     """
     return read_folder(Path(folder), n_valid, n_classes, {})
 
@@ -41,7 +49,20 @@ def idx(folder: str | Path, n_valid: int | None = None, n_classes: int | None = 
 def read_folder(
     folder: Path, n_valid: int | None, n_classes: int | None, hashes: dict[str, str]
 ) -> Dataset:
-    """The `Dataset` of a folder, whose files have these SHA-256 where they are named."""
+    """The data set in a folder of IDX files, whose hashes are verified.
+
+    Args:
+      folder: where the four files lie.
+      n_valid: how many of the last training examples to validate on; a sixth, if None.
+      n_classes: the number of classes, which labels have to be below; no limit, if None.
+      hashes: the SHA-256 of decompressed files by name; files without one are not verified.
+
+    Returns:
+      The data set.
+
+    Raises:
+      ValueError: a file is missing, damaged, of another format or does not match its partner.
+    """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
     x, y, x_test, y_test = (read_file(folder, name, hashes.get(name)) for name in IDX_FILES)
@@ -50,13 +71,28 @@ def read_folder(
     if train.x.shape[1] != test.x.shape[1]:
         raise ValueError(
             f"{folder}: training images have {train.x.shape[1]} pixels, test images "
-            f"{test.x.shape[1]}."
+            f"{test.x.shape[1]}; take the four files of one data set."
         )
-    return Dataset(*held_out(train, n_valid, str(folder)), test)
+    train, valid = hold_out_last(train, n_valid, str(folder))
+    return Dataset(train, valid, test)
 
 
 def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:
-    """One IDX file: the bytes 0, 0, type (8: uint8), rank; each dimension, big-endian; the data."""
+    """The array in an IDX file: the bytes 0, 0, 8 (for uint8), rank; each dimension; the data.
+
+    The dimensions are big-endian integers of 4 bytes.
+
+    Args:
+      folder: where the file lies.
+      name: its name without `.gz`, which holds the rank: `train-images-idx3-ubyte`.
+      sha256: the SHA-256 of its decompressed content; not verified, if None.
+
+    Returns:
+      The array, uint8.
+
+    Raises:
+      ValueError: the file is missing, truncated, too long, of another format or rank, or damaged.
+    """
     path = folder / name
     if not path.is_file():
         path = existing_file(folder / f"{name}.gz")
@@ -72,13 +108,8 @@ def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:
                 )
             shape = tuple(int.from_bytes(header[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
             size = math.prod(shape)
-            # In pieces, so that memory is bounded by what is there, not by what the header
-            # claims; one byte more than that shows what is too long.
-            pieces, left = [], size + 1
-            while left and (piece := file.read(min(left, 2**20))):
-                pieces.append(piece)
-                left -= len(piece)
-            content = b"".join(pieces)
+            # One byte more than the data shows whether the file is too long.
+            content = _read_at_most(file, size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is truncated or no gzip file: {error}.") from None
     if len(header) < 4 * (1 + rank) or len(content) < size:
@@ -86,5 +117,20 @@ def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:
     if len(content) > size:
         raise ValueError(f"{path} is longer than the {size} bytes that its header {shape} names.")
     if sha256 is not None and hashlib.sha256(header + content).hexdigest() != sha256:
-        raise ValueError(f"{path} is damaged: its contents do not have MNIST's SHA-256.")
+        raise ValueError(
+            f"{path} is damaged: its contents do not have MNIST's SHA-256; install jaxnet-mlp "
+            "again."
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read_at_most(file: BufferedIOBase, n_bytes: int) -> bytes:
+    """The next bytes of a file, at most so many.
+
+    They are read in pieces: memory is bounded by the file's size, not by what its header claims.
+    """
+    pieces, n_left = [], n_bytes
+    while n_left and (piece := file.read(min(n_left, PIECE_BYTES))):
+        pieces.append(piece)
+        n_left -= len(piece)
+    return b"".join(pieces)

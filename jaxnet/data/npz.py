@@ -1,65 +1,85 @@
-"""The reader of NumPy archives, Keras's format of `mnist.npz`."""
+"""The reader of NumPy archives with the names of Keras's `mnist.npz`."""
 
 import contextlib
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from jaxnet.core.types import Dataset, Split
-from jaxnet.data.splits import checked_split, existing_file, held_out, matching
+from jaxnet.data.splits import checked_split, existing_file, hold_out_last, matching_splits
 
 
 def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = None) -> Dataset:
-    """A NumPy archive of `x_train`, `y_train`, `x_test`, `y_test`, as Keras's `mnist.npz` is.
+    """The data set in a NumPy archive of `x_train`, `y_train`, `x_test`, `y_test`.
 
-    `x_valid` and `y_valid` are read where there are any; else the last `n_valid` training examples
-    validate. Without `x_test` there is no test split. Nothing pickled is ever loaded.
+    These are the names of Keras's `mnist.npz`. `x_valid` and `y_valid` are read where they exist;
+    else the last `n_valid` training examples are the validation split. Without `x_test` and
+    `y_test` there is no test split. Nothing pickled is ever loaded.
 
     Args:
       path: the archive.
-      n_valid: how many of the last training examples validate, if the archive does not say; by
-        default a sixth.
-      n_classes: where given, labels must be below it.
+      n_valid: how many of the last training examples to validate on, if the archive has no
+        `x_valid`; by default a sixth.
+      n_classes: the number of classes, which labels have to be below; no limit by default.
 
     Returns:
       A `Dataset`, each example flattened.
 
     Raises:
       ValueError: the archive or an array in it cannot be used.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/data.npz", x_train=np.zeros((6, 2, 3)), y_train=np.arange(6))
+    ...     data = npz(f"{folder}/data.npz")
+    >>> data.train.x.shape, data.valid.x.shape, data.test
+    ((5, 6), (1, 6), None)
     """
     path = Path(path)
+    arrays = _arrays(path)
+    train, valid, test = (
+        _split(arrays, name, path, n_classes) for name in ("train", "valid", "test")
+    )
+    if train is None:
+        raise ValueError(f"{path} has no arrays x_train and y_train; it holds {sorted(arrays)}.")
+    if valid is None:
+        train, valid = hold_out_last(train, n_valid, str(path))
+    return matching_splits(Dataset(train, valid, test), str(path))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an archive by their names."""
     try:
         with (
             existing_file(path).open("rb") as file,
             contextlib.closing(_archive(file)) as archive,
         ):
-            held = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
-            raise
+            raise  # there is no such file: existing_file says so
         raise ValueError(f"{path} is not a readable .npz archive: {error}.") from None
 
-    def split(name: str) -> Split | None:
-        if f"x_{name}" not in held and f"y_{name}" not in held:
-            return None
-        for array in (f"x_{name}", f"y_{name}"):
-            if array not in held:
-                raise ValueError(f"{path} has no array {array}; it holds {sorted(held)}.")
-        return checked_split(held[f"x_{name}"], held[f"y_{name}"], f"{path} ({name})", n_classes)
 
-    train, valid, test = split("train"), split("valid"), split("test")
-    if train is None:
-        raise ValueError(f"{path} has no arrays x_train and y_train; it holds {sorted(held)}.")
-    if valid is None:
-        train, valid = held_out(train, n_valid, str(path))
-    return matching(Dataset(train, valid, test), str(path))
-
-
-def _archive(file: BinaryIO) -> Any:
+def _archive(file: BinaryIO) -> np.lib.npyio.NpzFile:
+    """An open archive, whose arrays are read when they are asked for."""
     archive = np.load(file, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError("it holds a single array")
     return archive
+
+
+def _split(
+    arrays: dict[str, np.ndarray], name: str, path: Path, n_classes: int | None
+) -> Split | None:
+    """The split of the arrays x_name and y_name; None if there is neither."""
+    x_name, y_name = f"x_{name}", f"y_{name}"
+    if x_name not in arrays and y_name not in arrays:
+        return None
+    for array_name in (x_name, y_name):
+        if array_name not in arrays:
+            raise ValueError(f"{path} has no array {array_name}; it holds {sorted(arrays)}.")
+    return checked_split(arrays[x_name], arrays[y_name], f"{path} ({name})", n_classes)

@@ -1,4 +1,4 @@
-"""Small synthetic tasks, drawn from a seed: XOR, spirals, functions, a quadratic."""
+"""Small synthetic data sets, drawn from a seed: XOR, spirals, functions, a quadratic."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,15 @@ from jaxnet.data.splits import checked_split
 
 
 def xor(n: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
-    """The corners of the unit square, blurred: label 1 where exactly one coordinate is 1.
+    """Points around the corners of the unit square; label 1 where exactly one coordinate is 1.
 
     Args:
-      n: examples in each of the three splits.
-      noise: standard deviation around the corners.
-      seed: of the draw.
+      n: the number of examples in each of the three splits.
+      noise: the standard deviation of the points around their corners.
+      seed: the seed of the draw; the same seed gives the same data.
+
+    Returns:
+      A `Dataset` of inputs (n, 2) and labels 0 and 1.
 
     >>> [split.x.shape for split in xor(n=8)]
     [(8, 2), (8, 2), (8, 2)]
@@ -33,22 +36,25 @@ def spirals(
     """Interleaved spirals in the plane, one per class: easy to see, hard for a shallow network.
 
     Args:
-      n: examples in each of the three splits.
-      n_classes: arms.
-      turns: revolutions of each arm.
-      noise: standard deviation around an arm, whose radius ends at 1.
-      seed: of the draw.
+      n: the number of examples in each of the three splits.
+      n_classes: the number of classes, and so of spirals.
+      turns: the revolutions of each spiral, from its centre to its end at radius 1.
+      noise: the standard deviation of the points around their spiral.
+      seed: the seed of the draw; the same seed gives the same data.
+
+    Returns:
+      A `Dataset` of inputs (n, 2) and labels 0 to n_classes − 1.
 
     >>> spirals(n=9, n_classes=3).train.y.max().item() < 3
     True
     """
 
     def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        label = random.integers(n_classes, size=n)
-        radius = np.sqrt(random.random(n))  # even along the arm, not crowded at the centre
-        angle = 2 * np.pi * (turns * radius + label / n_classes)
-        x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-        return x + noise * random.standard_normal((n, 2)), label
+        labels = random.integers(n_classes, size=n)
+        radii = np.sqrt(random.random(n))  # even along the spiral, not crowded at the centre
+        angles = 2 * np.pi * (turns * radii + labels / n_classes)
+        x = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+        return x + noise * random.standard_normal((n, 2)), labels
 
     return _synthetic(draw, seed)
 
@@ -62,16 +68,19 @@ def function(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Dataset:
-    """Regression: y = f(x) + noise, with x uniform in the cube [low, high]^n_in.
+    """A regression task: y = f(x) + noise, with x uniform in the cube [low, high]^n_in.
 
     Args:
       f: maps inputs (n, n_in) to targets, (n,) or (n, n_out).
-      low: the cube's lower bound.
-      high: its upper bound.
-      n_in: its dimension.
-      n: examples in each of the three splits.
-      noise: standard deviation added to the targets.
-      seed: of the draw.
+      low: the lower bound of each input.
+      high: the upper bound of each input.
+      n_in: the number of inputs.
+      n: the number of examples in each of the three splits.
+      noise: the standard deviation of what is added to the targets; 0 by default.
+      seed: the seed of the draw; the same seed gives the same data.
+
+    Returns:
+      A `Dataset` of inputs (n, n_in) and float targets (n, n_out).
 
     >>> data = function(np.sin, high=np.pi, n=5)
     >>> bool(np.allclose(data.train.y, np.sin(data.train.x)))
@@ -87,16 +96,20 @@ def function(
 
 
 def quadratic(n: int = 1000, n_in: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
-    """Linear regression whose cost is a quadratic of known curvatures, 1, 1/2, …, 1/n_in.
+    """A linear regression whose cost is a quadratic of known curvatures, 1, 1/2, …, 1/n_in.
 
-    y = Σ xⱼ√j + noise with xⱼ ~ N(0, 1/j): so a linear unit's mean squared error has the Hessian
-    diag(1/j), its best weights are √j, and each direction is worth as much of the cost.
+    y = Σ xⱼ√j + noise with xⱼ ~ N(0, 1/j). So the cost ½(a−y)² of a linear unit has, on average, the
+    Hessian diag(1/j). Its best weights are √j, and at weights of 0 each direction has the same
+    share of the cost.
 
     Args:
-      n: examples in each of the three splits.
-      n_in: inputs.
-      noise: standard deviation of the targets' noise, relative to that of the signal, √n_in.
-      seed: of the draw.
+      n: the number of examples in each of the three splits.
+      n_in: the number of inputs.
+      noise: the standard deviation of the targets' noise, relative to that of the signal, √n_in.
+      seed: the seed of the draw; the same seed gives the same data.
+
+    Returns:
+      A `Dataset` of inputs (n, n_in) and float targets (n, 1).
 
     Source: the spectrum of Zhang et al., Which algorithmic choices matter at which batch sizes?,
     2019, section 3.1.
@@ -104,12 +117,12 @@ def quadratic(n: int = 1000, n_in: int = 100, noise: float = 0.1, seed: int = 0)
     >>> quadratic(n=5).train.x.shape
     (5, 100)
     """
-    scale = np.sqrt(1 + np.arange(n_in))
+    best_weights = np.sqrt(1 + np.arange(n_in))
 
     def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         z = random.standard_normal((n, n_in))
-        error = noise * np.sqrt(n_in) * random.standard_normal((n, 1))
-        return z / scale, z.sum(axis=1, keepdims=True) + error
+        target_noise = noise * np.sqrt(n_in) * random.standard_normal((n, 1))
+        return z / best_weights, z.sum(axis=1, keepdims=True) + target_noise
 
     return _synthetic(draw, seed)
 
@@ -117,5 +130,6 @@ def quadratic(n: int = 1000, n_in: int = 100, noise: float = 0.1, seed: int = 0)
 def _synthetic(
     draw: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]], seed: int
 ) -> Dataset:
-    randoms = np.random.default_rng(seed).spawn(3)
-    return Dataset(*(checked_split(*draw(random), "synthetic data") for random in randoms))
+    """A data set of three splits, each drawn with a random generator of its own."""
+    generators = np.random.default_rng(seed).spawn(3)
+    return Dataset(*(checked_split(*draw(random), "synthetic data") for random in generators))
