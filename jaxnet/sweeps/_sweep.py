@@ -142,14 +142,7 @@ def sweep(
     _check_processes(len(rungs) > 1, folder, evaluate_on, tune_plan)
     loaded = loaded._replace(test=None)
     store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
-    ledger = Ledger(settings, seed_list, store)
-    _wait_for_processes("read", store)  # before any process writes
-    most_epochs = ledger.most_epochs()
-    if most_epochs > epochs:
-        raise ValueError(
-            f"epochs is {epochs}, but networks of this study in {folder} have had {most_epochs} "
-            "already; ask for as many or more, or choose another folder."
-        )
+    ledger = _read_ledger(settings, seed_list, store, epochs)
     runner = LocalDevices(loaded) if executor is None else ExecutorWorkers(executor, data)
     lanes = list(np.ndindex(len(settings), len(seed_list)))
     loop = _RungLoop(
@@ -245,6 +238,21 @@ class _RungLoop:
             program_sizes = job.spec.program_network.sizes
             self.ledger.add_chunk(job.lanes, program_sizes, chunk, keep_states=not is_last_rung)
             self.progress.add_result(job, chunk.result)
+
+
+def _read_ledger(
+    settings: tuple[Setting, ...], seeds: tuple[int, ...], store: Folder | None, epochs: int
+) -> Ledger:
+    """The ledger with the chunks of a folder, which have had no more than `epochs` epochs."""
+    ledger = Ledger(settings, seeds, store)
+    _wait_for_processes("read", store)  # before any process writes
+    most_epochs = ledger.most_epochs()
+    if store is not None and most_epochs > epochs:
+        raise ValueError(
+            f"epochs is {epochs}, but networks of this study in {store.path} have had "
+            f"{most_epochs} already; ask for as many or more, or choose another folder."
+        )
+    return ledger
 
 
 def _warn_if_mixed(study: Study) -> None:
