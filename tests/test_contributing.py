@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = dict(re.findall(r"^## (Add an? .*?)\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S))
 EDIT = re.compile(
-    r"[Ii]n\s`(?P<path>[^`]+)`, (?P<where>above|below)\s+the\s+line\s+(?P<ticks>`+)(?P<line>.+?)(?P=ticks):"
+    r"[Ii]n\s`(?P<path>[^`]+)`, (?P<where>above|below)\s+the\s+line\s+"
+    r"(?P<ticks>`+)(?P<line>.+?)(?P=ticks):"
     r"\n\n```\w+\n(?P<text>.*?)```",
     re.S,
 )

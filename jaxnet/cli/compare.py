@@ -49,7 +49,8 @@ class Compare:
     """Optimizers to compare."""
     tasks: tuple[str, ...] = ("book",)
     """Tasks to compare them on: book ([784, 30, 10] on MNIST), book-100, deepobs-mlp,
-    deepobs-logreg, algoperf-mnist, digits, noisy-quadratic. Several make performance profiles, too."""
+    deepobs-logreg, algoperf-mnist, digits, noisy-quadratic. Several tasks make performance
+    profiles, too."""
     tier: Tier = "lr"
     """Numbers to tune: lr, the learning rate on a grid; full, all usual numbers at Sobol points;
     defaults, none."""

@@ -238,7 +238,7 @@ class Training(Architecture):
             if self.decides != "evaluation-accuracy":
                 raise ValueError("--decides needs a --patience or a --target to decide on.")
             return None
-        if self.reduce_on_plateau:
+        if self.reduce_on_plateau and self.patience is not None:
             return stopping.reduce_on_plateau(self.patience, **where)
         return stopping.Stopping(patience=self.patience, **where)
 

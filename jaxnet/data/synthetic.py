@@ -98,8 +98,8 @@ def function(
 def quadratic(n: int = 1000, n_in: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
     """A linear regression whose cost is a quadratic of known curvatures, 1, 1/2, …, 1/n_in.
 
-    y = Σ xⱼ√j + noise with xⱼ ~ N(0, 1/j). So the cost ½(a−y)² of a linear unit has, on average, the
-    Hessian diag(1/j). Its best weights are √j, and at weights of 0 each direction has the same
+    y = Σ xⱼ√j + noise with xⱼ ~ N(0, 1/j). So the cost ½(a−y)² of a linear unit has, on average,
+    the Hessian diag(1/j). Its best weights are √j, and at weights of 0 each direction has the same
     share of the cost.
 
     Args:

@@ -341,7 +341,7 @@ def _ending_by_rule(epochs: int, recipe: Recipe, state: TrainState) -> tuple[End
     metric = rule.curve.replace("_", " ")
     sign = 1 if rule.metric == "accuracy" else -1
     best = float(watch.best_score) * sign
-    if rule.target is not None and float(watch.best_score) >= float(rule.target) * sign:
+    if rule.target is not None and float(watch.best_score) >= float(np.asarray(rule.target)) * sign:
         reason = f"the {metric} has reached {best:g}"
     elif rule.factor is None:
         n = int(watch.waited)

@@ -11,15 +11,12 @@ from jaxnet.core import network
 from jaxnet.core.checks import check_split
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Input, Numbers, Params, Split, Target
+from jaxnet.core.types import Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
 CHUNK = 1000
 """Examples evaluated at once: bounds the memory, keeps the matrix products large."""
-
-Strengths = Float[AnyArray, "..."] | None
-"""λ of a penalty, or one for each lane; `None` without the penalty."""
 
 
 class Scores(NamedTuple):
@@ -71,8 +68,8 @@ def scores(
     net: Network,
     params: Params,
     split: Split,
-    l1: Strengths,
-    l2: Strengths,
+    l1: Numbers | None,
+    l2: Numbers | None,
     parallelism: Parallelism = SINGLE,
 ) -> Scores:
     """The scores that `evaluate` returns, for use inside a program: nothing is checked.
@@ -94,7 +91,7 @@ def scores(
         of_examples = jax.vmap(lambda x, y: _score(net, params, x, y))
         return jax.tree.map(jnp.sum, of_examples(xs, ys))
 
-    def means(network: tuple[Params, Strengths, Strengths, Scores]) -> Scores:
+    def means(network: tuple[Params, Numbers | None, Numbers | None, Scores]) -> Scores:
         params, l1, l2, total = network
         # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: not 0.9634.
         n = jax.lax.optimization_barrier(jnp.asarray(len(xs), total.cost.dtype))
@@ -184,9 +181,10 @@ def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     z = network.logits(net, params, x)
     label = _predicted_label(net, net.cost.output.fn(z))
     target = network.targets(y, net.sizes[-1], z.dtype)
-    classes = network.are_labels(y)
-    hit = (label == y).astype(z.dtype) if classes else jnp.full((), jnp.nan, z.dtype)
-    return Scores(net.cost.fn(z, target), hit)
+    is_correct = jnp.full((), jnp.nan, z.dtype)
+    if network.are_labels(jnp.asarray(y)):
+        is_correct = (label == y).astype(z.dtype)
+    return Scores(net.cost.fn(z, target), is_correct)
 
 
 def _predicted_label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:

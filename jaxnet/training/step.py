@@ -318,10 +318,10 @@ def _apply_dropout(
 ) -> tuple[Inputs, list[Array] | None]:
     """The inputs after dropout, and the hidden layers' masks of dropout and padding."""
     xs, masks, dtype = batch.xs, None, batch.weights.dtype
-    if batch.input_keep is not None:
+    if batch.input_keep is not None and recipe.input_dropout is not None:
         mask = regularization.dropout_mask(batch.input_keep, recipe.input_dropout)
         xs = network.inputs(xs, dtype) * mask
-    if batch.hidden_keep is not None:
+    if batch.hidden_keep is not None and recipe.dropout is not None:
         masks = [
             regularization.dropout_mask(keep, recipe.dropout).astype(dtype)
             for keep in batch.hidden_keep

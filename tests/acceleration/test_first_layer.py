@@ -61,8 +61,8 @@ def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
     assert study.plan.sizes[0].network.sizes == (64, 16, 3)
     assert "1 chunk of 4 networks [64, 15, 3]" in str(study.plan)
     for row in range(4):
-        one = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
-        run = jn.train(net, data, one, seed=5, **options)
+        single = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
+        run = jn.train(net, data, single, seed=5, **options)
         for layer, alone in zip(study.run(row, 0).params, run.params, strict=True):
             np.testing.assert_allclose(layer.w, alone.w, 1e-9, 1e-12)
             np.testing.assert_allclose(layer.b, alone.b, 1e-9, 1e-12)

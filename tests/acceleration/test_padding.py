@@ -35,12 +35,12 @@ KINDS = {
 def _trained(program, recipe, epochs=2, monitors=None):
     key = jax.random.key(7, impl="threefry2x32")
     state = start(NET, recipe, key)
-    found = []
+    all_measured = []
     run = jax.jit(partial(train_epoch_padded, EpochProgram(program, 6, monitors=monitors), NET))
     for index in range(epochs):
         state, measured = run(DATA, key, np.int32(index), recipe, state)
-        found.append(measured)
-    return state, found
+        all_measured.append(measured)
+    return state, all_measured
 
 
 @pytest.mark.usefixtures("x64")

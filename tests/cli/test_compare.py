@@ -53,8 +53,8 @@ def test_a_comparison_prints_its_conclusion_writes_all_and_draws_again(here, cap
     assert len(pictures) == 6
     assert all(base64.b64decode(content).startswith(b"\x89PNG") for content in pictures)
     assert not re.search(r'(src|href)="(?!data:)', page)  # it opens offline
-    found = read(folder)
-    assert f"<li>{found.conclusion[0]}</li>" in page
+    result = read(folder)
+    assert f"<li>{result.conclusion[0]}</li>" in page
 
     for path in folder.glob("*.png"):
         path.unlink()
@@ -103,11 +103,11 @@ def test_tier_defaults_draws_no_search(here):
 
 
 def test_labels_are_escaped(here):
-    found = compare(
+    result = compare(
         Network((2, 4, 2)), xor(n=40), {"<b>&": "sgd", "b": "sgd"}, tier="defaults", epochs=2,
         seeds=3, timing=False, log=None, folder=here / "x",
     )  # fmt: skip
-    page = comparison_page.page(found, {})
+    page = comparison_page.page(result, {})
     assert "<b>&" not in page
     assert "&lt;b&gt;&amp;" in page
 

@@ -83,9 +83,9 @@ def test_any_number_of_an_optimizer_can_be_set(here, capsys):
 def test_the_same_seed_gives_the_same_files(here, capsys):
     for _ in range(2):
         assert _run(capsys, "train", *SMALL, "--name", "same")[0] == 0
-    one, two = sorted((here / "runs").iterdir())
+    first, two = sorted((here / "runs").iterdir())
     for name in ("network.json", "network.safetensors", "history.csv"):
-        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert (first / name).read_bytes() == (two / name).read_bytes()
 
 
 def test_every_option_reaches_the_run(here, capsys):

@@ -28,7 +28,7 @@ def _files(folder):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def compared(tmp_path_factory):
     """Momentum without momentum, and Adam; in a folder."""
     folder = tmp_path_factory.mktemp("comparison") / "xor"
     optimizers = {"sgd": jn.sgd, "still": jn.momentum(decay=0.0), "adam": jn.adam}
@@ -36,8 +36,8 @@ def found(tmp_path_factory):
     return folder, optimizers, options, _compare(optimizers, folder=folder, **options)
 
 
-def test_momentum_without_momentum_is_sgd_to_the_bit(found):
-    row = found[3].pairwise[0]
+def test_momentum_without_momentum_is_sgd_to_the_bit(compared):
+    row = compared[3].pairwise[0]
     assert (row["a"], row["b"]) == ("sgd", "still")
     assert row["difference"] == row["low"] == row["high"] == row["low_examples"] == 0
     assert row["verdict"] == "indistinguishable, equivalent"
@@ -45,8 +45,8 @@ def test_momentum_without_momentum_is_sgd_to_the_bit(found):
     assert row["p_a_better"] == 0.5
 
 
-def test_what_is_reported_is_what_train_gives_under_fresh_seeds(found):
-    result = found[3]
+def test_what_is_reported_is_what_train_gives_under_fresh_seeds(compared):
+    result = compared[3]
     (chosen,) = [row for row in result.summary if row["optimizer"] == "adam"]
     recipe = jn.Recipe(jn.adam(chosen["learning_rate"]))
     rows = [r for r in result.runs if r["optimizer"] == "adam" and r["phase"] == "report"]
@@ -63,8 +63,8 @@ def test_what_is_reported_is_what_train_gives_under_fresh_seeds(found):
     assert chosen["test_score_sd"] == pytest.approx(np.std(scores, ddof=1))
 
 
-def test_the_least_mean_validation_loss_selects(found):
-    result = found[3]
+def test_the_least_mean_validation_loss_selects(compared):
+    result = compared[3]
     for summary in result.summary:
         rows = [r for r in result.runs
                 if r["optimizer"] == summary["optimizer"] and r["phase"] == "tuning"]  # fmt: skip
@@ -76,8 +76,8 @@ def test_the_least_mean_validation_loss_selects(found):
         assert {row["seed"] for row in rows} == {0, 1}
 
 
-def test_the_test_set_selects_nothing(found):
-    _, optimizers, options, before = found
+def test_the_test_set_selects_nothing(compared):
+    _, optimizers, options, before = compared
     upside_down = DATA._replace(test=jn.Split(DATA.test.x, 1 - DATA.test.y))
     after = _compare(optimizers, upside_down, **options)
     for a, b in zip(before.summary, after.summary, strict=True):
@@ -86,8 +86,8 @@ def test_the_test_set_selects_nothing(found):
         assert a["test_score"] == pytest.approx(1 - b["test_score"])
 
 
-def test_interrupted_it_goes_on_to_the_same_files(found, tmp_path, monkeypatch):
-    folder, optimizers, options, _ = found
+def test_interrupted_it_goes_on_to_the_same_files(compared, tmp_path, monkeypatch):
+    folder, optimizers, options, _ = compared
     sweep = jn.sweep
 
     def interrupted(*args, **kwargs):
@@ -110,8 +110,8 @@ def test_interrupted_it_goes_on_to_the_same_files(found, tmp_path, monkeypatch):
     assert _files(tmp_path / "again") == _files(folder)
 
 
-def test_its_files_are_all_of_it(found):
-    folder, _, _, result = found
+def test_its_files_are_all_of_it(compared):
+    folder, _, _, result = compared
     again = read(folder)
     for name in TABLES:
         rows = getattr(result, name)
@@ -127,8 +127,8 @@ def test_its_files_are_all_of_it(found):
     assert manifest["protocol"]["report_seeds"] == list(range(1000, 1008))
 
 
-def test_another_comparison_is_refused_in_the_same_folder(found):
-    folder, optimizers, options, _ = found
+def test_another_comparison_is_refused_in_the_same_folder(compared):
+    folder, optimizers, options, _ = compared
     with pytest.raises(ValueError, match=r"another comparison: protocol\.epochs was 3 and is 2"):
         _compare(optimizers, folder=folder, **(options | {"epochs": 2}))
     large = jn.Network((2, 6, 2), init=jn.initializers.large)  # of which the repr says nothing
@@ -160,7 +160,7 @@ def test_an_optimum_at_the_edge_extends_all_searches_twice_and_is_marked():
     assert rates == sorted(rates)
     assert result.summary[0]["edge"] == "EDGE (high)"
     assert result.summary[0]["learning_rate"] in rates[-2:]
-    assert any("sgd" in said and "EDGE" in said for said in result.warnings)
+    assert any("sgd" in sentence and "EDGE" in sentence for sentence in result.warnings)
 
 
 def test_runs_that_diverge_are_never_chosen_and_are_counted(tmp_path):
@@ -211,21 +211,21 @@ def _runs(label, score, loss=None, rates=(0.1,)):
 
 
 def test_an_audit_fails_where_the_larger_family_loses():
-    found = [
+    compared = [
         tuning.begin(name, jn.Recipe(rule()), "full", 64, {})
         for name, rule in (("sgd", jn.sgd), ("momentum", jn.momentum))
     ]
     tuned = [_runs("sgd", [0.9] * 8, rates=(1.0,)), _runs("momentum", [0.8] * 8, rates=(1.0,))]
     audit = lambda verdict: conclusions.audits(
-        found, tuned, [{"a": "sgd", "b": "momentum", "verdict": verdict}]
+        compared, tuned, [{"a": "sgd", "b": "momentum", "verdict": verdict}]
     )
-    ((passed, told),) = audit("better")
+    ((passed, sentence),) = audit("better")
     assert not passed
-    assert "the search was too small" in told
+    assert "the search was too small" in sentence
     assert audit("indistinguishable")[0][0]
     assert audit("worse")[0][0]
     outside = [_runs("sgd", [0.9] * 8, rates=(100.0,)), tuned[1]]  # momentum searched up to 10
-    assert conclusions.audits(found, outside, []) == []
+    assert conclusions.audits(compared, outside, []) == []
 
 
 def test_where_every_run_diverges_there_is_a_page_still(tmp_path):
@@ -233,11 +233,11 @@ def test_where_every_run_diverges_there_is_a_page_still(tmp_path):
     optimizers = {"1": jn.sgd(1e18), "0.10": jn.sgd(1e17)}  # labels that look like numbers
     options = SMALL | {"tier": "defaults", "trials": 1, "timing": True}
     jn.compare(net, DATA, optimizers, folder=tmp_path / "lost", **options)
-    found = comparison_page.publish(tmp_path / "lost")
-    assert [row["optimizer"] for row in found.summary] == ["1", "0.10"]
-    assert [row["diverged"] for row in found.summary] == [8, 8]
-    assert found.summary[0]["test_loss"] == np.inf
-    assert found.timing == {}
+    compared = comparison_page.publish(tmp_path / "lost")
+    assert [row["optimizer"] for row in compared.summary] == ["1", "0.10"]
+    assert [row["diverged"] for row in compared.summary] == [8, 8]
+    assert compared.summary[0]["test_loss"] == np.inf
+    assert compared.timing == {}
     assert "8 of 8 runs of the report diverged" in (tmp_path / "lost" / "report.html").read_text()
 
 
@@ -249,17 +249,17 @@ def test_one_lost_run_does_not_turn_the_verdict_round():
     assert pairs[0]["verdict"] == "better"
     summary = [{"optimizer": k, "edge": "", "test_score": 0.9, "test_score_low": 0.8,
                 "test_score_high": 1.0, "seeds": 32} for k in "ab"]  # fmt: skip
-    said = conclusions.conclusion(summary, pairs, "accuracy", 0.0)[1]
-    assert said.startswith("a is ahead of b in most seeds, p < 0.0001; but its mean is lower")
+    sentence = conclusions.conclusion(summary, pairs, "accuracy", 0.0)[1]
+    assert sentence.startswith("a is ahead of b in most seeds, p < 0.0001; but its mean is lower")
 
 
 def test_other_penalties_are_no_inclusion():
-    found = [
+    compared = [
         tuning.begin("sgd", jn.Recipe(jn.sgd()), "full", 64, {}),
         tuning.begin("momentum", jn.Recipe(jn.momentum(), l2=5.0), "full", 64, {}),
     ]
     tuned = [_runs("sgd", [0.9] * 8, rates=(1.0,)), _runs("momentum", [0.8] * 8, rates=(1.0,))]
-    assert conclusions.audits(found, tuned, []) == []
+    assert conclusions.audits(compared, tuned, []) == []
 
 
 def test_ctrl_c_while_single_runs_are_timed_is_an_interruption(tmp_path, monkeypatch):
@@ -272,8 +272,8 @@ def test_ctrl_c_while_single_runs_are_timed_is_an_interruption(tmp_path, monkeyp
     assert not (tmp_path / "x" / "timing.json").exists()
     monkeypatch.undo()
     cosine = jn.Recipe(jn.sgd(), schedule=jn.schedules.cosine(3))  # shorter than what is timed
-    found = _compare({"sgd": cosine, "adam": "adam"}, **(options | {"folder": None}))
-    assert set(found.timing) == {"sgd", "adam"}
+    compared = _compare({"sgd": cosine, "adam": "adam"}, **(options | {"folder": None}))
+    assert set(compared.timing) == {"sgd", "adam"}
 
 
 def test_as_many_styles_as_there_are_optimizers():
@@ -306,8 +306,8 @@ def test_profiles_are_dolan_and_mores():
         {"optimizer": name, "target": 0.9, "median_steps": n}
         for name, n in zip("abc", steps, strict=True)
     ]
-    found = result_tables.profile_rows({"one": rows(10, 30, np.inf), "two": rows(20, 10, 15)})
-    profile = {(row["optimizer"], row["factor"]): row["fraction"] for row in found}
+    compared = result_tables.profile_rows({"one": rows(10, 30, np.inf), "two": rows(20, 10, 15)})
+    profile = {(row["optimizer"], row["factor"]): row["fraction"] for row in compared}
     assert profile["a", 1.0] == profile["b", 1.0] == 0.5
     assert profile["a", 2.0] == 1
     assert profile["c", 1.5] == profile["c", 3.0] == 0.5
@@ -317,16 +317,16 @@ def test_profiles_are_dolan_and_mores():
 def test_too_few_seeds_to_reject_are_warned_of():
     assert statistics.detectable_difference(0.01, 5) == np.inf
     summary = [{"optimizer": "a", "edge": "", "diverged": 0, "seeds": 5}]
-    (said,) = conclusions.warnings(summary, [], 1, [], 0.002)
-    assert said.startswith("5 seeds can never show a difference: the smallest p-value")
+    (sentence,) = conclusions.warnings(summary, [], 1, [], 0.002)
+    assert sentence.startswith("5 seeds can never show a difference: the smallest p-value")
     assert conclusions.warnings([summary[0] | {"seeds": 8}], [], 3, [], 0.002) == []
 
 
 def test_a_trial_with_a_better_score_than_the_selected_one_is_told():
     tuned = _runs("sgd", [[0.9], [0.95]], loss=[[0.1], [0.2]], rates=(0.1, 1.0))
     summary = [{"optimizer": "sgd", "edge": "", "diverged": 0, "seeds": 32}]
-    (said,) = conclusions.warnings(summary, [tuned], 1, [], 0.002)
-    assert "but the validation score is highest at 1, where it is 0.0500 higher" in said
+    (sentence,) = conclusions.warnings(summary, [tuned], 1, [], 0.002)
+    assert "but the validation score is highest at 1, where it is 0.0500 higher" in sentence
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def test_tuning_studies_are_all_orders_of_all_trials():
 def test_the_power_is_the_part_of_simulated_tests_that_reject(difference):
     random = np.random.default_rng(4)
     samples = difference + random.standard_normal((3000, 32))
-    found = np.mean(stats.wilcoxon(samples, axis=1).pvalue < 0.05)
-    assert statistics.power(difference, 1.0, 32) == pytest.approx(found, abs=0.03)
+    rejected = np.mean(stats.wilcoxon(samples, axis=1).pvalue < 0.05)
+    assert statistics.power(difference, 1.0, 32) == pytest.approx(rejected, abs=0.03)
 
 
 def test_what_is_detectable_needs_seeds_and_spread():

@@ -60,9 +60,9 @@ def test_ranges_replace_the_searchs_own():
 
 
 def test_contenders_are_constructors_names_optimizers_and_recipes():
-    found = tuning.contenders([jn.sgd, "adam", jn.momentum(decay=0.5), jn.Recipe(jn.lion())])
-    assert list(found) == ["sgd", "adam", "momentum", "lion"]
-    assert found["momentum"].optimizer.hyper["decay"] == np.float32(0.5)
+    contenders = tuning.contenders([jn.sgd, "adam", jn.momentum(decay=0.5), jn.Recipe(jn.lion())])
+    assert list(contenders) == ["sgd", "adam", "momentum", "lion"]
+    assert contenders["momentum"].optimizer.hyper["decay"] == np.float32(0.5)
     assert list(tuning.contenders({"a": jn.sgd, "b": jn.sgd})) == ["a", "b"]
 
 

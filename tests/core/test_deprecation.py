@@ -97,6 +97,7 @@ def test_old_options_of_the_command_line(tmp_path, monkeypatch, capsys):
         "--monitor is now called --evaluate-on",
     ]
     assert "every must be a whole number of at least 1, not 0" in refused
-    assert main._parse(main._renamed(["sweep", "--keep=3"])).successive_halving == 3
+    command = main._parse(main._renamed(["sweep", "--keep=3"]))
+    assert vars(command)["successive_halving"] == 3
     assert "--keep is now called --successive-halving" in capsys.readouterr().err
     assert main._renamed(["predict", "--keep"]) == ["predict", "--keep"]

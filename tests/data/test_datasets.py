@@ -218,10 +218,10 @@ def test_synthetic_sets_are_what_they_say():
 
 
 def test_synthetic_sets_are_addressed_by_seed_and_split():
-    one, same, other = datasets.xor(seed=1), datasets.xor(seed=1), datasets.xor(seed=2)
-    assert np.array_equal(one.train.x, same.train.x)
-    assert not np.array_equal(one.train.x, other.train.x)
-    assert not np.array_equal(one.train.x, one.valid.x)
+    first, same, other = datasets.xor(seed=1), datasets.xor(seed=1), datasets.xor(seed=2)
+    assert np.array_equal(first.train.x, same.train.x)
+    assert not np.array_equal(first.train.x, other.train.x)
+    assert not np.array_equal(first.train.x, first.valid.x)
 
 
 def test_the_hash_sees_every_number():

@@ -77,9 +77,9 @@ def kind(request, tmp_path_factory):
     return KINDS[request.param](tmp_path_factory.mktemp(request.param))
 
 
-def _same(one, other):
-    leaves, others = (jax.tree.leaves(tree) for tree in (one, other))
-    return jax.tree.structure(one) == jax.tree.structure(other) and all(
+def _same(tree, other):
+    leaves, others = (jax.tree.leaves(tree) for tree in (tree, other))
+    return jax.tree.structure(tree) == jax.tree.structure(other) and all(
         np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
         for a, b in zip(leaves, others, strict=True)
     )

@@ -33,10 +33,10 @@ def _params(net, seed=0):
     return jn.init(net, jax.random.key(seed))
 
 
-def _same(one, other):
+def _same(tree, other):
     return all(
         a.dtype == b.dtype and np.array_equal(a, b)
-        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+        for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
     )
 
 

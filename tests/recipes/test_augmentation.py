@@ -136,8 +136,8 @@ def test_training_with_augmentation_is_a_function_of_the_seed():
     rule = Augmentation(1, rotation=10.0)
     recipe, plain = jn.Recipe(jn.sgd(0.5), augmentation=rule), jn.Recipe(jn.sgd(0.5))
     net = jn.Network((36, 5, 3))
-    one, same, other = (
+    first, same, other = (
         jn.train(net, data, r, epochs=2, seed=4, evaluate_on=()) for r in (recipe, recipe, plain)
     )
-    assert np.array_equal(one.params[0].w, same.params[0].w)
-    assert not np.array_equal(one.params[0].w, other.params[0].w)
+    assert np.array_equal(first.params[0].w, same.params[0].w)
+    assert not np.array_equal(first.params[0].w, other.params[0].w)

@@ -438,12 +438,12 @@ def test_newton_follows_its_damping_and_never_goes_up():
     for rule in (jn.newton_cg(damping=1e-3), jn.newton_cg(damping=1e-3, gauss_newton=False)):
         recipe, key = jn.Recipe(rule), jax.random.key(1)
         state = jn.start(net, recipe, key)
-        one = jax.jit(jn.epoch, static_argnames=("net", "batch_size"))
+        train_epoch = jax.jit(jn.epoch, static_argnames=("net", "batch_size"))
         costs, dampings = [], []
         for _ in range(40):
             costs.append(float(jn.evaluate(net, state.params, data.train).cost))
             dampings.append(float(state.opt_state.damping))
-            state, _ = one(net, n, data.train, np.arange(n), key, recipe, state)
+            state, _ = train_epoch(net, n, data.train, np.arange(n), key, recipe, state)
         assert np.all(np.diff(costs) <= 1e-15)
         assert costs[-1] < 0.02
         factors = np.array(dampings[1:]) / dampings[:-1]

@@ -58,14 +58,14 @@ def test_dropout_masks_are_addressed_by_step_layer_and_example():
     draw = lambda key, step: mini_batch(
         Context(net, 20, 1, key), recipe, None, jnp.int32(step), data.x, data.y, weights
     )
-    one, again, later, other = (
+    batch, again, later, other = (
         draw(key, 0), draw(key, 0), draw(key, 1), draw(jax.random.key(1), 0)
     )  # fmt: skip
-    first, second = one.hidden_keep
+    first, second = batch.hidden_keep
     assert np.array_equal(first, again.hidden_keep[0])
     for another in (second, later.hidden_keep[0], other.hidden_keep[0], np.roll(first, 1, axis=0)):
         assert np.mean(np.asarray(first) != np.asarray(another)) == pytest.approx(0.5, abs=0.08)
-    assert one.input_keep.shape == (20, 6)
+    assert batch.input_keep.shape == (20, 6)
 
 
 @pytest.mark.usefixtures("x64")

@@ -12,8 +12,8 @@ COSINE = lambda part: (1 + np.cos(np.pi * np.minimum(part, 1))) / 2
 
 
 def _factors(schedule, steps_per_epoch=4):
-    one = jax.jit(lambda schedule, t: schedule.factor(t, steps_per_epoch))
-    return jax.vmap(lambda t: one(schedule, t))(jnp.asarray(T))
+    factor_at = jax.jit(lambda schedule, t: schedule.factor(t, steps_per_epoch))
+    return jax.vmap(lambda t: factor_at(schedule, t))(jnp.asarray(T))
 
 
 @pytest.mark.usefixtures("x64")
@@ -62,7 +62,7 @@ def test_the_learning_rate_of_every_step_is_rate_times_schedule(unit):
     state = jn.start(net, recipe, key)
     (w, b), v = (np.asarray(leaf) for leaf in state.params[0]), 0.0
     order = np.arange(n)
-    state, found = jn.epoch(
+    state, measurements = jn.epoch(
         net, n // n_steps, data.train, order, key, recipe, state, jn.Monitors(every=1)
     )
     rates = 0.5 * 0.7 ** (np.arange(n_steps) / (2 * n_steps if unit == "epochs" else 2))
@@ -74,7 +74,7 @@ def test_the_learning_rate_of_every_step_is_rate_times_schedule(unit):
         v = 0.9 * v - rate * g
         w, b = w + v[:-1], b + v[-1]
     np.testing.assert_allclose(state.params[0].w, w, rtol=1e-9)
-    np.testing.assert_allclose(jn.Monitors().split(net, found)["learning_rate"][:, 0], rates)
+    np.testing.assert_allclose(jn.Monitors().split(net, measurements)["learning_rate"][:, 0], rates)
 
 
 def test_a_rule_without_a_rate_that_may_change_takes_no_schedule():

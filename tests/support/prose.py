@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VAGUE = {"found", "told", "one", "some", "said", "it"}
 """Names that say nothing of what they hold."""
 RETIRED = {
-    "Over", "alone", "Spread", "Book", "Here", "Elsewhere", "Work", "Outcome", "Packing", "Place",
-    "doors", "books", "closed", "drawn", "sound", "luck", "crossed",
+    "Over", "Spread", "Book", "Here", "Elsewhere", "Work", "Outcome", "Packing", "Place",
+    "doors", "books", "closed", "sound", "luck", "crossed",
 }  # fmt: skip
 """Names that version 0.2 used and that were hard to guess."""
 MOST_ANY = 289

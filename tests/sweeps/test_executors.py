@@ -73,19 +73,19 @@ def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
     for process in processes:
         _, complaints = process.communicate(timeout=180)
         assert process.returncode == 0, complaints.decode()[-2000:]
-    found = [np.load(file) for file in files]
-    for other in found[1:]:
-        assert np.array_equal(found[0], other, equal_nan=True)
+    results = [np.load(file) for file in files]
+    for other in results[1:]:
+        assert np.array_equal(results[0], other, equal_nan=True)
     alone = jn.sweep(NET, data(), RECIPE, **OPTIONS)
-    np.testing.assert_allclose(found[0], np.array(alone.history), rtol=1e-5)
+    np.testing.assert_allclose(results[0], np.array(alone.history), rtol=1e-5)
     if n == 4:
         return
     run = jn.train(NET, data(), DROPPED, **OPTIONS_OF_ONE)
     for file in files:  # and one network, whose mini-batches they share
-        for one, other in zip(
+        for array, other in zip(
             jax.tree.leaves((run.params, run.history)), np.load(f"{file}.npz").values()
         ):
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-6)
 
 
 def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):
@@ -111,11 +111,11 @@ def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):
                 thread.start()
             executor = client.get_executor()
             options = OPTIONS | {"epochs": 40}
-            found = jn.sweep(NET, data, RECIPE, executor=executor, folder=folder, **options)
+            results = jn.sweep(NET, data, RECIPE, executor=executor, folder=folder, **options)
             if kill:
                 thread.join(10)
                 assert not thread.is_alive()
-        return found
+        return results
 
     whole, torn = swept(tmp_path / "whole", False), swept(tmp_path / "torn", True)
     for a, b in zip(whole.history, torn.history, strict=True):

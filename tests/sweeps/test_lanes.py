@@ -42,9 +42,9 @@ def _alone(net, recipe, seed, epochs=3):
 def _close(states, result, row, run, net=NET, rtol=1e-9):
     opt_state, params = jax.tree.map(lambda leaf: leaf[row], (states.opt_state, states.params))
     params = run.recipe.optimizer.evaluation_params(opt_state, params)
-    for layer, one, n_in, n_out in zip(params, run.params, net.sizes, net.sizes[1:]):
-        np.testing.assert_allclose(layer.w[:n_in, :n_out], one.w, rtol, rtol)
-        np.testing.assert_allclose(layer.b[:n_out], one.b, rtol, rtol)
+    for layer, single, n_in, n_out in zip(params, run.params, net.sizes, net.sizes[1:]):
+        np.testing.assert_allclose(layer.w[:n_in, :n_out], single.w, rtol, rtol)
+        np.testing.assert_allclose(layer.b[:n_out], single.b, rtol, rtol)
     for curve, alone in zip(result.history, run.history, strict=True):
         np.testing.assert_allclose(curve[row][: len(alone)], alone, rtol)
 
@@ -82,8 +82,8 @@ def test_lanes_of_different_widths_share_a_program_and_are_those_of_the_networks
     assert spec.program_network.sizes == (4, 7, 9, 3)
     result, states = train_chunk(spec, DATA)
     for row, net in enumerate(nets):
-        one = jax.tree.map(lambda leaf, row=row: leaf[row] if leaf.ndim else leaf, recipe)
-        _close(states, result, row, _alone(net, one, 3), net)
+        single = jax.tree.map(lambda leaf, row=row: leaf[row] if leaf.ndim else leaf, recipe)
+        _close(states, result, row, _alone(net, single, 3), net)
 
 
 @pytest.mark.usefixtures("x64")
@@ -103,8 +103,8 @@ def test_lanes_draw_what_the_networks_alone_draw(swept):
     result, states = train_chunk(_work(NET, recipe, (2, 2), keep_best=True), DATA)
     assert result.has_own_inputs == swept
     for row in range(2):
-        one = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
-        _close(states, result, row, _alone(NET, one, 2))
+        single = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
+        _close(states, result, row, _alone(NET, single, 2))
 
 
 def test_bits_do_not_depend_on_the_neighbours_even_where_one_diverges():

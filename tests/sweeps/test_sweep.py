@@ -42,9 +42,9 @@ def _named_f(slope):
     return jn.Network((4, 6, 3), jn.activations.Elementwise("f", f, f))
 
 
-def _same(one, other):
-    assert one.settings[0]._replace(recipe=None) == other.settings[0]._replace(recipe=None)
-    for a, b in zip((*one.history, *one[3:7]), (*other.history, *other[3:7]), strict=True):
+def _same(single, other):
+    assert single.settings[0]._replace(recipe=None) == other.settings[0]._replace(recipe=None)
+    for a, b in zip((*single.history, *single[3:7]), (*other.history, *other[3:7]), strict=True):
         assert np.array_equal(a, b, equal_nan=True)
 
 
@@ -166,9 +166,9 @@ def test_an_executors_workers_find_the_same(tmp_path, study):
     import multiprocessing
 
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        found = jn.sweep(NET, data, RECIPE, seeds=3, executor=pool, folder=tmp_path, **OPTIONS)
-    np.testing.assert_allclose(found.history.evaluation_cost, study.history.evaluation_cost, 1e-4)
-    _same(jn.sweep(NET, DATA, RECIPE, seeds=3, folder=tmp_path, **OPTIONS), found)
+        result = jn.sweep(NET, data, RECIPE, seeds=3, executor=pool, folder=tmp_path, **OPTIONS)
+    np.testing.assert_allclose(result.history.evaluation_cost, study.history.evaluation_cost, 1e-4)
+    _same(jn.sweep(NET, DATA, RECIPE, seeds=3, folder=tmp_path, **OPTIONS), result)
 
 
 def test_halving_goes_on_with_the_best_recipes_only(study):
@@ -262,10 +262,10 @@ def test_a_chunk_that_does_not_fit_into_memory_is_halved(monkeypatch, study):
         return real(spec, *args)
 
     monkeypatch.setattr(executors, "train_chunk", short_of_memory)
-    found = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
-    assert found.plan.backed_off > 0
-    assert "halved for memory" in str(found.plan)
-    np.testing.assert_allclose(found.history.evaluation_cost, study.history.evaluation_cost, 1e-4)
+    result = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
+    assert result.plan.backed_off > 0
+    assert "halved for memory" in str(result.plan)
+    np.testing.assert_allclose(result.history.evaluation_cost, study.history.evaluation_cost, 1e-4)
 
 
 def test_all_chunks_of_a_size_are_one_program():
@@ -335,7 +335,7 @@ def test_samples_lie_in_their_ranges_and_are_spread_evenly(n, low, factor, seed)
 def test_a_grid_reaches_all_parts_of_a_recipe():
     recipe = jn.Recipe(jn.sgd(0.1), stopping=jn.stopping.no_improvement_in(3))
     swept = jn.grid(recipe, patience=[1, 2], dropout=[0.1, 0.2], init_scale=0.5)
-    assert [one.stopping.patience.item() for one in RecipeBatch(swept).rows()] == [1, 1, 2, 2]
+    assert [single.stopping.patience.item() for single in RecipeBatch(swept).rows()] == [1, 1, 2, 2]
     assert swept.init_scale.tolist() == [0.5] * 4
 
 
@@ -409,7 +409,7 @@ def test_a_lane_that_halving_dropped_comes_back_as_it_was_dropped():
 
 
 def test_lanes_leave_chunks_of_different_lengths(tmp_path):
-    rates = lambda *some: jn.Recipe(jn.sgd(list(some)))
+    rates = lambda *values: jn.Recipe(jn.sgd(list(values)))
     options = {"folder": tmp_path, "batch_size": 6, "log": None}
     older = jn.sweep(NET, DATA, rates(0.1, 0.2), epochs=1, **options)
     jn.sweep(NET, DATA, rates(0.3, 0.4), epochs=2, **options)
@@ -420,11 +420,11 @@ def test_lanes_leave_chunks_of_different_lengths(tmp_path):
     np.testing.assert_allclose(cost, expected, rtol=1e-4)
     again = jn.sweep(NET, DATA, rates(0.1, 0.2), epochs=3, **options)
     totals = []
-    told = lambda report: totals.append(report.total)
+    record_total = lambda report: totals.append(report.total)
     jn.sweep(NET, DATA, rates(0.5, 0.6, 0.7), epochs=1, **options)
     jn.sweep(NET, DATA, rates(0.5), epochs=3, **options)  # it leaves the other two behind
-    jn.sweep(NET, DATA, rates(0.5, 0.6), epochs=3, on_progress=told, **options)
-    jn.sweep(NET, DATA, rates(0.5, 0.6, 0.7), epochs=3, on_progress=told, **options)
+    jn.sweep(NET, DATA, rates(0.5, 0.6), epochs=3, on_progress=record_total, **options)
+    jn.sweep(NET, DATA, rates(0.5, 0.6, 0.7), epochs=3, on_progress=record_total, **options)
     assert sorted(set(totals)) == [2]  # two epochs of 0.6, then two of 0.7
     for study, epochs in ((older, 1), (again, 3)):  # the older one is not given newer weights
         alone = jn.train(NET, DATA, jn.Recipe(jn.sgd(0.2)), epochs=epochs, batch_size=6)

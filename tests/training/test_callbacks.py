@@ -57,7 +57,7 @@ def _events(folder):
     """The scalars in a folder's event files, read from the bytes of their records."""
     from tensorboardX.proto.event_pb2 import Event
 
-    found = {}
+    events_by_tag = {}
     for path in sorted(folder.glob("events.*")):
         content = path.read_bytes()
         while content:
@@ -66,8 +66,8 @@ def _events(folder):
             content = content[16 + length :]
             for value in event.summary.value:
                 if value.WhichOneof("value") == "simple_value":
-                    found.setdefault(value.tag, []).append((event.step, value.simple_value))
-    return found
+                    events_by_tag.setdefault(value.tag, []).append((event.step, value.simple_value))
+    return events_by_tag
 
 
 def test_tensorboard_gets_curves_and_monitors(tmp_path):

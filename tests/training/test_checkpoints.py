@@ -76,18 +76,18 @@ def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_
         ended()
         process.stdin.close()
     assert 20 < first < epochs  # it was really resumed, and not yet done
-    one, other = np.load(whole / "done.npz"), np.load(broken / "done.npz")
-    assert one.files == other.files
-    for name in one.files:
-        assert np.array_equal(one[name], other[name]), name
+    first, other = np.load(whole / "done.npz"), np.load(broken / "done.npz")
+    assert first.files == other.files
+    for name in first.files:
+        assert np.array_equal(first[name], other[name]), name
 
 
 def test_a_resumed_run_may_have_more_epochs(tmp_path):
     jn.train(NET, XOR, RECIPE, epochs=3, checkpoint=tmp_path)
     longer = jn.train(NET, XOR, RECIPE, epochs=5, resume=tmp_path)
     never = jn.train(NET, XOR, RECIPE, epochs=5)
-    for one, two in zip(jax.tree.leaves(longer.params), jax.tree.leaves(never.params)):
-        assert np.array_equal(one, two)
+    for first, two in zip(jax.tree.leaves(longer.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(first, two)
     assert all(map(np.array_equal, longer.history, never.history))
     assert longer.best_epoch == never.best_epoch
     with pytest.raises(ValueError, match=r"epochs is 4, but .* has had 5 already"):
@@ -156,8 +156,8 @@ def test_every_kind_of_state_survives(tmp_path, optimizer):
     jn.train(NET, XOR, recipe, epochs=2, checkpoint=tmp_path)
     resumed = jn.train(NET, XOR, recipe, epochs=3, resume=tmp_path)
     never = jn.train(NET, XOR, recipe, epochs=3)
-    for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
-        assert np.array_equal(one, two)
+    for first, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(first, two)
 
 
 # Every part of a recipe that remembers or draws something.
@@ -178,8 +178,8 @@ def test_every_part_of_a_recipe_goes_on_to_the_same_bits(tmp_path):
     never = jn.train(NET, XOR, WHOLE, epochs=6, monitors=monitors)
     jn.train(NET, XOR, WHOLE, epochs=3, monitors=monitors, checkpoint=tmp_path)
     resumed = jn.train(NET, XOR, WHOLE, epochs=6, monitors=monitors, resume=tmp_path)
-    for one, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
-        assert np.array_equal(one, two)
+    for first, two in zip(jax.tree.leaves(resumed.params), jax.tree.leaves(never.params)):
+        assert np.array_equal(first, two)
     for name, table in never.monitors.items():
         assert np.array_equal(table, resumed.monitors[name]), name
     assert never.monitors["learning_rate"][-1] < 0.5 * never.monitors["learning_rate"][0]

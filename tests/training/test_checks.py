@@ -130,21 +130,21 @@ with_train = lambda **parts: data._replace(train=data.train._replace(**parts))
 @dataclasses.dataclass
 class Loose(jn.activations.Activation):
     pass
-said = {}
+messages = {}
 for case in json.load(sys.stdin):
     try:
         eval(case)
-        said[case] = "nothing"
+        messages[case] = "nothing"
     except Exception as error:
-        said[case] = f"{type(error).__name__}: {error}"
+        messages[case] = f"{type(error).__name__}: {error}"
 assert jn.Network([2, 1]) == jn.Network((2, 1)) and hash(jn.Network([2, 1]))
 assert jn.Network([2, 3, 1], [jn.activations.relu]).hidden == jn.activations.relu
-json.dump(said, sys.stdout)
+json.dump(messages, sys.stdout)
 """
 
 
 @pytest.fixture(scope="module")
-def said():
+def messages():
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         input=json.dumps(list(CASES)),
@@ -156,7 +156,7 @@ def said():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_error_says_what_is_wrong(case, said):
-    assert said[case].startswith("ValueError: ")
-    assert "\n" not in said[case]
-    assert re.search(CASES[case], said[case])
+def test_the_error_says_what_is_wrong(case, messages):
+    assert messages[case].startswith("ValueError: ")
+    assert "\n" not in messages[case]
+    assert re.search(CASES[case], messages[case])

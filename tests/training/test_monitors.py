@@ -17,7 +17,7 @@ def test_every_number_is_what_numpy_finds_in_one_step():
     x, y = np.asarray(XOR.train.x)[:7], np.eye(2)[np.asarray(XOR.train.y)[:7]]
     batch = jn.Split(XOR.train.x[:7], XOR.train.y[:7])
     monitors = jn.Monitors()
-    after, found = jn.epoch(net, 7, batch, np.arange(7), key, recipe, state, monitors)
+    after, measurements = jn.epoch(net, 7, batch, np.arange(7), key, recipe, state, monitors)
     (w1, b1), (w2, b2), (w3, b3) = (map(np.asarray, layer) for layer in state.params)
     sigmoid = lambda z: 1 / (1 + np.exp(-z))
     z1 = x @ w1 + b1
@@ -42,7 +42,7 @@ def test_every_number_is_what_numpy_finds_in_one_step():
     }
     assert 0 < expected["saturated"][0] < 1
     assert expected["dead"][1] > 0
-    got = monitors.split(net, found)
+    got = monitors.split(net, measurements)
     assert tuple(got) == NAMES
     for name, numbers in expected.items():
         np.testing.assert_allclose(got[name], [numbers], rtol=1e-9, err_msg=name)
@@ -61,8 +61,8 @@ def test_a_run_is_measured_every_so_many_mini_batches_and_stays_as_it_is(every, 
     assert run.monitors["weight_norm"].shape == (len(steps), 2)
     np.testing.assert_allclose(run.monitors["learning_rate"], 0.05, rtol=1e-6)
     np.testing.assert_allclose(run.params[0].w, plain.params[0].w, rtol=1e-5, atol=1e-6)
-    told = np.concatenate([report.monitors["weight_norm"] for report in heard])
-    assert np.array_equal(told, run.monitors["weight_norm"])
+    reported = np.concatenate([report.monitors["weight_norm"] for report in heard])
+    assert np.array_equal(reported, run.monitors["weight_norm"])
 
 
 def test_examples_that_fill_a_mini_batch_up_are_not_measured():
@@ -75,9 +75,9 @@ def test_examples_that_fill_a_mini_batch_up_are_not_measured():
     state = jn.start(net, recipe, key, params)
     _, last = jn.epoch(net, 4, data, np.arange(9), key, recipe, state, monitors)
     alone = jn.Split(data.x[8:], data.y[8:])
-    _, one = jn.epoch(net, 1, alone, np.arange(1), key, recipe, state, monitors)
-    assert np.array_equal(last, one)
-    assert 0 < one[0, 0] < 1
+    _, single = jn.epoch(net, 1, alone, np.arange(1), key, recipe, state, monitors)
+    assert np.array_equal(last, single)
+    assert 0 < single[0, 0] < 1
 
 
 def test_a_network_without_hidden_layers_has_nothing_to_saturate():

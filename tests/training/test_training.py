@@ -99,12 +99,12 @@ def test_the_order_sorts_the_random_keys(n):
 
 def test_the_order_is_a_permutation_addressed_by_epoch():
     key = jax.random.key(0)
-    one, two = (np.asarray(shuffle(address(key, "order", e), 1000)) for e in (0, 1))
-    assert np.array_equal(np.sort(one), np.arange(1000))
+    first, two = (np.asarray(shuffle(address(key, "order", e), 1000)) for e in (0, 1))
+    assert np.array_equal(np.sort(first), np.arange(1000))
     assert np.array_equal(np.sort(two), np.arange(1000))
-    assert not np.array_equal(one, two)
+    assert not np.array_equal(first, two)
     # As uniform as it looks: the mean square displacement of a random order is (n²−1)/6.
-    assert np.mean((one - np.arange(1000)) ** 2) == pytest.approx(1e6 / 6, rel=0.15)
+    assert np.mean((first - np.arange(1000)) ** 2) == pytest.approx(1e6 / 6, rel=0.15)
 
 
 def test_addresses_do_not_meet():
@@ -119,17 +119,17 @@ def test_addresses_do_not_meet():
 
 def test_a_run_is_a_function_of_its_seed():
     recipe = jn.Recipe(jn.adam(0.01))
-    one, same, other = (jn.train(NET, XOR, recipe, epochs=2, seed=seed) for seed in (1, 1, 2))
-    assert all(map(np.array_equal, jax.tree.leaves(one.params), jax.tree.leaves(same.params)))
-    assert all(map(np.array_equal, one.history, same.history))
-    assert not np.array_equal(one.params[0].w, other.params[0].w)
+    first, same, other = (jn.train(NET, XOR, recipe, epochs=2, seed=seed) for seed in (1, 1, 2))
+    assert all(map(np.array_equal, jax.tree.leaves(first.params), jax.tree.leaves(same.params)))
+    assert all(map(np.array_equal, first.history, same.history))
+    assert not np.array_equal(first.params[0].w, other.params[0].w)
 
 
 def test_an_epoch_is_the_same_within_a_longer_run():
     recipe = jn.Recipe(jn.momentum(0.1))
     short, long = (jn.train(NET, XOR, recipe, epochs=epochs) for epochs in (2, 4))
-    for one, other in zip(short.history, long.history, strict=True):
-        assert np.array_equal(one, other[:2])
+    for first, other in zip(short.history, long.history, strict=True):
+        assert np.array_equal(first, other[:2])
 
 
 def test_fit_is_train_as_a_pure_function():
@@ -158,8 +158,8 @@ def test_fit_under_vmap_is_one_fit_a_seed():
     together, _ = jax.vmap(lambda seed: fit(seed=seed))(jnp.arange(3))
     for seed in range(3):
         alone, _ = fit(seed=seed)
-        for many, one in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_allclose(many[seed], one, rtol=1e-9, atol=1e-12)
+        for many, first in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(many[seed], first, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.usefixtures("x64")
@@ -256,8 +256,8 @@ def test_divergence_after_good_epochs_keeps_their_history():
     recipe = jn.Recipe(jn.Optimizer(_explodes, jn.sgd(0.5).hyper))
     with pytest.warns(RuntimeWarning, match="diverged in epoch 4"):
         bad = jn.train(net, XOR, recipe, epochs=9)
-    for one, other in zip(good.history, bad.history, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5)
+    for first, other in zip(good.history, bad.history, strict=True):
+        np.testing.assert_allclose(first, other, rtol=1e-5)
     np.testing.assert_allclose(good.params[0].w, bad.params[0].w, rtol=1e-4)
 
 
@@ -290,8 +290,10 @@ def test_what_is_not_monitored_is_nan_and_without_validation_the_last_is_best():
     assert run.best_epoch == 2
     quiet = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.5)), epochs=2, evaluate_on=())
     assert np.isnan(quiet.history).all()
-    for one, other in zip(jax.tree.leaves(run.params), jax.tree.leaves(quiet.params), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5)
+    for first, other in zip(
+        jax.tree.leaves(run.params), jax.tree.leaves(quiet.params), strict=True
+    ):
+        np.testing.assert_allclose(first, other, rtol=1e-5)
 
 
 def test_binary_labels_serve_a_single_output():
