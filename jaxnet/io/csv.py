@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,11 @@ def encode(rows: Iterable[Iterable[object]], nan: str = "") -> bytes:
         is_nan = cell != cell
         return nan if is_nan else str(cell)
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    # Before Python 3.13 the writer quotes a "\r" only where lines end with it: so they do, at first.
+    lines: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
     writer.writerows([text_of(cell) for cell in row] for row in rows)
-    return text.getvalue().encode("utf-8")
+    return "".join(f"{line[:-2]}\n" for line in lines).encode("utf-8")
 
 
 def decode(content: bytes) -> list[list[str]]:

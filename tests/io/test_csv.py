@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import jaxnet
@@ -75,6 +75,7 @@ def test_rows_have_the_bytes_of_version_0_2(tmp_path):
         min_size=1,
     )
 )
+@example([("a carriage\rreturn", 0, 0.0)])
 def test_what_is_written_is_read(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     rows = [dict(zip(("label", "n", "score"), row, strict=True)) for row in table]
