@@ -162,11 +162,13 @@ def _odds(z: Vector) -> tuple[Vector, Vector]:
 
 
 def _sigmoid(z: Vector) -> Vector:
+    """1/(1+e⁻ᶻ), without overflow for any z."""
     p, q = _odds(z)
     return p / (p + q)
 
 
 def _sigmoid_prime(z: Vector) -> Vector:
+    """σ(z)σ(−z)."""
     p, q = _odds(z)
     return p / (p + q) * (q / (p + q))
 
@@ -176,38 +178,47 @@ def _tanh(z: Vector) -> Vector:
 
 
 def _tanh_prime(z: Vector) -> Vector:
+    """sech²z, as 4σ(2z)σ(−2z)."""
     return 4 * _sigmoid_prime(2 * z)
 
 
 def _softplus(z: Vector) -> Vector:
+    """ln(1+eᶻ)."""
     return jax.nn.softplus(z)
 
 
 def _softplus_prime(z: Vector) -> Vector:
+    """σ(z)."""
     return jax.nn.sigmoid(z)
 
 
 def _gelu(z: Vector) -> Vector:
+    """zΦ(z), with Φ the normal distribution function and φ its density."""
     return z * _normal_cdf(z)
 
 
 def _gelu_prime(z: Vector) -> Vector:
+    """Φ(z) + zφ(z)."""
     return _normal_cdf(z) + z * _normal_pdf(z)
 
 
 def _normal_pdf(z: Vector) -> Vector:
+    """φ(z) = exp(−z²/2)/√(2π)."""
     return jnp.exp(-0.5 * z**2) / jnp.sqrt(2 * jnp.pi)
 
 
 def _normal_cdf(z: Vector) -> Vector:
+    """Φ(z), as erfc(−z/√2)/2, which keeps its digits where Φ(z) is tiny."""
     return 0.5 * jax.scipy.special.erfc(-z / jnp.sqrt(2.0))
 
 
 def _silu(z: Vector) -> Vector:
+    """zσ(z)."""
     return z * jax.nn.sigmoid(z)
 
 
 def _silu_prime(z: Vector) -> Vector:
+    """σ(z)(1 + zσ(−z))."""
     return jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z))
 
 
@@ -286,7 +297,7 @@ class Elu(Activation):
     """The exponential linear unit: z where z > 0, alpha·(eᶻ−1) elsewhere.
 
     Args:
-      alpha: a → −alpha as z → −∞; any finite number, 1 by default.
+      alpha: activations approach −alpha as z → −∞; any finite number, 1 by default.
 
     Raises:
       ValueError: alpha is not one finite number.

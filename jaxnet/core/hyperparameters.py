@@ -23,7 +23,9 @@ _Value = TypeVar("_Value")
 
 
 def count(name: str, value: object, low: int, high: int | None = None) -> int:
-    """A whole number in [low, high) as a Python int, so that equal counts are one program.
+    """A whole number in [low, high) as a Python int.
+
+    Equal counts then share a compiled program, whichever type they were passed in.
 
     Args:
       name: what the number is called, for the error.

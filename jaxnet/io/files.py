@@ -171,13 +171,13 @@ def canonical_json(value: object) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why a file could not be read, to stand after a colon: without the full stop.
+    """The reason why a file could not be read, to be put after a colon in a message.
 
     Args:
       error: the exception that reading it raised.
 
     Returns:
-      The reason.
+      The reason, without a full stop.
 
     >>> reason(KeyError("format"))
     "it lacks 'format'"

@@ -165,13 +165,13 @@ def _describe(net: Network) -> JsonObject:
 
 
 def part_name(part: Activation | Cost | Initializer) -> str | list[str | JsonObject]:
-    """What a file says of an activation, a cost or an initializer.
+    """The description of an activation, a cost or an initializer in a file.
 
     Args:
       part: the part of a network.
 
     Returns:
-      Its name, "relu"; or its class and the constants of it, ["Quadratic", {"output": "linear"}].
+      Its name, such as "relu"; or, for a class with constants, the class's name and the constants.
 
     Raises:
       ValueError: the part is not the library's own.
