@@ -5,7 +5,7 @@ BLOCK_ROWS = 640
 still fit into the cache."""
 
 
-def block_steps(n_steps: int, most: int) -> int:
+def block_steps(n_steps: int, max_steps: int) -> int:
     """The number of mini-batches per block.
 
     A block size that divides the number of mini-batches is preferred: it leaves no smaller block at
@@ -13,15 +13,15 @@ def block_steps(n_steps: int, most: int) -> int:
 
     Args:
       n_steps: mini-batches to divide into blocks, at least 1.
-      most: the largest number of mini-batches in a block, at least 1.
+      max_steps: the largest number of mini-batches in a block, at least 1.
 
     Returns:
-      The largest divisor of `n_steps` in (most/2, most]; `most` if there is none, and `n_steps` if
-      that is smaller.
+      The largest divisor of `n_steps` in (max_steps/2, max_steps]; `max_steps` if there is none,
+      and `n_steps` if that is smaller.
 
     >>> block_steps(100, 64), block_steps(97, 64)
     (50, 64)
     """
-    most = min(n_steps, most)
-    divisors = [size for size in range(most // 2 + 1, most + 1) if n_steps % size == 0]
-    return max(divisors, default=most)
+    max_steps = min(n_steps, max_steps)
+    divisors = [size for size in range(max_steps // 2 + 1, max_steps + 1) if n_steps % size == 0]
+    return max(divisors, default=max_steps)

@@ -7,7 +7,6 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,11 +61,13 @@ def encode(rows: Iterable[Iterable[object]], nan: str = "") -> bytes:
         is_nan = cell != cell
         return nan if is_nan else str(cell)
 
-    # Before Python 3.13 the writer quotes a "\r" only where lines end with it: so they do, at first.
-    lines: list[str] = []
-    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
-    writer.writerows([text_of(cell) for cell in row] for row in rows)
-    return "".join(f"{line[:-2]}\n" for line in lines).encode("utf-8")
+    # Before Python 3.13 the writer quotes a "\r" only if lines end with one.
+    lines = []
+    for row in rows:
+        line = io.StringIO(newline="")
+        csv.writer(line, lineterminator="\r\n").writerow([text_of(cell) for cell in row])
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines).encode("utf-8")
 
 
 def decode(content: bytes) -> list[list[str]]:

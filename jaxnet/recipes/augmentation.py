@@ -73,7 +73,7 @@ class Augmentation:
             sides = self.shape if isinstance(self.shape, (tuple, list)) else ()
             if len(sides) != 2:
                 raise ValueError(
-                    f"shape must be (height, width), such as (28, 28), not {self.shape!r}."
+                    f"shape must be (height, width), not {self.shape!r}; for example (28, 28)."
                 )
             shape = tuple(count("shape", side, low=1) for side in sides)
             object.__setattr__(self, "shape", shape)

@@ -378,14 +378,14 @@ def _run_settings(
     The number of epochs is none of them: a run may be continued for longer.
     """
     training = (program.net, recipe, program.batch_size)
-    others = {
+    run_settings = {
         "data": datasets.sha256(data),
         "seed": seed,
         "monitor": list(program.evaluate_on),
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
-    return fingerprint(*training) | others, fingerprint_0_2(*training) | others
+    return fingerprint(*training) | run_settings, fingerprint_0_2(*training) | run_settings
 
 
 def _divergence_message(epoch: int, rate: float) -> str:

@@ -126,7 +126,7 @@ def epoch(
         parallelism=parallelism,
         units=units,
         recipe=recipe,
-        most_steps=n_span_steps if in_span else max(1, BLOCK_ROWS // batch_size),
+        max_steps=n_span_steps if in_span else max(1, BLOCK_ROWS // batch_size),
         in_span=in_span,
     )
     if monitors is None:
@@ -142,7 +142,7 @@ class _Shared(NamedTuple):
     parallelism: Parallelism
     units: UnitMasks | None
     recipe: Recipe
-    most_steps: int
+    max_steps: int
     """The largest number of mini-batches in a block."""
     in_span: bool
     """Whether the first layer is trained in the span of each block."""
@@ -164,12 +164,12 @@ def _train_blocks(shared: _Shared, state: TrainState, batches: MiniBatches) -> T
     if not n_steps:
         return state
     train_block = partial(_train_in_span if shared.in_span else _train_steps, shared)
-    size = block_steps(n_steps, shared.most_steps)
-    whole = n_steps // size * size
-    blocks = MiniBatches(*(a[:whole].reshape(-1, size, batch_size) for a in batches))
+    size = block_steps(n_steps, shared.max_steps)
+    n_full = n_steps // size * size
+    blocks = MiniBatches(*(a[:n_full].reshape(-1, size, batch_size) for a in batches))
     state, _ = jax.lax.scan(lambda state, block: (train_block(state, block), None), state, blocks)
-    rest = MiniBatches(*(a[whole:] for a in batches))
-    return train_block(state, rest) if whole < n_steps else state
+    rest = MiniBatches(*(a[n_full:] for a in batches))
+    return train_block(state, rest) if n_full < n_steps else state
 
 
 def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
@@ -255,10 +255,10 @@ def _train_measured(
 
     n_steps, batch_size = batches.indices.shape
     every = monitors.every or n_steps
-    whole = n_steps // every * every
-    stretches = MiniBatches(*(a[:whole].reshape(-1, every, batch_size) for a in batches))
+    n_full = n_steps // every * every
+    stretches = MiniBatches(*(a[:n_full].reshape(-1, every, batch_size) for a in batches))
     state, measured = jax.lax.scan(train_stretch, state, stretches)
-    rest = MiniBatches(*(a[whole:] for a in batches))
+    rest = MiniBatches(*(a[n_full:] for a in batches))
     return _train_blocks(shared, state, rest), measured
 
 

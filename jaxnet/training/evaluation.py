@@ -99,13 +99,13 @@ def scores(
 
     sums = parallelism(sum_over_examples)
     size = min(CHUNK, len(xs))
-    whole = len(xs) // size * size
-    chunks = tuple(a[:whole].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
+    n_full = len(xs) // size * size
+    chunks = tuple(a[:n_full].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
     sums_of_chunk = lambda _, chunk: (None, sums(params, *parallelism.split(chunk)))
     _, chunk_sums = jax.lax.scan(sums_of_chunk, None, chunks)
     total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
-    if whole < len(xs):
-        total = jax.tree.map(jnp.add, total, sums(params, xs[whole:], ys[whole:]))
+    if n_full < len(xs):
+        total = jax.tree.map(jnp.add, total, sums(params, xs[n_full:], ys[n_full:]))
     return parallelism(means)((params, l1, l2, total))
 
 
