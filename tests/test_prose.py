@@ -41,7 +41,7 @@ def test_the_counts_find_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(prose, "public_objects", lambda: [_with_docstring(FULL)])
     assert prose.functions_without_args() == prose.objects_without_example() == []
     assert prose.objects_without_docs() == ["function"]
-    shorter = FULL.replace("*rates:", "rates").replace(">>>", "")
+    shorter = FULL.replace("*rates:", "rates").replace(">>> 1", "1")
     monkeypatch.setattr(prose, "public_objects", lambda: [_with_docstring(shorter)])
     assert prose.functions_without_args() == ["function: rates"]
     assert prose.objects_without_example() == ["function"]

@@ -87,7 +87,8 @@ def test_an_old_argument_beside_the_new_one_is_refused():
 def test_old_options_of_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert set(RENAMED_OPTIONS) == {"halving", "keep", "measure", "measure_every", "monitor"}
-    train = "train --patience 3 --halving --measure dead --measure-every=0 --monitor training"
+    train = "train --patience 3 --halving --measure dead --measure-every=0 "
+    train += "--monitor evaluation training"
     assert main.main(train.split()) == 2
     *warned, refused = capsys.readouterr().err.splitlines()
     assert [line.split(";")[0].removeprefix("jaxnet: warning: ") for line in warned] == [
