@@ -1,9 +1,9 @@
-"""All experiments: a list of them, or run some and write results/index.html, one page of all.
+"""List all experiments, or run some and write results/index.html, one page with all results.
 
 python -m experiments                      # what they ask, and how long they take
 python -m experiments all                  # runs all
 python -m experiments dropout l1           # runs these
-python -m experiments all --plot-only      # draws all pictures and the page anew
+python -m experiments all --plot-only      # draws all pictures and the page again
 """
 
 import os
@@ -26,44 +26,49 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Experiments:
-    """List the experiments, or run some of them, and gather the page of their results."""
+    """List the experiments, or run some of them and write the page of all results."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Which to run: "all", or some by name. None: list them."""
+    """Which to run: "all", or some by name. Without names they are listed."""
     smoke: bool = False
-    """Run the same code on very little: does it run?"""
+    """Run the same code on very little data, to see whether it works."""
     plot_only: bool = False
-    """Draw the pictures and the page anew from the results that are there."""
+    """Draw the pictures and the page again from the results of earlier runs."""
     jobs: int = min(2, os.cpu_count() or 1)
-    """How many to run at a time, each on cores of its own; those that measure time run alone, and
-    last."""
+    """How many to run at a time, each on its own cores. Those that measure time run last, and one
+    by one."""
     results: Path = Path("results")
     """The folder of the results."""
 
 
-def listing(listed: list[experiment_index.Script]) -> Table:
+def table_of_scripts(scripts: list[experiment_index.Script]) -> Table:
     """Names, questions and running times."""
     table = Table(box=box.SIMPLE, padding=(0, 1, 1, 0))
     for heading in ("name", "question", "on 2 cores"):
         table.add_column(heading, no_wrap=heading != "question")
-    for script in listed:
+    for script in scripts:
         table.add_row(script.name, script.question, script.duration)
     return table
 
 
 def run(config: Experiments, script: experiment_index.Script) -> tuple[bool, str]:
-    """Run a script in a process of its own: whether it did, and what it printed."""
-    if config.plot_only and not (config.results / script.name / "results.json").exists():
+    """Run a script in its own process; return whether it succeeded, and what it printed."""
+    folder = config.results / script.name
+    if config.plot_only and not (folder / "results.json").exists():
         return True, "no results yet\n"
-    flags = ["--smoke"] * config.smoke + ["--plot-only"] * config.plot_only
-    command = [sys.executable, script.path, *flags, "--results", config.results / script.name]
-    # In a smoke test most of the time goes into compiling.
-    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if config.smoke else {}
-    done = subprocess.run(
+    command = [sys.executable, script.path, "--results", folder]
+    environment = dict(os.environ)
+    if config.plot_only:
+        command.append("--plot-only")
+    if config.smoke:
+        command.append("--smoke")
+        # In a smoke test most of the time goes into compiling.
+        environment.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    process = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        env=quick | os.environ,
+        env=environment,
     )  # fmt: skip
-    return done.returncode == 0, done.stdout
+    return process.returncode == 0, process.stdout
 
 
 def pin(shares: list[list[int]]) -> None:
@@ -79,48 +84,60 @@ def pin(shares: list[list[int]]) -> None:
 
 
 def run_all(config: Experiments, chosen: list[experiment_index.Script], out: Console) -> list[str]:
-    """Run several at a time, then one by one those that measure time; the names that failed."""
-    failed, number = [], 0
+    """Run several at a time, then one by one those that measure time; return who failed."""
+    failed = []
+    n_done = 0
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    for alone in (False, True):
-        scripts = [script for script in chosen if script.alone == alone]
-        jobs = 1 if alone else max(1, min(config.jobs, len(scripts)))
-        shares = [cores[k::jobs] or cores for k in range(jobs)]
+    for measures_time in (False, True):
+        scripts = [script for script in chosen if script.measures_time == measures_time]
+        jobs = 1 if measures_time else max(1, min(config.jobs, len(scripts)))
+        shares = [cores[first::jobs] or cores for first in range(jobs)]
         with ThreadPoolExecutor(jobs, initializer=pin, initargs=(shares,)) as pool:
             futures = {pool.submit(run, config, script): script for script in scripts}
             try:
                 for future in as_completed(futures):
-                    script, (right, printed) = futures[future], future.result()
-                    number += 1
-                    out.rule(f"{number} of {len(chosen)}: {script.name}", align="left")
+                    script = futures[future]
+                    succeeded, printed = future.result()
+                    if not succeeded:
+                        failed.append(script.name)
+                    n_done += 1
+                    out.rule(f"{n_done} of {len(chosen)}: {script.name}", align="left")
                     print(f"{script.question}\n{printed}", flush=True)
-                    failed += [] if right else [script.name]
-            except KeyboardInterrupt:  # which the scripts that run have heard, too
+            except KeyboardInterrupt:  # the running scripts have received it, too
                 pool.shutdown(cancel_futures=True)
                 raise
     return failed
 
 
+def refusal(config: Experiments, names: list[str]) -> str:
+    """Why these settings cannot be run; empty if they can."""
+    for name in config.names:
+        if name != "all" and name not in names:
+            return f"no experiment is called {name}; there are: all, {', '.join(names)}."
+    if config.jobs < 1:
+        return f"--jobs must be 1 or more, not {config.jobs}."
+    return ""
+
+
 def main(config: Experiments) -> int:
-    """List, or run and gather; the exit status."""
-    listed = experiment_index.catalogue(FOLDER)
+    """List the experiments, or run some and write the page; return the exit status."""
+    scripts = experiment_index.catalogue(FOLDER)
     out = Console(highlight=False)
     if not config.names:
-        out.print(listing(listed))
+        out.print(table_of_scripts(scripts))
         out.print("Run some with python -m experiments NAME …, or all.")
-        out.print("What can be varied in one is told by python experiments/NAME.py --help.")
+        out.print("python experiments/NAME.py --help lists the settings of one.")
         return 0
     if config.smoke:  # beside the results of full runs, not over them
         config = replace(config, results=config.results / "smoke")
-    known = {script.name: script for script in listed}
-    if unknown := [name for name in config.names if name != "all" and name not in known]:
-        print(f"error: no experiment is called {unknown[0]}; there are: all, {', '.join(known)}.",
-              file=sys.stderr)  # fmt: skip
+    by_name = {script.name: script for script in scripts}
+    if reason := refusal(config, list(by_name)):
+        print(f"error: {reason}", file=sys.stderr)
         return 2
-    if config.jobs < 1:
-        print(f"error: --jobs must be 1 or more, not {config.jobs}.", file=sys.stderr)
-        return 2
-    chosen = listed if "all" in config.names else [known[n] for n in dict.fromkeys(config.names)]
+    if "all" in config.names:
+        chosen = scripts
+    else:
+        chosen = [by_name[name] for name in dict.fromkeys(config.names)]
     if len(chosen) > 1 and config.jobs > 1:
         print(
             f"{len(chosen)} experiments, {config.jobs} at a time; each is printed when it is done."
@@ -128,10 +145,11 @@ def main(config: Experiments) -> int:
     try:
         failed = run_all(config, chosen, out)
     finally:  # after Ctrl-C, too
-        print(f"The page of all results: {experiment_index.publish(listed, config.results)}")
+        print(f"The page of all results: {experiment_index.publish(scripts, config.results)}")
     if failed:
         print(f"error: failed: {', '.join(failed)}; see above.", file=sys.stderr)
-    return 1 if failed else 0
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@
 [784, 30, 10], the first 5,000 training images of MNIST, mini-batches of 10, 12 epochs, weights
 N(0, 1/n_in), no regularization. Sigmoid outputs under the quadratic cost, the absolute error and
 the cross-entropy, softmax outputs under the log-likelihood. Each of the 16 pairs gets the learning
-rate with the best mean validation accuracy after the last epoch; fresh seeds go to the test set.
-Under the absolute error all outputs go to 0, the median of a target: no rate of the grid helps.
+rate with the best mean validation accuracy after the last epoch; then it is trained from fresh
+seeds and evaluated on the test set. Under the absolute error all outputs go to 0, the median of a
+target: no learning rate of the grid helps.
 
 Source of the question: Nielsen, chapter 3, which has no numbers for it at this size.
 """
@@ -20,11 +21,18 @@ from matplotlib.figure import Figure
 import jaxnet as jn
 from jaxnet.reporting import experiment
 
-HIDDEN = {"sigmoid": jn.activations.sigmoid, "tanh": jn.activations.tanh,
-          "relu": jn.activations.relu, "softplus": jn.activations.softplus}  # fmt: skip
-COSTS = {"quadratic": jn.costs.Quadratic(), "absolute error": jn.costs.AbsoluteError(),
-         "cross-entropy": jn.costs.CrossEntropy(),
-         "log-likelihood": jn.costs.LogLikelihood()}  # fmt: skip
+HIDDEN = {
+    "sigmoid": jn.activations.sigmoid,
+    "tanh": jn.activations.tanh,
+    "relu": jn.activations.relu,
+    "softplus": jn.activations.softplus,
+}
+COSTS = {
+    "quadratic": jn.costs.Quadratic(),
+    "absolute error": jn.costs.AbsoluteError(),
+    "cross-entropy": jn.costs.CrossEntropy(),
+    "log-likelihood": jn.costs.LogLikelihood(),
+}
 
 
 @dataclass(frozen=True)
@@ -43,54 +51,80 @@ class Config(experiment.Config):
     """Training images, the first of MNIST."""
 
 
-def accuracy(config: Config, net: jn.Network, data: jn.Dataset, rates, seeds):
-    """The accuracy after each epoch, (rate, seed, epoch)."""
-    recipe, options = jn.Recipe(jn.sgd(list(rates))), {"epochs": config.epochs, "log": None}
-    study = jn.sweep(net, data, recipe, seeds=seeds, examples=config.examples, **options)
-    return study.history.evaluation_accuracy
+def accuracies(config: Config, net: jn.Network, data: jn.Dataset, rates, seeds) -> np.ndarray:
+    """The accuracy on data.valid after each epoch, (rate, seed, epoch)."""
+    study = jn.sweep(
+        net,
+        data,
+        jn.Recipe(jn.sgd(list(rates))),
+        seeds=seeds,
+        epochs=config.epochs,
+        examples=config.examples,
+        log=None,
+    )
+    return np.asarray(study.history.evaluation_accuracy)
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """Tune every pair, then train it from fresh seeds."""
-    mnist, seeds = jn.datasets.mnist(), range(1000, 1000 + config.tuning_seeds)
-    on_test, rows, curves, tuned = mnist._replace(valid=mnist.test), [], {}, {}
-    last = lambda hidden, cost: curves[f"{hidden}, {cost}"][:, -1]
-    activations = list(HIDDEN)[:: 2 if config.smoke else 1]
-    costs = list(COSTS)[:: 2 if config.smoke else 1]
+    """Tune every pair of cost and activation, then train it from fresh seeds."""
+    mnist = jn.datasets.mnist()
+    unseen = mnist._replace(valid=mnist.test)
+    tuning_seeds = range(1000, 1000 + config.tuning_seeds)
+    step = 2 if config.smoke else 1
+    activations, costs = list(HIDDEN)[::step], list(COSTS)[::step]
+    rows, curves = [], {}
+    best_valid = {}  # the best mean validation accuracy of the tuning
+    last = {}  # the test accuracies after the last epoch, one for each seed
     for cost in costs:
         for hidden in activations:
             net = jn.Network((784, 30, 10), HIDDEN[hidden], COSTS[cost])
-            table = np.mean(accuracy(config, net, mnist, config.rates, seeds)[:, :, -1], axis=1)
-            best = int(np.nanargmax(table))  # NaN where a run diverged
-            tuned[hidden, cost], rate = table[best], config.rates[best]
-            curves[f"{hidden}, {cost}"] = accuracy(config, net, on_test, [rate], config.seeds)[0]
-            rows.append(experiment.measured(f"{cost}, {hidden}, η = {rate:g}", last(hidden, cost)))
+            tuning = accuracies(config, net, mnist, config.rates, tuning_seeds)[:, :, -1]
+            means = np.mean(tuning, axis=1)
+            best = int(np.nanargmax(means))  # NaN where a run diverged
+            rate = config.rates[best]
+            best_valid[hidden, cost] = means[best]
+            test = accuracies(config, net, unseen, [rate], config.seeds)[0]
+            curves[f"{hidden}, {cost}"] = test
+            last[hidden, cost] = test[:, -1]
+            row = experiment.estimate_row(f"{cost}, {hidden}, η = {rate:g}", test[:, -1])
             if best in (0, len(config.rates) - 1):
-                rows[-1]["verdict"] = "EDGE of the grid"
+                row["verdict"] = "EDGE of the grid"
+            rows.append(row)
     for hidden in activations:
-        best = max(costs[1:], key=lambda cost: tuned[hidden, cost])
-        pair = last(hidden, best), last(hidden, "quadratic")
-        rows.append(experiment.compared(f"{hidden}: {best} − quadratic", *pair))
+        best_cost = max(costs[1:], key=lambda cost: best_valid[hidden, cost])
+        rows.append(
+            experiment.difference_row(
+                f"{hidden}: {best_cost} − quadratic",
+                last[hidden, best_cost],
+                last[hidden, "quadratic"],
+            )
+        )
     for hidden in activations[1:]:
-        pair = last(hidden, "cross-entropy"), last("sigmoid", "cross-entropy")
-        rows.append(experiment.compared(f"cross-entropy: {hidden} − sigmoid", *pair))
+        rows.append(
+            experiment.difference_row(
+                f"cross-entropy: {hidden} − sigmoid",
+                last[hidden, "cross-entropy"],
+                last["sigmoid", "cross-entropy"],
+            )
+        )
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
-    """Test error by epoch, a panel a cost: mean, and range over the seeds."""
-    figure, *four = experiment.panels(1, 1, 1, 1, width=12, sharey=True)
-    for cost, axes in zip(COSTS, four, strict=True):
-        for k, hidden in enumerate(HIDDEN):
-            if (table := curves.get(f"{hidden}, {cost}")) is not None:
-                experiment.band(
-                    axes, np.arange(1, table.shape[1] + 1), 100 - 100 * table, k, hidden
-                )
+    """Test error by epoch, a panel for each cost: mean, and range over the seeds."""
+    figure, panels = experiment.panels(1, 1, 1, 1, width=12, sharey=True)
+    for cost, axes in zip(COSTS, panels, strict=True):
+        for style, hidden in enumerate(HIDDEN):
+            accuracy = curves.get(f"{hidden}, {cost}")
+            if accuracy is not None:
+                epochs = np.arange(1, accuracy.shape[1] + 1)
+                experiment.band(axes, epochs, 100 - 100 * accuracy, style, hidden)
         axes.set(title=cost, xlabel="epoch", xticks=(1, 4, 8, 12))
-    four[0].set(yscale="log", ylabel="test error, %")
-    four[0].set_yticks([7, 10, 20, 50, 90], ["7", "10", "20", "50", "90"])
-    four[0].minorticks_off()
-    four[0].legend(frameon=False, title="hidden units", loc="upper right")
+    first = panels[0]
+    first.set(yscale="log", ylabel="test error, %")
+    first.set_yticks([7, 10, 20, 50, 90], ["7", "10", "20", "50", "90"])
+    first.minorticks_off()
+    first.legend(frameon=False, title="hidden units", loc="upper right")
     return figure
 
 

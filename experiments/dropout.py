@@ -21,6 +21,7 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 ARMS = {"none": None, "dropout": 0.5}
+"""The rate of dropout of each arm."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,10 @@ class Config(experiment.Config):
     """Training images, the first of MNIST."""
 
 
-def last(config: Config, data: jn.Dataset, dropout, rates, seeds: range) -> np.ndarray:
-    """Accuracies on data.valid after the last epoch: a row a learning rate, a column a seed."""
+def last_accuracies(
+    config: Config, data: jn.Dataset, dropout: float | None, rates, seeds: range
+) -> np.ndarray:
+    """Accuracies on data.valid after the last epoch, (learning rate, seed)."""
     study = jn.sweep(
         jn.Network((784, 100, 10)),
         data,
@@ -56,35 +59,47 @@ def run(config: Config) -> tuple[list[dict], dict]:
     """Tune both arms, compare them from fresh seeds."""
     data = jn.datasets.mnist()
     unseen = data._replace(valid=data.test)
-    curves, rows = {"rates": np.array(config.rates)}, []
+    tuning_seeds = range(1000, 1000 + config.tuning_seeds)
+    rows = []
+    curves = {"rates": np.array(config.rates)}
     for arm, dropout in ARMS.items():
-        tuning = range(1000, 1000 + config.tuning_seeds)
-        table = last(config, data, dropout, config.rates, tuning)
-        index = int(np.argmax(table.mean(axis=1)))
-        rate = config.rates[index]
-        curves[f"{arm}_valid"] = table
-        curves[f"{arm}_test"] = last(config, unseen, dropout, [rate], range(config.seeds))[0]
-        rows.append(experiment.measured(f"{arm}, η = {rate:g}", curves[f"{arm}_test"]))
-        if index in (0, len(config.rates) - 1):
-            rows[-1]["verdict"] = "EDGE of the grid"
-    rows.append(experiment.compared("dropout − none", curves["dropout_test"], curves["none_test"]))
+        valid = last_accuracies(config, data, dropout, config.rates, tuning_seeds)
+        best = int(np.argmax(valid.mean(axis=1)))
+        rate = config.rates[best]
+        test = last_accuracies(config, unseen, dropout, [rate], range(config.seeds))[0]
+        curves[f"{arm}_valid"] = valid
+        curves[f"{arm}_test"] = test
+        row = experiment.estimate_row(f"{arm}, η = {rate:g}", test)
+        if best in (0, len(config.rates) - 1):
+            row["verdict"] = "EDGE of the grid"
+        rows.append(row)
+    rows.append(
+        experiment.difference_row("dropout − none", curves["dropout_test"], curves["none_test"])
+    )
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Validation accuracy by learning rate, and the paired differences."""
-    figure, left, right = experiment.panels(3, 2, height=3.6)
+    figure, (left, right) = experiment.panels(3, 2, height=3.6)
     for style, arm in enumerate(reversed(ARMS)):
         experiment.band(left, curves["rates"], 100 * curves[f"{arm}_valid"].T, style, arm)
-    left.set(xscale="log", xlabel="learning rate η", ylabel="validation accuracy, %",
-             title="Tuning: mean and range over seeds")  # fmt: skip
+    left.set(
+        xscale="log",
+        xlabel="learning rate η",
+        ylabel="validation accuracy, %",
+        title="Tuning: mean and range over seeds",
+    )
     left.legend(frameon=False)
-    difference = np.sort(100 * (curves["dropout_test"] - curves["none_test"]))
+    differences = np.sort(100 * (curves["dropout_test"] - curves["none_test"]))
     right.axvline(0, color="0.6", linewidth=0.8)
-    right.plot(difference, np.arange(1, len(difference) + 1), "o", color="#b3402a")
-    right.axvline(difference.mean(), color="#b3402a", linewidth=1.2, linestyle="--")
-    right.set(xlabel="dropout − none, points of test accuracy", ylabel="seeds, sorted",
-              title="Each arm at its own η")  # fmt: skip
+    right.plot(differences, np.arange(1, len(differences) + 1), "o", color="#b3402a")
+    right.axvline(differences.mean(), color="#b3402a", linewidth=1.2, linestyle="--")
+    right.set(
+        xlabel="dropout − none, points of test accuracy",
+        ylabel="seeds, sorted",
+        title="Each arm at its own η",
+    )
     return figure
 
 

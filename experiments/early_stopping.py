@@ -4,9 +4,10 @@
     python experiments/early_stopping.py --smoke    # seconds, for the tests
 
 [784, 30, 10], the first 10,000 training images of MNIST, mini-batches of 10, cross-entropy, η = 0.5
-and λ = 1: the λ/n of λ = 5 with all 50,000. Three rules: 60 epochs; to stop after 10 epochs without
-a new best; to halve η instead, and stop at 1/128 of it. What counts is the test accuracy of the
-parameters of the epoch with the best validation accuracy. Seed by seed all rules begin alike.
+and λ = 1, which is the λ/n of λ = 5 with all 50,000. Three rules: train for 60 epochs; stop after
+10 epochs without a new best; or halve η instead, and stop at 1/128 of it. The score is the test
+accuracy of the parameters of the epoch with the best validation accuracy. Under each seed all rules
+begin alike.
 
 Source of the question: Nielsen, chapter 3, "How to choose a neural network's hyper-parameters?",
 early stopping and learning rate schedule. It has no number; that a learning rate which falls can
@@ -23,6 +24,7 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 RULES = ("fixed", "no improvement in 10", "halving")
+FIXED, STOPPING, HALVING = range(3)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
-    """Of each rule, from 0 on."""
+    """Seeds of each rule, from 0 on."""
     fixed: int = 60
     """Epochs without a rule."""
     most: int = 300
@@ -41,54 +43,82 @@ class Config(experiment.Config):
     """Training images, the first of MNIST."""
 
 
-def run(config: Config) -> tuple[list[dict], dict]:
-    """All rules under all seeds, run by run: a sweep would not keep the best epochs' parameters."""
+def train_all(config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Train under all rules and seeds, one by one: a sweep keeps no parameters of best epochs.
+
+    Returns validation accuracy (rule, seed, epoch), NaN after a run's end; test accuracy of the
+    best epoch and of the last one, each (rule, seed).
+    """
     net, mnist = jn.Network((784, 30, 10)), jn.datasets.mnist()
-    few = jn.Split(*(array[: config.examples] for array in mnist.train))
-    data = jax.device_put(mnist._replace(train=few))
-    n = config.patience
-    stops = (None, jn.stopping.no_improvement_in(n), jn.stopping.reduce_on_plateau(n))
+    subset = jn.Split(mnist.train.x[: config.examples], mnist.train.y[: config.examples])
+    data = jax.device_put(mnist._replace(train=subset))
+    stopping_rules = (
+        None,
+        jn.stopping.no_improvement_in(config.patience),
+        jn.stopping.reduce_on_plateau(config.patience),
+    )
     valid = np.full((len(RULES), config.seeds, config.most), np.nan)
-    test, last = np.zeros((2, len(RULES), config.seeds))
-    for k, stopping in enumerate(stops):
+    best_test = np.zeros((len(RULES), config.seeds))
+    last_test = np.zeros((len(RULES), config.seeds))
+    for rule, stopping in enumerate(stopping_rules):
         recipe = jn.Recipe(jn.sgd(0.5), l2=config.examples / 10_000, stopping=stopping)
         epochs = config.most if stopping else config.fixed
         for seed in range(config.seeds):
-            one = jn.train(net, data, recipe, epochs=epochs, seed=seed, evaluate_on=("evaluation",))
-            accuracy = one.history.evaluation_accuracy
-            valid[k, seed, : len(accuracy)] = accuracy
-            test[k, seed] = jn.evaluate(net, one.best_params, data.test).accuracy
-            last[k, seed] = jn.evaluate(net, one.params, data.test).accuracy
-    epochs, best = np.isfinite(valid).sum(axis=2), np.nanmax(valid[..., : config.fixed], axis=2)
-    rows = [experiment.measured(f"{rule}: test", test[k]) for k, rule in enumerate(RULES)]
-    rows += [experiment.measured(f"{RULES[k]}: epochs", epochs[k], unit="") for k in (1, 2)]
-    for name, a, b, claimed in (
-        ("fixed: best epoch − last epoch, test", test[0], last[0], False),
-        ("no improvement in 10 − fixed, test", test[1], test[0], False),
-        ("halving − fixed, test", test[2], test[0], False),
-        ("halving − fixed, validation, best of 60 epochs each", best[2], best[0], True),
-    ):
-        rows.append(experiment.compared(name, a, b, claimed=claimed))
-    rows.append(
-        experiment.compared("epochs: fixed − no improvement in 10", epochs[0], epochs[1], "")
-    )
-    rows.append(experiment.compared("epochs: halving − fixed", epochs[2], epochs[0], ""))
+            result = jn.train(
+                net, data, recipe, epochs=epochs, seed=seed, evaluate_on=("evaluation",)
+            )
+            accuracy = result.history.evaluation_accuracy
+            valid[rule, seed, : len(accuracy)] = accuracy
+            best_test[rule, seed] = jn.evaluate(net, result.best_params, data.test).accuracy
+            last_test[rule, seed] = jn.evaluate(net, result.params, data.test).accuracy
+    return valid, best_test, last_test
+
+
+def run(config: Config) -> tuple[list[dict], dict]:
+    """Train under all rules, compare them seed by seed."""
+    valid, test, last_test = train_all(config)
+    epochs = np.isfinite(valid).sum(axis=2)
+    best_valid = np.nanmax(valid[..., : config.fixed], axis=2)
+    rows = [experiment.estimate_row(f"{rule}: test", test[k]) for k, rule in enumerate(RULES)]
+    for rule in (STOPPING, HALVING):
+        rows.append(experiment.estimate_row(f"{RULES[rule]}: epochs", epochs[rule], unit=""))
+    rows += [
+        experiment.difference_row(
+            "fixed: best epoch − last epoch, test", test[FIXED], last_test[FIXED]
+        ),
+        experiment.difference_row(
+            "no improvement in 10 − fixed, test", test[STOPPING], test[FIXED]
+        ),
+        experiment.difference_row("halving − fixed, test", test[HALVING], test[FIXED]),
+        experiment.difference_row(
+            "halving − fixed, validation, best of 60 epochs each",
+            best_valid[HALVING],
+            best_valid[FIXED],
+            claimed=True,
+        ),
+        experiment.difference_row(
+            "epochs: fixed − no improvement in 10", epochs[FIXED], epochs[STOPPING], unit=""
+        ),
+        experiment.difference_row(
+            "epochs: halving − fixed", epochs[HALVING], epochs[FIXED], unit=""
+        ),
+    ]
     return rows, {"valid": valid, "test": test, "epochs": epochs}
 
 
 def plot(curves: dict) -> Figure:
     """The best validation accuracy so far, with each seed's end; the epochs that it took."""
-    figure, left, right = experiment.panels(3, 2)
-    ends = curves["epochs"]
-    for k, (rule, table) in enumerate(zip(RULES, 100 * curves["valid"], strict=True)):
-        best = np.fmax.accumulate(table, axis=1)[:, : ends[k].max()]
+    figure, (left, right) = experiment.panels(3, 2)
+    for k, rule in enumerate(RULES):
+        n_epochs = curves["epochs"][k]  # of each seed
+        best = np.fmax.accumulate(100 * curves["valid"][k], axis=1)[:, : n_epochs.max()]
         color = experiment.STYLES[k]["color"]
-        if k != 1:  # the rule stops on the way of the fixed runs
+        if k != STOPPING:  # its line is a part of the fixed runs' line
             experiment.band(left, np.arange(1, best.shape[1] + 1), best, k, rule)
-        if k:
-            left.plot(ends[k], best[:, -1], "o", color=color, label=f"{rule}: a seed's end")
-        right.barh(k, ends[k].mean(), color=color, alpha=0.4)
-        right.plot(ends[k], np.full(len(best), k), "o", color=color, markersize=4)
+        if k != FIXED:
+            left.plot(n_epochs, best[:, -1], "o", color=color, label=f"{rule}: a seed's end")
+        right.barh(k, n_epochs.mean(), color=color, alpha=0.4)
+        right.plot(n_epochs, np.full(len(best), k), "o", color=color, markersize=4)
     top = 100 * np.nanmax(curves["valid"])
     left.set(xlabel="epoch", ylabel="best validation accuracy so far, %", ylim=(top - 4, top + 0.2))
     left.legend(frameon=False, loc="lower right")

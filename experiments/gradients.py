@@ -10,8 +10,6 @@ input of these seeds lies within a step of one.
 Source: the four equations are those of Nielsen, chapter 2; that they hold is to be shown here.
 """
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,59 +20,67 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 SIZES = (6, 4), (6, 5, 4), (6, 5, 7, 4), (6, 5, 7, 3, 4)
+STEP = 1e-5
+"""The step of the central differences."""
 
 
 def networks() -> list[jn.Network]:
-    """Every depth with every hidden activation, and cost with every output that it takes."""
-    outputs = list(jn.activations.NAMED.values())
+    """Every depth with every hidden activation, and every cost with every output it allows."""
+    activations = list(jn.activations.NAMED.values())
     costs = [jn.costs.CrossEntropy(), jn.costs.LogLikelihood(), jn.costs.LogLikelihood(2.0)]
-    costs += [
-        cost(output) for cost in (jn.costs.Quadratic, jn.costs.AbsoluteError) for output in outputs
-    ]
-    products = itertools.product(SIZES, outputs, costs)
-    found = [jn.Network(sizes, hidden, cost) for sizes, hidden, cost in products]
-    return list({repr(net): net for net in found}.values())  # at depth 1 nothing is hidden
+    for cost in (jn.costs.Quadratic, jn.costs.AbsoluteError):
+        costs += [cost(output) for output in activations]
+    distinct = {}  # networks without hidden layers differ by nothing but their costs
+    for sizes in SIZES:
+        for hidden in activations:
+            for cost in costs:
+                net = jn.Network(sizes, hidden, cost)
+                distinct[repr(net)] = net
+    return list(distinct.values())
 
 
-def errors(net: jn.Network) -> tuple[float, float]:
-    """Relative distance of the handwritten gradient to autodiff's, and to differences'."""
+def relative_errors(net: jn.Network) -> tuple[float, float]:
+    """Relative distances of the handwritten gradient to autodiff's and to central differences."""
     random = np.random.default_rng(0)
     params = jn.init(net, jax.random.key(0))
-    xs, ys = random.standard_normal((3, net.sizes[0])), np.eye(4)[random.integers(4, size=3)]
+    xs = random.standard_normal((3, net.sizes[0]))
+    ys = np.eye(4)[random.integers(4, size=3)]
 
     def cost(params):
         return jnp.mean(jax.vmap(net.cost.fn)(jn.logits(net, params, xs), jnp.asarray(ys)))
 
     theta, unravel = ravel_pytree(params)
-    shifts = 1e-5 * jnp.eye(theta.size)
-    along = jax.vmap(lambda shift: cost(unravel(theta + shift)))
-    differences = (along(shifts) - along(-shifts)) / 2e-5
-    handwritten = ravel_pytree(jn.gradient(net, params, xs, ys))[0]
-    autodiff = ravel_pytree(jax.grad(cost)(params))[0]
-    distance = lambda other: float(np.linalg.norm(handwritten - other))
+    shifted_cost = jax.vmap(lambda shift: cost(unravel(theta + shift)))
+    shifts = STEP * jnp.eye(theta.size)
+    differences = (shifted_cost(shifts) - shifted_cost(-shifts)) / (2 * STEP)
+    autodiff, _ = ravel_pytree(jax.grad(cost)(params))
+    handwritten, _ = ravel_pytree(jn.gradient(net, params, xs, ys))
     norm = float(np.linalg.norm(handwritten))
-    return distance(autodiff) / norm, distance(differences) / norm
+    to_autodiff = float(np.linalg.norm(handwritten - autodiff)) / norm
+    to_differences = float(np.linalg.norm(handwritten - differences)) / norm
+    return to_autodiff, to_differences
 
 
 def run(config: experiment.Config) -> tuple[list[dict], dict]:
-    """Check all; in a smoke test every 90th."""
+    """Check all networks; in a smoke test every 90th."""
     checked = networks()[:: 90 if config.smoke else 1]
     with jax.enable_x64(True):
-        found = np.array([errors(net) for net in checked]).T
-    autodiff, differences = found
-    several = f"of {len(checked)} networks"
+        errors = np.array([relative_errors(net) for net in checked]).T
+    to_autodiff, to_differences = errors
+    count = f"of {len(checked)} networks"
     rows = [
-        experiment.bounded(f"distance to jax.grad, {several}", autodiff, 1e-14),
-        experiment.bounded(f"distance to central differences, {several}", differences, 1e-8),
+        experiment.bound_row(f"distance to jax.grad, {count}", to_autodiff, 1e-14),
+        experiment.bound_row(f"distance to central differences, {count}", to_differences, 1e-8),
     ]
-    return rows, {"errors": found}
+    return rows, {"errors": errors}
 
 
 def plot(curves: dict) -> Figure:
     """The distances of all networks, sorted."""
-    figure, axes = experiment.panels(width=7)
-    for line, error, name in zip(experiment.STYLES, curves["errors"], ("jax.grad", "differences")):
-        axes.plot(np.sort(error.clip(1e-18)), label=f"to {name}", **line)
+    figure, (axes,) = experiment.panels(width=7)
+    for style, name in enumerate(("jax.grad", "differences")):
+        errors = np.sort(curves["errors"][style].clip(1e-18))
+        axes.plot(errors, label=f"to {name}", **experiment.STYLES[style])
     axes.set(yscale="log", xlabel="networks, sorted", ylabel="relative distance of the gradient")
     axes.legend(frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""Does a comparison say what is known beforehand: equal rules, and one that is surely worse?
+"""Is a comparison right where the answer is known: two equal rules, and one that is surely worse?
 
     python experiments/known_answers.py            # 20 seconds on 2 cores
     python experiments/known_answers.py --smoke    # seconds, for the tests
@@ -27,6 +27,7 @@ KNOWN = {
     ("SGD", "momentum, decay 0"): "indistinguishable, equivalent",
     ("Adam", "Adam, η/1,000"): "better",
 }
+"""The right verdict for each pair."""
 
 
 @dataclass(frozen=True)
@@ -34,48 +35,47 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 32
-    """Of the report."""
+    """Seeds of the report."""
     epochs: int = 10
-    """Of every run."""
+    """Epochs of each run."""
     answers: int = 2
-    """How many of the two pairs."""
+    """How many of the two pairs to compare."""
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """One comparison, nothing tuned."""
-    known = dict(list(KNOWN.items())[: config.answers])
-    contestants = {name: CONTESTANTS[name] for pair in known for name in pair}
-    found = jn.compare(
+    """One comparison of all contestants, with nothing tuned."""
+    pairs = list(KNOWN)[: config.answers]
+    contestants = {name: CONTESTANTS[name] for pair in pairs for name in pair}
+    comparison = jn.compare(
         jn.Network((64, 30, 10)), jn.datasets.digits(), contestants, tier="defaults",
         tuning_seeds=1, epochs=config.epochs, seeds=config.seeds, timing=False, log=None,
     )  # fmt: skip
-    scores = {
-        name: np.array(
-            [
-                row["test_score"]
-                for row in found.runs
-                if row["optimizer"] == name and row["phase"] == "report"
-            ]
-        )
-        for name in contestants
-    }
+    scores = {name: [] for name in contestants}
+    for row in comparison.runs:
+        if row["phase"] == "report":
+            scores[row["optimizer"]].append(row["test_score"])
+    verdicts = {(row["a"], row["b"]): row["verdict"] for row in comparison.pairwise}
     rows = []
-    for (a, b), answer in known.items():
-        verdict = next(row["verdict"] for row in found.pairwise if (row["a"], row["b"]) == (a, b))
-        right = "right" if verdict == answer else f"WRONG: {verdict}"
-        rows.append(experiment.compared(f"{a} − {b}", scores[a], scores[b]) | {"verdict": right})
-    return rows, {"names": np.array(list(scores)), "scores": np.array(list(scores.values()))}
+    for a, b in pairs:
+        row = experiment.difference_row(f"{a} − {b}", scores[a], scores[b])
+        verdict = verdicts[a, b]
+        row["verdict"] = "right" if verdict == KNOWN[a, b] else f"WRONG: {verdict}"
+        rows.append(row)
+    return rows, {"names": list(scores), "scores": list(scores.values())}
 
 
 def plot(curves: dict) -> Figure:
     """Test accuracy of every seed."""
-    figure, axes = experiment.panels(width=7, height=2.8)
+    figure, (axes,) = experiment.panels(width=7, height=2.8)
     for place, scores in enumerate(100 * curves["scores"]):
         heights = place + np.linspace(-0.25, 0.25, len(scores))
         axes.plot(scores, heights, "o", color="#7aa6c2", markersize=3)
         axes.plot(scores.mean(), place, "|", color="#b3402a", markersize=22, markeredgewidth=2)
-    axes.set(yticks=range(len(curves["names"])), yticklabels=curves["names"],
-             xlabel="test accuracy, %; each seed, and the mean")  # fmt: skip
+    axes.set(
+        yticks=range(len(curves["names"])),
+        yticklabels=curves["names"],
+        xlabel="test accuracy, %; each seed, and the mean",
+    )
     axes.invert_yaxis()
     return figure
 

@@ -19,6 +19,7 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 PUBLISHED = {0.025: 0.339, 0.25: 0.339, 2.5: 0.861}
+"""The training cost after the last epoch, by η."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
-    """Of each learning rate, from 0 on."""
+    """Seeds of each learning rate, from 0 on."""
     epochs: int = 30
     """Epochs of each run."""
     examples: int = 50_000
@@ -34,7 +35,7 @@ class Config(experiment.Config):
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """All three under all seeds, in one sweep."""
+    """All three learning rates under all seeds, in one sweep."""
     study = jn.sweep(
         jn.Network((784, 30, 10)),
         jn.datasets.mnist(),
@@ -45,25 +46,24 @@ def run(config: Config) -> tuple[list[dict], dict]:
         evaluate_on=("training",),
     )
     cost = study.history.training_cost
+    last = dict(zip(PUBLISHED, cost[:, :, -1], strict=True))
     rows = [
-        experiment.measured(f"cost at η = {eta:g}", cost[k, :, -1], published, "", log=True)
-        for k, (eta, published) in enumerate(PUBLISHED.items())
+        experiment.estimate_row(f"cost at η = {rate:g}", last[rate], published, unit="", log=True)
+        for rate, published in PUBLISHED.items()
     ]
-    ends = cost[2, :, -1], cost[1, :, -1]
-    rows.append(
-        experiment.compared("at η = 2.5 it is higher than at 0.25", *ends, "", claimed=True)
-    )
+    name = "at η = 2.5 it is higher than at 0.25"
+    rows.append(experiment.difference_row(name, last[2.5], last[0.25], unit="", claimed=True))
     return rows, {"cost": cost}
 
 
 def plot(curves: dict) -> Figure:
     """Training cost by epoch: mean, and range over the seeds; published ends as crosses."""
-    figure, axes = experiment.panels(width=7, height=4)
+    figure, (axes,) = experiment.panels(width=7, height=4)
     epochs = np.arange(1, curves["cost"].shape[2] + 1)
-    for k, (table, eta) in enumerate(zip(curves["cost"], PUBLISHED, strict=True)):
-        experiment.band(axes, epochs, table, k, f"η = {eta:g}")
+    for k, (rate, published) in enumerate(PUBLISHED.items()):
+        experiment.band(axes, epochs, curves["cost"][k], k, f"η = {rate:g}")
         color = experiment.STYLES[k]["color"]
-        axes.plot(epochs[-1] + 0.6, PUBLISHED[eta], "x", color=color, markersize=8, clip_on=False)
+        axes.plot(epochs[-1] + 0.6, published, "x", color=color, markersize=8, clip_on=False)
     axes.set(xlabel="epoch", ylabel="training cost", yscale="log", xlim=(0, epochs[-1] + 1))
     axes.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])
     axes.minorticks_off()

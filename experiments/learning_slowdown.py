@@ -8,7 +8,8 @@ for the quadratic cost, 0.005 where δ = a − y: compare shapes, not speeds. An
 
 Source: Nielsen, chapter 3, "The cross-entropy cost function": with the quadratic cost the outputs
 go from 0.82 to 0.09, and from 0.98 to 0.20 after about 150 epochs in which little changes; the
-others learn fastest at the start. The last rows: where δ by ∂C/∂a · σ'(z) is 0/0, ours is not.
+others learn fastest at the start. The last rows are on δ computed as ∂C/∂a · σ'(z), as the book
+derives it: where σ'(z) underflows this is 0/0, and jaxnet's δ from the weighted input is right.
 """
 
 from dataclasses import dataclass
@@ -23,9 +24,16 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 STARTS = {(0.6, 0.9): (0.82, 0.09), (2, 2): (0.98, 0.20)}
-ENTROPY, SIGMOID, LINEAR = jn.costs.CrossEntropy(), jn.activations.sigmoid, jn.activations.linear
-COSTS = {"quadratic": (jn.costs.Quadratic(), 0.15), "cross-entropy": (ENTROPY, 0.005),
-         "quadratic, linear output": (jn.costs.Quadratic(LINEAR), 0.005)}  # fmt: skip
+"""The published outputs at the start and in the end, by the initial (w, b)."""
+CROSS_ENTROPY = jn.costs.CrossEntropy()
+SIGMOID = jn.activations.sigmoid
+COSTS = {
+    "quadratic": (jn.costs.Quadratic(), 0.15),
+    "cross-entropy": (CROSS_ENTROPY, 0.005),
+    "quadratic, linear output": (jn.costs.Quadratic(jn.activations.linear), 0.005),
+}
+"""The costs, each with its learning rate."""
+QUADRATIC, ENTROPY, LINEAR = range(3)
 HEAD = """<!doctype html><meta charset="utf-8"><title>The learning slowdown</title><style>
 .anim-buttons button {width: auto !important} .anim-buttons button::after {content: attr(title)}
 .animation img {max-width: 100%}</style>"""
@@ -36,63 +44,106 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     epochs: int = 300
-    """Of each neuron, a step each."""
+    """Epochs of each neuron, a step each."""
 
 
-def followed(start: tuple, how: tuple, epochs: int) -> np.ndarray:
-    """A neuron's cost, as a part of that at the start, and output, by epoch."""
-    (w, b), (cost, eta) = np.array(start, np.float32), how
-    seen: list[jn.Params] = [(jn.Layer(np.full((1, 1), w), np.full(1, b)),)]
-    net, data = jn.Network((1, 1), cost=cost), jn.datasets.arrays(np.ones((1, 1)), np.zeros((1, 1)))
-    jn.train(net, data, jn.Recipe(jn.sgd(eta)), epochs=epochs, batch_size=1, params=seen[0],
-             evaluate_on=(), on_epoch=lambda report: seen.append(report.params))  # fmt: skip
-    z = jax.numpy.array([layer.w[0] + layer.b for (layer,) in seen])
-    return np.array([(c := jax.vmap(cost.fn)(z, 0 * z)) / c[0], cost.output.fn(z[:, 0])])
+def train_neuron(
+    start: tuple[float, float], cost: jn.costs.Cost, rate: float, epochs: int
+) -> np.ndarray:
+    """A neuron's cost, divided by its cost at the start, and its output: (2, epoch)."""
+    w, b = np.array(start, np.float32)
+    # At the start, and after each epoch.
+    params: list[jn.Params] = [(jn.Layer(np.full((1, 1), w), np.full(1, b)),)]
+    jn.train(
+        jn.Network((1, 1), cost=cost),
+        jn.datasets.arrays(np.ones((1, 1)), np.zeros((1, 1))),
+        jn.Recipe(jn.sgd(rate)),
+        epochs=epochs,
+        batch_size=1,
+        params=params[0],
+        evaluate_on=(),
+        on_epoch=lambda report: params.append(report.params),
+    )
+    z = jax.numpy.array([layer.w[0] + layer.b for (layer,) in params])
+    costs = jax.vmap(cost.fn)(z, 0 * z)
+    return np.array([costs / costs[0], cost.output.fn(z[:, 0])])
+
+
+def neuron_rows(cost: np.ndarray, output: np.ndarray, epochs: int) -> list[dict]:
+    """The published outputs and claims, from cost and output (start, cost, epoch)."""
+    rows = []
+    for outputs, (start, (first, last)) in zip(output[:, QUADRATIC], STARTS.items(), strict=True):
+        name = f"quadratic from {start}: output"
+        rows.append(experiment.digits_row(f"{name} at first", outputs[0], first, places=2))
+        rows.append(experiment.digits_row(f"{name} in the end", outputs[-1], last, places=2))
+    badly_wrong = cost[1]
+    left = badly_wrong[QUADRATIC, epochs // 2]
+    rows.append(
+        experiment.claim_row(
+            "quadratic from (2, 2): over half the cost is left half-way", left, left > 0.5
+        )
+    )
+    steepest = 1 + np.argmin(np.diff(badly_wrong), axis=1)  # the epoch of the largest fall
+    for name, k in (("cross-entropy", ENTROPY), ("linear output", LINEAR)):
+        name = f"{name} from (2, 2): steepest at once, epoch"
+        rows.append(experiment.claim_row(name, steepest[k], steepest[k] == 1))
+    return rows
+
+
+def delta_rows() -> list[dict]:
+    """δ of a saturated neuron by jaxnet, and by the chain rule over the activation."""
+    z = jax.numpy.array([40.0, 800.0])
+    delta = CROSS_ENTROPY.delta(z, 0 * z)
+    by_activation = SIGMOID.pullback(z, 1 / (1 - SIGMOID.fn(z)))
+    return [
+        experiment.share_row("δ at z = 40 and 800: jaxnet's is right", np.isclose(delta, 1), 1),
+        experiment.share_row("that by ∂C/∂a · σ'(z) is", np.isclose(by_activation, 1), 0, 0),
+    ]
+
+
+def write_page(curves: dict, epochs: int, path: Path) -> None:
+    """Write an HTML page that plays the curves: a dot moves along each."""
+    figure = plot(curves, dpi=80)
+    tables = [*curves["cost, 1 at the start"], *curves["output"]]  # in the order of the panels
+    frames = []
+    for epoch in range(0, epochs + 1, 5):
+        frame = []
+        for axes, table in zip(figure.axes, tables):
+            frame += axes.plot([epoch] * len(COSTS), table[:, epoch], "ko")
+        frames.append(frame)
+    page = ArtistAnimation(figure, frames).to_jshtml(10)
+    own = page[page.index("<script") :]  # without the link to icons on the net before it
+    path.write_text(HEAD + own, "utf-8")
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
     """Both starts under each cost, δ of a saturated neuron, and the page."""
-    found = [[followed(start, how, config.epochs) for how in COSTS.values()] for start in STARTS]
-    cost, output = np.moveaxis(np.array(found), 2, 0)  # (start, cost, epoch)
-    z = jax.numpy.array([40.0, 800.0])
-    delta, by_a = ENTROPY.delta(z, 0 * z), SIGMOID.pullback(z, 1 / (1 - SIGMOID.fn(z)))
-    rows = [
-        experiment.rounded(f"quadratic from {start}: output {when}", outputs[k], published[k], 2)
-        for (start, published), outputs in zip(STARTS.items(), output[:, 0], strict=True)
-        for k, when in ((0, "at first"), (-1, "in the end"))
-    ]
-    left, steepest = cost[1, 0, config.epochs // 2], 1 + np.argmin(np.diff(cost[1]), axis=1)
-    rows += [experiment.stated(*claim) for claim in (
-        ("quadratic from (2, 2): over half the cost is left half-way", left, left > 0.5),
-        ("cross-entropy from (2, 2): steepest at once, epoch", steepest[1], steepest[1] == 1),
-        ("linear output from (2, 2): steepest at once, epoch", steepest[2], steepest[2] == 1),
-    )]  # fmt: skip
-    rows.append(experiment.share("δ at z = 40 and 800: jaxnet's is right", np.isclose(delta, 1), 1))
-    rows.append(experiment.share("that by ∂C/∂a · σ'(z) is", np.isclose(by_a, 1), 0, 0))
-    figure = plot(curves := {"cost, 1 at the start": cost, "output": output}, dpi=80)
-    dots = [
-        [axes.plot([k] * 3, y[:, k], "ko")[0] for axes, y in zip(figure.axes, [*cost, *output])]
-        for k in range(0, config.epochs + 1, 5)
-    ]
-    page = ArtistAnimation(figure, dots).to_jshtml(10)  # begins with a link to icons on the net
+    neurons = np.array([
+        [train_neuron(start, cost, rate, config.epochs) for cost, rate in COSTS.values()]
+        for start in STARTS
+    ])  # fmt: skip
+    cost, output = neurons[:, :, 0], neurons[:, :, 1]  # each (start, cost, epoch)
+    curves = {"cost, 1 at the start": cost, "output": output}
     folder = config.results or Path("results/learning_slowdown")
-    (folder / "learning_slowdown.html").write_text(HEAD + page[page.index("<script") :], "utf-8")
-    return rows, curves
+    write_page(curves, config.epochs, folder / "learning_slowdown.html")
+    return neuron_rows(cost, output, config.epochs) + delta_rows(), curves
 
 
 def plot(curves: dict, dpi: float = 120) -> Figure:
     """Cost and output by epoch; published outputs as crosses. A linear output begins above 1."""
     figure = Figure(figsize=(7, 5.2), dpi=dpi, layout="constrained")
-    for (name, tables), row in zip(curves.items(), figure.subplots(2, 2, sharex=True), strict=True):
+    grid = figure.subplots(2, 2, sharex=True)
+    for row, (name, tables) in zip(grid, curves.items(), strict=True):
         for axes, start, table in zip(row, STARTS, tables, strict=True):
-            for how, y, style in zip(COSTS, table, experiment.STYLES):
-                axes.plot(y, label=how, **style)
+            for k, cost in enumerate(COSTS):
+                axes.plot(table[k], label=cost, **experiment.STYLES[k])
             if name == "output":
-                axes.plot([0, table.shape[1] - 1], STARTS[start], "kx", ms=8, label="published")
+                ends = [0, table.shape[1] - 1]
+                axes.plot(ends, STARTS[start], "kx", markersize=8, label="published")
             axes.set(title=f"from w, b = {start}", xlabel="epoch", ylabel=name, ylim=(0, 1.05))
             axes.spines[["top", "right"]].set_visible(False)
-    legend = figure.axes[-1].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    lines, labels = figure.axes[-1].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 

@@ -1,7 +1,7 @@
-"""What the scripts of `experiments/` share: rows with verdicts, panels, a command line, a folder.
+"""What the scripts of `experiments/` share: rows of results, figures and a command line.
 
-A script has `run(config) -> (rows, curves)`, `plot(curves) -> figure` and a call of `main`; this is
-the rest. It needs the extra `experiments`.
+A script defines `run(config) -> (rows, curves)` and `plot(curves) -> figure`, and calls `main` with
+them. This module needs the extra `experiments`.
 """
 
 import dataclasses
@@ -9,28 +9,46 @@ import io
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, SupportsFloat, TypedDict, TypeVar
 
 import numpy as np
 import tyro
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from jaxnet.core.types import AnyArray
 from jaxnet.io import files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import plots
 from jaxnet.training import devices
 
 LEAST_SEEDS = 16
-"""A published number is judged from so many seeds or more."""
-Curves = dict[str, Any]
-"""Arrays by name."""
-STYLES: tuple[dict[str, Any], ...] = (
+"""Seeds that a verdict on a published number or a claim needs at least."""
+Values = AnyArray | Sequence[float]
+"""Numbers, one for each seed."""
+Curves = dict[str, np.ndarray]
+"""Arrays by name, as `curves.npz` holds them."""
+
+
+class LineStyle(TypedDict):
+    """How matplotlib draws a line."""
+
+    color: str
+    """In hexadecimal, "#rrggbb"."""
+    linestyle: str | tuple[int, tuple[int, ...]]
+    """matplotlib's short form, or (offset, lengths of dashes and gaps in points)."""
+    linewidth: float
+    """In points."""
+
+
+STYLES: tuple[LineStyle, ...] = (
     {"color": "#b3402a", "linestyle": "-", "linewidth": 2.0},
     {"color": "#7aa6c2", "linestyle": "--", "linewidth": 1.8},
     {"color": "#1a1a1a", "linestyle": "-.", "linewidth": 1.4},
@@ -42,340 +60,481 @@ STYLES: tuple[dict[str, Any], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What every script can be told; its own settings come in a class that inherits this one."""
+    """The options of every script. A script's own settings are the fields of a subclass."""
 
     smoke: bool = False
-    """The same code on very little, in seconds: does it run?"""
+    """Run the same code on very little data, in seconds, to see whether it works."""
     plot_only: bool = False
-    """Draw the picture anew from the results that are there."""
+    """Draw the picture again from the results of an earlier run."""
     results: Path | None = None
     """Where to write results.json, curves.npz and the picture (results/NAME, and of a smoke test
     results/smoke/NAME)."""
 
 
-def as_row(
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class Summary(NamedTuple):
+    """The numbers of a row. A number that is not known is NaN."""
+
+    mean: float
+    """The mean, or the only value."""
+    low: float
+    """The lower end of the interval."""
+    high: float
+    """The upper end of the interval."""
+    sd: float = np.nan
+    """The standard deviation over the seeds."""
+
+
+def make_row(
     name: str,
-    published: float | None,
-    numbers: tuple[Any, ...],
-    n: int,
+    summary: Summary,
+    n_seeds: int,
     verdict: str,
-    unit: str,
+    *,
+    published: float | None = None,
+    unit: str = "",
     why: str = "",
 ) -> Row:
-    """A row as all scripts write it; the others here decide on its verdict.
+    """A row of a table of results, with the verdict that the caller has reached.
+
+    The other constructors decide on the verdict themselves, and make their rows with this one.
 
     Args:
-      name: what was measured.
-      published: what a source says.
-      numbers: mean, low, high and SD; what is not finite is left out, since JSON cannot hold it.
-      n: of how many.
-      verdict: in words.
-      unit: "%", or nothing.
-      why: the reason if it differs or is undecided.
+      name: the quantity that was measured.
+      summary: its mean, interval and standard deviation. A number that is not finite becomes None,
+        because JSON has no NaN.
+      n_seeds: how many values were summarized.
+      verdict: the conclusion, in words.
+      published: the number that a source states, in the unit of the mean; None if there is none.
+      unit: "%" if the numbers are fractions to be shown as percentages, or "".
+      why: the reason for a verdict of "differs" or "undecided"; dropped with any other verdict.
 
-    >>> as_row("seconds", None, (1.5, 1.4, 1.6, np.nan), 3, "fast", "")["sd"] is None
+    Returns:
+      The row, whose entries are JSON's types.
+
+    >>> make_row("seconds", Summary(1.5, 1.4, 1.6), 3, "fast")["sd"] is None
     True
     """
-    mean, low, high, sd = (float(x) if np.isfinite(x) else None for x in numbers)
+    numbers = {
+        key: float(number) if np.isfinite(number) else None
+        for key, number in summary._asdict().items()
+    }
     return {
-        "name": name, "published": published, "mean": mean, "low": low, "high": high,
-        "sd": sd, "n_seeds": n, "verdict": verdict, "unit": unit, "log": False,
-        "why": why if verdict in ("differs", "undecided") else "", "claimed": False,
-    }  # fmt: skip
+        "name": name,
+        "published": published,
+        **numbers,
+        "n_seeds": n_seeds,
+        "verdict": verdict,
+        "unit": unit,
+        "log": False,
+        "why": why if verdict in ("differs", "undecided") else "",
+        "claimed": False,
+    }
 
 
-def measured(
+def estimate_row(
     name: str,
-    values: Any,
+    values: Values,
     published: float | None = None,
     unit: str = "%",
     log: bool = False,
     why: str = "",
 ) -> Row:
-    """A row: the mean over seeds, and whether a published number is one more run of the same kind.
+    """A row with the mean over seeds, and a verdict on a published number if there is one.
 
-    It is *reproduced* within mean ± t·s·√(1 + 1/n), the 95 % prediction interval for one more run.
-    Without one, the interval is that of the mean, mean ± t·s/√n.
+    A published number is *reproduced* within mean ± t·s·√(1 + 1/n), the 95 % prediction interval
+    for one more run. Without a published number the interval is that of the mean, mean ± t·s/√n,
+    and the verdict is empty. With fewer than `LEAST_SEEDS` values the verdict is "too few seeds";
+    with a value that is not finite it is "diverged".
 
     Args:
-      name: what was measured.
-      values: a number for each seed; of "%" the fraction.
-      published: what the source says, in the same unit.
-      unit: "%", or nothing.
-      log: whether to judge the logarithm, as of norms and costs: then the mean is the geometric
-        one, and the SD a factor.
-      why: the reason if it *differs*, which is told only then.
+      name: the quantity that was measured.
+      values: a number for each seed; a fraction where the unit is "%".
+      published: the number that a source states, in the unit of the values.
+      unit: "%" or "".
+      log: judge the logarithms of the values, as is right for norms and costs. The mean is then the
+        geometric one, and the standard deviation a factor.
+      why: the reason if the verdict is "differs"; dropped otherwise.
 
-    >>> row = measured("accuracy", np.linspace(0.95, 0.96, 16), published=0.957)
+    Returns:
+      The row.
+
+    >>> row = estimate_row("accuracy", np.linspace(0.95, 0.96, 16), published=0.957)
     >>> row["verdict"], round(row["low"], 3), row["n_seeds"]
     ('reproduced', 0.948, 16)
     """
     values = np.asarray(values, float)
     n = len(values)
-    if n < 2 or not np.isfinite(values).all():
-        only = values[0] if n == 1 else np.nan
-        verdict = "diverged" if n > 1 else "too few seeds"
-        return as_row(name, published, (only, np.nan, np.nan, np.nan), n, verdict, unit)
+    if n < 2:
+        summary = Summary(values[0] if n else np.nan, np.nan, np.nan)
+        return make_row(name, summary, n, "too few seeds", published=published, unit=unit)
+    if not np.isfinite(values).all():
+        summary = Summary(np.nan, np.nan, np.nan)
+        return make_row(name, summary, n, "diverged", published=published, unit=unit)
     judged = np.log(values) if log else values
-    sd = judged.std(ddof=1)
-    wide = np.sqrt(1 / n) if published is None else np.sqrt(1 + 1 / n)
-    half = stats.t.ppf(0.975, n - 1) * sd * wide
-    ends = judged.mean() - half, judged.mean() + half
-    mean, low, high = np.exp([judged.mean(), *ends]) if log else (judged.mean(), *ends)
-    verdict = ""
-    if published is not None:
-        verdict = "reproduced" if low <= published <= high else "differs"
-        verdict = verdict if n >= LEAST_SEEDS else "too few seeds"
-    numbers = mean, low, high, np.exp(sd) if log else sd
-    return as_row(name, published, numbers, n, verdict, unit, why) | {"log": log}
+    mean, sd = judged.mean(), judged.std(ddof=1)
+    factor = np.sqrt(1 / n) if published is None else np.sqrt(1 + 1 / n)
+    half_width = stats.t.ppf(0.975, n - 1) * sd * factor
+    summary = Summary(mean, mean - half_width, mean + half_width, sd)
+    if log:
+        summary = Summary(*np.exp(summary))
+    if published is None:
+        verdict = ""
+    elif n < LEAST_SEEDS:
+        verdict = "too few seeds"
+    else:
+        verdict = "reproduced" if summary.low <= published <= summary.high else "differs"
+    row = make_row(name, summary, n, verdict, published=published, unit=unit, why=why)
+    return row | {"log": log}
 
 
-def compared(
-    name: str, a: Any, b: Any, unit: str = "%", claimed: bool = False, why: str = ""
+def difference_row(
+    name: str, a: Values, b: Values, unit: str = "%", claimed: bool = False, why: str = ""
 ) -> Row:
-    """A row for whether a is more than b: the paired difference, with its 95 % t-interval.
+    """A row for whether a is more than b: the mean paired difference a − b, with its t-interval.
+
+    The verdict is "more" or "less" if the 95 % interval excludes 0, and "undecided" otherwise. If a
+    source claims that a is more, it is "reproduced" in place of "more" and "differs" in place of
+    "less", and "too few seeds" with fewer than `LEAST_SEEDS` pairs.
 
     Args:
       name: the question.
       a: a number for each seed.
-      b: the other's, from the same seeds.
-      unit: "%", or nothing.
-      claimed: whether a source says so: then it is *reproduced* or *differs*.
-      why: the reason if it is not reproduced.
+      b: a number for each of the same seeds, in the same order.
+      unit: "%" or "".
+      claimed: whether a source claims that a is more.
+      why: the reason if the verdict is "differs" or "undecided"; dropped otherwise.
 
-    >>> compared("a − b", [0.97, 0.96, 0.98], [0.95, 0.95, 0.96])["verdict"]
+    Returns:
+      The row.
+
+    >>> difference_row("a − b", [0.97, 0.96, 0.98], [0.95, 0.95, 0.96])["verdict"]
     'more'
     """
-    row = measured(name, np.asarray(a, float) - np.asarray(b, float), unit=unit, why=why)
+    row = estimate_row(name, np.asarray(a, float) - np.asarray(b, float), unit=unit)
+    row["claimed"] = claimed
     if row["low"] is None:
-        return row | {"claimed": claimed}
-    more, less = ("reproduced", "differs") if claimed else ("more", "less")
-    decided = more if row["low"] > 0 else less if row["high"] < 0 else "undecided"
+        return row
     if claimed and row["n_seeds"] < LEAST_SEEDS:
-        decided = "too few seeds"
-    told = why if decided in ("differs", "undecided") else ""
-    return row | {"verdict": decided, "why": told, "claimed": claimed}
+        verdict = "too few seeds"
+    elif row["low"] > 0:
+        verdict = "reproduced" if claimed else "more"
+    elif row["high"] < 0:
+        verdict = "differs" if claimed else "less"
+    else:
+        verdict = "undecided"
+    row["verdict"] = verdict
+    row["why"] = why if verdict in ("differs", "undecided") else ""
+    return row
 
 
-def rounded(name: str, value: Any, published: float, places: int, why: str = "") -> Row:
+def digits_row(
+    name: str, value: SupportsFloat, published: float, places: int, why: str = ""
+) -> Row:
     """A row for a number without chance in it: *reproduced* if it rounds to the published one.
 
     Args:
-      name: what was calculated.
-      value: what it is.
-      published: what the source says.
-      places: decimal places of what the source says.
-      why: the reason if it *differs*.
+      name: the quantity that was calculated.
+      value: the number.
+      published: the number that a source states.
+      places: decimal places of the published number; negative before the decimal point.
+      why: the reason if the verdict is "differs"; dropped otherwise.
 
-    >>> rounded("half of an eighth", 0.0625, 0.06, places=2)["verdict"]
+    Returns:
+      The row.
+
+    >>> digits_row("half of an eighth", 0.0625, 0.06, places=2)["verdict"]
     'reproduced'
     """
-    verdict = "reproduced" if abs(value - published) <= 0.5 / 10**places else "differs"
-    return as_row(name, published, (value, value, value, np.nan), 1, verdict, "", why)
+    number = float(value)
+    verdict = "reproduced" if abs(number - published) <= 0.5 / 10**places else "differs"
+    summary = Summary(number, number, number)
+    return make_row(name, summary, 1, verdict, published=published, why=why)
 
 
-def stated(name: str, value: Any, true: Any, why: str = "") -> Row:
-    """A row for a claim of a source on what has no chance in it.
+def claim_row(name: str, value: SupportsFloat, holds: bool | np.bool, why: str = "") -> Row:
+    """A row for a source's claim without chance in it: *reproduced* if it holds.
 
     Args:
       name: the claim.
       value: the number that decides it.
-      true: whether it is so.
+      holds: whether the claim is true.
       why: the reason if it is not.
 
-    >>> stated("the largest fall is the first, epoch", 1, 1 == 1)["verdict"]
+    Returns:
+      The row.
+
+    >>> claim_row("the largest fall is the first, epoch", 1, holds=True)["verdict"]
     'reproduced'
     """
-    verdict = "reproduced" if true else "differs"
-    row = as_row(name, None, (value, value, value, np.nan), 1, verdict, "", why)
-    return row | {"claimed": True}
+    verdict = "reproduced" if holds else "differs"
+    summary = Summary(float(value), float(value), float(value))
+    return make_row(name, summary, 1, verdict, why=why) | {"claimed": True}
 
 
-def bounded(name: str, values: Any, bound: float) -> Row:
-    """A row for errors that must not exceed a bound: their mean, and the least and the largest.
+def bound_row(name: str, values: Values, bound: float) -> Row:
+    """A row for errors that must not exceed a bound: their mean, the smallest and the largest.
 
-    >>> bounded("distance", [1e-12, 3e-12], 1e-10)["verdict"]
+    Args:
+      name: the error that was measured.
+      values: all errors.
+      bound: the largest error that is allowed.
+
+    Returns:
+      The row; its verdict is "all within …" or "BEYOND …".
+
+    >>> bound_row("distance", [1e-12, 3e-12], 1e-10)["verdict"]
     'all within 1e-10'
     """
     values = np.asarray(values, float)
     verdict = f"{'all within' if values.max() <= bound else 'BEYOND'} {bound:.0e}"
-    return as_row(name, None, (values.mean(), values.min(), values.max(), np.nan), len(values),
-                verdict, "")  # fmt: skip
+    summary = Summary(values.mean(), values.min(), values.max())
+    return make_row(name, summary, len(values), verdict)
 
 
-def share(
-    name: str, found: Any, low: float | None = None, high: float = 1.0, note: str = ""
+def share_row(
+    name: str,
+    outcomes: AnyArray | Sequence[bool],
+    low: float | None = None,
+    high: float = 1.0,
+    note: str = "",
 ) -> Row:
-    """A row for how often something was found: if a `low` is given, right in [low, high].
-
-    The interval is Clopper and Pearson's.
-
-    >>> share("heads", np.arange(100) % 2 == 0, 0.4, 0.6)["verdict"]
-    'right'
-    """
-    found = np.asarray(found, bool)
-    ends = stats.binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
-    verdict = "" if low is None else "right" if low <= found.mean() <= high else "WRONG"
-    numbers = (found.mean(), ends.low, ends.high, np.nan)
-    return as_row(name, None, numbers, len(found), verdict + note, "%")
-
-
-def panels(*sizes: float, width: float = 9, height: float = 3.8, **options: Any) -> tuple:
-    """A figure and its axes, side by side, in the house's style.
+    """A row for how often something happened, with Clopper and Pearson's 95 % interval.
 
     Args:
-      sizes: their relative widths; none makes one panel.
-      width: of the figure, in inches.
-      height: likewise.
-      options: for `Figure.subplots`.
+      name: the event.
+      outcomes: for each trial, whether it happened.
+      low: the smallest share that is right, from 0 to 1; None leaves the share unjudged.
+      high: the largest share that is right.
+      note: a text after the verdict.
 
-    >>> figure, left, right = panels(3, 2, sharey=True)
+    Returns:
+      The row; its verdict is "right" or "WRONG", or empty without `low`, and then the note.
+
+    >>> share_row("heads", np.arange(100) % 2 == 0, 0.4, 0.6)["verdict"]
+    'right'
+    """
+    happened = np.asarray(outcomes, bool)
+    share = happened.mean()
+    interval = stats.binomtest(int(happened.sum()), len(happened)).proportion_ci(0.95)
+    verdict = ""
+    if low is not None:
+        verdict = "right" if low <= share <= high else "WRONG"
+    summary = Summary(share, interval.low, interval.high)
+    return make_row(name, summary, len(happened), verdict + note, unit="%")
+
+
+def panels(
+    *widths: float, width: float = 9, height: float = 3.8, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side, all in one style.
+
+    Args:
+      *widths: the panels' widths relative to each other; none makes one panel.
+      width: of the figure, in inches.
+      height: of the figure, in inches.
+      sharey: whether all panels have one vertical scale.
+
+    Returns:
+      The figure, and the axes of each panel from left to right.
+
+    >>> figure, (left, right) = panels(3, 2, sharey=True)
     """
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    sizes = sizes or (1,)
-    found = figure.subplots(1, len(sizes), width_ratios=sizes, squeeze=False, **options).ravel()
-    for axes in found:
+    ratios = widths or (1,)
+    grid = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False, sharey=sharey)
+    row = list(grid[0])
+    for axes in row:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, linewidth=0.6)
-    return (figure, *found)
+    return figure, row
 
 
-def band(axes: Any, x: Any, table: Any, style: int = 0, label: str | None = None) -> None:
-    """A line for the mean over seeds, and a band from the lowest to the highest.
+def band(
+    axes: Axes,
+    x: Values,
+    table: AnyArray | Sequence[AnyArray],
+    style: int = 0,
+    label: str | None = None,
+) -> None:
+    """Draw the mean over seeds as a line, and the range over seeds as a band.
 
     Args:
       axes: where to draw.
-      x: the points.
-      table: a row a seed, a column a point.
-      style: which of `STYLES`.
-      label: for the legend.
+      x: the points' positions, shape (n_points,).
+      table: the values, shape (n_seeds, n_points).
+      style: the line's index in `STYLES`.
+      label: the line's name in the legend; None for no entry.
 
-    >>> band(panels()[1], [1, 2, 3], np.ones((16, 3)), label="ones")
+    >>> figure, (axes,) = panels()
+    >>> band(axes, [1, 2, 3], np.ones((16, 3)), label="ones")
     """
     line, table = STYLES[style], np.asarray(table)
-    axes.fill_between(
-        x, table.min(axis=0), table.max(axis=0), color=line["color"], alpha=0.2, linewidth=0
-    )
+    lowest, highest = table.min(axis=0), table.max(axis=0)
+    axes.fill_between(x, lowest, highest, color=line["color"], alpha=0.2, linewidth=0)
     axes.plot(x, table.mean(axis=0), label=label, **line)
 
 
 def main(
     file: str,
     doc: str | None,
-    config: Any,
-    smoke: Any,
-    run: Callable[[Any], tuple[list[Row], Curves]],
+    config: ConfigT,
+    smoke: ConfigT,
+    run: Callable[[ConfigT], tuple[list[Row], Mapping[str, ArrayLike]]],
     plot: Callable[[Curves], Figure],
 ) -> None:
-    """The command line of a script: run, print, write, draw.
+    """Run a script's command line: run the experiment, print its table, write files, draw.
 
     Args:
-      file: the script's `__file__`, which names its results.
-      doc: its docstring.
-      config: its settings, a `Config`.
-      smoke: the settings for `--smoke`.
-      run: makes the rows, and the arrays behind the picture.
-      plot: draws these.
+      file: the script's `__file__`; the name of its results comes from it.
+      doc: the script's docstring, which --help shows.
+      config: the script's default settings.
+      smoke: the settings for --smoke.
+      run: runs the experiment; returns the rows and the arrays behind the picture.
+      plot: draws the picture of these arrays.
+
+    Raises:
+      SystemExit: with status 2 after a line on the standard error, if a setting is refused, if
+        `run` raises a ValueError or an OSError, or if --plot-only finds no results.
     """
     name = Path(file).stem
     program = f"python experiments/{name}.py"
-    given: Any = tyro.cli(type(config), prog=program, default=config, description=doc)
-    folder = given.results or Path("results") / ("smoke" if given.smoke else "") / name
-    changed = [key for key, value in vars(config).items() if vars(given)[key] != value]
-    changed = sorted({*changed} - {"smoke", "plot_only", "results"})
+    settings = tyro.cli(type(config), prog=program, default=config, description=doc)
+    folder = settings.results or Path("results") / ("smoke" if settings.smoke else "") / name
+    changed = _changed(config, settings)
     try:
-        _check(config, given)
-        if given.smoke:
-            given = dataclasses.replace(smoke, smoke=True, plot_only=given.plot_only)
-        given = dataclasses.replace(given, results=folder)
-        if not given.plot_only:
+        _check(config, settings)
+        if settings.smoke:
+            settings = dataclasses.replace(smoke, smoke=True, plot_only=settings.plot_only)
+        settings = dataclasses.replace(settings, results=folder)
+        if not settings.plot_only:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(folder, given, changed, run)
+            _run_and_save(folder, settings, changed, run)
         elif not (folder / "results.json").exists():
             raise ValueError(f"{folder} holds no results to draw; run without --plot-only first.")
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))["rows"]
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = 120  # a file or a pipe has room
-    out.print(_table(rows))
-    for row in rows:
-        if row["why"]:
-            out.print(f"{row['name']}: {row['why']}", soft_wrap=True)
-    content = plots.png(plot(dict(np.load(folder / "curves.npz"))))
-    files.write_atomic(folder / f"{name}.png", content)
-    note = "; a smoke test: the numbers mean nothing" if given.smoke else ""
+    _print_table(rows)
+    picture = plots.png(plot(dict(np.load(folder / "curves.npz"))))
+    files.write_atomic(folder / f"{name}.png", picture)
+    note = "; a smoke test: the numbers mean nothing" if settings.smoke else ""
     print(f"Written to {folder}/{note}")
 
 
-def _check(config: Any, given: Any) -> None:
-    """What takes several values has one, and names are among those that the script knows."""
-    for key, known in vars(config).items():
-        if not isinstance(known, tuple):
+def _changed(config: Config, settings: Config) -> list[str]:
+    """The names of the settings that differ from the script's own."""
+    names = set(vars(config)) - {"smoke", "plot_only", "results"}
+    return sorted(name for name in names if vars(config)[name] != vars(settings)[name])
+
+
+def _check(config: Config, settings: Config) -> None:
+    """Refuse an empty list of values, and a name that is not among the script's own."""
+    for name, choices in vars(config).items():
+        if not isinstance(choices, tuple):
             continue
-        if not vars(given)[key]:
-            raise ValueError(f"--{key} takes at least one value.")
-        for value in vars(given)[key]:
-            if isinstance(value, str) and value not in known:
-                raise ValueError(f"--{key} takes some of {', '.join(known)}, not {value!r}.")
+        if not vars(settings)[name]:
+            raise ValueError(f"--{name} takes at least one value.")
+        for value in vars(settings)[name]:
+            if isinstance(value, str) and value not in choices:
+                raise ValueError(f"--{name} takes some of {', '.join(choices)}, not {value!r}.")
 
 
-def _write(folder: Path, given: Any, changed: list[str], run: Callable[[Any], Any]) -> None:
-    """Run, and write the curves and then the numbers: what is there is always whole."""
+def _run_and_save(
+    folder: Path,
+    settings: ConfigT,
+    changed: list[str],
+    run: Callable[[ConfigT], tuple[list[Row], Mapping[str, ArrayLike]]],
+) -> None:
+    """Run, then write the curves and the numbers, each file atomically."""
     devices.use_all_cores()
     began = time.perf_counter()
-    rows, curves = run(given)
-    settings = dataclasses.asdict(given) | {"results": None}
-    told = {"config": settings, "changed": changed, **files.environment(), "rows": rows}
-    told["seconds"] = round(time.perf_counter() - began, 1)
+    rows, curves = run(settings)
+    results = {
+        "config": dataclasses.asdict(settings) | {"results": None},
+        "changed": changed,
+        **files.environment(),
+        "rows": rows,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
     archive = io.BytesIO()
-    np.savez(archive, **curves)
+    np.savez(archive, **curves)  # pyright: ignore[reportArgumentType]  # none is allow_pickle
     files.write_atomic(folder / "curves.npz", archive.getvalue())
-    text = json.dumps(told, indent=2, ensure_ascii=False, default=str, allow_nan=False) + "\n"
+    text = json.dumps(results, indent=2, ensure_ascii=False, default=str, allow_nan=False) + "\n"
     files.write_atomic(folder / "results.json", text.encode())
 
 
 def cells(row: Row) -> dict[str, str]:
-    """What the table shows of a row: a text under every heading.
+    """The texts that a table shows of a row, by heading.
 
-    >>> cells(measured("a", [0.5, 0.5], unit="%"))["mean ± SD"]
+    Args:
+      row: the row.
+
+    Returns:
+      The headings, from left to right, and the text under each.
+
+    >>> cells(estimate_row("a", [0.5, 0.5], unit="%"))["mean ± SD"]
     '50.00 ± 0.00'
-    >>> cells(rounded("weights", 13002, 13002, places=0))["published"]
+    >>> cells(digits_row("weights", 13002, 13002, places=0))["published"]
     '13,002'
     """
-    percent, sign = row["unit"] == "%", "×/÷" if row["log"] else "±"
+    is_percentage = row["unit"] == "%"
 
     def text(x: float | None) -> str:
         if x is None:
             return ""
-        if percent:
+        if is_percentage:
             return f"{100 * x:.2f}"
         return f"{x:,.0f}" if 1000 <= abs(x) < 1e6 else f"{x:.3g}"
 
+    mean, interval = text(row["mean"]), ""
+    if row["sd"] is not None:
+        mean += f" {'×/÷' if row['log'] else '±'} {text(row['sd'])}"
+    if row["low"] is not None:
+        interval = f"{text(row['low'])} … {text(row['high'])}"
     return {
-        "": row["name"] + (", %" if percent else ""),
+        "": row["name"] + (", %" if is_percentage else ""),
         "published": text(row["published"]),
-        "mean ± SD": text(row["mean"])
-        + ("" if row["sd"] is None else f" {sign} {text(row['sd'])}"),
-        "95 % interval": "" if row["low"] is None else f"{text(row['low'])} … {text(row['high'])}",
+        "mean ± SD": mean,
+        "95 % interval": interval,
         "n": str(row["n_seeds"]),
         "verdict": row["verdict"],
     }
 
 
-def headings(rows: list[Row]) -> list[str]:
-    """The columns of a table of rows; that of published numbers only where there are any."""
-    published = any(row["published"] is not None for row in rows)
-    return [name for name in cells(rows[0]) if published or name != "published"]
+def headings(rows: Sequence[Row]) -> list[str]:
+    """The headings of a table of rows; "published" only if a row has a published number.
+
+    Args:
+      rows: at least one row.
+
+    Returns:
+      The headings from left to right, which are keys of `cells`.
+
+    >>> headings([bound_row("distance", [1e-12], 1e-10)])
+    ['', 'mean ± SD', '95 % interval', 'n', 'verdict']
+    """
+    any_published = any(row["published"] is not None for row in rows)
+    return [name for name in cells(rows[0]) if any_published or name != "published"]
 
 
-def _table(rows: list[Row]) -> Table:
+def _print_table(rows: list[Row]) -> None:
+    """Print the rows as a table, and below it the reasons for their verdicts."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = 120  # a file or a pipe has room
     table = Table(box=box.SIMPLE)
-    for heading in headings(rows):
-        side = "left" if heading in ("", "verdict") else "right"
-        table.add_column(heading, justify=side, no_wrap=heading not in ("", "verdict"))
+    columns = headings(rows)
+    for heading in columns:
+        is_text = heading in ("", "verdict")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
     for row in rows:
-        table.add_row(*(cells(row)[heading] for heading in headings(rows)))
-    return table
+        texts = cells(row)
+        table.add_row(*(texts[heading] for heading in columns))
+    out.print(table)
+    for row in rows:
+        if row["why"]:
+            out.print(f"{row['name']}: {row['why']}", soft_wrap=True)

@@ -1,142 +1,173 @@
-"""All experiments: what they ask, what they found, and one offline page of it."""
+"""The list of all experiments, and one offline page of their results."""
 
 import ast
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxnet.io import files
 from jaxnet.io.csv import Row
+from jaxnet.io.files import JsonObject
 from jaxnet.reporting import experiment, html_page
+
+EXPLANATION = (
+    '<p class="note">A published number is reproduced if it lies in the 95 % prediction '
+    "interval for one more run, mean ± t·s·√(1 + 1/n), of the logarithm where SD is a factor, "
+    "×/÷; without chance, if ours rounds to it. A claim, that one is more than another, is "
+    "reproduced if the 95 % interval of the paired difference lies above 0; without chance, "
+    "if it is so. Where nothing is published, the interval is that of the mean. SD: over the "
+    "seeds.</p>"
+)
 
 
 class Script(NamedTuple):
-    """An experiment, as the docstring of its file tells of it."""
+    """An experiment, as the docstring of its script describes it."""
 
     path: Path
+    """The script's file."""
     question: str
+    """The question that it answers, in one paragraph."""
     duration: str
-    """Of a full run, in words; on two cores."""
-    alone: bool
-    """Whether nothing else should run meanwhile, since it measures time."""
+    """How long a full run takes on two cores, in words."""
+    measures_time: bool
+    """Whether it measures time, so that nothing else should run beside it."""
     setting: str
-    """The paragraphs after the commands."""
+    """The docstring's paragraphs after the commands."""
 
     @property
     def name(self) -> str:
-        """Of the file, and of the folder with its results."""
+        """The name of the script, and of the folder with its results."""
         return self.path.stem
 
 
 def catalogue(folder: str | Path) -> list[Script]:
-    """The experiments in a folder, by name.
+    r"""The experiments in a folder, sorted by name.
 
-    A docstring is a question in one paragraph; the commands in a second one, in which the running
-    time stands in words between "#" and "on 2 cores", with ", alone" behind it if it measures time;
-    and the setting and the sources.
+    A script's docstring has a paragraph with the question; a second one with the commands, where
+    the running time stands in words between "#" and "on 2 cores", followed by ", alone" if the
+    script measures time; and further paragraphs with the setting and the sources.
 
     Args:
-      folder: of the scripts; a file whose name begins with an underscore is none.
+      folder: the folder of the scripts. Files whose names begin with an underscore are left out.
+
+    Returns:
+      A description of each script.
 
     Raises:
-      ValueError: a docstring is not so.
+      ValueError: a docstring states no running time.
+
+    >>> import tempfile
+    >>> docstring = "Is it fair?\n\n    python coin.py    # 1 second on 2 cores"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "coin.py").write_text(repr(docstring))
+    ...     catalogue(folder)[0].duration
+    '1 second'
     """
-    found = []
+    scripts = []
     for path in sorted(Path(folder).glob("[!_]*.py")):
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         question, _, rest = doc.partition("\n\n")
         commands, _, setting = rest.partition("\n\n")
-        told = re.search(r"# (.+) on 2 cores(, alone)?", commands)
-        if told is None:
+        running_time = re.search(r"# (.+) on 2 cores(, alone)?", commands)
+        if running_time is None:
             raise ValueError(f"{path}: no running time on 2 cores in the docstring's commands.")
-        duration, alone = told.groups()
-        found.append(Script(path, " ".join(question.split()), duration, bool(alone), setting))
-    return found
+        script = Script(
+            path=path,
+            question=" ".join(question.split()),
+            duration=running_time[1],
+            measures_time=running_time[2] is not None,
+            setting=setting,
+        )
+        scripts.append(script)
+    return scripts
 
 
-def publish(listed: Sequence[Script], results: str | Path) -> Path:
+def publish(scripts: Sequence[Script], results: str | Path) -> Path:
     """Write `index.html`: all tables and pictures in one file that opens offline.
 
     Args:
-      listed: the experiments; those without results are named as such.
-      results: the folder that holds a folder of each.
+      scripts: the experiments; the page names those without results as not run.
+      results: the folder with a folder of results for each experiment, and with the page.
 
     Returns:
-      Where it was written.
+      The path of the page.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     publish([], folder).name
+    'index.html'
     """
     results = Path(results)
-    told = {script.name: _told(results / script.name) for script in listed}
-    path = results / "index.html"
     results.mkdir(parents=True, exist_ok=True)
-    files.write_atomic(path, _page(listed, told, results).encode())
+    outcomes = {}
+    for script in scripts:
+        file = results / script.name / "results.json"
+        if file.exists():
+            outcomes[script.name] = json.loads(file.read_text(encoding="utf-8"))
+    path = results / "index.html"
+    files.write_atomic(path, _page(scripts, outcomes, results).encode())
     return path
 
 
-def _told(folder: Path) -> dict[str, Any] | None:
-    path = folder / "results.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _page(listed: Sequence[Script], told: dict[str, Any], results: Path) -> str:
-    done = [script for script in listed if told[script.name]]
-    full = [script for script in done if not _other(told[script.name])]
-    rows = [row for script in full for row in told[script.name]["rows"]]
+def _page(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject], results: Path) -> str:
+    """The page, of each script's results.json by the script's name."""
+    done = [script for script in scripts if script.name in outcomes]
+    missing = [script.name for script in scripts if script.name not in outcomes]
+    deviations = {script.name: _deviation(outcomes[script.name]) for script in done}
+    full = [script for script in done if not deviations[script.name]]
+    rows = [row for script in full for row in outcomes[script.name]["rows"]]
     published = [row for row in rows if row["published"] is not None]
     claims = [row for row in rows if row["claimed"]]
-    minutes = sum(told[script.name]["seconds"] for script in done) / 60
-    missing = [script.name for script in listed if script not in done]
+    minutes = sum(outcomes[script.name]["seconds"] for script in done) / 60
     parts = [
         "<h1>The experiments</h1>",
-        f'<p class="sub">{_counted(published, "published number")}; {_counted(claims, "claim")}; '
+        f'<p class="sub">{_count(published, "published number")}; {_count(claims, "claim")}; '
         f"{len(done)} experiments, {minutes:.0f} minutes by their own clocks.</p>",
-        f'<p class="note">Not run: {", ".join(missing)}.</p>' if missing else "",
-        *(
-            f'<p class="warning">{script.name}, {other}: not counted.</p>'
-            for script in done
-            if (other := _other(told[script.name]))
-        ),
-        '<p class="note">A published number is reproduced if it lies in the 95 % prediction '
-        "interval for one more run, mean ± t·s·√(1 + 1/n), of the logarithm where SD is a factor, "
-        "×/÷; without chance, if ours rounds to it. A claim, that one is more than another, is "
-        "reproduced if the 95 % interval of the paired difference lies above 0; without chance, "
-        "if it is so. Where nothing is published, the interval is that of the mean. SD: over the "
-        "seeds.</p>",
-        "<h2>Contents</h2>",
-        "<ul>" + "".join(_line(script, told[script.name]["rows"]) for script in done) + "</ul>",
-        *_summary(full, told),
-        *(_section(script, told[script.name], results / script.name) for script in done),
     ]
+    if missing:
+        parts.append(f'<p class="note">Not run: {", ".join(missing)}.</p>')
+    for name, deviation in deviations.items():
+        if deviation:
+            parts.append(f'<p class="warning">{name}, {deviation}: not counted.</p>')
+    contents = "".join(_contents_entry(script, outcomes[script.name]["rows"]) for script in done)
+    parts += [EXPLANATION, "<h2>Contents</h2>", f"<ul>{contents}</ul>", *_summary(full, outcomes)]
+    for script in done:
+        parts.append(_section(script, outcomes[script.name], results / script.name))
     return html_page.document("The experiments", parts)
 
 
-def _other(told: dict[str, Any]) -> str:
-    """How a run differs from the one that the script describes, if it does."""
-    if told["config"]["smoke"]:
+def _deviation(outcome: JsonObject) -> str:
+    """How a run differs from the one that the script describes; empty if it does not."""
+    if outcome["config"]["smoke"]:
         return "only a smoke test"
-    return f"with other settings ({', '.join(told['changed'])})" if told["changed"] else ""
+    if outcome["changed"]:
+        return f"with other settings ({', '.join(outcome['changed'])})"
+    return ""
 
 
-def _counted(rows: Sequence[Row], noun: str) -> str:
+def _count(rows: Sequence[Row], noun: str) -> str:
+    """How many of the rows are reproduced, in words."""
     reproduced = sum(row["verdict"] == "reproduced" for row in rows)
     return f"{reproduced} of {len(rows)} {noun}s reproduced"
 
 
-def _line(script: Script, rows: Sequence[Row]) -> str:
+def _contents_entry(script: Script, rows: Sequence[Row]) -> str:
+    """A script's item in the table of contents."""
     judged = [row for row in rows if row["published"] is not None or row["claimed"]]
-    count = f" {_counted(judged, 'row')}." if judged else ""
+    count = f" {_count(judged, 'row')}." if judged else ""
     link = f'<a href="#{script.name}">{html.escape(script.question)}</a>'
     return f"<li>{script.name}: {link}{count}</li>"
 
 
-def _summary(full: Sequence[Script], told: dict[str, Any]) -> list[str]:
-    """Every published number beside what was measured."""
+def _summary(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject]) -> list[str]:
+    """The table of all published numbers beside the measured ones; nothing without any."""
     rows = [
         row | {"script": script.name}
-        for script in full
-        for row in told[script.name]["rows"]
+        for script in scripts
+        for row in outcomes[script.name]["rows"]
         if row["published"] is not None
     ]
     if not rows:
@@ -149,32 +180,40 @@ def _summary(full: Sequence[Script], told: dict[str, Any]) -> list[str]:
 
 
 def _columns(rows: Sequence[Row]) -> list[html_page.Column]:
-    return [(h, lambda row, h=h: experiment.cells(row)[h]) for h in experiment.headings(list(rows))]
+    """The columns of a table of rows."""
+
+    def column(heading: str) -> html_page.Column:
+        return heading, lambda row: experiment.cells(row)[heading]
+
+    return [column(heading) for heading in experiment.headings(rows)]
 
 
-def _section(script: Script, told: dict[str, Any], folder: Path) -> str:
-    rows = told["rows"]
+def _section(script: Script, outcome: JsonObject, folder: Path) -> str:
+    """A script's part of the page: setting, picture, further pages, table, reasons."""
+    rows = outcome["rows"]
+    parts = [
+        f'<h2 id="{script.name}">{html.escape(script.question)}</h2>',
+        f'<p class="sub"><code>python experiments/{script.name}.py</code>, '
+        f"{_duration(outcome['seconds'])}</p>",
+    ]
+    for paragraph in script.setting.split("\n\n"):
+        parts.append(f"<p>{html.escape(paragraph)}</p>")
     picture = folder / f"{script.name}.png"
-    pages = "".join(
-        f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>'
-        for page in sorted(folder.glob("*.html"))
-    )
-    whys = "".join(
+    if picture.exists():
+        parts.append(html_page.figure(script.name, picture.read_bytes()))
+    for page in sorted(folder.glob("*.html")):
+        parts.append(f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>')
+    parts.append(html_page.table(rows, _columns(rows), texts=("verdict",)))
+    reasons = [
         f"<li>{html.escape(row['name'])}: {html.escape(row['why'])}</li>"
         for row in rows
         if row["why"]
-    )
-    return "\n".join([
-        f'<h2 id="{script.name}">{html.escape(script.question)}</h2>',
-        f'<p class="sub"><code>python experiments/{script.name}.py</code>, '
-        f"{_duration(told['seconds'])}</p>",
-        *(f"<p>{html.escape(paragraph)}</p>" for paragraph in script.setting.split("\n\n")),
-        html_page.figure(script.name, picture.read_bytes()) if picture.exists() else "",
-        pages,
-        html_page.table(rows, _columns(rows), texts=("verdict",)),
-        f"<ul>{whys}</ul>" if whys else "",
-    ])  # fmt: skip
+    ]
+    if reasons:
+        parts.append(f"<ul>{''.join(reasons)}</ul>")
+    return "\n".join(parts)
 
 
 def _duration(seconds: float) -> str:
+    """A duration in minutes or seconds."""
     return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
