@@ -19,8 +19,18 @@ from matplotlib.figure import Figure
 import jaxnet as jn
 from jaxnet.reporting import experiment
 
-PUBLISHED = {100: 0.6909, 200: 0.7637, 500: 0.8529, 1_000: 0.8885, 2_000: 0.9127,
-             5_000: 0.9324, 10_000: 0.9489, 20_000: 0.9585, 50_000: 0.9597}  # fmt: skip
+PUBLISHED = {
+    100: 0.6909,
+    200: 0.7637,
+    500: 0.8529,
+    1_000: 0.8885,
+    2_000: 0.9127,
+    5_000: 0.9324,
+    10_000: 0.9489,
+    20_000: 0.9585,
+    50_000: 0.9597,
+}
+"""Accuracy by number of training images."""
 
 
 @dataclass(frozen=True)
@@ -28,50 +38,52 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     sizes: tuple[int, ...] = tuple(PUBLISHED)
-    """How many training images, each some of `PUBLISHED`."""
+    """Numbers of training images; those in `PUBLISHED` have a published accuracy."""
     visits: int = 1_500_000
-    """Images that each network sees, one several times."""
+    """Images that each network sees, counting repetitions."""
     seeds: int = 16
-    """Of each size, from 0 on."""
+    """Seeds of each size, from 0 on."""
+
+
+def last_accuracies(config: Config, n_images: int) -> np.ndarray:
+    """The accuracy of each seed's last parameters on the validation set."""
+    mnist = jn.datasets.mnist()
+    assert mnist.valid is not None
+    net = jn.Network((784, 30, 10), init=jn.initializers.large)
+    study = jn.sweep(
+        net,
+        mnist,
+        jn.Recipe(jn.sgd(0.5), l2=1e-4 * n_images),
+        seeds=config.seeds,
+        epochs=config.visits // n_images,
+        examples=n_images,
+        # To evaluate 10,000 images after each of 15,000 epochs would take longest.
+        evaluate_on=(),
+    )
+    scores = [jn.evaluate(net, study.params(0, k), mnist.valid) for k in range(config.seeds)]
+    return np.array([float(score.accuracy) for score in scores])
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """A sweep for each size; only the last parameters are evaluated."""
-    mnist = jn.datasets.mnist()
-    net = jn.Network((784, 30, 10), init=jn.initializers.large)
-    score = lambda params, split: float(jn.evaluate(net, params, split).accuracy)
-    found = []
-    for size in config.sizes:
-        study = jn.sweep(
-            net,
-            mnist,
-            jn.Recipe(jn.sgd(0.5), l2=1e-4 * size),
-            seeds=config.seeds,
-            epochs=config.visits // size,
-            examples=size,
-            # To evaluate 10,000 images after each of 15,000 epochs would take longest.
-            evaluate_on=(),
-        )
-        last = [study.params(0, seed) for seed in range(config.seeds)]
-        found.append([score(params, mnist.valid) for params in last])
-    accuracy = dict(zip(config.sizes, np.array(found), strict=True))
+    """A sweep over the seeds for each size."""
+    accuracy = {n_images: last_accuracies(config, n_images) for n_images in config.sizes}
     rows = [
-        experiment.measured(f"{size:,} images", values, PUBLISHED.get(size))
-        for size, values in accuracy.items()
+        experiment.estimate_row(f"{n_images:,} images", values, PUBLISHED.get(n_images))
+        for n_images, values in accuracy.items()
     ]
-    for less, more in zip(config.sizes, config.sizes[1:]):
-        name = f"{more:,} are better than {less:,}"
-        rows.append(experiment.compared(name, accuracy[more], accuracy[less], claimed=True))
-    return rows, {"sizes": np.array(config.sizes), "accuracy": np.array(found)}
+    for fewer, more in zip(config.sizes, config.sizes[1:]):
+        name = f"{more:,} are better than {fewer:,}"
+        rows.append(experiment.difference_row(name, accuracy[more], accuracy[fewer], claimed=True))
+    return rows, {"sizes": config.sizes, "accuracy": list(accuracy.values())}
 
 
 def plot(curves: dict) -> Figure:
     """Accuracy by size, on a linear and a logarithmic axis: mean and range over the seeds."""
-    figure, left, right = experiment.panels(1, 1, sharey=True)
+    figure, (left, right) = experiment.panels(1, 1, sharey=True)
     sizes = curves["sizes"]
+    published = [100 * PUBLISHED.get(size, np.nan) for size in sizes]
     for axes in (left, right):
         experiment.band(axes, sizes, 100 * curves["accuracy"].T, label="mean and range")
-        published = [100 * PUBLISHED.get(size, np.nan) for size in sizes]
         axes.plot(sizes, published, "x", color="black", zorder=3, label="published")
         axes.set(xlabel="training images")
     left.set(ylabel="validation accuracy, %", title="Linear axis")

@@ -22,11 +22,25 @@ from matplotlib.figure import Figure
 import jaxnet as jn
 from jaxnet.reporting import experiment
 
-OPTIMIZERS = {"momentum": jn.momentum, "Nesterov": jn.nesterov, "Adagrad": jn.adagrad,
-              "RMSProp": jn.rmsprop, "Adam": jn.adam, "AdamW": jn.adamw, "SGD": jn.sgd}  # fmt: skip
-FAMILIES = ("SGD",), ("momentum", "Nesterov"), ("Adagrad",), ("RMSProp",), ("Adam", "AdamW")
-LOOKS = {name: style | {"marker": " o"[place]} for family, style in zip(FAMILIES, experiment.STYLES)
-         for place, name in enumerate(family)}  # fmt: skip
+OPTIMIZERS = {
+    "momentum": jn.momentum,
+    "Nesterov": jn.nesterov,
+    "Adagrad": jn.adagrad,
+    "RMSProp": jn.rmsprop,
+    "Adam": jn.adam,
+    "AdamW": jn.adamw,
+    "SGD": jn.sgd,
+}
+LOOKS = {
+    "SGD": (experiment.STYLES[0], ""),
+    "momentum": (experiment.STYLES[1], ""),
+    "Nesterov": (experiment.STYLES[1], "o"),
+    "Adagrad": (experiment.STYLES[2], ""),
+    "RMSProp": (experiment.STYLES[3], ""),
+    "Adam": (experiment.STYLES[4], ""),
+    "AdamW": (experiment.STYLES[4], "o"),
+}
+"""Line and marker of each optimizer; variants of a rule share a line."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
-    """Which ones."""
+    """Names of the optimizers."""
     trials: int = 21
     """Learning rates of each optimizer, over four decades."""
     tuning_seeds: int = 3
@@ -48,41 +62,58 @@ class Config(experiment.Config):
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """Compare, and take the tables apart."""
-    data, net = jn.datasets.mnist(), jn.Network((784, 30, 10))
-    data = data._replace(train=jn.Split(*(array[: config.examples] for array in data.train)))
-    named = {name: make for name, make in OPTIMIZERS.items() if name in config.optimizers}
-    protocol: dict = {"trials": config.trials, "tuning_seeds": config.tuning_seeds}
-    found = jn.compare(
-        net, data, named, seeds=config.seeds, epochs=config.epochs, timing=False, **protocol
+    """Compare the optimizers, and collect the rows and the curves from the comparison's tables."""
+    mnist = jn.datasets.mnist()
+    subset = jn.Split(mnist.train.x[: config.examples], mnist.train.y[: config.examples])
+    chosen = {name: make for name, make in OPTIMIZERS.items() if name in config.optimizers}
+    comparison = jn.compare(
+        jn.Network((784, 30, 10)),
+        mnist._replace(train=subset),
+        chosen,
+        seeds=config.seeds,
+        epochs=config.epochs,
+        trials=config.trials,
+        tuning_seeds=config.tuning_seeds,
+        timing=False,
     )
-    print(found)
+    print(comparison)
     rows, curves = [], {}
-    for row in found.summary:
-        name = row["optimizer"]
-        runs = [run for run in found.runs if run["optimizer"] == name]
-        test = curves[name] = [run["test_score"] for run in runs if run["phase"] == "report"]
-        tried = [(r["learning_rate"], r["valid_loss"]) for r in runs if r["phase"] == "tuning"]
-        curves[f"{name}, tuning"] = np.reshape(tried, (-1, config.tuning_seeds, 2)).mean(axis=1)
-        told = experiment.measured(f"{name}, η = {row['learning_rate']:.2g}", test)
-        rows.append(told | {"verdict": row["edge"]})
-    for pair in found.pairwise:
+    for summary in comparison.summary:
+        name = summary["optimizer"]
+        runs = [run for run in comparison.runs if run["optimizer"] == name]
+        test = [run["test_score"] for run in runs if run["phase"] == "report"]
+        losses = [
+            (run["learning_rate"], run["valid_loss"]) for run in runs if run["phase"] == "tuning"
+        ]
+        curves[name] = test
+        curves[f"{name}, tuning"] = np.reshape(losses, (-1, config.tuning_seeds, 2)).mean(axis=1)
+        row = experiment.estimate_row(f"{name}, η = {summary['learning_rate']:.2g}", test)
+        row["verdict"] = summary["edge"]
+        rows.append(row)
+    for pair in comparison.pairwise:
         if pair["b"] == "SGD":
-            told = experiment.compared(f"{pair['a']} − SGD", curves[pair["a"]], curves["SGD"])
-            rows.append(told | {"verdict": f"{pair['verdict']}, p = {pair['p_holm']:.1g}"})
+            name = pair["a"]
+            row = experiment.difference_row(f"{name} − SGD", curves[name], curves["SGD"])
+            row["verdict"] = f"{pair['verdict']}, p = {pair['p_holm']:.1g}"
+            rows.append(row)
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Test accuracy, seed by seed, its mean and interval; validation loss by learning rate."""
-    figure, left, right = experiment.panels(2, 3, width=10, height=4.2)
-    names, random = [name for name in LOOKS if name in curves], np.random.default_rng(0)
+    figure, (left, right) = experiment.panels(2, 3, width=10, height=4.2)
+    names = [name for name in LOOKS if name in curves]
+    random = np.random.default_rng(0)
     for k, name in enumerate(names):
-        look, test = {"color": LOOKS[name]["color"]}, 100 * curves[name]
-        left.plot(test, k + random.uniform(0.15, 0.4, len(test)), ".", alpha=0.5, **look)
-        row = experiment.measured(name, test)
-        left.errorbar(row["mean"], k, xerr=row["high"] - row["mean"], fmt="o", capsize=4, **look)
-        right.plot(*curves[f"{name}, tuning"].T, label=name, markersize=3, **LOOKS[name])
+        line, marker = LOOKS[name]
+        color, test = line["color"], 100 * curves[name]
+        heights = k + random.uniform(0.15, 0.4, len(test))
+        left.plot(test, heights, ".", alpha=0.5, color=color)
+        row = experiment.estimate_row(name, test)
+        half_width = row["high"] - row["mean"]
+        left.errorbar(row["mean"], k, xerr=half_width, fmt="o", capsize=4, color=color)
+        rates, losses = curves[f"{name}, tuning"].T
+        right.plot(rates, losses, label=name, marker=marker, markersize=3, **line)
     left.set(yticks=range(len(names)), yticklabels=names, xlabel="test accuracy, %")
     left.invert_yaxis()
     right.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="validation loss")

@@ -19,7 +19,10 @@ from matplotlib.figure import Figure
 import jaxnet as jn
 from jaxnet.reporting import experiment
 
-PUBLISHED, LOWEST = {"few": (0.8227, 1.0), "all": (0.9533, 0.9786)}, 15
+PUBLISHED = {"few": (0.8227, 1.0), "all": (0.9533, 0.9786)}
+"""The peaks of test and training accuracy, for each set of training images."""
+LOWEST = 15
+"""The published epoch of the lowest test cost with few images."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
-    """Of each training set, from 0 on."""
+    """Seeds of each training set, from 0 on."""
     few: int = 1_000
     """Training images of the small set, the first of MNIST."""
     few_epochs: int = 400
@@ -38,53 +41,92 @@ class Config(experiment.Config):
     """Epochs with the large set."""
 
 
-def run(config: Config) -> tuple[list[dict], dict]:
-    """Both sets under all seeds; the rows on costs are of the small one."""
+def train(config: Config, examples: int, epochs: int) -> jn.History:
+    """Costs and accuracies on the test set and the training set, each (seed, epoch)."""
     mnist = jn.datasets.mnist()
-    curves, rows, gaps = {}, [], []
-    sizes = (config.few, config.few_epochs), (config.examples, config.epochs)
-    for (name, published), (examples, epochs) in zip(PUBLISHED.items(), sizes, strict=True):
-        study = jn.sweep(
-            jn.Network((784, 30, 10), init=jn.initializers.large),
-            mnist._replace(valid=mnist.test),
-            jn.Recipe(jn.sgd(0.5)),
-            seeds=config.seeds,
-            epochs=epochs,
-            examples=examples,
-            evaluate_on=("evaluation", "training"),
+    study = jn.sweep(
+        jn.Network((784, 30, 10), init=jn.initializers.large),
+        mnist._replace(valid=mnist.test),
+        jn.Recipe(jn.sgd(0.5)),
+        seeds=config.seeds,
+        epochs=epochs,
+        examples=examples,
+        evaluate_on=("evaluation", "training"),
+    )
+    return jn.History(*(np.asarray(curve)[0] for curve in study.history))
+
+
+def cost_rows(history: jn.History) -> list[dict]:
+    """When the test cost is lowest, and what happens from then on."""
+    test_cost = np.asarray(history.evaluation_cost)
+    training_cost = np.asarray(history.training_cost)
+    lowest_cost = test_cost.argmin(axis=1)
+    highest_accuracy = np.asarray(history.evaluation_accuracy).argmax(axis=1)
+    published = min(LOWEST, test_cost.shape[1]) - 1  # the index of the published epoch
+    return [
+        experiment.estimate_row(
+            "epoch of lowest test cost", lowest_cost + 1, LOWEST, unit="", log=True
+        ),
+        experiment.difference_row(
+            f"test cost rises after epoch {LOWEST}",
+            test_cost[:, -1], test_cost[:, published], unit="", claimed=True,
+        ),
+        experiment.difference_row(
+            f"training cost falls after epoch {LOWEST}",
+            training_cost[:, published], training_cost[:, -1], unit="", claimed=True,
+        ),
+        experiment.difference_row(
+            "test accuracy peaks later, epochs",
+            highest_accuracy, lowest_cost, unit="", claimed=True,
+        ),
+    ]  # fmt: skip
+
+
+def run(config: Config) -> tuple[list[dict], dict]:
+    """Train with both sets under all seeds; the rows on costs are of the small set."""
+    sizes = {"few": (config.few, config.few_epochs), "all": (config.examples, config.epochs)}
+    rows, histories, gaps = [], {}, {}
+    for name, (examples, epochs) in sizes.items():
+        histories[name] = history = train(config, examples, epochs)
+        test = np.asarray(history.evaluation_accuracy)
+        training = np.asarray(history.training_accuracy)
+        test_peak, training_peak = PUBLISHED[name]
+        name_of_set = f"{examples:,} images"
+        rows += [
+            experiment.estimate_row(f"{name_of_set}: test, peak", test.max(axis=1), test_peak),
+            experiment.estimate_row(
+                f"{name_of_set}: training, peak", training.max(axis=1), training_peak
+            ),
+        ]
+        gaps[name] = training[:, -1] - test[:, -1]
+    rows.append(
+        experiment.difference_row(
+            "more images narrow the gap, end", gaps["few"], gaps["all"], claimed=True
         )
-        curves[name] = np.array(study.history)[:, 0]
-        _, test, _, training = curves[name]
-        for what, table, value in zip(("test", "training"), (test, training), published):
-            told = f"{examples:,} images: {what}, peak"
-            rows.append(experiment.measured(told, table.max(axis=1), value))
-        gaps.append(training[:, -1] - test[:, -1])
-    rows.append(experiment.compared("more images narrow the gap, end", *gaps, claimed=True))
-    test, accuracy, training, _ = curves["few"]
-    low, best, there = test.argmin(axis=1), accuracy.argmax(axis=1), min(LOWEST, test.shape[1]) - 1
-    rows.append(experiment.measured("epoch of lowest test cost", low + 1, LOWEST, "", log=True))
-    for name, more, less in (
-        (f"test cost rises after epoch {LOWEST}", test[:, -1], test[:, there]),
-        (f"training cost falls after epoch {LOWEST}", training[:, there], training[:, -1]),
-        ("test accuracy peaks later, epochs", best, low),
-    ):
-        rows.append(experiment.compared(name, more, less, "", claimed=True))
-    return rows, curves
+    )
+    rows += cost_rows(histories["few"])
+    return rows, {name: np.array(history) for name, history in histories.items()}
 
 
 def plot(curves: dict) -> Figure:
     """Accuracies of both sets, costs of the small one: mean and range over the seeds."""
-    figure, left, middle, right = experiment.panels(1, 1, 1, width=12, height=4)
-    for name, first, axes in (("few", 1, left), ("all", 1, middle), ("few", 0, right)):
-        test, training = curves[name][first], curves[name][first + 2]
-        scale, epochs = 100 if first else 1, np.arange(1, test.shape[1] + 1)
-        experiment.band(axes, epochs, scale * training, 1, "training")
-        experiment.band(axes, epochs, scale * test, 0, "test")
-        axes.set(xlabel="epoch", title="1,000 images" if name == "few" else "50,000 images")
-        if first:
-            published = 100 * np.array(PUBLISHED[name])
-            axes.plot(epochs[[-1, -1]], published, "kx", zorder=3, clip_on=False)
-            axes.set(ylabel="accuracy, %", ylim=(60, 100.6))
+    figure, (left, middle, right) = experiment.panels(1, 1, 1, width=12, height=4)
+    few, every = jn.History(*curves["few"]), jn.History(*curves["all"])
+    panels = (
+        (left, "1,000 images", 100 * few.evaluation_accuracy, 100 * few.training_accuracy),
+        (middle, "50,000 images", 100 * every.evaluation_accuracy, 100 * every.training_accuracy),
+        (right, "1,000 images", few.evaluation_cost, few.training_cost),
+    )
+    for axes, title, test, training in panels:
+        epochs = np.arange(1, test.shape[1] + 1)
+        experiment.band(axes, epochs, training, 1, "training")
+        experiment.band(axes, epochs, test, 0, "test")
+        axes.set(xlabel="epoch", title=title)
+    for axes, name in ((left, "few"), (middle, "all")):
+        last = curves[name].shape[2]
+        published = 100 * np.array(PUBLISHED[name])
+        axes.plot([last, last], published, "kx", zorder=3, clip_on=False)
+        axes.set(ylabel="accuracy, %", ylim=(60, 100.6))
     middle.legend(frameon=False, loc="lower right", title="× published")
     line = right.axvline(LOWEST, color="black", linestyle=":", linewidth=1, ymin=0.12)
     right.set(ylabel="cost", xscale="log", yscale="log")

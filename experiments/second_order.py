@@ -13,6 +13,7 @@ Source of the question: Nielsen, chapter 3, variations on stochastic gradient de
 Hessian optimization aside since the Hessian is too large; its products with vectors are not.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -24,7 +25,8 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 TARGET = 0.01
-NEWTON = 1 + 2 * (10 + 2) + 2  # gradient-equivalents of a step of 10 iterations
+"""The training cost at which a run ends."""
+NEWTON_ITERATIONS = 10
 one_step = jax.jit(jn.epoch, static_argnames=("net", "batch_size"))
 
 
@@ -42,56 +44,98 @@ class Config(experiment.Config):
     """Gradient-equivalents after which a run is given up."""
 
 
-def descend(data: jn.Split, optimizer: jn.Optimizer, work, seed: int, budget: float):
-    """Rows (gradient-equivalents, training cost) of a run, from the start to the target."""
+Work = Callable[[optax.OptState], int]
+"""The gradient-equivalents of a step, from the optimizer's state after it."""
+
+
+def gradient_work(opt_state: optax.OptState) -> int:
+    """A step of momentum: a gradient."""
+    return 1
+
+
+def line_search_work(opt_state: optax.OptState) -> int:
+    """A step of L-BFGS: a gradient, and the evaluations of its line search."""
+    return 1 + int(optax.tree.get(opt_state, "info").num_linesearch_steps)
+
+
+def newton_work(opt_state: optax.OptState) -> int:
+    """A step of Newton-CG: a gradient, all products that it may make, two values of the cost."""
+    return 1 + 2 * (NEWTON_ITERATIONS + 2) + 2
+
+
+def descend(
+    data: jn.Split, optimizer: jn.Optimizer, work: Work, seed: int, budget: float
+) -> np.ndarray:
+    """Train to the target, or until the budget is spent: (step, [work so far, training cost])."""
     net, recipe, key = jn.Network((784, 30, 10)), jn.Recipe(optimizer), jax.random.key(seed)
-    state, n, spent = jn.start(net, recipe, key), len(data.x), 0
-    rows = [(0, float(jn.evaluate(net, state.params, data).cost))]
-    while rows[-1][1] > TARGET and spent < budget:
-        state, _ = one_step(net, n, data, np.arange(n), key, recipe, state)
+    n_examples = len(data.x)
+    state = jn.start(net, recipe, key)
+    spent, cost = 0, float(jn.evaluate(net, state.params, data).cost)
+    curve = [(spent, cost)]
+    while cost > TARGET and spent < budget:
+        state, _ = one_step(net, n_examples, data, np.arange(n_examples), key, recipe, state)
         spent += work(state.opt_state)
-        rows.append((spent, float(jn.evaluate(net, state.params, data).cost)))
-    return np.array(rows)
+        cost = float(jn.evaluate(net, state.params, data).cost)
+        curve.append((spent, cost))
+    return np.array(curve)
+
+
+def tune_momentum(config: Config, data: jn.Split) -> tuple[float, float]:
+    """The η and μ that reach the target with the fewest gradients."""
+    fewest = config.budget
+    best = config.rates[0], config.decays[0]
+    for rate in config.rates:
+        for decay in config.decays:
+            curve = descend(data, jn.momentum(rate, decay), gradient_work, 1000, fewest)
+            spent, cost = curve[-1]
+            if cost <= TARGET:
+                fewest, best = spent, (rate, decay)
+    return best
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """Tune momentum, then train every contestant from the same seeds."""
-    data = jax.device_put(jn.Split(*(array[:1000] for array in jn.datasets.mnist().train)))
-    one, newton = lambda state: 1, lambda state: NEWTON
-    searched = lambda state: 1 + int(optax.tree.get(state, "info").num_linesearch_steps)
-    fewest, best = config.budget, (config.rates[0], config.decays[0])
-    for pair in ((rate, decay) for rate in config.rates for decay in config.decays):
-        work, cost = descend(data, jn.momentum(*pair), one, 1000, fewest)[-1]
-        fewest, best = (work, pair) if cost <= TARGET else (fewest, best)
+    """Tune momentum, then train with every optimizer from the same seeds."""
+    train = jn.datasets.mnist().train
+    data = jax.device_put(jn.Split(train.x[:1000], train.y[:1000]))
+    rate, decay = tune_momentum(config, data)
+    gauss_newton = jn.newton_cg(iterations=NEWTON_ITERATIONS)
+    hessian = jn.newton_cg(iterations=NEWTON_ITERATIONS, gauss_newton=False)
     contestants = {
-        "momentum": (jn.momentum(*best), one),
-        "L-BFGS": (jn.lbfgs(), searched),
-        "Newton-CG, Gauss–Newton": (jn.newton_cg(iterations=10), newton),
-        "Newton-CG, Hessian": (jn.newton_cg(iterations=10, gauss_newton=False), newton),
+        "momentum": (jn.momentum(rate, decay), gradient_work),
+        "L-BFGS": (jn.lbfgs(), line_search_work),
+        "Newton-CG, Gauss–Newton": (gauss_newton, newton_work),
+        "Newton-CG, Hessian": (hessian, newton_work),
     }
-    curves, took, rows = {}, {}, []
+    curves, spent, rows = {}, {}, []
     for name, (optimizer, work) in contestants.items():
         for seed in range(config.seeds):
             curves[f"{name}_{seed}"] = descend(data, optimizer, work, seed, config.budget)
-        took[name] = np.array([curves[f"{name}_{k}"][-1, 0] for k in range(config.seeds)])
-        rows.append(experiment.measured(name, took[name], unit="", log=True))
-    rows[0]["name"] += ", η = {:g}, μ = {:g}".format(*best)
-    times = {name: np.log(took["momentum"] / took[name]) for name in list(took)[1:]}
-    rows += [
-        experiment.compared(f"ln(momentum / {name})", x, 0 * x, "") for name, x in times.items()
-    ]
+        spent[name] = np.array([curves[f"{name}_{seed}"][-1, 0] for seed in range(config.seeds)])
+        label = f"{name}, η = {rate:g}, μ = {decay:g}" if name == "momentum" else name
+        rows.append(experiment.estimate_row(label, spent[name], unit="", log=True))
+    for name in list(contestants)[1:]:
+        log_ratio = np.log(spent["momentum"] / spent[name])
+        row = experiment.difference_row(
+            f"ln(momentum / {name})", log_ratio, np.zeros(config.seeds), unit=""
+        )
+        rows.append(row)
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Training cost by work, a line a seed."""
-    figure, axes = experiment.panels(width=8, height=4.2)
-    names = list(dict.fromkeys(key.rpartition("_")[0] for key in curves))
+    figure, (axes,) = experiment.panels(width=8, height=4.2)
+    styles = {}  # by name of the optimizer
     for key, curve in curves.items():
         name, _, seed = key.rpartition("_")
-        line = experiment.STYLES[names.index(name)] | {"linewidth": 1.3}
-        axes.plot(*curve[1:].T, alpha=0.8, label=name if seed == "0" else None, **line)
-        axes.plot(*curve[-1:].T, "o", color=line["color"], markersize=4)
+        style = styles.setdefault(name, experiment.STYLES[len(styles)])
+        spent, cost = curve.T
+        label = name if seed == "0" else None
+        axes.plot(
+            spent[1:], cost[1:], alpha=0.8, label=label,
+            color=style["color"], linestyle=style["linestyle"], linewidth=1.3,
+        )  # fmt: skip
+        axes.plot(spent[-1:], cost[-1:], "o", color=style["color"], markersize=4)
     axes.set(xscale="log", yscale="log", xlabel="gradient-equivalents", ylabel="training cost")
     axes.legend(frameon=False, fontsize=9, loc="lower left")
     return figure

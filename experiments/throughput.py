@@ -16,29 +16,7 @@ and step; Flax NNX and Equinox with a jitted train step; mini-batches in NumPy; 
 an expert's `scan` over an epoch, its gather and shuffle included, and a `vmap` of that over
 learning rates with one order for all.
 
-What was tried for the sweeps, and measured at [784, 30, 10], batch 10, on 2 cores with AVX2:
-- plain `vmap` of the whole run: no faster than one after the other; the first layer's lane axis
-  next to the outputs: twice as fast; widths filled up to 32: elementwise passes 2.5 times as fast;
-- one program over two CPU devices (`shard_map`): 0.132 s; a program for each: 0.083 s;
-- the first layer in the span of 8 mini-batches (`jaxnet.acceleration.first_layer`): 0.083 to
-  0.056 s for SGD; with one exponential for σ(z) and σ(−z): 0.056 to 0.044 s;
-- one recipe under many seeds, 2, 4 or 8 of them in a program: 0.089, 0.096, 0.084 s.
-
-And on 2 cores with AVX-512, from a profile of XLA's kernels (`jax.profiler.ProfileData`):
-- XLA's level 2 and whole vectors (`jaxnet.acceleration.xla_options`): SGD 0.027 to 0.024 s, Adam
-  0.064 to 0.045, 64 seeds 0.056 to 0.041; evaluation is a program at level 3, 18 ms for 50,000
-  instead of 32;
-- a coefficient for each mini-batch of the span, not for each example: SGD 0.022 to 0.018 s,
-  momentum 0.040 to 0.034; the span for a network alone: 0.049 s instead of 0.036;
-- δWᵀ with the batch first: 6.9 to 2.3 µs a step for 16 lanes; aᵀδ from a transposed copy of a, kept
-  by a barrier: a product again, where XLA made a plain loop of it, 10 to 1.6 µs for 8 lanes;
-- the order by sorting digits, 8.1 to 2.9 ms: 64 seeds 0.038 to 0.035 s;
-- 8 MiB a core instead of 4: Adam 0.041 to 0.035 s, the others the same;
-- for 64 seeds, 2, 4, 8 or 16 in a program: 0.041, 0.038, 0.038, 0.038 s; sums of outer products in
-  the update, (n_out, n_in) weights: within 10 % of what is there, either way;
-- one thread a device, by switching XLA's pass `cpu-parallel-task-assigner` off: 1 to 3 %, but two
-  thirds of the rate where a device is alone; YNNPACK for elementwise loops: Adam 0.045 to 0.077 s;
-  fast-math, LLVM's cheap passes, XLA's presets: nothing.
+Why the sweeps are fast, and what was tried without success: docs/why_sweeps_are_fast.md.
 """
 
 import importlib.util
@@ -88,65 +66,80 @@ class Config:
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something that trains."""
+    """Something that trains networks."""
 
     turn: Callable[[], object]
+    """Trains them for an epoch."""
     net: jn.Network
+    """The architecture."""
     examples: int
+    """Training examples of an epoch."""
     networks: int = 1
+    """How many networks a turn trains."""
 
 
 BOOK = jn.Network((784, 30, 10))
+WIDE = jn.Network((784, 128, 10))
+DEEP = jn.Network((784, 512, 512, 10))
 RULES = {"SGD": jn.sgd, "momentum": jn.momentum, "Adam": jn.adam}
+RED, BLUE, GREY = "#b3402a", "#7aa6c2", "#9a9a9a"
 
 
-def split(n: int) -> jn.Split:
-    """The first n training examples."""
+def first_examples(n: int) -> jn.Split:
+    """The first n training examples of MNIST."""
     train = jn.datasets.mnist().train
     return jn.Split(train.x[:n], train.y[:n])
 
 
-def swept(
+def one_sweep(
     n: int, rule: str, recipes: int, seeds: int = 1, net: jn.Network = BOOK, batch_size: int = 10
 ) -> Contestant:
     """A sweep over learning rates and seeds, an epoch of n examples, without evaluation."""
     rates = np.geomspace(0.01, 0.1, recipes) * (0.1 if rule == "Adam" else 1.0)
-    data, recipe = jn.Dataset(split(n)), jn.Recipe(RULES[rule](rates))
-    options = {"epochs": 1, "batch_size": batch_size, "evaluate_on": (), "log": None}
-    turn = lambda: jn.sweep(net, data, recipe, seeds=seeds, **options)
+    data, recipe = jn.Dataset(first_examples(n)), jn.Recipe(RULES[rule](rates))
+
+    def turn():
+        return jn.sweep(
+            net, data, recipe, seeds=seeds, epochs=1, batch_size=batch_size, evaluate_on=(),
+            log=None,
+        )  # fmt: skip
+
     return Contestant(turn, net, n, recipes * seeds)
 
 
 def sweeps(config: Config) -> dict[str, Contestant]:
     """Sweeps of every form, size, rule and shape."""
-    found, n = {}, config.examples
-    for rule in ["SGD"] if config.smoke else RULES:
+    n = config.examples
+    contestants = {}
+    rules = ["SGD"] if config.smoke else list(RULES)
+    for rule in rules:
         for lanes in (8, 64, 256, 1024, 4096):
             if lanes <= config.most and (rule == "SGD" or lanes <= 256):
-                few = max(n // 5, n * 64 // max(64, lanes))
-                found[f"{rule}, {lanes} recipes × 1 seed"] = swept(few, rule, lanes)
-    found["SGD, 1 recipe × 64 seeds"] = swept(n, "SGD", 1, 64)
-    if not config.smoke:
-        found["SGD, 8 recipes × 8 seeds"] = swept(n, "SGD", 8, 8)
-        found["Adam, 8 recipes × 8 seeds"] = swept(n, "Adam", 8, 8)
-        found["SGD, 64 recipes × 1 seed, in two processes"] = in_processes(n)
-        wide, deep = jn.Network((784, 128, 10)), jn.Network((784, 512, 512, 10))
-        for rule in ("SGD", "Adam"):
-            name = f"{rule}, [784, 128, 10], batch 128, 64 × 1"
-            found[name] = swept(n // 5, rule, 64, 1, wide, 128)
-            name = f"{rule}, [784, 512, 512, 10], batch 128, 8 × 1"
-            found[name] = swept(n // 10, rule, 8, 1, deep, 128)
-    return found
+                fewer = max(n // 5, n * 64 // max(64, lanes))
+                contestants[f"{rule}, {lanes} recipes × 1 seed"] = one_sweep(fewer, rule, lanes)
+    contestants["SGD, 1 recipe × 64 seeds"] = one_sweep(n, "SGD", 1, 64)
+    if config.smoke:
+        return contestants
+    contestants["SGD, 8 recipes × 8 seeds"] = one_sweep(n, "SGD", 8, 8)
+    contestants["Adam, 8 recipes × 8 seeds"] = one_sweep(n, "Adam", 8, 8)
+    contestants["SGD, 64 recipes × 1 seed, in two processes"] = sweep_in_processes(n)
+    for rule in ("SGD", "Adam"):
+        name = f"{rule}, [784, 128, 10], batch 128, 64 × 1"
+        contestants[name] = one_sweep(n // 5, rule, 64, 1, WIDE, 128)
+        name = f"{rule}, [784, 512, 512, 10], batch 128, 8 × 1"
+        contestants[name] = one_sweep(n // 10, rule, 8, 1, DEEP, 128)
+    return contestants
 
 
-def in_processes(n: int) -> Contestant:
+def sweep_in_processes(n: int) -> Contestant:
     """The sweep of 64 recipes, shared by two processes of one device, and one of XLA's threads."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
+    # Each process trains when it receives a line, and then says that it is done.
     script = (
         "import sys, jax; jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]));"
-        "import throughput; turn = throughput.swept(int(sys.argv[3]), 'SGD', 64).turn;"
+        "import throughput; turn = throughput.one_sweep(int(sys.argv[3]), 'SGD', 64).turn;"
         "[turn() and print('done', flush=True) for _ in sys.stdin]"
     )
     processes = [
@@ -168,27 +161,34 @@ def in_processes(n: int) -> Contestant:
     return Contestant(turn, BOOK, n, 64)
 
 
-def alone(config: Config) -> dict[str, Contestant]:
-    """One network: jaxnet's `train`, and what an expert would write in JAX."""
+def single_networks(config: Config) -> dict[str, Contestant]:
+    """jaxnet's `train`, and what an expert would write in JAX: one network, and a `vmap` of it."""
     n = config.examples
-    data = jax.device_put(jn.Dataset(split(n)))
-    options = {"epochs": 1, "batch_size": 10, "evaluate_on": ()}
+    train = first_examples(n)
+    data = jax.device_put(jn.Dataset(train))
     recipe = jn.Recipe(jn.sgd(0.5))
+
+    def turn():
+        return jn.train(BOOK, data, recipe, epochs=1, batch_size=10, evaluate_on=())
+
+    scan = by_hand(train, None)
+    vmapped = by_hand(train, jnp.geomspace(0.01, 0.1, 64))
     return {
-        "jaxnet, train": Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n),
-        "JAX by hand, scan": Contestant(by_hand(split(n), None), BOOK, n),
-        "JAX by hand, vmap of the scan, 64": Contestant(
-            by_hand(split(n), jnp.geomspace(0.01, 0.1, 64)), BOOK, n, 64
-        ),
+        "jaxnet, train": Contestant(turn, BOOK, n),
+        "JAX by hand, scan": Contestant(scan, BOOK, n),
+        "JAX by hand, vmap of the scan, 64": Contestant(vmapped, BOOK, n, 64),
     }
 
 
 def by_hand(data: jn.Split, rates: jax.Array | None) -> Callable[[], object]:
     """An epoch as one jitted `scan`, or a `vmap` of it over learning rates, one order for all."""
     xs, labels = jnp.asarray(data.x, jnp.float32) / 255, jax.nn.one_hot(data.y, 10)
-    keys = jax.random.split(jax.random.key(0), 2)
-    draw = lambda key, a, b: jax.random.normal(key, (a, b)) / a**0.5
-    params = [(draw(keys[0], 784, 30), jnp.zeros(30)), (draw(keys[1], 30, 10), jnp.zeros(10))]
+    first_key, second_key = jax.random.split(jax.random.key(0), 2)
+
+    def layer(key, n_in, n_out):
+        return jax.random.normal(key, (n_in, n_out)) / n_in**0.5, jnp.zeros(n_out)
+
+    params = [layer(first_key, 784, 30), layer(second_key, 30, 10)]
 
     def cost(params, x, y):
         (w1, b1), (w2, b2) = params
@@ -205,25 +205,28 @@ def by_hand(data: jn.Split, rates: jax.Array | None) -> Callable[[], object]:
     @jax.jit
     def run(params, rate, xs, ys, key):
         order = jax.random.permutation(key, len(xs))
-        many = epoch if rates is None else jax.vmap(epoch, (None, 0, None, None, None))
-        return many(params, rate, xs, ys, order)
+        train = epoch if rates is None else jax.vmap(epoch, (None, 0, None, None, None))
+        return train(params, rate, xs, ys, order)
 
     rate = jnp.float32(0.5) if rates is None else rates
-    return lambda: jax.block_until_ready(run(params, rate, xs, labels, keys[0]))
+    return lambda: jax.block_until_ready(run(params, rate, xs, labels, first_key))
 
 
 def peers(config: Config) -> dict[str, Contestant]:
     """Other libraries, as their documentation writes a training loop."""
     n = config.examples
-    train = split(n)
+    train = first_examples(n)
     xs, ys = train.x / np.float32(255), train.y.astype(np.int64)
-    found = {"NumPy, mini-batches": in_numpy(xs, ys)}
-    for name, make in (("sklearn", in_sklearn), ("torch", in_torch), ("flax", in_flax),
-                       ("equinox", in_equinox)):  # fmt: skip
-        if importlib.util.find_spec(name):
-            title = {"sklearn": "scikit-learn", "torch": "PyTorch", "flax": "Flax NNX"}
-            found[title.get(name, "Equinox")] = make(xs, ys)
-    return {name: Contestant(turn, BOOK, n) for name, turn in found.items()}
+    contestants = {"NumPy, mini-batches": Contestant(in_numpy(xs, ys), BOOK, n)}
+    for module, name, make_turn in (
+        ("sklearn", "scikit-learn", in_sklearn),
+        ("torch", "PyTorch", in_torch),
+        ("flax", "Flax NNX", in_flax),
+        ("equinox", "Equinox", in_equinox),
+    ):
+        if importlib.util.find_spec(module):
+            contestants[name] = Contestant(make_turn(xs, ys), BOOK, n)
+    return contestants
 
 
 def batches(n: int):
@@ -233,10 +236,12 @@ def batches(n: int):
 
 def in_numpy(xs, ys):
     """One matrix product for each mini-batch and layer."""
-    random, targets = np.random.default_rng(0), np.eye(10, dtype=np.float32)[ys]
+    random = np.random.default_rng(0)
+    targets = np.eye(10, dtype=np.float32)[ys]
     w1 = (random.normal(size=(784, 30)) / 28).astype(np.float32)
     w2 = (random.normal(size=(30, 10)) / 5.5).astype(np.float32)
-    b1, b2, rate = np.zeros(30, np.float32), np.zeros(10, np.float32), np.float32(0.05)
+    b1, b2 = np.zeros(30, np.float32), np.zeros(10, np.float32)
+    rate = np.float32(0.05)
 
     def turn():
         for rows in batches(len(xs)):
@@ -286,7 +291,8 @@ def in_flax(xs, ys):
 
     class Model(nnx.Module):
         def __init__(self, rngs):
-            self.first, self.second = nnx.Linear(784, 30, rngs=rngs), nnx.Linear(30, 10, rngs=rngs)
+            self.first = nnx.Linear(784, 30, rngs=rngs)
+            self.second = nnx.Linear(30, 10, rngs=rngs)
 
         def __call__(self, x):
             return self.second(nnx.sigmoid(self.first(x)))
@@ -316,7 +322,7 @@ def in_equinox(xs, ys):
 
     model = eqx.nn.MLP(784, 10, 30, 1, jax.nn.sigmoid, key=jax.random.key(0))
     rule = optax.sgd(0.5)
-    state = [model, rule.init(eqx.filter(model, eqx.is_array))]
+    opt_state = rule.init(eqx.filter(model, eqx.is_array))
 
     @eqx.filter_jit
     def step(model, opt_state, x, y):
@@ -328,9 +334,10 @@ def in_equinox(xs, ys):
         return eqx.apply_updates(model, updates), opt_state
 
     def turn():
+        nonlocal model, opt_state
         for rows in batches(len(xs)):
-            state[:] = step(state[0], state[1], xs[rows], ys[rows])  # pyright: ignore
-        jax.block_until_ready(jax.tree.leaves(eqx.filter(state[0], eqx.is_array)))
+            model, opt_state = step(model, opt_state, xs[rows], ys[rows])  # pyright: ignore
+        jax.block_until_ready(jax.tree.leaves(eqx.filter(model, eqx.is_array)))
 
     return turn
 
@@ -338,112 +345,158 @@ def in_equinox(xs, ys):
 def features(config: Config) -> dict[str, Contestant]:
     """One epoch of `train` with each part of a recipe."""
     n = config.examples
-    data = jax.device_put(jn.Dataset(split(n), jn.datasets.mnist().valid))
+    data = jax.device_put(jn.Dataset(first_examples(n), jn.datasets.mnist().valid))
 
-    def trained(evaluate_on=(), monitors=None, **parts):
+    def with_parts(evaluate_on=(), monitors=None, **parts) -> Contestant:
         recipe = jn.Recipe(jn.sgd(0.5), l2=5.0, **parts)
-        options = {"epochs": 1, "batch_size": 10, "evaluate_on": evaluate_on, "monitors": monitors}
-        return Contestant(lambda: jn.train(BOOK, data, recipe, **options), BOOK, n)
+
+        def turn():
+            return jn.train(
+                BOOK, data, recipe, epochs=1, batch_size=10, evaluate_on=evaluate_on,
+                monitors=monitors,
+            )  # fmt: skip
+
+        return Contestant(turn, BOOK, n)
 
     curves = ("evaluation", "training")
-    found = {
-        "bare": trained(),
-        "dropout": trained(dropout=0.5),
-        "four curves, all monitors": trained(curves, jn.Monitors()),
+    contestants = {
+        "bare": with_parts(),
+        "dropout": with_parts(dropout=0.5),
+        "four curves, all monitors": with_parts(curves, jn.Monitors()),
     }
     if config.smoke:
-        return found
-    return found | {
-        "dropout, of inputs too": trained(dropout=0.5, input_dropout=0.2),
-        "shifts by a pixel": trained(augmentation=jn.Augmentation(shift=1)),
-        "max-norm": trained(max_norm=3.0),
-        "label smoothing": trained(label_smoothing=0.1),
-        "cosine schedule": trained(schedule=jn.schedules.cosine(30)),
-        "halving": trained(("evaluation",), stopping=jn.stopping.reduce_on_plateau(10)),
-        "four curves": trained(curves),
-        "all monitors, every 50 mini-batches": trained((), jn.Monitors(every=50)),
+        return contestants
+    return contestants | {
+        "dropout, of inputs too": with_parts(dropout=0.5, input_dropout=0.2),
+        "shifts by a pixel": with_parts(augmentation=jn.Augmentation(shift=1)),
+        "max-norm": with_parts(max_norm=3.0),
+        "label smoothing": with_parts(label_smoothing=0.1),
+        "cosine schedule": with_parts(schedule=jn.schedules.cosine(30)),
+        "halving": with_parts(("evaluation",), stopping=jn.stopping.reduce_on_plateau(10)),
+        "four curves": with_parts(curves),
+        "all monitors, every 50 mini-batches": with_parts((), jn.Monitors(every=50)),
     }
 
 
-def timed(turns: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each turn of each, taking turns, after one turn to warm up."""
-    times = {name: [] for name in turns}
+def time_turns(turns: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each turn of each function: they take turns, after one turn to warm up."""
+    seconds = {name: [] for name in turns}
     for round_number in range(rounds + 1):
         for name, turn in turns.items():
             began = time.perf_counter()
             turn()
-            if round_number:
-                times[name].append(time.perf_counter() - began)
-    return times
+            if round_number > 0:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
 
 
 def operations(net: jn.Network) -> int:
     """Useful operations to train one example."""
     pairs = list(zip(net.sizes, net.sizes[1:]))
-    return sum(6 * a * b for a, b in pairs) - 2 * pairs[0][0] * pairs[0][1]
+    n_in, n_1 = pairs[0]
+    return sum(6 * a * b for a, b in pairs) - 2 * n_in * n_1  # pixels need no gradient
+
+
+def row_of(name: str, contestant: Contestant, seconds: list[float], product_rate: float) -> dict:
+    """A contestant's seconds for an epoch and network, and its part of the product's rate."""
+    per_example = np.array(seconds) / contestant.networks / contestant.examples
+    epoch = 50_000 * per_example
+    median = float(np.median(epoch))
+    share = 50_000 * operations(contestant.net) / median / product_rate
+    row = experiment.make_row(
+        f"{name}: seconds an epoch",
+        experiment.Summary(mean=median, low=epoch.min(), high=epoch.max()),
+        len(epoch),
+        f"{share:.1%} of the matrix product's rate",
+    )
+    row["contestant"] = name
+    row["networks"] = contestant.networks
+    row["of_matrix_product_rate"] = share
+    return row
 
 
 def run(config: Config) -> dict:
-    """What each contestant takes, an epoch and network, and what part of the rate it uses."""
-    found = features(config) if config.features else alone(config) | sweeps(config) | peers(config)
+    """Let the contestants take turns with a matrix product; the content of results.json."""
+    if config.features:
+        contestants = features(config)
+    else:
+        contestants = single_networks(config) | sweeps(config) | peers(config)
     square = jax.random.normal(jax.random.key(0), (2048, 2048))
     product = jax.jit(jnp.dot)
-    matrix = "matrix product"
-    turns = {matrix: lambda: product(square, square).block_until_ready()}
+    turns: dict[str, Callable[[], object]] = {
+        "matrix product": lambda: product(square, square).block_until_ready()
+    }
+    for name, contestant in contestants.items():
+        turns[name] = contestant.turn
     began = time.perf_counter()
-    times = timed(turns | {name: one.turn for name, one in found.items()}, config.rounds)
-    rate = 2 * 2048**3 / float(np.median(times[matrix]))
-    rows = []
-    for name, one in found.items():
-        epoch = 50_000 * np.array(times[name]) / one.networks / one.examples
-        seconds = float(np.median(epoch))
-        part = 50_000 * operations(one.net) / seconds / rate
-        numbers = seconds, epoch.min(), epoch.max(), np.nan
-        told = f"{part:.1%} of the matrix product's rate"
-        row = experiment.as_row(f"{name}: seconds an epoch", None, numbers, len(epoch), told, "")
-        rows.append(row | {
-            "contestant": name, "networks": one.networks, "of_matrix_product_rate": part,
-        })  # fmt: skip
+    seconds = time_turns(turns, config.rounds)
+    product_rate = 2 * 2048**3 / float(np.median(seconds["matrix product"]))
+    rows = [
+        row_of(name, contestant, seconds[name], product_rate)
+        for name, contestant in contestants.items()
+    ]
     for row in rows:
         row["of_first"] = row["mean"] / rows[0]["mean"]
     return {
         "config": asdict(config) | {"results": None},
         "versions": {"jax": jax.__version__, "python": platform.python_version()},
         "device": f"{jax.device_count()} × {jax.devices()[0].device_kind}",
-        "gflops_matrix_product": rate / 1e9,
+        "gflops_matrix_product": product_rate / 1e9,
         "rows": rows,
         "changed": [],
         "seconds": round(time.perf_counter() - began, 1),
     }
 
 
+def color(row: dict) -> str:
+    """Red for jaxnet's sweeps, blue for its `train`, grey for others."""
+    if row["networks"] > 1 and "hand" not in row["contestant"]:
+        return RED
+    return BLUE if row["contestant"].startswith("jaxnet") else GREY
+
+
 def plot(results: dict) -> Figure:
     """Seconds an epoch and network of [784, 30, 10]; the part of the rate beside them."""
-    rows = {row["contestant"]: row for row in results["rows"] if "[784" not in row["name"]}
-    names = sorted(rows, key=lambda name: -rows[name]["mean"])
-    seconds = [rows[name]["mean"] for name in names]
-    colors = [
-        "#b3402a" if rows[name]["networks"] > 1 and "hand" not in name else
-        "#7aa6c2" if name.startswith("jaxnet") else "#9a9a9a" for name in names
-    ]  # fmt: skip
+    rows = [row for row in results["rows"] if "[784" not in row["name"]]
+    rows.sort(key=lambda row: -row["mean"])
+    names = [row["contestant"] for row in rows]
+    seconds = [row["mean"] for row in rows]
     figure = Figure(figsize=(8, 0.27 * len(names) + 1.1), layout="constrained")
     axes = figure.subplots()
-    axes.barh(names, seconds, color=colors)
+    axes.barh(names, seconds, color=[color(row) for row in rows])
     axes.set_xscale("log")
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_xlim(min(seconds) / 2, max(seconds) * 4)
-    for index, name in enumerate(names):
-        part = rows[name]["of_matrix_product_rate"]
-        told = f"{seconds[index]:.3g} s, {part:.0%}"
-        axes.text(seconds[index] * 1.1, index, told, va="center", fontsize=8)
+    for place, row in enumerate(rows):
+        text = f"{row['mean']:.3g} s, {row['of_matrix_product_rate']:.0%}"
+        axes.text(row["mean"] * 1.1, place, text, va="center", fontsize=8)
     axes.set_xlabel("seconds an epoch of 50,000 examples and network; part of a product's rate")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="y", labelsize=8)
     return figure
 
 
+def print_table(results: dict) -> None:
+    """Print the results."""
+    rate = results["gflops_matrix_product"]
+    title = f"A matrix product runs at {rate:.0f} GFLOP/s on {results['device']}"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", padding=(0, 1, 0, 0))
+    table.add_column("")
+    for heading in ("networks", "seconds", "relative", "of the rate"):
+        table.add_column(heading, justify="right")
+    for row in results["rows"]:
+        table.add_row(
+            row["contestant"],
+            f"{row['networks']}",
+            f"{row['mean']:.3f}",
+            f"{row['of_first']:.2f}",
+            f"{row['of_matrix_product_rate']:.1%}",
+        )
+    Console().print(table)
+
+
 def main(config: Config) -> None:
-    """Measure, print, write."""
+    """Measure, print, write, draw."""
     if config.smoke:
         config = replace(config, rounds=1, examples=500, most=8)
     file = config.results / ("features.json" if config.features else "results.json")
@@ -453,15 +506,7 @@ def main(config: Config) -> None:
         if not config.smoke:
             jn.use_all_cores()
         results = run(config)
-        rate = results["gflops_matrix_product"]
-        title = f"A matrix product runs at {rate:.0f} GFLOP/s on {results['device']}"
-        table = Table(box=box.SIMPLE, title=title, title_justify="left", padding=(0, 1, 0, 0))
-        for heading in ("", "networks", "seconds", "relative", "of the rate"):
-            table.add_column(heading, justify="right" if heading else "left")
-        for row in results["rows"]:
-            cells = (f"{row['networks']}", f"{row['mean']:.3f}", f"{row['of_first']:.2f}")
-            table.add_row(row["contestant"], *cells, f"{row['of_matrix_product_rate']:.1%}")
-        Console().print(table)
+        print_table(results)
         config.results.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=2) + "\n")
     if not config.features:

@@ -21,29 +21,46 @@ from jaxnet.reporting import experiment
 
 
 def f(u, v):
-    """The book's function where u = v = x."""
+    """The function of two inputs, which is the book's where u = v = x."""
     return 0.2 + 0.4 * u * v + 0.3 * u * np.sin(15 * v) + 0.05 * np.cos(25 * (u + v))
 
 
 def steps(key, n_in, n_out):
     """Hidden units of slopes N(0, 50²/n_in), an output of N(0, 1/n_in), at uniform places."""
     slopes, places = jax.random.split(key)
-    w = (50 if n_out > 1 else 1) / n_in**0.5 * jax.random.normal(slopes, (n_in, n_out))
-    return jn.Layer(w, -(w * jax.random.uniform(places, w.shape)).sum(axis=0))
+    slope = 50 if n_out > 1 else 1
+    w = slope / n_in**0.5 * jax.random.normal(slopes, (n_in, n_out))
+    b = -(w * jax.random.uniform(places, w.shape)).sum(axis=0)
+    return jn.Layer(w, b)
 
 
-COST, X = jn.costs.Quadratic(jn.activations.linear), (np.arange(1000) + 0.5) / 1000
+COST = jn.costs.Quadratic(jn.activations.linear)
+X = (np.arange(1000) + 0.5) / 1000
+"""Where the fits are drawn, and the error of the bumps is taken."""
 WHY = "training limits it: at an η of its own each, both widths ended near 0.0009 in a trial."
-SHOWN, BUMPS = (4, 16, 256), np.array([2, 8, 32, 128, 512])
-KINDS = {"1-D": (1, steps), "2-D": (2, steps), "1-D from N(0, 1)": (1, jn.initializers.default)}
+DRAWN_WIDTHS = (4, 16, 256)
+"""Hidden units of the fits in the picture."""
+N_BUMPS = np.array([2, 8, 32, 128, 512])
+KINDS = {
+    "1-D": (1, steps),
+    "2-D": (2, steps),
+    "1-D from N(0, 1)": (1, jn.initializers.default),
+}
+"""Number of inputs and initializer of each kind of training."""
+SEEDS = 16
 
 
-def by_hand(n):
-    """f by n bumps side by side: each goes up by a steep sigmoid, and down by another."""
-    left, w = np.arange(n) / n, np.full((1, 2 * n), 2000 * n, np.float32)
-    places, height = np.r_[left, left + 1 / n], f(left + 0.5 / n, left + 0.5 / n)
-    params = jn.Layer(w, -w[0] * places), jn.Layer(np.r_[height, -height][:, None], np.zeros(1))
-    return jn.predict(jn.Network((1, 2 * n, 1), cost=COST), params, X[:, None])[:, 0]
+def by_hand(n_bumps: int) -> jax.Array:
+    """f at `X` by bumps side by side: each goes up by a steep sigmoid, and down by another."""
+    left = np.arange(n_bumps) / n_bumps
+    middle = left + 0.5 / n_bumps
+    heights = f(middle, middle)
+    places = np.r_[left, left + 1 / n_bumps]
+    w = np.full((1, 2 * n_bumps), 2000 * n_bumps, np.float32)
+    hidden = jn.Layer(w, -w[0] * places)
+    output = jn.Layer(np.r_[heights, -heights][:, None], np.zeros(1))
+    net = jn.Network((1, 2 * n_bumps, 1), cost=COST)
+    return jn.predict(net, (hidden, output), X[:, None])[:, 0]
 
 
 @dataclass(frozen=True)
@@ -56,40 +73,65 @@ class Config(experiment.Config):
     """Epochs of each run."""
 
 
+def train(config: Config, n_in: int, init) -> tuple[jn.Study, list[jn.Network]]:
+    """A sweep over all widths, and its networks."""
+    nets = [jn.Network((n_in, width, 1), cost=COST, init=init) for width in config.widths]
+    study = jn.sweep(
+        nets,
+        jn.datasets.function(lambda x: f(x[:, 0], x[:, -1]), n_in=n_in, n=4000),
+        jn.Recipe(jn.adam(0.01), schedule=jn.schedules.cosine(config.epochs)),
+        seeds=SEEDS,
+        epochs=config.epochs,
+        batch_size=100,
+    )
+    return study, nets
+
+
+def kind_rows(config: Config, kind: str, errors: np.ndarray) -> list[dict]:
+    """The errors of a kind of training, (width, seed), and whether they fall with the width."""
+    rows = []
+    for k, width in enumerate(config.widths):
+        name = f"{kind}, n = {width}"
+        rows.append(experiment.estimate_row(name, errors[k], unit="", log=True))
+        if k > 0 and KINDS[kind][1] is steps:
+            name = f"{kind}: ln error, n = {config.widths[k - 1]} − {width}"
+            narrower, wider = np.log(errors[k - 1]), np.log(errors[k])
+            row = experiment.difference_row(name, narrower, wider, unit="", claimed=True, why=WHY)
+            rows.append(row)
+    return rows
+
+
 def run(config: Config) -> tuple[list[dict], dict]:
     """Train all widths, and build the bumps."""
-    recipe = jn.Recipe(jn.adam(0.01), schedule=jn.schedules.cosine(config.epochs))
-    rows, n, epochs = [], config.widths, config.epochs
-    rms = lambda error: np.sqrt(np.mean(error**2))
-    curves: dict = {"n": n, "by hand": [rms(by_hand(int(k)) - f(X, X)) for k in BUMPS]}
+    bump_errors = [np.sqrt(np.mean((by_hand(int(n)) - f(X, X)) ** 2)) for n in N_BUMPS]
+    rows = []
+    curves: dict = {"n": config.widths, "by hand": bump_errors}
     for kind, (n_in, init) in KINDS.items():
-        data = jn.datasets.function(lambda x: f(x[:, 0], x[:, -1]), n_in=n_in, n=4000)
-        nets = [jn.Network((n_in, width, 1), cost=COST, init=init) for width in n]
-        study = jn.sweep(nets, data, recipe, seeds=16, epochs=epochs, batch_size=100)
-        error = curves[kind] = np.sqrt(2 * study.history.evaluation_cost[:, :, -1])
-        for k, net in enumerate(nets):
-            rows.append(experiment.measured(f"{kind}, n = {n[k]}", error[k], unit="", log=True))
-            if k and init is steps:
-                name, pair = f"{kind}: ln error, n = {n[k - 1]} − {n[k]}", np.log(error[[k - 1, k]])
-                rows.append(experiment.compared(name, *pair, unit="", claimed=True, why=WHY))
-            if kind == "1-D" and n[k] in SHOWN:
-                curves[f"{n[k]} units"] = jn.predict(net, study.params(k, 0), X[:, None])
-    slope = np.polyfit(np.log(BUMPS[2:]), np.log(curves["by hand"][2:]), 1)[0]
-    rows.append(
-        experiment.bounded("by hand: slope of ln error by ln n, + 1", [abs(slope + 1)], 0.05)
-    )
+        study, nets = train(config, n_in, init)
+        mean_squares = 2 * np.asarray(study.history.evaluation_cost)[:, :, -1]  # the cost is half
+        curves[kind] = np.sqrt(mean_squares)
+        rows += kind_rows(config, kind, curves[kind])
+        if kind == "1-D":
+            for k, net in enumerate(nets):
+                width = config.widths[k]
+                if width in DRAWN_WIDTHS:
+                    curves[f"{width} units"] = jn.predict(net, study.params(k, 0), X[:, None])
+    slope = np.polyfit(np.log(N_BUMPS[2:]), np.log(bump_errors[2:]), 1)[0]
+    name = "by hand: slope of ln error by ln n, + 1"
+    rows.append(experiment.bound_row(name, [abs(slope + 1)], 0.05))
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Error by width, mean and range over the seeds; f with fits of one seed, and with bumps."""
-    figure, left, right = experiment.panels(1, 1)
+    figure, (left, right) = experiment.panels(1, 1)
     for k, kind in enumerate(KINDS):
         experiment.band(left, curves["n"], curves[kind].T, k, kind)
-    left.plot(2 * BUMPS, curves["by hand"], label="1-D by hand", **experiment.STYLES[3])
+    left.plot(2 * N_BUMPS, curves["by hand"], label="1-D by hand", **experiment.STYLES[3])
     left.set(xscale="log", yscale="log", xlabel="hidden units n", ylabel="root mean square error")
     right.plot(X, f(X, X), color="0.8", linewidth=6, label="f")
-    for k, name in enumerate(name for name in curves if name.endswith("units")):
+    fits = [name for name in curves if name.endswith("units")]
+    for k, name in enumerate(fits):
         right.plot(X, curves[name], label=name, **experiment.STYLES[k])
     right.plot(X, by_hand(32), color="black", linewidth=0.8, label="64 units by hand")
     right.set(xlabel="x", ylabel="f(x)")

@@ -14,7 +14,6 @@ Source: Nielsen, chapter 5, "The vanishing gradient problem": accuracies of 96.4
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,7 +22,9 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 ACCURACIES = {1: 0.9648, 2: 0.9690, 3: 0.9657, 4: 0.9653}
+"""Published accuracies by number of hidden layers."""
 NORMS = {2: (0.07, 0.31), 3: (0.012, 0.060, 0.283), 4: (0.003, 0.017, 0.070, 0.285)}
+"""Published ‖δ‖ of each hidden layer at the start."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
-    """Of each network, from 0 on."""
+    """Seeds of each network, from 0 on."""
     epochs: int = 30
     """Epochs of each run that is evaluated."""
     examples: int = 50_000
@@ -42,13 +43,50 @@ class Config(experiment.Config):
     """Images that each of these steps sees, the first of MNIST."""
 
 
-def norms(config: Config, net: jn.Network, steps: int) -> np.ndarray:
+def error_norms(config: Config, net: jn.Network, steps: int) -> np.ndarray:
     """‖δ‖ of the hidden layers before each step: (seed, step, layer)."""
-    data = jn.Dataset(jn.Split(*(array[: config.batch] for array in jn.datasets.mnist().train)))
-    recipe, monitors = jn.Recipe(jn.sgd(0.1), l2=5.0), jn.Monitors(("delta_norm",))
-    options = {"epochs": steps, "batch_size": config.batch, "evaluate_on": (), "monitors": monitors}
-    runs = [jn.train(net, data, recipe, seed=k, **options) for k in range(config.seeds)]
-    return np.array([run.monitors["delta_norm"][:, :-1] for run in runs])
+    train = jn.datasets.mnist().train
+    data = jn.Dataset(jn.Split(train.x[: config.batch], train.y[: config.batch]))
+    norms = []
+    for seed in range(config.seeds):
+        result = jn.train(
+            net,
+            data,
+            jn.Recipe(jn.sgd(0.1), l2=5.0),
+            seed=seed,
+            epochs=steps,
+            batch_size=config.batch,
+            evaluate_on=(),
+            monitors=jn.Monitors(("delta_norm",)),
+        )
+        norms.append(result.monitors["delta_norm"][:, :-1])  # without the output layer
+    return np.array(norms)
+
+
+def accuracy_rows(depths: list[int], accuracy: np.ndarray) -> list[dict]:
+    """Accuracies (depth, seed) beside the published ones, and whether each layer more helps."""
+    rows = [
+        experiment.estimate_row(f"accuracy, {depth} hidden", values, ACCURACIES[depth])
+        for depth, values in zip(depths, accuracy, strict=True)
+    ]
+    for k in range(1, len(depths)):
+        name = f"accuracy, {depths[k]} hidden − {depths[k - 1]} hidden"
+        rows.append(
+            experiment.difference_row(name, accuracy[k], accuracy[k - 1], claimed=depths[k] == 2)
+        )
+    return rows
+
+
+def norm_rows(depth: int, norms: np.ndarray) -> list[dict]:
+    """‖δ‖ at the start (layer, seed), and whether the first layer's is the smaller one."""
+    rows = []
+    for k, published in enumerate(NORMS[depth]):
+        name = f"‖δ‖ at the start, {depth} hidden: layer {k + 1}"
+        rows.append(experiment.estimate_row(name, norms[k], published, unit="", log=True))
+    name = f"{depth} hidden: ln ‖δ‖, last hidden layer − first"
+    first, last = np.log(norms[0]), np.log(norms[-1])
+    rows.append(experiment.difference_row(name, last, first, unit="", claimed=True))
+    return rows
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
@@ -56,44 +94,39 @@ def run(config: Config) -> tuple[list[dict], dict]:
     depths = list(ACCURACIES)[: 2 if config.smoke else 4]
     nets = [jn.Network((784, *[30] * depth, 10)) for depth in depths]
     study = jn.sweep(
-        nets, jn.datasets.mnist(), jn.Recipe(jn.sgd(0.1), l2=5.0),
-        seeds=config.seeds, epochs=config.epochs, examples=config.examples,
-    )  # fmt: skip
-    curves = {"depths": depths, "accuracy": study.history.evaluation_accuracy[:, :, -1]}
-    rows = [
-        experiment.measured(f"accuracy, {depth} hidden", values, ACCURACIES[depth])
-        for depth, values in zip(depths, curves["accuracy"], strict=True)
-    ]
-    for (few, less), (many, more) in pairwise(zip(depths, curves["accuracy"])):
-        name = f"accuracy, {many} hidden − {few} hidden"
-        rows.append(experiment.compared(name, more, less, claimed=many == 2))
+        nets,
+        jn.datasets.mnist(),
+        jn.Recipe(jn.sgd(0.1), l2=5.0),
+        seeds=config.seeds,
+        epochs=config.epochs,
+        examples=config.examples,
+    )
+    accuracy = np.asarray(study.history.evaluation_accuracy)[:, :, -1]
+    rows = accuracy_rows(depths, accuracy)
+    curves = {"depths": depths, "accuracy": accuracy}
     for net, depth in zip(nets, depths, strict=True):
         if depth in NORMS:
-            curves["norms"] = norms(config, net, config.steps if net == nets[-1] else 1)
-            start = curves["norms"][:, 0].T
-            for layer, (values, published) in enumerate(zip(start, NORMS[depth], strict=True), 1):
-                name = f"‖δ‖ at the start, {depth} hidden: layer {layer}"
-                rows.append(experiment.measured(name, values, published, "", log=True))
-            name = f"{depth} hidden: ln ‖δ‖, last hidden layer − first"
-            rows.append(experiment.compared(name, *np.log(start[[-1, 0]]), unit="", claimed=True))
+            steps = config.steps if depth == depths[-1] else 1
+            norms = error_norms(config, net, steps)
+            rows += norm_rows(depth, norms[:, 0].T)
+            curves["norms"] = norms  # in the end those of the deepest network
     return rows, curves
 
 
 def plot(curves: dict) -> Figure:
     """Accuracy by depth, ‖δ‖ by step: mean and range over the seeds; published as crosses."""
-    figure, left, right = experiment.panels(2, 3)
-    depths, (_, n_steps, n_layers) = curves["depths"], curves["norms"].shape
+    figure, (left, right) = experiment.panels(2, 3)
+    depths = curves["depths"]
     experiment.band(left, depths, 100 * curves["accuracy"].T)
-    left.plot(depths, [100 * ACCURACIES[k] for k in depths], "kx", zorder=3)
+    left.plot(depths, [100 * ACCURACIES[depth] for depth in depths], "kx", zorder=3)
     left.set(xlabel="hidden layers", ylabel="validation accuracy, %", xticks=depths)
     left.set_title("mean and range of the seeds")
-    for layer, published in enumerate(NORMS[n_layers]):
-        experiment.band(
-            right, np.arange(n_steps), curves["norms"][..., layer], layer, str(layer + 1)
-        )
-        right.plot(
-            0, published, "x", color=experiment.STYLES[layer]["color"], clip_on=False, zorder=3
-        )
+    _, n_steps, n_layers = curves["norms"].shape
+    for k, published in enumerate(NORMS[n_layers]):
+        norms = curves["norms"][..., k]
+        color = experiment.STYLES[k]["color"]
+        experiment.band(right, np.arange(n_steps), norms, k, str(k + 1))
+        right.plot(0, published, "x", color=color, clip_on=False, zorder=3)
     right.set(xlabel="step", ylabel="‖δ‖", yscale="log", title=f"{n_layers} hidden layers")
     right.legend(frameon=False, title="hidden layer; × published", ncols=2)
     return figure

@@ -20,8 +20,14 @@ import jaxnet as jn
 from jaxnet.reporting import experiment
 
 INITS = {"1/√n": jn.initializers.default, "1": jn.initializers.large}
-PUBLISHED = {(30, "1/√n"): (0.9270, 0.9650), (30, "1"): (0.8643, 0.9637),
-             (100, "1/√n"): (0.9295, 0.9781), (100, "1"): (0.8994, 0.9742)}  # fmt: skip
+"""Initializers by the standard deviation of their weights."""
+PUBLISHED = {
+    (30, "1/√n"): (0.9270, 0.9650),
+    (30, "1"): (0.8643, 0.9637),
+    (100, "1/√n"): (0.9295, 0.9781),
+    (100, "1"): (0.8994, 0.9742),
+}
+"""Accuracies after the first epoch and in the end, by hidden units and initializer."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Config(experiment.Config):
     """Settings of the experiment."""
 
     seeds: int = 16
-    """Of each network, from 0 on."""
+    """Seeds of each network, from 0 on."""
     epochs: int = 30
     """Epochs of each run."""
     examples: int = 50_000
@@ -37,39 +43,47 @@ class Config(experiment.Config):
 
 
 def run(config: Config) -> tuple[list[dict], dict]:
-    """All four under all seeds, in one sweep."""
-    nets = [jn.Network((784, width, 10), init=INITS[init]) for width, init in PUBLISHED]
+    """All four networks under all seeds, in one sweep."""
     study = jn.sweep(
-        nets,
+        [jn.Network((784, width, 10), init=INITS[init]) for width, init in PUBLISHED],
         jn.datasets.mnist(),
         jn.Recipe(jn.sgd(0.1), l2=5.0),
         seeds=config.seeds,
         epochs=config.epochs,
         examples=config.examples,
     )
-    accuracy = dict(zip(PUBLISHED, study.history.evaluation_accuracy, strict=True))
+    curves = np.asarray(study.history.evaluation_accuracy)  # (network, seed, epoch)
     rows = []
-    for place, when in ((0, "first epoch"), (-1, "end")):
+    for epoch, when in ((0, "first epoch"), (-1, "end")):
+        accuracy = dict(zip(PUBLISHED, curves[:, :, epoch], strict=True))
         for (width, init), published in PUBLISHED.items():
-            name, values = f"{width} hidden, σ = {init}: {when}", accuracy[width, init][:, place]
-            rows.append(experiment.measured(name, values, published[place]))
+            name = f"{width} hidden, σ = {init}: {when}"
+            rows.append(experiment.estimate_row(name, accuracy[width, init], published[epoch]))
         for width in (30, 100):
-            both = (accuracy[width, init][:, place] for init in INITS)
-            name = f"{width} hidden: 1/√n is better, {when}"
-            rows.append(experiment.compared(name, *both, claimed=place == 0))
-    return rows, {"accuracy": np.array(list(accuracy.values()))}
+            row = experiment.difference_row(
+                f"{width} hidden: 1/√n is better, {when}",
+                accuracy[width, "1/√n"],
+                accuracy[width, "1"],
+                claimed=when == "first epoch",
+            )
+            rows.append(row)
+    return rows, {"accuracy": curves}
 
 
 def plot(curves: dict) -> Figure:
     """Validation accuracy by epoch: mean and range over the seeds; published points as crosses."""
-    figure, *both = experiment.panels(1, 1, sharey=True)
-    for table, ((width, init), published) in zip(100 * curves["accuracy"], PUBLISHED.items()):
-        axes, epochs = both[int(width == 100)], np.arange(1, table.shape[1] + 1)
-        experiment.band(axes, epochs, table, list(INITS).index(init), f"σ = {init}")
+    figure, (left, right) = experiment.panels(1, 1, sharey=True)
+    panels = {30: left, 100: right}
+    styles = {init: style for style, init in enumerate(INITS)}
+    for k, ((width, init), published) in enumerate(PUBLISHED.items()):
+        accuracy = 100 * curves["accuracy"][k]
+        epochs = np.arange(1, accuracy.shape[1] + 1)
+        axes = panels[width]
+        experiment.band(axes, epochs, accuracy, styles[init], f"σ = {init}")
         axes.plot(epochs[[0, -1]], 100 * np.array(published), "x", color="black", zorder=3)
         axes.set(title=f"{width} hidden units", xlabel="epoch")
-    both[0].set_ylabel("validation accuracy, %")
-    both[1].legend(frameon=False, title="weights N(0, σ²); × published")
+    left.set_ylabel("validation accuracy, %")
+    right.legend(frameon=False, title="weights N(0, σ²); × published")
     return figure
 
 

@@ -18,12 +18,12 @@ from jaxnet.reporting import experiment, experiment_index
 from jaxnet.training import devices
 
 ROOT = Path(__file__).parent.parent
-LISTED = experiment_index.catalogue(ROOT / "experiments")
-NAMES = [script.name for script in LISTED]
+SCRIPTS = experiment_index.catalogue(ROOT / "experiments")
+NAMES = [script.name for script in SCRIPTS]
 
 
 def _run(path, monkeypatch, *flags):
-    """A script in this process, which has JAX imported."""
+    """Run a script in this process, which has JAX imported."""
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, flags)])
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
     with jax.numpy_rank_promotion("allow"):
@@ -34,9 +34,9 @@ def _run(path, monkeypatch, *flags):
 def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     _run(ROOT / "experiments" / f"{name}.py", monkeypatch, "--smoke", "--results", tmp_path)
     out = capsys.readouterr().out
-    told = json.loads((tmp_path / "results.json").read_text())
-    assert told["config"]["smoke"]
-    for row in told["rows"]:
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["config"]["smoke"]
+    for row in results["rows"]:
         assert {"published", "mean", "low", "high", "sd", "n_seeds", "verdict"} <= set(row)
         assert row["name"] in out
         assert "BEYOND" not in row["verdict"]
@@ -50,11 +50,11 @@ def test_the_throughput_experiment_runs(tmp_path):
     command = [sys.executable, script, "--smoke", "--results", tmp_path]
     process = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "scikit-learn" in process.stdout
-    listed = json.loads((tmp_path / "results.json").read_text())["rows"]
-    rows = {row["contestant"]: row for row in listed}
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    rows = {row["contestant"]: row for row in rows}
     assert rows["jaxnet, train"]["of_first"] == 1
     assert rows["SGD, 8 recipes × 1 seed"]["networks"] == 8
-    assert all(np.isfinite(row["mean"]) for row in listed)
+    assert all(np.isfinite(row["mean"]) for row in rows.values())
     assert (tmp_path / "throughput.png").stat().st_size > 10_000
 
 
@@ -74,7 +74,7 @@ def test_the_list_names_every_script_with_its_question_and_time(monkeypatch, cap
         _run(ROOT / "experiments" / "__main__.py", monkeypatch)
     assert stopped.value.code == 0
     out = capsys.readouterr().out
-    for script in LISTED:
+    for script in SCRIPTS:
         assert script.question.endswith(("?", "."))
         assert re.fullmatch(r"\d+ (seconds|minutes?)", script.duration)
         assert re.search(rf"{script.name} .*{script.duration}", out)
@@ -97,25 +97,28 @@ def test_what_was_run_is_on_one_page(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system pins no threads")
 @pytest.mark.parametrize(("jobs", "n"), [(2, 1), (2, 2), (1, 3)])
-def test_jobs_share_out_the_cores_and_one_has_all(jobs, n, monkeypatch):
-    names = runpy.run_path(str(ROOT / "experiments" / "__main__.py"))
-    cores, seen, barrier = os.sched_getaffinity(0), [], threading.Barrier(min(jobs, n))
+def test_jobs_share_the_cores_and_a_single_job_has_all(jobs, n, monkeypatch):
+    module = runpy.run_path(str(ROOT / "experiments" / "__main__.py"))
+    cores = os.sched_getaffinity(0)
+    cores_of_jobs = []
+    barrier = threading.Barrier(min(jobs, n))
 
     def run(config, script):
-        seen.append(os.sched_getaffinity(0))
+        cores_of_jobs.append(os.sched_getaffinity(0))
         barrier.wait(20)  # all run at once
         return True, ""
 
-    monkeypatch.setitem(names["run_all"].__globals__, "run", run)
-    config = names["Experiments"](jobs=jobs)
-    chosen = [script for script in LISTED if not script.alone][:n]
-    assert names["run_all"](config, chosen, Console(quiet=True)) == []
-    assert set().union(*seen) == cores
-    assert len(seen) == n
+    monkeypatch.setitem(module["run_all"].__globals__, "run", run)
+    config = module["Experiments"](jobs=jobs)
+    chosen = [script for script in SCRIPTS if not script.measures_time][:n]
+    assert module["run_all"](config, chosen, Console(quiet=True)) == []
+    assert set().union(*cores_of_jobs) == cores
+    assert len(cores_of_jobs) == n
     if n == 2 and len(cores) > 1:
-        assert not seen[0] & seen[1]
+        first, second = cores_of_jobs
+        assert not first & second
     else:
-        assert all(one == cores for one in seen)
+        assert all(job == cores for job in cores_of_jobs)
     assert os.sched_getaffinity(0) == cores
 
 
@@ -128,23 +131,23 @@ def test_what_does_not_exist_is_refused_in_a_line(words):
     assert words[-1] in process.stderr
 
 
-def _results(folder, rows):
-    told = {"config": {"smoke": False}, "changed": [], "rows": rows, "seconds": 90.0}
+def _write_results(folder, rows):
+    results = {"config": {"smoke": False}, "changed": [], "rows": rows, "seconds": 90.0}
     folder.mkdir()
-    (folder / "results.json").write_text(json.dumps(told))
+    (folder / "results.json").write_text(json.dumps(results))
     (folder / f"{folder.name}.png").write_bytes(b"a picture")
 
 
 def test_the_page_counts_what_is_reproduced_and_says_why_the_rest_is_not(tmp_path):
     values = np.linspace(0.94, 0.96, 16)
     rows = [
-        experiment.measured("a <b>", values, 0.95),
-        experiment.measured("c", values, 0.5, why="another set."),
-        experiment.compared("a − c", values, values - 0.1, claimed=True),
-        experiment.compared("a − a", values, values),
+        experiment.estimate_row("a <b>", values, 0.95),
+        experiment.estimate_row("c", values, 0.5, why="another set."),
+        experiment.difference_row("a − c", values, values - 0.1, claimed=True),
+        experiment.difference_row("a − a", values, values),
     ]
-    _results(tmp_path / "l1", rows)
-    path = experiment_index.publish(LISTED, tmp_path)
+    _write_results(tmp_path / "l1", rows)
+    path = experiment_index.publish(SCRIPTS, tmp_path)
     page = path.read_text()
     assert "1 of 2 published numbers reproduced" in page
     assert "1 of 1 claims reproduced" in page
