@@ -44,7 +44,7 @@ class Config(experiment.Config):
     """Gradient-equivalents after which a run is given up."""
 
 
-Work = Callable[[optax.OptState], int]
+WorkFunction = Callable[[optax.OptState], int]
 """The gradient-equivalents of a step, from the optimizer's state after it."""
 
 
@@ -64,7 +64,7 @@ def newton_work(opt_state: optax.OptState) -> int:
 
 
 def descend(
-    data: jn.Split, optimizer: jn.Optimizer, work: Work, seed: int, budget: float
+    data: jn.Split, optimizer: jn.Optimizer, work: WorkFunction, seed: int, budget: float
 ) -> np.ndarray:
     """Train to the target, or until the budget is spent: (step, [work so far, training cost])."""
     net, recipe, key = jn.Network((784, 30, 10)), jn.Recipe(optimizer), jax.random.key(seed)
