@@ -6,8 +6,9 @@ hashable, equal by value, and a part of the compiled program.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, UInt8
@@ -16,6 +17,8 @@ AnyArray = Array | np.ndarray
 """A JAX or a NumPy array: users hold data in either."""
 KeyArray = Key[Array, ""]
 """A typed JAX random key, as `jax.random.key(seed)` returns."""
+Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
+"""A device of JAX, such as `jax.devices()[0]`; jaxlib declares no types."""
 Numbers = ArrayLike | Sequence[float]
 """A hyperparameter as a caller gives it: a number, traced or not, or an array of them (a sweep)."""
 

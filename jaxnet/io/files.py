@@ -21,15 +21,14 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
-"""A device of JAX, such as `jax.devices()[0]`."""
+from jaxnet.core.types import Device
 
 METADATA_KEY = "jaxnet"
 """The key of the header in the metadata of a safetensors file."""

@@ -9,12 +9,11 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Layer, Params
+from jaxnet.core.types import Dataset, Device, History, Layer, Params
 from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import lanes
-from jaxnet.sweeps.chunk_sizes import Device
 from jaxnet.sweeps.lanes import GroupKeys, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch

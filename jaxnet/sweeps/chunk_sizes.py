@@ -7,18 +7,16 @@ cache; on an accelerator more lanes mean larger matrix products, as far as memor
 """
 
 import os
-from typing import TypeAlias
 
 import jax
 import numpy as np
 
 from jaxnet.acceleration import first_layer
 from jaxnet.core.network import Network
+from jaxnet.core.types import Device
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.step import TrainState, start
 
-Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
-"""A device of JAX; jaxlib declares no types."""
 CACHE_BYTES = 8 * 2**20
 """Bytes of parameters, gradients and optimizer state that one core's program should have. Of 2, 4,
 8 and 16 MiB at [784, 30, 10]: SGD 0.019, 0.018, 0.018, 0.018 s an epoch and network, momentum

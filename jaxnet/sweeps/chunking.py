@@ -13,10 +13,9 @@ import numpy as np
 
 from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, Device
 from jaxnet.sweeps import chunk_sizes, planning, store
 from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
-from jaxnet.sweeps.chunk_sizes import Device
 from jaxnet.sweeps.executors import Job
 from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger

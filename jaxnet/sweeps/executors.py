@@ -23,9 +23,8 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 
-from jaxnet.core.types import Dataset, History
+from jaxnet.core.types import Dataset, Device, History
 from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
-from jaxnet.sweeps.chunk_sizes import Device
 from jaxnet.sweeps.layout import layout_of
 from jaxnet.sweeps.store import Lane, first_examples, ranking_scores, select_lanes
 

@@ -9,8 +9,9 @@ import jax
 
 from jaxnet.acceleration.xla_options import ONE_THREAD
 from jaxnet.core.network import Network
+from jaxnet.core.types import Device
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps.chunk_sizes import Device, lane_bytes
+from jaxnet.sweeps.chunk_sizes import lane_bytes
 
 EFFICIENCY = 0.3
 """The rate at which lanes train, as a part of the rate of a matrix product: an estimate."""

@@ -8,10 +8,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxnet.core.types import Device
+
 Result = TypeVar("Result")
 Rows = TypeVar("Rows")
 
-Devices = Sequence[jax.Device]
+Devices = Sequence[Device]
 """Devices that share mini-batches."""
 
 
