@@ -21,7 +21,7 @@ LONGEST_FUNCTION = 60
 MOST_PARAMETERS = 8
 """Of a function that is not public; `self` and `cls` do not count."""
 LONGEST_MODULE = 400
-"""Lines."""
+"""Lines, without docstrings."""
 DOCUMENTED = ("pages", "plots")
 """Submodules that the README names, and that need an extra: so they are not in `__all__`."""
 
@@ -75,9 +75,18 @@ def crowded_functions(paths: list[Path]) -> list[Function]:
 
 
 def long_modules(paths: list[Path]) -> list[tuple[Path, int]]:
-    """Modules that are too long to be read in one go, with their lines."""
-    lengths = [(path, len(path.read_text().splitlines())) for path in paths]
+    """Modules that are too long to be read in one go, with their lines but for docstrings."""
+    lengths = [(path, _n_lines_of_code(path.read_text())) for path in paths]
     return [(path, length) for path, length in lengths if length > LONGEST_MODULE]
+
+
+def _n_lines_of_code(source: str) -> int:
+    strings = [
+        node for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]  # fmt: skip
+    n_docstring_lines = sum((node.end_lineno or 0) - node.lineno + 1 for node in strings)
+    return len(source.splitlines()) - n_docstring_lines
 
 
 def top_modules(root: Path = ROOT) -> list[Path]:
@@ -251,7 +260,7 @@ def main() -> None:
             crowded_functions(paths),
         ),
         (
-            f"modules over {LONGEST_MODULE} lines",
+            f"modules over {LONGEST_MODULE} lines without docstrings",
             [f"{path.relative_to(ROOT)}: {length}" for path, length in long_modules(paths)],
         ),
         ("modules directly in jaxnet/", [path.relative_to(ROOT) for path in top_modules()]),
