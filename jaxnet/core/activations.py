@@ -334,8 +334,8 @@ class Softmax(Activation):
     """The softmax at temperature T: aₖ = exp(zₖ/T) / Σⱼ exp(zⱼ/T), probabilities that sum to 1.
 
     It is computed relative to the largest logit m, with the sum R = Σ exp((zⱼ−m)/T) over the
-    *other* logits: ln aₖ = (zₖ−m)/T − ln(1+R), and 1 − a of the largest is R/(1+R). Nothing cancels, so
-    costs and errors stay accurate where a rounds to 1.
+    *other* logits: ln aₖ = (zₖ−m)/T − ln(1+R), and 1 − a of the largest is R/(1+R). Nothing
+    cancels, so costs and errors stay accurate where a rounds to 1.
 
     Args:
       temperature: T > 0; 1, the default, is the usual softmax, and a higher temperature makes the
