@@ -59,7 +59,7 @@ class Predict:
             if test.x.shape[1] != net.sizes[0]:
                 raise ValueError(
                     f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
-                    f"{net.sizes[0]}; choose its own data set with --data."
+                    f"{net.sizes[0]}; choose the data set that it was trained on with --data."
                 )
             for row in self.test:
                 if not 0 <= row < len(test.x):
@@ -97,10 +97,10 @@ def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
     try:
         x = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _pixels(path)
     except OSError as error:
-        reason = error.strerror or "it is no PNG or .npy file"
+        reason = error.strerror or "it is not a PNG or .npy file"
         raise ValueError(f"cannot read {path}: {reason}.") from None
     except (ValueError, EOFError, SyntaxError):
-        raise ValueError(f"cannot read {path}: it is no PNG or .npy file.") from None
+        raise ValueError(f"cannot read {path}: it is not a PNG or .npy file.") from None
     if x.dtype == np.uint8:
         x = x / np.float32(255)
     if x.dtype.kind != "f" or not x.size or not (x.min() >= 0 and x.max() <= 1):

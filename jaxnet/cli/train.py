@@ -145,7 +145,7 @@ class Train(Training):
         except OSError as error:
             raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no run's config.json: {error}.") from None
+            raise ValueError(f"{path} is not the config.json of a run: {error}.") from None
         default = Train()
         given = {
             field.name: getattr(self, field.name)
@@ -308,7 +308,7 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
 
 
 def _without_nan(value: object) -> object:
-    """JSON has no NaN: null stands for it."""
+    """The value with None for each NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -127,7 +127,7 @@ class Stages:
 
 
 def tune(searches: list[Search], stages: Stages) -> tuple[list[Search], list[Runs]]:
-    """Train all trials; extend all searches while the best learning rate of one is at an edge.
+    """Train all trials; extend all searches while any best learning rate is at an edge.
 
     Args:
       searches: each contender's search.

@@ -273,7 +273,10 @@ def contenders(candidates: object) -> dict[str, Recipe]:
     elif isinstance(candidates, Sequence) and not isinstance(candidates, str):
         pairs = [(None, contender) for contender in candidates]
     else:
-        raise ValueError(f"optimizers must be a list or a dict of labels, not {candidates!r}.")
+        raise ValueError(
+            "optimizers must be a list of constructors, names, optimizers or recipes, or a dict from "
+            f"labels to these, not {candidates!r}."
+        )
     recipes: dict[str, Recipe] = {}
     for label, contender in pairs:
         recipe = _contender_recipe(contender)

@@ -288,7 +288,7 @@ class LeakyRelu(Activation):
 
     @property
     def apart(self) -> bool:
-        """True for every slope."""
+        """True: aₖ depends on zₖ alone, and f(0) and f'(0) are finite for every slope."""
         return True
 
 
@@ -325,7 +325,7 @@ class Elu(Activation):
 
     @property
     def apart(self) -> bool:
-        """True for every alpha."""
+        """True: aₖ depends on zₖ alone, and f(0) and f'(0) are finite for every alpha."""
         return True
 
 

@@ -69,8 +69,8 @@ class Network:
             raise ValueError("the softmax of a single output is always 1; take two outputs.")
         if self.n_params >= 2**31:
             raise ValueError(
-                f"sizes {sizes} make {self.n_params:,} parameters; 2³¹ are too many, so choose "
-                "smaller layers."
+                f"sizes {sizes} make {self.n_params:,} parameters, but there must be fewer than 2³¹; "
+                "choose smaller layers."
             )
         if self.precision not in ("default", "high", "highest"):
             raise ValueError(
@@ -140,7 +140,7 @@ def init(net: Network, key: KeyArray) -> Params:
       A `Layer` for each layer, in JAX's default float type.
 
     Raises:
-      ValueError: the key is no typed random key.
+      ValueError: the key is not a typed random key.
 
     >>> params = init(Network((784, 30, 10)), jax.random.key(0))
     >>> [layer.w.shape for layer in params]

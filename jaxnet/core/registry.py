@@ -78,12 +78,12 @@ class Registry(Mapping[str, T]):
 
         >>> Registry("number", {"one": 1, "two": 2}).look_up("ones")
         Traceback (most recent call last):
-        ValueError: ones is no known number; did you mean one?
+        ValueError: ones is not a known number; did you mean one?
         """
         if isinstance(name, str) and name in self._entries:
             return self._entries[name]
         hint = suggestion(str(name), self._entries)
-        raise ValueError(f"{name} is no known {self.kind}; {hint}")
+        raise ValueError(f"{name} is not a known {self.kind}; {hint}")
 
     def name_of(self, value: object) -> str | None:
         """The name of an entry.

@@ -104,7 +104,7 @@ def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:
             if header[:4] != magic:
                 raise ValueError(
                     f"{path}: magic number 0x{header[:4].hex() or '(empty)'} instead of "
-                    f"0x{magic.hex()}; this is no IDX file of bytes with {rank} dimensions."
+                    f"0x{magic.hex()}; this is not an IDX file of bytes with {rank} dimensions."
                 )
             shape = tuple(int.from_bytes(header[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
             size = math.prod(shape)

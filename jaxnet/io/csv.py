@@ -25,7 +25,8 @@ def column_names(rows: Sequence[Row]) -> list[str]:
       rows: the table.
 
     Returns:
-      The names. A name that the first row lacks follows the name that it follows in its own row.
+      The names. A name that appears only in a later row stands after the name before it in that
+      row.
 
     >>> column_names([{"a": 1, "c": 2}, {"a": 1, "b": 2, "c": 3}])
     ['a', 'b', 'c']
@@ -125,7 +126,7 @@ def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
       The rows.
 
     Raises:
-      ValueError: a line has more or fewer cells than the first, or a cell is no number; the message
+      ValueError: a line has more or fewer cells than the first, or a cell is not a number; the message
         names the file and the row.
       OSError: the file cannot be read.
     """

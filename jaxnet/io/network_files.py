@@ -103,7 +103,7 @@ def load(path: str | Path) -> tuple[Network, Params]:
       The architecture, and the parameters as JAX arrays.
 
     Raises:
-      ValueError: the file is no network, was changed or cannot be read; the message says why.
+      ValueError: the file is not a network, was changed or cannot be read; the message says why.
 
     Warns:
       UserWarning: parameters that were saved as float64 are rounded to float32.
@@ -185,8 +185,8 @@ def part_name(part: Activation | Cost | Initializer) -> str | list[str | JsonObj
                 return name
     if type(part) not in CLASSES.values():
         raise ValueError(
-            f"{part!r} has no name in jaxnet, so that a file could not say what it is; save its "
-            "parameters, a tuple of arrays, by other means."
+            f"{part!r} is not one of jaxnet's own, so a file cannot name it; save the network's "
+            "parameters, a tuple of Layer(w, b), by other means, such as numpy.savez."
         )
     constants: JsonObject = {}
     for field in dataclasses.fields(part):  # pyright: ignore[reportArgumentType]
@@ -210,7 +210,7 @@ def _part(description: object, kinds: tuple[type[_Part], ...], known: Mapping[st
         raise ValueError(f"its part {class_name!r} is not one of {sorted(CLASSES)}")
     if not issubclass(CLASSES[class_name], kinds):
         kind_names = " or ".join(kind.__name__ for kind in kinds)
-        raise ValueError(f"its part {class_name!r} is no {kind_names}")
+        raise ValueError(f"its part {class_name!r} is not a {kind_names}")
     values = {
         name: _part(value, (Activation,), activations.NAMED) if name == "output" else value
         for name, value in constants.items()

@@ -1,9 +1,10 @@
 """Optimizers: a constructor for each update rule, under the name that it has in the field.
 
-Each constructor states its defaults, which are optax's where the book names none, and where its
-formula or a default differs from PyTorch's, Keras's or the paper's. In the formulas g is the
-gradient, w a parameter, η the learning rate and t the step, counted from 1. Every number may be an
-array: the optimizer then stands for as many, and a recipe with it is a sweep.
+Each constructor states its defaults: the book's or, where the book names none, optax's. It also
+states where its formula or a default differs from PyTorch's, Keras's or the paper's. In the
+formulas g is the gradient, w a parameter, η the learning rate and t the step, counted from 1. Every
+number may be an array: the optimizer then stands for one optimizer per entry, and a recipe with it
+is a sweep.
 """
 
 from collections.abc import Callable

@@ -98,12 +98,12 @@ class Recipe:
 
     @property
     def linear(self) -> bool:
-        """Whether every part that the recipe has declares to be linear.
+        """Whether every part of the recipe declares itself linear.
 
         Then the first layer's update is linear in its weights, gradients and states, and its
         inputs are the same from step to step: see `jaxnet.acceleration.first_layer`. A number
-        declares it on its field, any other part by an attribute `linear`; a part that declares
-        nothing is not linear.
+        declares it on its field, any other part by an attribute `linear`; a part without a
+        declaration counts as not linear.
         """
         declared = (
             field.metadata.get("linear", getattr(part, "linear", False))
@@ -124,8 +124,8 @@ class Recipe:
         if len(set(swept.values())) > 1 or any(len(shape) > 1 for shape in swept.values()):
             listed = ", ".join(f"{name[1:]} {shape}" for name, shape in swept.items())
             raise ValueError(
-                f"the arrays of a recipe zip, so they must have one length: {listed}; "
-                "jaxnet.grid makes all combinations."
+                f"the arrays of a recipe are zipped, so they must have one length: {listed}; for all "
+                "combinations use jaxnet.grid."
             )
         return next(iter(swept.values()))[0] if swept else 1
 

@@ -90,7 +90,8 @@ class Schedule:
             raise ValueError(f'unit must be "epochs" or "steps", not {self.unit!r}.')
         if self.horizon is not None and self.horizon not in dict(self.spans):
             raise ValueError(
-                f"horizon must name one of the lengths in spans, not {self.horizon!r}."
+                f"horizon must name one of the lengths in spans, {list(dict(self.spans))}, "
+                f"not {self.horizon!r}."
             )
         for name, length in self.spans:
             is_number = isinstance(length, (int, float, np.number)) and not isinstance(length, bool)

@@ -255,7 +255,7 @@ def digits_row(
 
 
 def claim_row(name: str, value: SupportsFloat, holds: bool | np.bool, why: str = "") -> Row:
-    """A row for a source's claim without chance in it: *reproduced* if it holds.
+    """A row for a published claim that involves no randomness: *reproduced* if it holds.
 
     Args:
       name: the claim.
@@ -266,7 +266,7 @@ def claim_row(name: str, value: SupportsFloat, holds: bool | np.bool, why: str =
     Returns:
       The row.
 
-    >>> claim_row("the largest fall is the first, epoch", 1, holds=True)["verdict"]
+    >>> claim_row("epoch of the largest fall", 1, holds=True)["verdict"]
     'reproduced'
     """
     verdict = "reproduced" if holds else "differs"

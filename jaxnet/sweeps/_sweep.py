@@ -70,8 +70,9 @@ def sweep(
 ) -> Study:
     """Train many networks: every recipe under every seed, several at a time in one program.
 
-    Each network is trained as `train` would train it alone: to 1e-9 in float64, and in float32 to
-    the bits of any program of the same size (`Study.replay`). All combinations of networks, batch
+    Each network is trained as `train` would train it alone: in float64 the two agree within 1e-9. In
+    float32 rounding depends on the size of the program; `Study.replay` trains a network again in a
+    program of the same size, to the same bits. All combinations of networks, batch
     sizes, numbers of examples and recipes are settings of the study, in this order, the recipes
     varying fastest.
 
@@ -83,8 +84,8 @@ def sweep(
       recipe: how to train, or several recipes. A recipe whose hyperparameters are arrays stands for
         one recipe per entry (`grid` and `sample` make such recipes).
       seeds: the number of seeds, which are then 0, 1, …, or a list of different seeds in [0, 2³²).
-        All recipes under one seed start from the same weights (of a network) and see the same
-        mini-batches.
+        All recipes under one seed see the same mini-batches, and for each network they start
+        from the same weights.
       epochs: the most epochs per network, at least 1.
       batch_size: examples per mini-batch, at least 1, or a list of sizes; each size makes another
         program.
@@ -92,7 +93,8 @@ def sweep(
         such numbers; each number makes another program. None uses all examples.
       evaluate_on: the splits to evaluate after each epoch, of "evaluation" (the validation split)
         and "training". None is ("evaluation",) if the data has a validation split, and
-        ("training",) otherwise. The training split takes about half an epoch.
+        ("training",) otherwise. Evaluating the training split takes about
+        half as long as an epoch of training.
       folder: a folder that keeps the study, made if it does not exist. The same call goes on where
         an earlier one ended; a call with more seeds, recipes or epochs trains only what is missing.
       executor: an object with `submit`, which trains the networks, such as
@@ -312,7 +314,7 @@ def _checked_settings(
         check_recipe(recipe)
         rows = RecipeBatch(recipe).rows()
         if not rows:
-            raise ValueError("the arrays of a recipe are empty: there is nothing to train.")
+            raise ValueError("the arrays of a recipe are empty; give each at least one number.")
         train_data = first_examples(data, n_examples)
         checked(net, train_data, rows[0], epochs, size, 0, None, evaluate_on)
         settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
@@ -324,7 +326,10 @@ def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
     given_seeds = seeds if isinstance(seeds, LISTS) else range(count("seeds", seeds, 1))
     seed_list = tuple(count("seeds", seed, 0, 2**32) for seed in given_seeds)
     if not seed_list or len(set(seed_list)) < len(seed_list):
-        raise ValueError(f"seeds must be one or more different numbers, not {seeds!r}.")
+        raise ValueError(
+            "seeds must be a number of seeds, at least 1, or one or more different seeds, "
+            f"not {seeds!r}."
+        )
     return seed_list
 
 

@@ -102,6 +102,9 @@ class TrainedChunk(NamedTuple):
 class ChunkLoop(HostLoop):
     """The loop over the epochs of a chunk, with the results of its lanes so far.
 
+    A slot is a lane's place in a compiled program. A layout says how many slots a program has and
+    which lane is in which; as lanes end, the others may move to a smaller layout.
+
     Args:
       spec: the lanes, and how long to train them.
       data: the splits.
@@ -116,9 +119,9 @@ class ChunkLoop(HostLoop):
       alive: whether each lane is still trained, (lanes,).
       slots: for each lane, the slots that it was trained in.
       state_rows: the lanes' states, one row per lane; None until the first program has ended.
-      layouts: the layouts by the epoch from which they are used.
+      layouts: the layouts, by the epoch from which each is used.
       layout: the layout in use.
-      slot_map: the slots of the program in use; None until there is one.
+      slot_map: which lane is in which slot of the program in use; None until there is one.
       keys, recipe, units, state: the program's arguments on the device, stacked: the groups' run
         keys, the lanes' recipes, their masks of padded units, and their states.
     """

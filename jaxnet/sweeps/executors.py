@@ -334,7 +334,7 @@ def bisect_chunk(job: Job) -> list[Job]:
 
 
 def _part_of_job(job: Job, rows: slice) -> Job | None:
-    """The job of some of a job's lanes in a program as small as they need; None if all ended."""
+    """A job for these lanes alone, in the smallest program that holds them; None if all ended."""
     spec, seeds = job.spec, job.spec.seeds[rows]
     before = None if job.before is None else select_lanes(job.before, rows)
     alive = np.ones(len(seeds), bool) if before is None else before.result.alive()

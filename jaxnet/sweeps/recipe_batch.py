@@ -37,9 +37,9 @@ class RecipeBatch:
         return cls(jax.tree.map(lambda *numbers: np.stack(numbers), *recipes))
 
     def with_shared_inputs(self) -> "RecipeBatch":
-        """The batch with a scalar for each number that changes the inputs and is equal in all.
+        """The batch, with a scalar for each number that changes inputs and is equal in all recipes.
 
-        Only then do lanes share the mini-batch that is augmented, or whose inputs are dropped.
+        Only then can lanes share one augmented mini-batch, or one with dropped inputs.
         """
         parts = {name: getattr(self.recipe, name) for name in INPUT_PARTS}
         shared_parts = {

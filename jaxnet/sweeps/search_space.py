@@ -200,7 +200,9 @@ def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
             columns_by_part[part][name] = column
         else:
             known = sorted(own_names.union(*names_by_part.values()))
-            raise ValueError(f"{name} is no number of this recipe; it has {', '.join(known)}.")
+            raise ValueError(
+                f"{name} is not a number of this recipe; its numbers are {', '.join(known)}."
+            )
     rebuilt_parts = {
         part: _rebuilt(getattr(recipe, part), part_columns)
         for part, part_columns in columns_by_part.items()

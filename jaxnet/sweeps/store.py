@@ -231,7 +231,9 @@ class Folder:
             # The lanes of a chunk are usually asked for in turn: its arrays are read once.
             stored, arrays = _read(path, ("outcome", "state"), self.description)
             if stored.n_epochs != record.n_epochs:
-                raise LookupError(f"{path} has had {stored.n_epochs} epochs by now.")
+                raise LookupError(
+                    f"{path} was trained further meanwhile, to {stored.n_epochs} epochs."
+                )
             self.last_read = wanted, files.section(arrays, "state")
         leaves, structure = self.last_read[1], jax.tree.structure(like)
         if len(leaves) != structure.num_leaves:
@@ -266,7 +268,7 @@ def _read_header(path: Path) -> JsonObject:
 def _read(
     path: Path, sections: Collection[str], description: JsonObject
 ) -> tuple[Record, dict[str, np.ndarray]]:
-    """A chunk's file: its record, without states, and the arrays of these sections."""
+    """The record of a chunk's file, without states, and the arrays of these sections."""
     try:
         arrays, header = files.read_sealed(
             path, KIND, FORMAT, sections, older=version_0_2.read_chunk
@@ -276,7 +278,9 @@ def _read(
         if header.get("study", description) != description:
             raise ValueError("it is of another study, with other data or another evaluate_on")
         if record.name() != path.stem:
-            raise ValueError(f"its networks are those of {record.name()}.safetensors")
+            raise ValueError(
+                f"it holds the networks of {record.name()}.safetensors: it was renamed"
+            )
         if header["format"] < FORMAT:
             record = record._replace(file=path)
     except (*files.DAMAGE, OSError) as error:
@@ -306,11 +310,11 @@ def ranking_scores(
     epochs: Int[np.ndarray, "*lanes"],
     diverged: Int[np.ndarray, "*lanes"] | Bool[np.ndarray, "*lanes"],
 ) -> Float[np.ndarray, "*lanes"]:
-    """The score by which lanes are ranked: see `Study.score`.
+    """The score by which lanes are ranked, as `Study.score` defines it.
 
     Args:
       history: the four curves, each with the axes of the lanes and then the axis of epochs.
-      epochs: the epochs that each lane has had; the last one counts.
+      epochs: the number of epochs that each lane was trained for; the score is that of the last.
       diverged: not 0 for a lane that diverged, whose score is −∞.
     """
     curves = History(*map(np.asarray, history))
@@ -331,8 +335,8 @@ def concatenate_chunks(chunks: Sequence[TrainedChunk]) -> TrainedChunk:
     """The lanes of several chunks as one chunk.
 
     Args:
-      chunks: one or more chunks whose lanes have had equally many epochs in programs of one
-        network.
+      chunks: one or more chunks, trained for equally many epochs, whose programs have the same
+        (padded) network.
     """
     results = [chunk.result for chunk in chunks]
     joined = {name: np.concatenate([getattr(r, name) for r in results]) for name in ARRAYS}

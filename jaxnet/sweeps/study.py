@@ -305,7 +305,7 @@ class Study(NamedTuple):
         )
 
     def _lane(self, recipe: int, seed: int) -> Lane:
-        """The places on the axes, from 0, checked."""
+        """The lane at these places on the axes, checked; negative places count from the end."""
         try:
             lane = range(len(self.settings))[recipe], range(len(self.seeds))[seed]
         except IndexError:
@@ -333,7 +333,7 @@ class Study(NamedTuple):
         return lane_params(setting, states, row)
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
-        """The chunk of one lane that is trained in the slots that it had in the sweep."""
+        """The spec that trains this lane alone, in the slots that it had in the sweep."""
         setting = self.settings[lane[0]]
         net = setting.network
         index, row = self.source.row_by_lane[lane]

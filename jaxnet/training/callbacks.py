@@ -56,8 +56,8 @@ def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[s
     except ValueError:  # it is not UTF-8, not CSV, empty, or has lines without a number
         pass
     raise ValueError(
-        f"{path} is another file, which would be lost, since its first line is not that of the "
-        "CSV callback; choose another name."
+        f"{path} was not written by the CSV callback, as its first line shows, and would be "
+        "overwritten; choose another name."
     )
 
 

@@ -280,7 +280,7 @@ def train_epoch(
     units: UnitMasks | None,
     state: TrainState,
 ) -> tuple[TrainState, Measurements]:
-    """Shuffle the examples and train one epoch of a run, number `index` from 0; see `epoch`."""
+    """Shuffle the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
     order = shuffle(address(key, "order", index), len(data.x))
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,

@@ -48,7 +48,7 @@ ONE_OF_A_KIND = (Network, Recipe, Augmentation, Stopping)
 
 
 def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
-    """The fingerprint of a network and how it is trained: equal for equal runs.
+    """The settings that identify a run, as a JSON object: equal for equal networks and training.
 
     The caller adds the settings that not all runs have, or that it handles itself: data, seed,
     epochs.
@@ -59,7 +59,7 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
       batch_size: examples per mini-batch.
 
     Returns:
-      The engine's version, the network, the recipe and the batch size, in JSON's types.
+      The number of the training engine (`ENGINE`), the network, the recipe and the batch size, in JSON's types.
 
     >>> from jaxnet.recipes.optimizers import adam
     >>> fingerprint(Network((2, 3, 2)), Recipe(adam(b1=0.5), l2=1.0), 10)["recipe"]

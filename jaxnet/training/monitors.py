@@ -52,7 +52,7 @@ class Monitors:
         `None` measures the last mini-batch of each epoch.
 
     Raises:
-      ValueError: a name is unknown, there is none, or `every` is no whole number of at least 1.
+      ValueError: a name is unknown, there is none, or `every` is not a whole number of at least 1.
 
     >>> Monitors(("delta_norm",), every=100).rows(n_steps=350).tolist()
     [99, 199, 299]
@@ -72,13 +72,13 @@ class Monitors:
             object.__setattr__(self, "every", count("every", self.every, low=1))
 
     def rows(self, n_steps: int) -> np.ndarray:
-        """The numbers of the mini-batches that are measured in an epoch.
+        """The indices of the mini-batches that are measured in an epoch.
 
         Args:
           n_steps: mini-batches per epoch.
 
         Returns:
-          Ascending numbers from 0, of shape (measurements,).
+          The indices, counted from 0, in ascending order, shape (measurements,).
         """
         every = self.every or n_steps
         return np.arange(every - 1, n_steps, every)

@@ -110,7 +110,7 @@ def check_devices(devices: Devices) -> Devices:
       The devices, in the same order.
 
     Raises:
-      ValueError: there are none, two of them are the same, or they are no devices.
+      ValueError: there are none, two of them are the same, or they are not devices.
     """
     checked = tuple(devices) if isinstance(devices, (list, tuple)) else ()
     if not checked or not all(isinstance(device, jax.Device) for device in checked):

@@ -66,7 +66,7 @@ class TrainState(NamedTuple):
 
 
 class Context(NamedTuple):
-    """The constants of all steps of an epoch."""
+    """What is constant over all steps of an epoch."""
 
     net: Network
     """The architecture."""

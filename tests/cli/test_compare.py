@@ -117,12 +117,12 @@ def test_labels_are_escaped(here):
     [
         (
             ["--optimizers", "sgd", "adamm"],
-            "adamm is no known optimizer; did you mean adam",
+            "adamm is not a known optimizer; did you mean adam",
         ),
         (["--seeds", "1"], "seeds must be a whole number of at least 2, not 1"),
         (["--targets", "0.9", "1.5"], "targets are validation scores in (0, 1), such as 0.95"),
         (["--data", "novalid.npz"], "the data has no validation split"),
-        (["--tasks", "bok"], "bok is no known task; did you mean book"),
+        (["--tasks", "bok"], "bok is not a known task; did you mean book"),
         (["--tasks"], "--tasks needs at least one task"),
         (["--optimizers", "sgd", "sgd"], "sgd is named twice"),
         (["--optimizers", "sgd"], "needs two optimizers or more"),

@@ -275,7 +275,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("predict gone --test 0", "the folder gone does not exist; train a network first"),
         ("predict net.json", "nothing to classify: name image files, or rows with --test"),
         ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
-        ("predict net.json file", "cannot read file: it is no PNG or .npy file"),
+        ("predict net.json file", "cannot read file: it is not a PNG or .npy file"),
         ("predict net.json gone.png", "cannot read gone.png: No such file"),
         (
             "predict net.json small.png",
@@ -290,7 +290,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             "predict net.json --data digits --test 0",
             "digits has 64 inputs, but the network ",
         ),
-        ("train --sizes 784 9223372036854775808 10", "2³¹ are too many"),
+        ("train --sizes 784 9223372036854775808 10", "fewer than 2³¹"),
         ("check --seed -1", "seed must be a whole number of at least 0, not -1"),
         ("check --init he", "Unrecognized or misplaced options: --init"),
         ("check --sizes 3", "sizes must be two or more"),

@@ -69,7 +69,7 @@ def test_contenders_are_constructors_names_optimizers_and_recipes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tuning.contenders(["sgd", "adm"]), "adm is no known optimizer; did you mean adam"),
+        (lambda: tuning.contenders(["sgd", "adm"]), "adm is not a known optimizer; did you mean adam"),
         (lambda: tuning.contenders([jn.sgd]), "needs two optimizers or more, not 1"),
         (lambda: tuning.contenders([jn.sgd, jn.sgd(0.1)]), "two contenders are called sgd"),
         (lambda: tuning.contenders("sgd"), "must be a list or a dict"),
@@ -85,7 +85,7 @@ def test_contenders_are_constructors_names_optimizers_and_recipes():
         (lambda: _begin(jn.adam(), "full", decay=(0.1, 0.2)), "adam takes no decay"),
         (lambda: _begin(jn.adam(), "lr", learning_rate=(1, 0.1)), "with 0 < low < high"),
         (lambda: _begin(jn.adam(), "defaults", b1=(0.1, 1)), "ranges are for what is tuned"),
-        (lambda: jn.tasks.named("bok"), "bok is no known task; did you mean book"),
+        (lambda: jn.tasks.named("bok"), "bok is not a known task; did you mean book"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_in_a_sentence(call, message):

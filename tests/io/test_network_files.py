@@ -101,13 +101,13 @@ def _document(tmp_path):
         (lambda d: d["biases"].__setitem__(0, [[0.0, 1.0]] * 4), "its biases are not columns"),
         (lambda d: d.update(sizes=[5, 4, 4]), "its sizes occur twice, and differ"),
         (lambda d: d.update(cost="QuadraticCost"), "QuadraticCost' and 'CrossEntropyCost' at once"),
-        (lambda d: d["jaxnet"].update(sizes=[5, 10**9, 3]), "2³¹ are too many"),
+        (lambda d: d["jaxnet"].update(sizes=[5, 10**9, 3]), "fewer than 2³¹"),
         (lambda d: d["jaxnet"].update(hidden=["os.system"]), "part 'os.system' is not one of"),
         (lambda d: d["jaxnet"].update(hidden=["he"]), "part 'he' is not one of"),
         (lambda d: d["jaxnet"].update(hidden=["tanh"]), "its cost is|do not have the SHA-256"),
         (lambda d: d["jaxnet"].update(hidden=[["LeakyRelu", {"slope": "nan"}]]), "(?s:.*)slope"),
         (lambda d: d["jaxnet"].update(cost=["eval", {}]), "part 'eval' is not one of"),
-        (lambda d: d["jaxnet"].update(cost=["Softmax", {}]), "part 'Softmax' is no Cost"),
+        (lambda d: d["jaxnet"].update(cost=["Softmax", {}]), "part 'Softmax' is not a Cost"),
         (lambda d: d["jaxnet"].update(cost=["Quadratic", {"output": "he"}]), "'he' is not one of"),
         (lambda d: d["jaxnet"].update(init="relu"), "part 'relu' is not one of"),
         (lambda d: d["jaxnet"].update(init="he"), "do not have the SHA-256"),
@@ -226,7 +226,7 @@ def test_unknown_suffix_missing_file_and_foreign_parts(tmp_path):
         jn.save(tmp_path / "net.json", NET, _params(NETWORKS[1]))
     mine = jn.activations.Elementwise("mine", jnp.tanh, jnp.cosh)
     net = jn.Network((5, 4, 3), mine)
-    with pytest.raises(ValueError, match="has no name in jaxnet"):
+    with pytest.raises(ValueError, match="is not one of jaxnet's own"):
         jn.save(tmp_path / "net.json", net, _params(net))
     assert os.listdir(tmp_path) == []
 

@@ -342,7 +342,10 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: jn.grid(RECIPE, speed=[1]), "speed is no number of this recipe; it has decay"),
+        (
+            lambda: jn.grid(RECIPE, speed=[1]),
+            "speed is not a number of this recipe; its numbers are decay",
+        ),
         (
             lambda: jn.grid(jn.Recipe(jn.momentum()), decay=[1.5]),
             r"decay must be a number in \[0, 1",
@@ -352,7 +355,7 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
         (lambda: jn.sample(RECIPE, 4, l2=(2, 1)), "must have low < high"),
         (
             lambda: jn.sweep(NET, DATA, jn.Recipe(jn.sgd([0.1, 0.2]), l2=[1, 2, 3]), **OPTIONS),
-            r"the arrays of a recipe zip, so they must have one length: .*jaxnet.grid",
+            r"the arrays of a recipe are zipped, so they must have one length: .*jaxnet.grid",
         ),
         (lambda: jn.sweep(NET, DATA, RECIPE, seeds=[1, 1], **OPTIONS), "seeds must be one or more"),
         (lambda: jn.sweep(NET, DATA, RECIPE, seeds=0, **OPTIONS), "seeds must be a whole number"),

@@ -57,7 +57,7 @@ CASES = {
     "jn.predict(net, params, [1.0, 2.0, 3.0])": "x has shape .3,., but the network takes",
     "jn.init(net, 0)": r"init takes a random key, such as jax.random.key\(0\), not 0",
     "jn.Network((2, 1), cost=jn.costs.LogLikelihood())": "softmax of a single output is always 1",
-    "jn.Network((64, 2**63, 10))": "make .* parameters; 2³¹ are too many",
+    "jn.Network((64, 2**63, 10))": "make .* parameters, but there must be fewer than 2³¹",
     "jn.Network((2, 3, 1), hidden=Loose())": "parts must be hashable",
     "jn.initializers.gaussian([1, 2])": "gaussian: std must be one number",
     "jn.activations.LeakyRelu('a')": "LeakyRelu: slope must be a number",
