@@ -41,7 +41,7 @@ DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
 
 class FailedError(Exception):
-    """A valid command failed: the message is printed in one line, and `status` is the exit status."""
+    """A valid command failed: its message is printed in one line; `status` is the exit status."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)

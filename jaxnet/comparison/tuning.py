@@ -274,8 +274,8 @@ def contenders(candidates: object) -> dict[str, Recipe]:
         pairs = [(None, contender) for contender in candidates]
     else:
         raise ValueError(
-            "optimizers must be a list of constructors, names, optimizers or recipes, or a dict from "
-            f"labels to these, not {candidates!r}."
+            "optimizers must be a list of constructors, names, optimizers or recipes, or a dict "
+            f"from labels to these, not {candidates!r}."
         )
     recipes: dict[str, Recipe] = {}
     for label, contender in pairs:

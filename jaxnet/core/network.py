@@ -69,8 +69,8 @@ class Network:
             raise ValueError("the softmax of a single output is always 1; take two outputs.")
         if self.n_params >= 2**31:
             raise ValueError(
-                f"sizes {sizes} make {self.n_params:,} parameters, but there must be fewer than 2³¹; "
-                "choose smaller layers."
+                f"sizes {sizes} make {self.n_params:,} parameters, but there must be fewer than "
+                "2³¹; choose smaller layers."
             )
         if self.precision not in ("default", "high", "highest"):
             raise ValueError(

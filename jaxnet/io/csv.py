@@ -126,8 +126,8 @@ def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
       The rows.
 
     Raises:
-      ValueError: a line has more or fewer cells than the first, or a cell is not a number; the message
-        names the file and the row.
+      ValueError: a line has more or fewer cells than the first, or a cell is not a number; the
+        message names the file and the row.
       OSError: the file cannot be read.
     """
     path = Path(path)

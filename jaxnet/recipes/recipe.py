@@ -124,8 +124,8 @@ class Recipe:
         if len(set(swept.values())) > 1 or any(len(shape) > 1 for shape in swept.values()):
             listed = ", ".join(f"{name[1:]} {shape}" for name, shape in swept.items())
             raise ValueError(
-                f"the arrays of a recipe are zipped, so they must have one length: {listed}; for all "
-                "combinations use jaxnet.grid."
+                f"the arrays of a recipe are zipped, so they must have one length: {listed}; for "
+                "all combinations use jaxnet.grid."
             )
         return next(iter(swept.values()))[0] if swept else 1
 

@@ -70,8 +70,8 @@ def sweep(
 ) -> Study:
     """Train many networks: every recipe under every seed, several at a time in one program.
 
-    Each network is trained as `train` would train it alone: in float64 the two agree within 1e-9. In
-    float32 rounding depends on the size of the program; `Study.replay` trains a network again in a
+    Each network is trained as `train` would train it alone: in float64 the two agree within 1e-9.
+    In float32 rounding depends on the size of the program; `Study.replay` trains a network again in a
     program of the same size, to the same bits. All combinations of networks, batch
     sizes, numbers of examples and recipes are settings of the study, in this order, the recipes
     varying fastest.

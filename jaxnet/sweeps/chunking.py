@@ -80,7 +80,7 @@ class ChunkPlanner:
         return jobs
 
     def _new_chunks(self, lanes: list[Lane], origin: _Origin | None, until: int) -> list[Job]:
-        """New chunks for lanes that may share a program and start from one origin, or anew (None)."""
+        """New chunks for lanes that may share a program and start from one origin (None: anew)."""
         setting = self._setting(lanes[0])
         net = program_network([self._setting(lane).network for lane in lanes], setting.recipe)
         trained_lanes: dict[Lane, TrainedChunk] | None = None

@@ -59,7 +59,7 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
       batch_size: examples per mini-batch.
 
     Returns:
-      The number of the training engine (`ENGINE`), the network, the recipe and the batch size, in JSON's types.
+      The number of the training engine (`ENGINE`), the network, the recipe and the batch size.
 
     >>> from jaxnet.recipes.optimizers import adam
     >>> fingerprint(Network((2, 3, 2)), Recipe(adam(b1=0.5), l2=1.0), 10)["recipe"]

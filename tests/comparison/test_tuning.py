@@ -69,7 +69,10 @@ def test_contenders_are_constructors_names_optimizers_and_recipes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tuning.contenders(["sgd", "adm"]), "adm is not a known optimizer; did you mean adam"),
+        (
+            lambda: tuning.contenders(["sgd", "adm"]),
+            "adm is not a known optimizer; did you mean adam",
+        ),
         (lambda: tuning.contenders([jn.sgd]), "needs two optimizers or more, not 1"),
         (lambda: tuning.contenders([jn.sgd, jn.sgd(0.1)]), "two contenders are called sgd"),
         (lambda: tuning.contenders("sgd"), "must be a list or a dict"),

@@ -203,7 +203,7 @@ def test_a_changed_chunk_is_refused(study):
         with pytest.raises(ValueError, match=r"is damaged: its arrays do not have .* Delete it"):
             read()
     _write_chunk(folder, leaves, lanes=[["09e3953cb0d2432d", 1], LANES[1]])
-    with pytest.raises(ValueError, match="is damaged: its networks are those of"):
+    with pytest.raises(ValueError, match="is damaged: it holds the networks of"):
         list(kept.records({}))
 
 

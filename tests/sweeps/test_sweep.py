@@ -344,7 +344,7 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
     [
         (
             lambda: jn.grid(RECIPE, speed=[1]),
-            "speed is not a number of this recipe; its numbers are decay",
+            "not a number of this recipe; its numbers are decay",
         ),
         (
             lambda: jn.grid(jn.Recipe(jn.momentum()), decay=[1.5]),
