@@ -8,7 +8,8 @@ all else that says how to train), `acceleration`, `training`, `sweeps` (many net
 """
 
 import importlib
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from jaxnet import comparison
 from jaxnet.comparison import Comparison, compare, statistics, tasks
@@ -169,12 +170,16 @@ __all__ = [
     "yogi",
 ]
 
-# What draws needs matplotlib, of the extra `cli`: imported when it is asked for.
-_DRAWING = {"pages": "comparison_page", "plots": "plots"}
+# These need matplotlib, of the extra `cli`: they are imported at first use.
+_LAZY = {"pages": "comparison_page", "plots": "plots"}
 
+if TYPE_CHECKING:
+    from jaxnet.reporting import comparison_page as pages  # noqa: F401
+    from jaxnet.reporting import plots  # noqa: F401
+else:
 
-def __getattr__(name: str) -> Any:
-    """`jaxnet.pages` and `jaxnet.plots`, imported at first use."""
-    if name in _DRAWING:
-        return importlib.import_module(f"jaxnet.reporting.{_DRAWING[name]}")
-    raise AttributeError(f"module 'jaxnet' has no attribute {name!r}")
+    def __getattr__(name: str) -> ModuleType:
+        """The modules `jaxnet.pages` and `jaxnet.plots`, imported at first use."""
+        if name in _LAZY:
+            return importlib.import_module(f"jaxnet.reporting.{_LAZY[name]}")
+        raise AttributeError(f"module 'jaxnet' has no attribute {name!r}")

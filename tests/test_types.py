@@ -24,6 +24,10 @@ WRONG = {
     "jn.schedules.cosine('long')": '"horizon"',
     "jn.stopping.no_improvement_in('ten')": '"n"',
     "jn.train(net, data, jn.Recipe(jn.sgd(0.5)), on_epoch=3)": '"on_epoch"',
+    "jn.trian(net, data)": '"trian"',
+    "jn.stopping.no_improvment_in(3)": '"no_improvment_in"',
+    "jn.stopping.reach(0.9, metrik='cost')": '"metrik"',
+    "jn.plots.curve": '"curve"',
 }
 
 
@@ -32,7 +36,8 @@ def installed(tmp_path_factory):
     """A folder with an environment into which the wheel alone is installed."""
     folder = tmp_path_factory.mktemp("user")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    (packages,) = folder.glob("venv/lib/python*/site-packages")
+    base = str(folder / "venv")
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": base, "platbase": base}))
     install = [
         sys.executable,
         "-m",
@@ -55,7 +60,9 @@ def _reports(folder, script):
     """The errors that basedpyright finds in a script, in standard mode."""
     (folder / "script.py").write_text(script)
     (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
-    python = folder / "venv" / "bin" / "python"
+    base = str(folder / "venv")
+    scripts = sysconfig.get_path("scripts", "venv", {"base": base, "platbase": base})
+    python = Path(scripts, "python")
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", python]
     done = subprocess.run([*command, "script.py"], cwd=folder, capture_output=True, text=True)
     return [

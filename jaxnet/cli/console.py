@@ -158,8 +158,8 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
     best = report.best
     return {
         "done": f"{report.done:,} of {report.lanes:,}",
-        "training": f"{report.alive:,}",
-        "diverged": f"{report.frozen:,}",
+        "training": f"{report.training:,}",
+        "diverged": f"{report.diverged:,}",
         "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
         "epochs/s": f"{rate:,.1f}",
         "left": f"{left:,.0f} s" if np.isfinite(left) else "compiling …",

@@ -68,9 +68,11 @@ def _renamed(args: Sequence[str]) -> list[str]:
     for arg in args:
         flag, equals, value = arg.partition("=")
         old = flag.removeprefix("--").replace("-", "_")
+        no = "no_" * (old == "no_halving")  # the one renamed option without a value
+        old = old.removeprefix(no)
         new = RENAMED_OPTIONS.get(old, old)
         if flag.startswith("--") and new in options and old not in options:
-            new_flag = f"--{new.replace('_', '-')}"
+            new_flag = f"--{no}{new}".replace("_", "-")
             _warn(f"{flag} is now called {new_flag}; the old name goes with version 0.4.")
             arg = f"{new_flag}{equals}{value}"
         renamed.append(arg)

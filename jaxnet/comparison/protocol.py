@@ -23,7 +23,12 @@ seeds, which begin at 0."""
 
 @dataclass(frozen=True)
 class Protocol:
-    """The settings of a comparison, besides network, data and contenders: see `compare`."""
+    """The settings of a comparison, besides network, data and contenders: see `compare`.
+
+    >>> protocol = Protocol.checked("lr", None, 10, 10, 5, 32, 0.9, 0.002, 0)
+    >>> protocol.trials, protocol.tuning_seeds
+    (21, (0, 1, 2, 3, 4))
+    """
 
     tier: Tier
     """Which hyperparameters are tuned: "defaults" (none), "lr" or "full"."""
@@ -110,7 +115,7 @@ def check(
         if not has_labels(data.train) and not recipe.l1 is recipe.l2 is None:
             raise ValueError(
                 f"{label} has an l1 or l2 penalty, but on float targets the curves of R² are "
-                "computed from the monitored cost, which includes penalties; leave l1 and l2 out "
+                "computed from the evaluated cost, which includes penalties; leave l1 and l2 out "
                 f"of {label}."
             )
         checked(net, data, recipe, protocol.epochs, protocol.batch_size, 0, None, ("evaluation",))

@@ -6,7 +6,7 @@ numbers.
 """
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -321,12 +321,13 @@ def detectable_difference(sd: float, n: int, alpha: float = 0.05, wanted: float 
     return float(np.asarray(optimize.brentq(excess_power, 0.0, high)))
 
 
-__getattr__ = renamed_attributes(
-    __name__,
-    {
-        "crossed": "pigeonhole_bootstrap",
-        "detectable": "detectable_difference",
-        "smallest_p": "smallest_p_value",
-        "superiority": "probability_of_superiority",
-    },
-)
+if not TYPE_CHECKING:  # a type checker is to report unknown names
+    __getattr__ = renamed_attributes(
+        __name__,
+        {
+            "crossed": "pigeonhole_bootstrap",
+            "detectable": "detectable_difference",
+            "smallest_p": "smallest_p_value",
+            "superiority": "probability_of_superiority",
+        },
+    )

@@ -10,6 +10,7 @@ classes behind them, for those with a constant to choose: `LeakyRelu(slope=0.1)`
 `Softmax(temperature=2.0)`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ Vector = Float[Array, " n"]
 """One number for each unit of a layer, for one example."""
 
 
-class Activation:
+class Activation(ABC):
     """Base class of all activation functions.
 
     A subclass defines `fn` and `pullback`; for a function of each zₖ alone, `Elementwise` needs
@@ -42,6 +43,7 @@ class Activation:
     [2.0, 6.0]
     """
 
+    @abstractmethod
     def fn(self, z: Vector) -> Vector:
         """The activations a = f(z) of one layer, for one example.
 
@@ -51,8 +53,8 @@ class Activation:
         Returns:
           The activations, (n,).
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def pullback(self, z: Vector, g: Vector) -> Vector:
         """The product of g with the transposed Jacobian of `fn` at z: (∂a/∂z)ᵀ g.
 
@@ -65,7 +67,6 @@ class Activation:
         Returns:
           The product, (n,).
         """
-        raise NotImplementedError
 
     def residual(self, z: Vector, y: Vector) -> Vector:
         """The difference f(z) − y between activations and targets.

@@ -108,7 +108,7 @@ class Dataset(NamedTuple):
 class History(NamedTuple):
     """The costs and accuracies of a run, one value per epoch.
 
-    They are in the order of network2's four lists. A value is NaN where it was not monitored. Costs
+    They are in the order of network2's four lists. A value is NaN where it was not evaluated. Costs
     include the penalty terms, divided by the size of the split that they are measured on, as in
     network2's `total_cost`. Accuracies are fractions in [0, 1], and NaN where targets are not
     labels.
@@ -119,8 +119,8 @@ class History(NamedTuple):
       training_cost: the cost on the training split, (epochs,).
       training_accuracy: the accuracy on the training split, (epochs,).
 
-    >>> cost, accuracy, unmonitored = np.array([0.5, 0.3]), np.array([0.8, 0.9]), np.full(2, np.nan)
-    >>> history = History(cost, accuracy, unmonitored, unmonitored)
+    >>> cost, accuracy, missing = np.array([0.5, 0.3]), np.array([0.8, 0.9]), np.full(2, np.nan)
+    >>> history = History(cost, accuracy, missing, missing)
     >>> history.evaluation_accuracy[-1].item()
     0.9
     """

@@ -64,7 +64,7 @@ def read_folder(
       ValueError: a file is missing, damaged, of another format or does not match its partner.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder.")
+        raise ValueError(f"{folder} is not a folder; name the folder with the four IDX files.")
     x, y, x_test, y_test = (read_file(folder, name, hashes.get(name)) for name in IDX_FILES)
     train = checked_split(x, y, f"{folder} (training files)", n_classes)
     test = checked_split(x_test, y_test, f"{folder} (t10k files)", n_classes)
@@ -102,18 +102,23 @@ def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header = file.read(4 * (1 + rank))
             if header[:4] != magic:
+                given_magic = f"0x{header[:4].hex()}" if header else "(none)"
                 raise ValueError(
-                    f"{path}: magic number 0x{header[:4].hex() or '(empty)'} instead of "
-                    f"0x{magic.hex()}; this is not an IDX file of bytes with {rank} dimensions."
+                    f"{path}: magic number {given_magic} instead of 0x{magic.hex()}; this is not "
+                    f"an IDX file of bytes with {rank} dimensions."
                 )
             shape = tuple(int.from_bytes(header[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
             size = math.prod(shape)
             # One byte more than the data shows whether the file is too long.
             content = _read_at_most(file, size + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is truncated or no gzip file: {error}.") from None
+        raise ValueError(
+            f"{path} is truncated or not a gzip file: {error}; download it again."
+        ) from None
     if len(header) < 4 * (1 + rank) or len(content) < size:
-        raise ValueError(f"{path} is truncated: {len(content)} of {size} bytes for {shape}.")
+        raise ValueError(
+            f"{path} is truncated: {len(content)} of {size} bytes for {shape}; download it again."
+        )
     if len(content) > size:
         raise ValueError(f"{path} is longer than the {size} bytes that its header {shape} names.")
     if sha256 is not None and hashlib.sha256(header + content).hexdigest() != sha256:

@@ -193,7 +193,7 @@ def history_csv(history: History) -> bytes:
       history: the curves, (epochs,) each.
 
     Returns:
-      The content of the file, with all digits; a value that was not monitored is an empty cell.
+      The content of the file, with all digits; a value that was not evaluated is an empty cell.
 
     >>> nothing = np.array([np.nan])
     >>> history_csv(History(np.array([0.5]), nothing, nothing, nothing)).splitlines()[1]

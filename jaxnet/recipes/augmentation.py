@@ -6,7 +6,7 @@ data set of five times as many images, made before training.
 """
 
 import itertools
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -265,4 +265,5 @@ def expand(split: Split, shape: tuple[int, int] | None = None) -> Split:
     return Split(np.concatenate(moved).reshape(-1, x.shape[1]), np.concatenate([y] * 5))
 
 
-__getattr__ = renamed_attributes(__name__, {"shifted": "shift_images"})
+if not TYPE_CHECKING:  # a type checker is to report unknown names
+    __getattr__ = renamed_attributes(__name__, {"shifted": "shift_images"})

@@ -5,7 +5,7 @@ So it is part of the compiled run, of each network of a sweep, and of a checkpoi
 never decides.
 """
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.core
@@ -19,7 +19,7 @@ from jaxnet.core.types import AnyArray, History, Numbers, Params
 
 Metric = Literal["accuracy", "cost"]
 """What a rule compares: a higher accuracy is better, and a lower cost."""
-MonitoredSplit = Literal["evaluation", "training"]
+EvaluatedSplit = Literal["evaluation", "training"]
 """The split that the metric is measured on."""
 
 
@@ -56,7 +56,7 @@ class Stopping:
     floor: Numbers | None = None
     target: Numbers | None = None
     metric: Metric = static(default="accuracy")
-    split: MonitoredSplit = static(default="evaluation")
+    split: EvaluatedSplit = static(default="evaluation")
     linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -101,12 +101,20 @@ class Stopping:
         return f"Stopping({', '.join([*numbers, self.curve.replace('_', ' ')])})"
 
 
-def no_improvement_in(n: Numbers, **where: Any) -> Stopping:
+def no_improvement_in(
+    n: Numbers,
+    *,
+    metric: Metric = "accuracy",
+    split: EvaluatedSplit = "evaluation",
+    target: Numbers | None = None,
+) -> Stopping:
     """Stop after n epochs in a row without a new best: the book's no-improvement-in-n rule.
 
     Args:
       n: the patience in epochs, a whole number of at least 1.
-      **where: `metric`, `split` and `target` of `Stopping`.
+      metric: "accuracy" (the default) or "cost", which decides on the best epoch.
+      split: "evaluation" (the default) or "training", the split whose metric decides.
+      target: the metric at which the run stops, as in `reach`; `None` (the default) for none.
 
     Returns:
       The rule.
@@ -119,11 +127,17 @@ def no_improvement_in(n: Numbers, **where: Any) -> Stopping:
     >>> no_improvement_in(5, metric="cost").curve
     'evaluation_cost'
     """
-    return Stopping(patience=n, **where)
+    return Stopping(patience=n, target=target, metric=metric, split=split)
 
 
 def reduce_on_plateau(
-    n: Numbers, factor: Numbers = 0.5, floor: Numbers = 1 / 128, **where: Any
+    n: Numbers,
+    factor: Numbers = 0.5,
+    floor: Numbers = 1 / 128,
+    *,
+    metric: Metric = "accuracy",
+    split: EvaluatedSplit = "evaluation",
+    target: Numbers | None = None,
 ) -> Stopping:
     """Halve the learning rate after n epochs without a new best; stop at 1/128 of the first rate.
 
@@ -132,7 +146,9 @@ def reduce_on_plateau(
       factor: what the learning rate is multiplied by, in [0, 1), by default ½.
       floor: the fraction of the first learning rate at which the run stops, in [0, 1), by default
         1/128.
-      **where: `metric`, `split` and `target` of `Stopping`.
+      metric: "accuracy" (the default) or "cost", which decides on the best epoch.
+      split: "evaluation" (the default) or "training", the split whose metric decides.
+      target: the metric at which the run stops, as in `reach`; `None` (the default) for none.
 
     Returns:
       The rule.
@@ -145,15 +161,26 @@ def reduce_on_plateau(
     >>> reduce_on_plateau(10)
     Stopping(patience=10, factor=0.5, floor=0.0078125, evaluation accuracy)
     """
-    return Stopping(patience=n, factor=factor, floor=floor, **where)
+    return Stopping(
+        patience=n, factor=factor, floor=floor, target=target, metric=metric, split=split
+    )
 
 
-def reach(target: Numbers, **where: Any) -> Stopping:
+def reach(
+    target: Numbers,
+    *,
+    metric: Metric = "accuracy",
+    split: EvaluatedSplit = "evaluation",
+    patience: Numbers | None = None,
+) -> Stopping:
     """Stop once the metric has reached a target, by default an evaluation accuracy.
 
     Args:
       target: the accuracy, in [0, 1], or the cost, at least 0, at which the run stops.
-      **where: `metric`, `split` and `patience` of `Stopping`.
+      metric: "accuracy" (the default) or "cost", which decides on the best epoch.
+      split: "evaluation" (the default) or "training", the split whose metric decides.
+      patience: epochs without a new best after which the run stops, too; `None` (the default) for
+        none.
 
     Returns:
       The rule.
@@ -164,7 +191,7 @@ def reach(target: Numbers, **where: Any) -> Stopping:
     >>> reach(0.98)
     Stopping(target=0.98, evaluation accuracy)
     """
-    return Stopping(target=target, **where)
+    return Stopping(patience=patience, target=target, metric=metric, split=split)
 
 
 class Watch(NamedTuple):
@@ -247,7 +274,7 @@ def update(
 
     Args:
       rule: the stopping rule; `None` for a run without one, in which the best epoch is noted all
-        the same, and is the last one if nothing is monitored.
+        the same, and is the last one if nothing is evaluated.
       before: the state after the epoch before.
       params: the parameters at the end of the epoch.
       row: the costs and accuracies of the epoch, NaN where they were not measured.
@@ -264,7 +291,7 @@ def update(
     (0.75, 1, True)
     """
     new_score = score(rule, row)
-    # Without a rule nothing may be monitored: the score is NaN then, and the last epoch the best.
+    # Without a rule nothing may be evaluated: the score is NaN then, and the last epoch the best.
     is_best = (
         new_score > before.best_score if rule is not None else ~(new_score <= before.best_score)
     )
@@ -295,4 +322,5 @@ def update(
     )
 
 
-__getattr__ = renamed_attributes(__name__, {"halving": "reduce_on_plateau"})
+if not TYPE_CHECKING:  # a type checker is to report unknown names
+    __getattr__ = renamed_attributes(__name__, {"halving": "reduce_on_plateau"})

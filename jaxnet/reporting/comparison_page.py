@@ -4,9 +4,10 @@ import html
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxnet.comparison import Comparison, conclusions, read
-from jaxnet.core.deprecation import renamed_attributes
+from jaxnet.core.deprecation import renamed_arguments, renamed_attributes
 from jaxnet.io import csv, files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import comparison_plots, html_page, plots
@@ -72,6 +73,7 @@ def publish_profile(folder: str | Path, rows: Sequence[Row]) -> None:
     files.write_atomic(Path(folder) / "profile.png", content)
 
 
+@renamed_arguments(found="comparison", drawn="figures")
 def page(comparison: Comparison, figures: Mapping[str, tuple[bytes, str]]) -> str:
     """The page of a comparison, as the content of an HTML file.
 
@@ -343,4 +345,5 @@ def _number(x: float) -> str:
     return "–" if math.isnan(x) else f"{x:.3g}"
 
 
-__getattr__ = renamed_attributes(__name__, {"chosen": "chosen_hyperparameters"})
+if not TYPE_CHECKING:  # a type checker is to report unknown names
+    __getattr__ = renamed_attributes(__name__, {"chosen": "chosen_hyperparameters"})

@@ -3,7 +3,7 @@
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from matplotlib import colormaps
@@ -37,7 +37,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
 
     Args:
       history: the four curves, each of shape (epochs,), such as `Run.history`. A curve that is NaN
-        throughout, because it was not monitored, is left out.
+        throughout, because it was not evaluated, is left out.
       best_epoch: the epoch, from 1, that is marked on the validation accuracy; 0 (the default)
         marks none.
       title: a title above both panels; empty by default.
@@ -197,4 +197,5 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
     return figure
 
 
-__getattr__ = renamed_attributes(__name__, {"measured": "monitors"})
+if not TYPE_CHECKING:  # a type checker is to report unknown names
+    __getattr__ = renamed_attributes(__name__, {"measured": "monitors"})

@@ -71,10 +71,9 @@ def sweep(
     """Train many networks: every recipe under every seed, several at a time in one program.
 
     Each network is trained as `train` would train it alone: in float64 the two agree within 1e-9.
-    In float32 rounding depends on the size of the program; `Study.replay` trains a network again in a
-    program of the same size, to the same bits. All combinations of networks, batch
-    sizes, numbers of examples and recipes are settings of the study, in this order, the recipes
-    varying fastest.
+    In float32 rounding depends on the size of the program; `Study.replay` trains a network again in
+    a program of the same size, to the same bits. All combinations of networks, batch sizes, numbers
+    of examples and recipes are settings of the study, in this order, the recipes varying fastest.
 
     Args:
       net: the architecture, or several. Networks that differ only in the widths of hidden layers
@@ -263,7 +262,7 @@ def _warn_if_mixed(study: Study) -> None:
         warnings.warn(
             f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
             ": their results may differ in the last places.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

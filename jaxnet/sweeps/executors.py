@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 
+from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.types import Dataset, Device, History
 from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.layout import layout_of
@@ -100,9 +101,9 @@ class SweepReport(NamedTuple):
     """Networks of the whole sweep."""
     done: int
     """Networks that have ended, in this call or before."""
-    alive: int
+    training: int
     """Networks that are being trained."""
-    frozen: int
+    diverged: int
     """Networks that diverged in this call: they keep the parameters of an epoch before."""
     best: float
     """The highest score so far: see `Study.score`. It is −∞ before the first epoch has ended."""
@@ -112,6 +113,18 @@ class SweepReport(NamedTuple):
     """The value that `trained` has at the end, if no network ends early."""
     seconds: float
     """Seconds since the training began."""
+
+    @property
+    def alive(self) -> int:
+        """The old name of `training`."""
+        warn_renamed("SweepReport.alive", "SweepReport.training")
+        return self.training
+
+    @property
+    def frozen(self) -> int:
+        """The old name of `diverged`."""
+        warn_renamed("SweepReport.frozen", "SweepReport.diverged")
+        return self.diverged
 
 
 class Progress:
@@ -175,8 +188,8 @@ class Progress:
             report = SweepReport(
                 lanes=self.n_lanes,
                 done=self.n_ended,
-                alive=sum(self.n_alive_by_job.values()),
-                frozen=self.n_diverged,
+                training=sum(self.n_alive_by_job.values()),
+                diverged=self.n_diverged,
                 best=float(self.best_score),
                 trained=self.n_lane_epochs_trained,
                 total=self.n_lane_epochs_expected,

@@ -30,7 +30,7 @@ from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Spli
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.recipe_batch import group_axes
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch
-from jaxnet.training.parallelism import SINGLE, Parallelism
+from jaxnet.training.parallelism import SINGLE, SingleNetwork
 from jaxnet.training.step import TrainState, start
 
 GroupKeys = Key[Array, " groups"]
@@ -38,7 +38,7 @@ GroupKeys = Key[Array, " groups"]
 
 
 @dataclass(frozen=True)
-class LaneGroup(Parallelism):
+class LaneGroup(SingleNetwork):
     """Runs a one-network function on all lanes of a group, by `vmap` over their lane axis.
 
     Stacked leaves with the first layer's shape, (n_in, lanes, n_out), have their lane axis at 1.

@@ -299,7 +299,8 @@ def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:
         if first.network != setting.network or structures[0] != structures[1]:
             raise ValueError(
                 f"two settings are called the same, {first.network!r}, {first.recipe!r}, but have "
-                "different functions; give these names of their own, at a module's top."
+                "different functions; define each function under a name of its own at the top of a "
+                "module."
             )
 
 

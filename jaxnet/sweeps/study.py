@@ -278,7 +278,7 @@ class Study(NamedTuple):
         try:
             import pandas  # pyright: ignore[reportMissingImports]
         except ImportError:
-            raise ImportError("a frame needs pandas: pip install 'jaxnet-mlp[tables]'.") from None
+            raise ImportError("to_frame needs pandas: pip install 'jaxnet-mlp[tables]'.") from None
         return pandas.DataFrame(list(self.rows()))
 
     def to_parquet(self, path: str | Path) -> None:

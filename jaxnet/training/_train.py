@@ -150,7 +150,7 @@ def train(
         loop.drive(epochs)
         loop.end()
     if loop.ending == "diverged":
-        warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=2)
+        warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
     return loop.run(seed)
 
 

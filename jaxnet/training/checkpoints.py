@@ -122,7 +122,7 @@ def _warn_of_another_origin(path: Path, origin: Origin) -> None:
         warnings.warn(
             f"{path} was written by {origin}, and the run goes on with {current}: it may differ in "
             "the last places from one that never stopped.",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 

@@ -173,11 +173,12 @@ def _check_stopping(data: Dataset, recipe: Recipe, evaluate_on: Sequence[str]) -
         return
     split = data.valid if rule.split == "evaluation" else data.train
     if split is None or rule.split not in evaluate_on:
-        missing = "monitored" if split is not None else "there: the data has no validation set"
-        raise ValueError(
-            f"the stopping rule looks at the {rule.curve.replace('_', ' ')}, which is not "
-            f"{missing}; let the rule decide on another split, or add this one."
+        fault = (
+            "but the data has no validation set; give the data one, or the rule another split."
+            if split is None
+            else f'but evaluate_on lacks "{rule.split}"; add it, or give the rule another split.'
         )
+        raise ValueError(f"the stopping rule looks at the {rule.curve.replace('_', ' ')}, {fault}")
     if rule.metric == "accuracy" and not network.are_labels(split.y):
         raise ValueError(
             'the stopping rule looks at accuracy, but the targets are floats; use metric="cost".'

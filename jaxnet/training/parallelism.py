@@ -27,8 +27,10 @@ class Parallelism(Protocol):
     `DataParallel` and, for a sweep, `jaxnet.sweeps.lanes.LaneGroup` are those of jaxnet.
     """
 
-    n_lanes: int
-    """How many networks share their mini-batches."""
+    @property
+    def n_lanes(self) -> int:
+        """How many networks share their mini-batches."""
+        ...
 
     def __call__(self, f: Callable[..., Result]) -> Callable[..., Result]:
         """Turn a function of one network into that of all networks.
@@ -51,13 +53,13 @@ class Parallelism(Protocol):
           axis: the axis that counts the examples.
 
         Returns:
-          The same arrays, with the axis sharded; here undivided, as one device needs them.
+          The same arrays, with the axis sharded.
         """
-        return rows
+        ...
 
 
 @dataclass(frozen=True)
-class SingleNetwork(Parallelism):
+class SingleNetwork:
     """One network on one device: functions and arrays stay as they are."""
 
     n_lanes: int = 1
@@ -67,8 +69,12 @@ class SingleNetwork(Parallelism):
         """Return the function of one network itself."""
         return f
 
+    def split(self, rows: Rows, axis: int = 0) -> Rows:
+        """Return the rows undivided, as one device needs them."""
+        return rows
 
-SINGLE = SingleNetwork()
+
+SINGLE: Parallelism = SingleNetwork()
 """One network on one device."""
 
 

@@ -86,7 +86,7 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
             "--successive-halving must be a whole number of at least 2",
         ),
         (["--seeds", "0"], "seeds must be a whole number of at least 1"),
-        (["--patience", "3", "--decides", "training-accuracy"], "not monitored"),
+        (["--patience", "3", "--decides", "training-accuracy"], 'evaluate_on lacks "training"'),
     ],
 )
 def test_a_bad_call_is_one_line(here, capsys, options, message):

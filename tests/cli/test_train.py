@@ -231,7 +231,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --monitors-every 5", "--monitors-every needs --monitors: what"),
         (
             "train --evaluate-on training --target 0.9",
-            "evaluation accuracy, which is not monitored",
+            'evaluation accuracy, but evaluate_on lacks "evaluation"',
         ),
         ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
         ("train --learning-rate fast", "Error parsing --learning-rate"),

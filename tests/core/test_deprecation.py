@@ -4,12 +4,16 @@ import re
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pytest
 
 import jaxnet as jn
 from jaxnet.cli import main
 from jaxnet.cli.options import RENAMED_OPTIONS
 from jaxnet.core.deprecation import renamed_arguments
+from jaxnet.sweeps import SweepReport
+from jaxnet.training.parallelism import SINGLE
 
 NET, XOR = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
 RECIPE = jn.Recipe(jn.sgd([0.1, 0.5]))
@@ -54,7 +58,25 @@ def test_old_arguments_do_what_the_new_ones_do():
         run = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.1)), epochs=1, monitor=())
     with pytest.warns(DeprecationWarning, match=r"fit\(monitor=\) is now called"):
         jn.fit(NET, XOR, jn.Recipe(jn.sgd(0.1)), epochs=1, monitor=())
-    assert run.history.training_cost.tolist() != run.history.training_cost.tolist()  # NaN
+    assert np.isnan(run.history.training_cost).all()
+
+
+def test_old_arguments_of_epoch_compare_and_page():
+    key, recipe = jax.random.key(0), jn.Recipe(jn.sgd(0.1))
+    state = jn.start(NET, recipe, key)
+    with pytest.warns(DeprecationWarning, match=r"epoch\(over=\) is now called"):
+        after, _ = jn.epoch(NET, 5, XOR.train, np.arange(20), key, recipe, state, over=SINGLE)
+    with pytest.warns(DeprecationWarning, match=r"TrainState\.sound is now called"):
+        assert after.sound == after.finite_steps == 4
+    options = {"tier": "defaults", "epochs": 1, "tuning_seeds": 1, "seeds": 8, "timing": False}
+    with pytest.warns(DeprecationWarning, match=r"compare\(say=\) is now called"):
+        comparison = jn.compare(NET, XOR, [jn.sgd, jn.adam], say=None, **options)
+    with pytest.warns(DeprecationWarning, match=r"page\((found|drawn)=\) is now called"):
+        page = jn.pages.page(found=comparison, drawn={})
+    assert page == jn.pages.page(comparison, {})
+    report = SweepReport(1, 2, 3, 4, 5, 6, 7, 8)
+    with pytest.warns(DeprecationWarning, match=r"SweepReport\.(alive|frozen) is now called"):
+        assert (report.alive, report.frozen) == (report.training, report.diverged) == (3, 4)
 
 
 SCRIPT = """
@@ -65,6 +87,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     jn.stopping.halving
     jn.fit(jn.Network((2, 2)), jn.datasets.xor(n=10), jn.Recipe(jn.sgd(1)), epochs=1, monitor=())
+    jn.train(jn.Network((2, 9, 2)), jn.datasets.xor(n=10), jn.Recipe(jn.sgd(1e38)), epochs=2)
 print(*((warning.filename, warning.lineno) for warning in caught))
 """
 
@@ -74,7 +97,9 @@ def test_the_warning_is_of_the_line_that_has_the_old_name(tmp_path):
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)
     output = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
-    assert output.stdout.split("\n")[0] == f"({str(path)!r}, 7) ({str(path)!r}, 8)"
+    assert output.stdout.split("\n")[0] == " ".join(
+        f"({str(path)!r}, {line})" for line in (7, 8, 9)
+    )
 
 
 def test_an_old_argument_beside_the_new_one_is_refused():
@@ -101,4 +126,5 @@ def test_old_options_of_the_command_line(tmp_path, monkeypatch, capsys):
     command = main._parse(main._renamed(["sweep", "--keep=3"]))
     assert vars(command)["successive_halving"] == 3
     assert "--keep is now called --successive-halving" in capsys.readouterr().err
+    assert main._renamed(["train", "--no-halving"]) == ["train", "--no-reduce-on-plateau"]
     assert main._renamed(["predict", "--keep"]) == ["predict", "--keep"]

@@ -68,7 +68,7 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
     ("changes", "message"),
     [
         ({TRAIN_X: b"\0\0\x0d\3" + bytes(50)}, r"idx3-ubyte: magic number 0x00000d03 instead"),
-        ({TRAIN_X: b""}, r"train-images-idx3-ubyte: magic number 0x\(empty\)"),
+        ({TRAIN_X: b""}, r"train-images-idx3-ubyte: magic number \(none\) instead"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 12)))}, "magic number 0x00000802"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:-1]}, "truncated: 359 of 360 bytes"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:9]}, "train-images-idx3-ubyte is truncated"),
@@ -91,10 +91,10 @@ def test_a_truncated_gzip_file_is_refused(tmp_path):
     _write(tmp_path, compress=True)
     path = tmp_path / f"{TRAIN_X}.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is truncated or no gzip"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is truncated or not a gzip"):
         datasets.idx(tmp_path, n_valid=5)
     path.write_bytes(b"not gzip")
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is truncated or no gzip"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is truncated or not a gzip"):
         datasets.idx(tmp_path, n_valid=5)
 
 

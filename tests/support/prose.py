@@ -72,8 +72,9 @@ def public_objects() -> list[PublicObject]:
         names = getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")])
         for name in names:
             value = getattr(module, name)
-            at_home = module_name == "" or getattr(value, "__module__", "") == module.__name__
-            if (inspect.isfunction(value) or inspect.isclass(value)) and at_home:
+            listed = hasattr(module, "__all__")
+            at_home = getattr(value, "__module__", "") == module.__name__
+            if (inspect.isfunction(value) or inspect.isclass(value)) and (listed or at_home):
                 full_name = f"{module_name}.{name}".strip(".")
                 objects.setdefault(id(value), PublicObject(full_name, value))
     classes = [entry for entry in objects.values() if inspect.isclass(entry.value)]
@@ -177,16 +178,30 @@ def vague_names(paths: list[Path]) -> list[str]:
     """Where a variable, parameter, attribute or function has a name that says nothing."""
     places = []
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        allowed = _keywords_of_renamed_arguments(tree)
+        for node in ast.walk(tree):
             names = {
                 ast.Name: "id", ast.arg: "arg", ast.keyword: "arg", ast.Attribute: "attr",
                 ast.FunctionDef: "name", ast.ClassDef: "name",
             }  # fmt: skip
             name = getattr(node, names[type(node)]) if type(node) in names else None
             docstring = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
-            if name in VAGUE | RETIRED and not (docstring or "").startswith("The old name of"):
+            is_old_name = node in allowed or (docstring or "").startswith("The old name of")
+            if name in VAGUE | RETIRED and not is_old_name:
                 places.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)} {name}")
     return places
+
+
+def _keywords_of_renamed_arguments(tree: ast.Module) -> set[ast.AST]:
+    """The arguments of `renamed_arguments`, which are old names."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        keyword
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "renamed_arguments"
+        for keyword in call.keywords
+    }
 
 
 def uses_of_any(paths: list[Path]) -> list[str]:

@@ -100,7 +100,7 @@ CASES = {
     "jn.train(net, data, with_(dropout=0.5))": "dropout is for hidden units, but sizes .2, 2. has",
     "jn.train(net, data, with_(max_norm=1))": "max_norm is for hidden units",
     "jn.train(net, data, with_(augmentation=jn.Augmentation(1)))": "images are 1×1, but",
-    "jn.train(net, data, with_(stopping=reach), evaluate_on=())": "which is not monitored",
+    "jn.train(net, data, with_(stopping=reach), evaluate_on=())": "evaluate_on lacks .evaluation",
     "jn.train(net, data._replace(valid=None), with_(stopping=reach))": "has no validation set",
     "jn.train(jn.Network((1, 1)), sine, with_(stopping=reach))": "floats; use metric=",
     "jn.train(jn.Network((1, 1)), sine, with_(label_smoothing=0.1))": "is for integer labels",
@@ -129,7 +129,7 @@ reach, sine = jn.stopping.reach(1), jn.datasets.function(np.sin)
 with_train = lambda **parts: data._replace(train=data.train._replace(**parts))
 @dataclasses.dataclass
 class Loose(jn.activations.Activation):
-    pass
+    fn = pullback = None
 messages = {}
 for case in json.load(sys.stdin):
     try:
