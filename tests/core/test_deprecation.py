@@ -72,7 +72,7 @@ def test_old_arguments_of_epoch_compare_and_page():
     with pytest.warns(DeprecationWarning, match=r"compare\(say=\) is now called"):
         comparison = jn.compare(NET, XOR, [jn.sgd, jn.adam], say=None, **options)
     with pytest.warns(DeprecationWarning, match=r"page\((found|drawn)=\) is now called"):
-        page = jn.pages.page(found=comparison, drawn={})
+        page = jn.pages.page(**dict(zip(("found", "drawn"), (comparison, {}), strict=True)))
     assert page == jn.pages.page(comparison, {})
     report = SweepReport(1, 2, 3, 4, 5, 6, 7, 8)
     with pytest.warns(DeprecationWarning, match=r"SweepReport\.(alive|frozen) is now called"):
