@@ -27,6 +27,7 @@ WRONG = {
     "jn.trian(net, data)": '"trian"',
     "jn.stopping.no_improvment_in(3)": '"no_improvment_in"',
     "jn.stopping.reach(0.9, metrik='cost')": '"metrik"',
+    "jn.train(net, data, jn.Recipe(jn.sgd(0.5)), evaluate_on='training')": '"evaluate_on"',
     "jn.plots.curve": '"curve"',
 }
 

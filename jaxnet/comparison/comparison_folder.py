@@ -44,6 +44,24 @@ class Comparison(NamedTuple):
       only trial is the chosen point.
     - `diverged_epoch` and `diverged_step` count from 1; they are 0 for a run that did not diverge.
 
+    Attributes:
+      manifest: the content of manifest.json: protocol, searches, versions, device, data,
+        conclusion.
+      runs: a row for each trained network: hyperparameters, losses and scores after the last epoch.
+      curves: a row for each epoch of each network: validation cost and score.
+      summary: a row for each optimizer: chosen hyperparameters, test score and loss with intervals.
+      pairwise: a row for each pair of optimizers: the difference of test scores, its intervals,
+        p-value, verdict, and the difference that would be detected with a probability of 80 %.
+      time_to_target: a row for each optimizer and target: the median epochs and steps to this
+        validation score.
+      divergence: a row for each trial of each search: how many of its seeds diverged.
+      expected_performance: a row for each optimizer and number of trials: the test score that a
+        study with one seed reports after that number of trials, its mean and its middle 90 %.
+      usual_study: a row for each pair and number of trials: how often a study with one seed ranks a
+        above b.
+      timing: seconds per epoch of each optimizer, trained as a single network; empty if not
+        measured.
+
     >>> import jaxnet as jn
     >>> comparison = jn.compare(
     ...     jn.Network((2, 4, 2)), jn.datasets.xor(), ["sgd", "adam"], tier="defaults", epochs=2,
@@ -54,27 +72,15 @@ class Comparison(NamedTuple):
     """
 
     manifest: JsonObject
-    """The content of manifest.json: protocol, searches, versions, device, data, conclusion."""
     runs: list[Row]
-    """A row for each trained network: hyperparameters, losses and scores after the last epoch."""
     curves: list[Row]
-    """A row for each epoch of each network: validation cost and score."""
     summary: list[Row]
-    """A row for each optimizer: chosen hyperparameters, test score and loss with intervals."""
     pairwise: list[Row]
-    """A row for each pair of optimizers: the difference of test scores, its intervals, p-value,
-    verdict, and the difference that would be detected with a probability of 80 %."""
     time_to_target: list[Row]
-    """A row for each optimizer and target: the median epochs and steps to this validation score."""
     divergence: list[Row]
-    """A row for each trial of each search: how many of its seeds diverged."""
     expected_performance: list[Row]
-    """A row for each optimizer and number of trials: the test score that a study with one seed
-    reports after that number of trials, its mean and its middle 90 %."""
     usual_study: list[Row]
-    """A row for each pair and number of trials: how often a study with one seed ranks a above b."""
     timing: dict[str, float]
-    """Seconds per epoch of each optimizer, trained as a single network; empty if not measured."""
 
     @property
     def luck(self) -> list[Row]:

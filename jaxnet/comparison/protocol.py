@@ -25,29 +25,31 @@ seeds, which begin at 0."""
 class Protocol:
     """The settings of a comparison, besides network, data and contenders: see `compare`.
 
+    Attributes:
+      tier: which hyperparameters are tuned: "defaults" (none), "lr" or "full".
+      trials: trials of each optimizer before any extension, at least 1.
+      epochs: epochs of every run, at least 1.
+      batch_size: examples per mini-batch, at least 1.
+      tuning_seeds: the seeds that select hyperparameters, at least one.
+      report_seeds: the seeds of the report, at least two and none of `tuning_seeds`.
+      targets: validation scores, in (0, 1), for which the time to reach them is reported.
+      margin: the difference of test scores, at least 0, below which two optimizers are equivalent.
+      seed: the seed of the Sobol points and of the resampling, at least 0.
+
     >>> protocol = Protocol.checked("lr", None, 10, 10, 5, 32, 0.9, 0.002, 0)
     >>> protocol.trials, protocol.tuning_seeds
     (21, (0, 1, 2, 3, 4))
     """
 
     tier: Tier
-    """Which hyperparameters are tuned: "defaults" (none), "lr" or "full"."""
     trials: int
-    """Trials of each optimizer before any extension, at least 1."""
     epochs: int
-    """Epochs of every run, at least 1."""
     batch_size: int
-    """Examples per mini-batch, at least 1."""
     tuning_seeds: tuple[int, ...]
-    """The seeds that select hyperparameters, at least one."""
     report_seeds: tuple[int, ...]
-    """The seeds of the report, at least two and none of `tuning_seeds`."""
     targets: tuple[float, ...]
-    """Validation scores, in (0, 1), for which the time to reach them is reported."""
     margin: float
-    """The difference of test scores, at least 0, below which two optimizers are equivalent."""
     seed: int
-    """The seed of the Sobol points and of the resampling, at least 0."""
 
     @classmethod
     def checked(

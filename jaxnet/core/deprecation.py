@@ -67,12 +67,15 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
     return decorate
 
 
-def renamed_attributes(module: str, new_names: Mapping[str, str]) -> Callable[[str], object]:
+def renamed_attributes(
+    module: str, new_names: Mapping[str, str], public_name: str | None = None
+) -> Callable[[str], object]:
     """The `__getattr__` of a module whose public names have changed.
 
     Args:
       module: the module's `__name__`.
       new_names: the new name of each object of the module, by its old one.
+      public_name: what users call the module, where it is not the last part of `module`.
 
     Returns:
       A function that returns the object of an old name, and warns.
@@ -87,7 +90,7 @@ def renamed_attributes(module: str, new_names: Mapping[str, str]) -> Callable[[s
     def look_up(name: str) -> object:
         if name not in new_names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        short = module.rpartition(".")[2]
+        short = public_name or module.rpartition(".")[2]
         warn_renamed(f"{short}.{name}", f"{short}.{new_names[name]}")
         return getattr(sys.modules[module], new_names[name])
 

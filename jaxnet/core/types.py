@@ -6,7 +6,7 @@ hashable, equal by value, and a part of the compiled program.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import numpy as np
@@ -21,6 +21,9 @@ Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
 """A device of JAX, such as `jax.devices()[0]`; jaxlib declares no types."""
 Numbers = ArrayLike | Sequence[float]
 """A hyperparameter as a caller gives it: a number, traced or not, or an array of them (a sweep)."""
+
+EvaluatedSplit = Literal["evaluation", "training"]
+"""A split that is evaluated after each epoch: the validation split, or the training split."""
 
 Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
 """The inputs of one example: floats, or uint8 pixels."""

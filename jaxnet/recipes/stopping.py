@@ -15,12 +15,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
-from jaxnet.core.types import AnyArray, History, Numbers, Params
+from jaxnet.core.types import AnyArray, EvaluatedSplit, History, Numbers, Params
 
 Metric = Literal["accuracy", "cost"]
 """What a rule compares: a higher accuracy is better, and a lower cost."""
-EvaluatedSplit = Literal["evaluation", "training"]
-"""The split that the metric is measured on."""
 
 
 @pytree
@@ -197,23 +195,25 @@ def reach(
 class Watch(NamedTuple):
     """The state of early stopping: what a run remembers from epoch to epoch.
 
+    Attributes:
+      best: the parameters after the best epoch so far; empty if they are not kept.
+      best_score: the score of the best epoch, see `score`; −∞ before the first epoch.
+      best_epoch: the number of the best epoch, counted from 1; 0 before the first epoch.
+      waited: how many epochs ago the best was, or the learning rate was lowered, if that is later.
+      scale: what the learning rate is multiplied by, from 1 down.
+      stopped: whether the rule has ended the run.
+
     >>> from jaxnet.core.types import Layer
     >>> watch((Layer(jnp.ones((1, 1)), jnp.zeros(1)),)).best_score.item()
     -inf
     """
 
     best: Params | tuple[()]
-    """The parameters after the best epoch so far; empty if they are not kept."""
     best_score: Float[AnyArray, ""]
-    """The score of the best epoch, see `score`; −∞ before the first epoch."""
     best_epoch: Int[AnyArray, ""]
-    """The number of the best epoch, counted from 1; 0 before the first epoch."""
     waited: Int[AnyArray, ""]
-    """How many epochs ago the best was, or the learning rate was lowered, if that is later."""
     scale: Float[AnyArray, ""]
-    """What the learning rate is multiplied by, from 1 down."""
     stopped: Bool[AnyArray, ""]
-    """Whether the rule has ended the run."""
 
 
 def watch(params: Params, keep_best: bool = True) -> Watch:

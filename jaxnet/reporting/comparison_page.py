@@ -346,4 +346,4 @@ def _number(x: float) -> str:
 
 
 if not TYPE_CHECKING:  # a type checker is to report unknown names
-    __getattr__ = renamed_attributes(__name__, {"chosen": "chosen_hyperparameters"})
+    __getattr__ = renamed_attributes(__name__, {"chosen": "chosen_hyperparameters"}, "pages")

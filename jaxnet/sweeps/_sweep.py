@@ -21,7 +21,7 @@ from jax.experimental import multihost_utils
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.data import datasets
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -60,7 +60,7 @@ def sweep(
     epochs: SupportsIndex = 10,
     batch_size: SupportsIndex | Sequence[int] = 10,
     examples: SupportsIndex | Sequence[int] | None = None,
-    evaluate_on: Sequence[str] | None = None,
+    evaluate_on: Sequence[EvaluatedSplit] | None = None,
     folder: str | Path | None = None,
     executor: TaskExecutor | None = None,
     successive_halving: SupportsIndex | None = None,

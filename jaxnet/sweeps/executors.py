@@ -89,6 +89,16 @@ class FinishedJob(NamedTuple):
 class SweepReport(NamedTuple):
     """The progress of a sweep, which `sweep` passes to `on_progress` about twice a second.
 
+    Attributes:
+      lanes: networks of the whole sweep.
+      done: networks that have ended, in this call or before.
+      training: networks that are being trained.
+      diverged: networks that diverged in this call: they keep the parameters of an epoch before.
+      best: the highest score so far: see `Study.score`. It is −∞ before the first epoch has ended.
+      trained: epochs trained by this process in this call, of all its networks together.
+      total: the value that `trained` has at the end, if no network ends early.
+      seconds: seconds since the training began.
+
     >>> import jaxnet as jn
     >>> reports = []
     >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd([0.1, 1.0])),
@@ -98,21 +108,13 @@ class SweepReport(NamedTuple):
     """
 
     lanes: int
-    """Networks of the whole sweep."""
     done: int
-    """Networks that have ended, in this call or before."""
     training: int
-    """Networks that are being trained."""
     diverged: int
-    """Networks that diverged in this call: they keep the parameters of an epoch before."""
     best: float
-    """The highest score so far: see `Study.score`. It is −∞ before the first epoch has ended."""
     trained: int
-    """Epochs trained by this process in this call, of all its networks together."""
     total: int
-    """The value that `trained` has at the end, if no network ends early."""
     seconds: float
-    """Seconds since the training began."""
 
     @property
     def alive(self) -> int:

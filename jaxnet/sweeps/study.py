@@ -63,6 +63,23 @@ class Study(NamedTuple):
     examples. The curves of `history` have all three axes and are NaN after a network's end; all
     other arrays have one number per network, and the axes (recipe, seed).
 
+    Attributes:
+      settings: along the axis recipe: network, recipe, batch size and number of examples.
+      seeds: the seeds along the axis seed.
+      history: the four curves, each (recipe, seed, epoch); NaN where not evaluated.
+      epochs: epochs trained.
+      best_epoch: the best epoch by the stopping rule's metric, from 1; 0 is the start. Without a
+        rule it is the one with the highest evaluation accuracy, or the lowest evaluation cost.
+      stopped: whether the stopping rule, or successive halving, ended the network's training.
+      diverged_epoch: the epoch in which the network diverged, from 1; 0 if it did not.
+      diverged_step: the mini-batch of that epoch, from 1, after which a parameter was not finite;
+        or 0.
+      plan: how the sweep was divided into programs, with its predicted memory and time.
+      seconds: seconds that the call of `sweep` took.
+      saved: the fraction of all epochs, in [0, 1], not computed because networks stopped or
+        diverged.
+      source: the data and trained chunks, from which any network can be trained again.
+
     >>> import jaxnet as jn
     >>> recipe = jn.Recipe(jn.sgd([0.1, 1.0]))
     >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), recipe,
@@ -77,30 +94,17 @@ class Study(NamedTuple):
     """
 
     settings: tuple[Setting, ...]
-    """Along the axis recipe: network, recipe, batch size and number of examples."""
     seeds: Int[np.ndarray, " seeds"]
-    """Along the axis seed: the seeds."""
     history: History
-    """The four curves, each (recipe, seed, epoch); NaN where not evaluated."""
     epochs: Int[np.ndarray, "recipes seeds"]
-    """Epochs trained."""
     best_epoch: Int[np.ndarray, "recipes seeds"]
-    """The best epoch by the stopping rule's metric, from 1; 0 is the start. Without a rule it is
-    the one with the highest evaluation accuracy, or the lowest evaluation cost."""
     stopped: Bool[np.ndarray, "recipes seeds"]
-    """Whether the stopping rule, or successive halving, ended the network's training."""
     diverged_epoch: Int[np.ndarray, "recipes seeds"]
-    """The epoch in which the network diverged, from 1; 0 if it did not."""
     diverged_step: Int[np.ndarray, "recipes seeds"]
-    """The mini-batch of that epoch, from 1, after which a parameter was not finite; or 0."""
     plan: Plan
-    """How the sweep was divided into programs, with its predicted memory and time."""
     seconds: float
-    """Seconds that the call of `sweep` took."""
     saved: float
-    """The fraction of all epochs, in [0, 1], not computed because networks stopped or diverged."""
     source: Source
-    """The data and trained chunks, from which any network can be trained again."""
 
     axes = AXES
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Integer
 
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, History, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
@@ -28,7 +28,7 @@ def fit(
     batch_size: SupportsIndex = 10,
     seed: int | np.integer | Integer[AnyArray, ""] = 0,
     params: Params | None = None,
-    evaluate_on: Sequence[str] = ("evaluation", "training"),
+    evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
 ) -> tuple[Params, History]:
     """Train a network as a pure function, which can be compiled, mapped and differentiated.
 

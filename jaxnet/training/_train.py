@@ -22,7 +22,7 @@ from jaxnet.acceleration.xla_options import STEPS
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArray, Params
 from jaxnet.data import datasets
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -51,7 +51,7 @@ def train(
     batch_size: SupportsIndex = 10,
     seed: SupportsIndex = 0,
     params: Params | None = None,
-    evaluate_on: Sequence[str] = ("evaluation", "training"),
+    evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
     monitors: Monitors | None = None,
     on_epoch: EpochCallback | None = None,
     checkpoint: str | Path | None = None,

@@ -19,6 +19,22 @@ class EpochReport(NamedTuple):
 
     `train` passes one to `on_epoch` after each epoch.
 
+    Attributes:
+      epoch: epochs done, from 1.
+      epochs: epochs that the run has at most.
+      evaluation_cost: the regularized cost on the validation split; NaN where it is not evaluated.
+      evaluation_accuracy: the accuracy on the validation split, in [0, 1]; NaN where it is not
+        evaluated or where targets are floats.
+      training_cost: the regularized cost on the training split; NaN where it is not evaluated.
+      training_accuracy: the accuracy on the training split, in [0, 1]; NaN where it is not
+        evaluated or where targets are floats.
+      learning_rate: η of the epoch's last mini-batch; NaN where the optimizer has none.
+      best_epoch: the best epoch so far, from 1.
+      seconds: time since this call of `train` began; the first epoch's includes compilation.
+      params: the parameters after this epoch.
+      monitors: the measurements of this epoch by the monitor's name, each of shape (measurements,
+        layers); empty without monitors.
+
     >>> from jaxnet import Network, Recipe, datasets, sgd, train
     >>> reports = []
     >>> run = train(
@@ -29,30 +45,16 @@ class EpochReport(NamedTuple):
     """
 
     epoch: int
-    """Epochs done, from 1."""
     epochs: int
-    """Epochs that the run has at most."""
     evaluation_cost: float
-    """The regularized cost on the validation split; NaN where it is not evaluated."""
     evaluation_accuracy: float
-    """The accuracy on the validation split, in [0, 1]; NaN where it is not evaluated or where
-    targets are floats."""
     training_cost: float
-    """The regularized cost on the training split; NaN where it is not evaluated."""
     training_accuracy: float
-    """The accuracy on the training split, in [0, 1]; NaN where it is not evaluated or where targets
-    are floats."""
     learning_rate: float
-    """η of the epoch's last mini-batch; NaN where the optimizer has none."""
     best_epoch: int
-    """The best epoch so far, from 1."""
     seconds: float
-    """Time since this call of `train` began; the first epoch's includes compilation."""
     params: Params
-    """The parameters after this epoch."""
     monitors: dict[str, np.ndarray]
-    """The measurements of this epoch by the monitor's name, each of shape (measurements, layers);
-    empty without monitors."""
 
 
 @runtime_checkable
@@ -72,6 +74,23 @@ class EpochCallback(Protocol):
 class Run:
     """A finished training run.
 
+    Attributes:
+      network: the architecture.
+      recipe: how it was trained.
+      epochs: epochs that the run has at most; `history` tells how many it had.
+      batch_size: examples per mini-batch.
+      seed: the seed of initial weights, mini-batches and all other randomness.
+      params: the parameters after the last epoch.
+      history: the costs and accuracies after each epoch.
+      best_epoch: the best epoch, counted from 1; 0 is the start. The stopping rule's metric
+        decides. Without a rule it is the highest evaluation accuracy or, without accuracies, the
+        lowest evaluation cost; the last epoch where nothing was evaluated.
+      best_params: the parameters after the best epoch.
+      monitors: the measurements of each monitor by name, of shape (measurements, layers); and under
+        "step" the mini-batch of each measurement, counted from 1 over the whole run.
+      ending: why the run ended, in a word.
+      stopped: why the run ended early, as a sentence; `None` if it had all its epochs.
+
     >>> from jaxnet import Network, Recipe, datasets, sgd, train
     >>> run = train(Network((2, 2)), datasets.xor(), Recipe(sgd(0.5)), epochs=2)
     >>> run.ending, run.history.training_cost.shape
@@ -79,29 +98,14 @@ class Run:
     """
 
     network: Network
-    """The architecture."""
     recipe: Recipe
-    """How it was trained."""
     epochs: int
-    """Epochs that the run has at most; `history` tells how many it had."""
     batch_size: int
-    """Examples per mini-batch."""
     seed: int
-    """The seed of initial weights, mini-batches and all other randomness."""
     params: Params = field(repr=False)
-    """The parameters after the last epoch."""
     history: History = field(repr=False)
-    """The costs and accuracies after each epoch."""
     best_epoch: int
-    """The best epoch, counted from 1; 0 is the start. The stopping rule's metric decides. Without a
-    rule it is the highest evaluation accuracy or, without accuracies, the lowest evaluation cost;
-    the last epoch where nothing was evaluated."""
     best_params: Params = field(repr=False)
-    """The parameters after the best epoch."""
     monitors: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
-    """The measurements of each monitor by name, of shape (measurements, layers); and under "step"
-    the mini-batch of each measurement, counted from 1 over the whole run."""
     ending: Ending = "done"
-    """Why the run ended, in a word."""
     stopped: str | None = None
-    """Why the run ended early, as a sentence; `None` if it had all its epochs."""

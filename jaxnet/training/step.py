@@ -40,6 +40,14 @@ and an array that `step` returns to its caller."""
 class TrainState(NamedTuple):
     """The state that training carries from one mini-batch to the next.
 
+    Attributes:
+      params: the parameters.
+      opt_state: the optimizer's state, such as its momenta: a pytree of arrays, as optax returns
+        it.
+      step: mini-batches trained so far: the address of the next one's randomness.
+      finite_steps: how many of them left the output layer finite; the first other one diverged.
+      watch: the best epoch so far, and the state of the stopping rule.
+
     >>> from jaxnet import Recipe, adam
     >>> net = Network((2, 3, 2))
     >>> state = start(net, Recipe(adam(0.01)), jax.random.key(0))
@@ -48,15 +56,10 @@ class TrainState(NamedTuple):
     """
 
     params: Params
-    """The parameters."""
     opt_state: PyTree
-    """The optimizer's state, such as its momenta: a pytree of arrays, as optax returns it."""
     step: Int[Array, ""]
-    """Mini-batches trained so far: the address of the next one's randomness."""
     finite_steps: Int[Array, ""]
-    """How many of them left the output layer finite; the first other one diverged."""
     watch: Watch
-    """The best epoch so far, and the state of the stopping rule."""
 
     @property
     def sound(self) -> Int[Array, ""]:

@@ -36,7 +36,7 @@ RENAMED = {
     [(module, *pair) for module, names in RENAMED.items() for pair in names.items()],
 )
 def test_an_old_attribute_is_the_new_one(module, old, new):
-    with pytest.warns(DeprecationWarning, match=rf"\.{old} is now called \w+\.{new};"):
+    with pytest.warns(DeprecationWarning, match=rf"^(\w+)\.{old} is now called \1\.{new};"):
         assert getattr(module, old) is getattr(module, new)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = module.nothing
