@@ -267,7 +267,10 @@ def _warn_if_mixed(study: Study) -> None:
 
 
 def _check_processes(
-    has_rungs: bool, folder: str | Path | None, evaluate_on: tuple[str, ...], tune_plan: bool
+    has_rungs: bool,
+    folder: str | Path | None,
+    evaluate_on: tuple[EvaluatedSplit, ...],
+    tune_plan: bool,
 ) -> None:
     """Refuse successive halving, or several processes, without what they need."""
     if has_rungs and not evaluate_on:
@@ -294,7 +297,7 @@ def _checked_settings(
     epochs: SupportsIndex,
     batch_size: SupportsIndex | Sequence[int],
     examples: SupportsIndex | Sequence[int] | None,
-    evaluate_on: Sequence[str],
+    evaluate_on: Sequence[EvaluatedSplit],
 ) -> tuple[Setting, ...]:
     """All combinations of networks, batch sizes, numbers of examples and recipes, checked."""
     nets, recipes = _as_list(net), _as_list(recipe)
@@ -343,7 +346,7 @@ def _wait_for_processes(point: str, store: Folder | None) -> None:
         multihost_utils.sync_global_devices(point)
 
 
-def _description(data: Dataset, evaluate_on: tuple[str, ...]) -> JsonObject:
+def _description(data: Dataset, evaluate_on: tuple[EvaluatedSplit, ...]) -> JsonObject:
     """The contents of study.json: equal in all calls for one folder."""
     return {
         "format": FORMAT,

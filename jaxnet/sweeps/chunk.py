@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device, History, Layer, Params
+from jaxnet.core.types import Dataset, Device, EvaluatedSplit, History, Layer, Params
 from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
@@ -43,7 +43,7 @@ class ChunkSpec(NamedTuple):
     """Examples per mini-batch."""
     epochs: int
     """Epochs to train in all, those of earlier calls included."""
-    evaluate_on: tuple[str, ...]
+    evaluate_on: tuple[EvaluatedSplit, ...]
     """The splits to evaluate after each epoch: "evaluation", "training"."""
     repack: bool
     """Whether the lanes still alive may move to a smaller program."""

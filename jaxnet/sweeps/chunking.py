@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device
+from jaxnet.core.types import Dataset, Device, EvaluatedSplit
 from jaxnet.sweeps import chunk_sizes, planning, store
 from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.executors import Job
@@ -51,7 +51,7 @@ class ChunkPlanner:
 
     ledger: Ledger
     data: Dataset
-    evaluate_on: tuple[str, ...]
+    evaluate_on: tuple[EvaluatedSplit, ...]
     tune_plan: bool
     devices: Sequence[Device]
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.types import Dataset, EvaluatedSplit, History, Params
 from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.store import (
@@ -211,7 +211,7 @@ class Ledger:
         plan: Plan,
         seconds: float,
         data: Dataset,
-        evaluate_on: tuple[str, ...],
+        evaluate_on: tuple[EvaluatedSplit, ...],
     ) -> Study:
         """The study of all lanes.
 

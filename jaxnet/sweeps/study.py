@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.types import Dataset, EvaluatedSplit, History, Params
 from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
@@ -44,7 +44,7 @@ class Source:
 
     data: Dataset
     """The training and validation splits."""
-    evaluate_on: tuple[str, ...]
+    evaluate_on: tuple[EvaluatedSplit, ...]
     """The splits that were evaluated after each epoch."""
     records: tuple[Record, ...]
     """The trained chunks."""

@@ -30,7 +30,16 @@ from jaxnet.acceleration.padding import UnitMasks, masks, pad_tree, unpad_tree
 from jaxnet.core import network
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Layer, Params, Split
+from jaxnet.core.types import (
+    AnyArray,
+    Dataset,
+    EvaluatedSplit,
+    History,
+    KeyArray,
+    Layer,
+    Params,
+    Split,
+)
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.evaluation import Scores, scores
@@ -48,7 +57,7 @@ class EpochProgram:
     """The architecture."""
     batch_size: int
     """Examples per mini-batch."""
-    evaluate_on: tuple[str, ...] = ()
+    evaluate_on: tuple[EvaluatedSplit, ...] = ()
     """The splits to evaluate after the epoch: "evaluation", "training", both or none."""
     monitors: Monitors | None = None
     """What to measure in some of the mini-batches."""
