@@ -104,6 +104,9 @@ def weights_to_coefficients(
 ) -> tuple[ParamsAndState, Span]:
     """Replace the first layer's weights by their coefficients, at a block's start.
 
+    The coefficients say how the weights are combined from those at the block's start and from the
+    gradients of its mini-batches.
+
     Args:
       net: the architecture.
       n_steps: mini-batches in the block.
@@ -126,7 +129,10 @@ def coefficients_to_weights(
     span: Span,
     xs: Float[Array, "n_rows n_in"],
 ) -> ParamsAndState:
-    """Replace the coefficients by the first layer's weights, at a block's end.
+    """Compute the first layer's weights from their coefficients, at a block's end.
+
+    Within a block the weights are a linear combination: of the weights and the optimizer's state at
+    its start, and of the gradients of its mini-batches, which are inputs times errors.
 
     Args:
       net: the architecture.

@@ -210,7 +210,7 @@ def _make_comparison(
         expected_performance=_concatenated(
             result_tables.expected_performance_rows(runs, protocol.seed) for runs in tuned
         ),
-        usual_study=list(result_tables.usual_rows(tuned, protocol.seed)),
+        usual_study=list(result_tables.single_seed_rows(tuned, protocol.seed)),
         timing=seconds,
     )
 

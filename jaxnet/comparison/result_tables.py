@@ -234,11 +234,12 @@ def pair_rows(
     return rows
 
 
-def usual_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
-    """How often single-seed studies rank a above b: a row for each pair and number of trials.
+def single_seed_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
+    """Simulate comparisons with a single seed: how often they rank one contender above another.
 
-    Such a study tunes and reports each optimizer with one of the tuning seeds, drawn for each
-    optimizer independently.
+    There is a row for each pair of contenders, a and b, and number of trials. A simulated
+    comparison tunes and scores each contender under one of the tuning seeds, drawn for each
+    contender independently.
 
     Args:
       tuned: the runs of each contender under the tuning seeds.

@@ -85,10 +85,10 @@ class Activation(ABC):
 
     @property
     def apart(self) -> bool:
-        """Whether each aₖ depends on zₖ alone, and f(0) and f'(0) are finite.
+        """Whether masked units may be added to a layer without changing its other units.
 
-        Only then can masked units be added to a layer without changing its other units. False
-        unless a subclass says otherwise.
+        They may if each aₖ depends on zₖ alone, and f(0) and f'(0) are finite. False unless a
+        subclass says otherwise.
         """
         return False
 
@@ -125,7 +125,7 @@ class Elementwise(Activation):
 
     @property
     def apart(self) -> bool:
-        """Whether f(0) and f'(0) are finite."""
+        """Whether masked units may be added, which is where f(0) and f'(0) are finite."""
         if self in NAMED.values():
             return True
         zero = jnp.zeros(1)
@@ -289,7 +289,7 @@ class LeakyRelu(Activation):
 
     @property
     def apart(self) -> bool:
-        """True: aₖ depends on zₖ alone, and f(0) and f'(0) are finite for every slope."""
+        """Whether masked units may be added; they may: f acts unit by unit and is finite at 0."""
         return True
 
 
@@ -326,7 +326,7 @@ class Elu(Activation):
 
     @property
     def apart(self) -> bool:
-        """True: aₖ depends on zₖ alone, and f(0) and f'(0) are finite for every alpha."""
+        """Whether masked units may be added; they may: f acts unit by unit and is finite at 0."""
         return True
 
 

@@ -98,12 +98,12 @@ class Recipe:
 
     @property
     def linear(self) -> bool:
-        """Whether every part of the recipe declares itself linear.
+        """Whether the first layer's update is linear in its weights, gradients and optimizer state.
 
-        Then the first layer's update is linear in its weights, gradients and states, and its
-        inputs are the same from step to step: see `jaxnet.acceleration.first_layer`. A number
-        declares it on its field, any other part by an attribute `linear`; a part without a
-        declaration counts as not linear.
+        If so, and if its inputs are not changed at random, training can be accelerated: see
+        `jaxnet.acceleration.first_layer`. True if every part of the recipe is declared linear: a
+        number in the definition of its field, any other part by its attribute `linear`. A part
+        without a declaration counts as not linear.
         """
         declared = (
             field.metadata.get("linear", getattr(part, "linear", False))

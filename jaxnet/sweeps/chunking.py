@@ -28,8 +28,8 @@ N_TIMED_EPOCHS = 4
 """Epochs of each size that is timed; the first one compiles and does not count."""
 
 
-class _Origin(NamedTuple):
-    """Where lanes that go on come from: only lanes of the same origin may share a chunk."""
+class _EarlierChunk(NamedTuple):
+    """What lanes that continue must have in common to share a chunk."""
 
     program_sizes: tuple[int, ...]
     """The sizes of the program that trained them."""
@@ -64,7 +64,7 @@ class ChunkPlanner:
         jobs = []
         # Lanes that start are cut as if none were trained yet, so that the same call, after a
         # crash, has the same programs.
-        lanes_by_origin: dict[_Origin | None, list[Lane]] = {
+        lanes_by_earlier_chunk: dict[_EarlierChunk | None, list[Lane]] = {
             None: self.ledger.lanes_to_start(lanes)
         }
         for record, lanes_to_continue in self.ledger.records_to_continue(lanes, until):
@@ -72,20 +72,22 @@ class ChunkPlanner:
             if all_are_asked_for and len(lanes_to_continue) == record.result.alive().sum():
                 jobs.append(self._continue_record(record, until))
             else:
-                origin = _Origin(record.program_sizes, record.n_epochs)
-                lanes_by_origin.setdefault(origin, []).extend(lanes_to_continue)
-        for origin, lanes_of_origin in lanes_by_origin.items():
-            for compatible_lanes in self._compatible_lanes(lanes_of_origin):
-                jobs.extend(self._new_chunks(compatible_lanes, origin, until))
+                earlier = _EarlierChunk(record.program_sizes, record.n_epochs)
+                lanes_by_earlier_chunk.setdefault(earlier, []).extend(lanes_to_continue)
+        for earlier, lanes_to_place in lanes_by_earlier_chunk.items():
+            for compatible_lanes in self._compatible_lanes(lanes_to_place):
+                jobs.extend(self._new_chunks(compatible_lanes, earlier, until))
         return jobs
 
-    def _new_chunks(self, lanes: list[Lane], origin: _Origin | None, until: int) -> list[Job]:
-        """New chunks for lanes that may share a program and start from one origin (None: anew)."""
+    def _new_chunks(
+        self, lanes: list[Lane], earlier: _EarlierChunk | None, until: int
+    ) -> list[Job]:
+        """Jobs for lanes that may share a program; `earlier` is None for lanes that have to start."""
         setting = self._setting(lanes[0])
         net = program_network([self._setting(lane).network for lane in lanes], setting.recipe)
         trained_lanes: dict[Lane, TrainedChunk] | None = None
-        if origin is not None:
-            net = dataclasses.replace(net, sizes=origin.program_sizes)
+        if earlier is not None:
+            net = dataclasses.replace(net, sizes=earlier.program_sizes)
             trained_lanes = self.ledger.trained_lanes(lanes)
         n_devices = len(self.devices) * jax.process_count()
         most = self._most_lanes(lanes, net)

@@ -115,7 +115,7 @@ class LaneState(NamedTuple):
 
 
 def lane_group(net: Network, recipe: Recipe, n_lanes: int) -> LaneGroup:
-    """How a group of `n_lanes` lanes is trained."""
+    """The parallelism that trains `n_lanes` lanes of this network and recipe together."""
     # JAX's conjugate gradients take no arrays whose lanes have different axes.
     return LaneGroup(n_lanes, None if recipe.optimizer.curvature else net.sizes[:2])
 

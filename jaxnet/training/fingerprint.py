@@ -74,7 +74,7 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
 
 
 def described(value: object) -> JsonValue:
-    """A part of a network or a recipe in JSON's types, without what has its default value.
+    """A part of a network or a recipe as JSON; fields that have their default value are left out.
 
     Args:
       value: a part of the library's or of a user's own: a dataclass, a function, a number, an
