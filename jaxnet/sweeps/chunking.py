@@ -82,7 +82,7 @@ class ChunkPlanner:
     def _new_chunks(
         self, lanes: list[Lane], earlier: _EarlierChunk | None, until: int
     ) -> list[Job]:
-        """Jobs for lanes that may share a program; `earlier` is None for lanes that have to start."""
+        """Jobs for lanes that may share a program; `earlier` is None for lanes that start."""
         setting = self._setting(lanes[0])
         net = program_network([self._setting(lane).network for lane in lanes], setting.recipe)
         trained_lanes: dict[Lane, TrainedChunk] | None = None
