@@ -170,7 +170,7 @@ def gradient_in_span(
       net: the architecture.
       span: the block's span.
       index: the number of the mini-batch in its block, from 0.
-      gram: the rows of XXᵀ that belong to the mini-batch's examples.
+      gram: the rows of XXᵀ, for the block's inputs X, that belong to the mini-batch's examples.
       params: the parameters, with coefficients for the first layer's weights.
       ys: the examples' targets.
       masks: the hidden layers' masks.
@@ -249,10 +249,10 @@ def weighted_inputs(
     """xᵀW for each example x of a mini-batch, without forming W.
 
     Args:
-      coefficients: (α, c), the coefficients of W.
-      span: the block's span.
+      coefficients: α and c, in one vector, of W = Σₛ αₛXₛᵀΔₛ + Σⱼ cⱼVⱼ: see the module's docstring.
+      span: the products XVⱼ and the errors Δₛ of the block so far.
       index: the number of the mini-batch in its block, from 0.
-      gram: the rows of XXᵀ that belong to the mini-batch's examples.
+      gram: the rows of XXᵀ, for the block's inputs X, that belong to the mini-batch's examples.
       precision: the precision of matrix products, as in `Network`.
 
     Returns:

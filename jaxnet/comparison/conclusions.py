@@ -157,7 +157,8 @@ def warnings(
       tuned: the runs of each contender under the tuning seeds.
       n_pairs: the number of pairs, for which p-values are corrected.
       audited: the result of `audits`.
-      margin: the difference of scores from which on another selection is worth a warning.
+      margin: there is a warning where selecting trials by validation score, and not by loss, would
+        raise the score by more than this.
 
     Returns:
       The sentences; none if there is nothing to warn of.

@@ -169,7 +169,9 @@ class Search:
 def begin(
     label: str, recipe: Recipe, tier: Tier, trials: int, ranges: Mapping[str, Range]
 ) -> Search:
-    """The search of a contender before any extension.
+    """The search of one contender's hyperparameters, with ranges that are not yet extended.
+
+    A search is extended later if its best learning rate lies at the edge of its range.
 
     Args:
       label: the contender's name in all tables.

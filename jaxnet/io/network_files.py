@@ -203,7 +203,8 @@ def _part(description: object, kinds: tuple[type[_Part], ...], known: Mapping[st
         return known[description]
     if not isinstance(description, list) or len(description) != 2:
         raise ValueError(
-            f"its part {description!r} is neither a name nor a class with its constants"
+            f"its part {description!r} is neither a name, such as 'sigmoid', nor a class with its "
+            "constants, such as ['LeakyRelu', {'slope': 0.1}]"
         )
     class_name, constants = description
     if class_name not in CLASSES or not isinstance(constants, dict):

@@ -32,7 +32,7 @@ CHUNK_FORMAT = 1
 
 
 def read_network(file: ArrayFile, sections: Collection[str] | None = None) -> Sealed | None:
-    """Read a network's file.
+    """The contents of a network that version 0.2 wrote; None if the file is not laid out so.
 
     Args:
       file: the open file.
@@ -43,7 +43,8 @@ def read_network(file: ArrayFile, sections: Collection[str] | None = None) -> Se
       has another layout.
 
     Raises:
-      ValueError: the hash or the format is another; the message is a bare reason.
+      ValueError: the file is laid out so, but its hash does not match or its format number is
+        another; the message is a bare reason.
     """
     header = _header(file, "jaxnet", NETWORK_FORMAT)
     if header is None:
@@ -56,7 +57,7 @@ def read_network(file: ArrayFile, sections: Collection[str] | None = None) -> Se
 
 
 def read_checkpoint(file: ArrayFile, sections: Collection[str] | None = None) -> Sealed | None:
-    """Read a checkpoint's file.
+    """The contents of a checkpoint that version 0.2 wrote; None if the file is not laid out so.
 
     Args:
       file: the open file.
@@ -67,7 +68,8 @@ def read_checkpoint(file: ArrayFile, sections: Collection[str] | None = None) ->
       another layout.
 
     Raises:
-      ValueError: the hash or the format is another; the message is a bare reason.
+      ValueError: the file is laid out so, but its hash does not match or its format number is
+        another; the message is a bare reason.
     """
     header = _header(file, "checkpoint", CHECKPOINT_FORMAT)
     if header is None:
@@ -78,7 +80,7 @@ def read_checkpoint(file: ArrayFile, sections: Collection[str] | None = None) ->
 
 
 def read_chunk(file: ArrayFile, sections: Collection[str] | None = None) -> Sealed | None:
-    """Read the file of a sweep's chunk.
+    """The contents of a chunk of a sweep that version 0.2 wrote; None if it is not laid out so.
 
     Args:
       file: the open file.

@@ -230,7 +230,7 @@ def _uniform(key: KeyArray, most: Numbers, dtype: jnp.dtype) -> Float[Array, ""]
 
 
 def _gaussian(sigma: ArrayLike, size: int) -> Float[Array, "n n"]:
-    """The matrix that convolves with a Gaussian; each row adds up to 1 without the border."""
+    """The matrix that convolves with a Gaussian; rows sum to 1, or less where the border cuts."""
     apart = jnp.arange(size)[:, None] - jnp.arange(-3 * size, 4 * size)[None]
     weights = jnp.exp(-((apart / sigma) ** 2) / 2)
     return weights[:, 3 * size : 4 * size] / jnp.sum(weights, axis=1, keepdims=True)

@@ -234,7 +234,7 @@ class ChunkLoop(HostLoop):
         return row
 
     def note(self, index: int, result: History) -> bool:
-        """Add epoch number `index` to the lanes' results, and report it to `on_epoch`."""
+        """Add epoch `index` to the lanes' results and report it to `on_epoch`; always True."""
         assert self.slot_map is not None
         lane, is_occupied = self.slot_map.occupants, self.slot_map.is_occupied
         train = self.state.train

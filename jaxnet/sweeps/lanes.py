@@ -91,7 +91,7 @@ class LaneGroup(SingleNetwork):
         return tree if self.n_lanes > 1 else jax.tree.map(unsqueeze, tree)
 
     def __call__(self, f: Callable[..., PyTree]) -> Callable[..., PyTree]:
-        """The function of all lanes: its first argument is stacked, the lanes share the others."""
+        """`f` mapped over the lanes: its first argument is stacked, the lanes share the others."""
 
         def of_all_lanes(stacked: PyTree, *shared: PyTree) -> PyTree:
             single = jax.tree.map(self.single_lane_struct, stacked)

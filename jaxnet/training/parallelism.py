@@ -93,8 +93,8 @@ class DataParallel(SingleNetwork):
         """The sharding of arrays that are split over the devices, or copied to each.
 
         Args:
-          *axes: for each axis of the array "rows" if it is split, `None` if not; without any, each
-            device has the whole array.
+          *axes: one entry per axis of the array: "rows" if that axis is split over the devices,
+            `None` if not. Without entries each device has the whole array.
 
         Returns:
           The sharding over all devices.

@@ -75,7 +75,7 @@ def test_contenders_are_constructors_names_optimizers_and_recipes():
         ),
         (lambda: tuning.contenders([jn.sgd]), "needs two optimizers or more, not 1"),
         (lambda: tuning.contenders([jn.sgd, jn.sgd(0.1)]), "two contenders are called sgd"),
-        (lambda: tuning.contenders("sgd"), "must be a list or a dict"),
+        (lambda: tuning.contenders("sgd"), "must be a list of constructors"),
         (lambda: tuning.contenders([jn.sgd, 3]), "must be an optimizer such as jaxnet.adam"),
         (lambda: tuning.contenders([jn.adam, jn.sgd([1, 2])]), "holds arrays"),
         (lambda: tuning.contenders([jn.adam, jn.Recipe(
