@@ -271,7 +271,9 @@ def test_a_chunk_of_another_name_is_refused(tmp_path):
     """Its name is that of its lanes: one in another's place is not taken for it."""
     path = _chunk(tmp_path).path
     os.replace(path, path.with_name(f"{'0' * 16}.safetensors"))
-    with pytest.raises(ValueError, match=f"it holds the networks of {path.name}. Delete it"):
+    with pytest.raises(
+        ValueError, match=f"it holds the networks of {path.name}: it was renamed. Delete it"
+    ):
         list(_opened(tmp_path).records({}))
 
 

@@ -357,7 +357,10 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
             lambda: jn.sweep(NET, DATA, jn.Recipe(jn.sgd([0.1, 0.2]), l2=[1, 2, 3]), **OPTIONS),
             r"the arrays of a recipe are zipped, so they must have one length: .*jaxnet.grid",
         ),
-        (lambda: jn.sweep(NET, DATA, RECIPE, seeds=[1, 1], **OPTIONS), "seeds must be a number of seeds"),
+        (
+            lambda: jn.sweep(NET, DATA, RECIPE, seeds=[1, 1], **OPTIONS),
+            "seeds must be a number of seeds, at least 1, or one or more different seeds",
+        ),
         (lambda: jn.sweep(NET, DATA, RECIPE, seeds=0, **OPTIONS), "seeds must be a whole number"),
         (
             lambda: jn.sweep(NET, DATA, RECIPE, successive_halving=1, **OPTIONS),
