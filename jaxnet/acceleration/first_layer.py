@@ -164,7 +164,7 @@ def gradient_in_span(
     masks: Masks,
     weights: Float[AnyArray, " batch"],
 ) -> tuple[Params, Float[Array, "batch n_1"]]:
-    """The gradient of a mini-batch's mean cost, with respect to coefficients in the first layer.
+    """The gradient of a mini-batch's mean cost, with coefficients for the first layer's weights.
 
     Args:
       net: the architecture.
@@ -177,7 +177,7 @@ def gradient_in_span(
       weights: the weight of each example in the mean.
 
     Returns:
-      The gradient, and the first layer's errors Δₛ, to be stored by `Span.with_errors`.
+      The gradient with respect to all of `params`, and the first layer's errors Δₛ, to be stored by `Span.with_errors`.
     """
     first = params[0]
     z1s = weighted_inputs(first.w, span, index, gram, net.precision) + first.b[None]

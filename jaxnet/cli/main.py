@@ -20,6 +20,7 @@ from jaxnet.cli.options import RENAMED_OPTIONS, FailedError
 from jaxnet.cli.predict import Predict
 from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import Train
+from jaxnet.core.deprecation import renaming
 
 COMMANDS = {"train": Train, "sweep": Sweep, "compare": Compare, "predict": Predict, "check": Check}
 
@@ -73,7 +74,7 @@ def _renamed(args: Sequence[str]) -> list[str]:
         new = RENAMED_OPTIONS.get(old, old)
         if flag.startswith("--") and new in options and old not in options:
             new_flag = f"--{no}{new}".replace("_", "-")
-            _warn(f"{flag} is now called {new_flag}; the old name goes with version 0.4.")
+            _warn(renaming(flag, new_flag))
             arg = f"{new_flag}{equals}{value}"
         renamed.append(arg)
     return renamed

@@ -11,6 +11,22 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def renaming(old: str, new: str) -> str:
+    """The sentence that says a new name.
+
+    Args:
+      old: the old name, as a person writes it.
+      new: the new one.
+
+    Returns:
+      The sentence.
+
+    >>> renaming("--keep", "--successive-halving")
+    '--keep is now called --successive-halving; the old name will be removed in version 0.4.'
+    """
+    return f"{old} is now called {new}; the old name will be removed in version 0.4."
+
+
 def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
     """Warn that a name has changed.
 
@@ -22,11 +38,7 @@ def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
     Warns:
       DeprecationWarning: always.
     """
-    warnings.warn(
-        f"{old} is now called {new}; the old name goes with version 0.4.",
-        DeprecationWarning,
-        stacklevel=stacklevel,
-    )
+    warnings.warn(renaming(old, new), DeprecationWarning, stacklevel=stacklevel)
 
 
 def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -44,8 +56,8 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
     ...     return color
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     paint(colour="red"), str(caught[0].message)
-    ('red', 'paint(colour=) is now called paint(color=); the old name goes with version 0.4.')
+    ...     paint(colour="red"), str(caught[0].message)[:43]
+    ('red', 'paint(colour=) is now called paint(color=);')
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

@@ -359,7 +359,10 @@ def _checked_header(file: ArrayFile, kind: str, format: int) -> tuple[dict[str, 
         raise ValueError("its header does not have the SHA-256 it names; it was changed")
     digests = document.pop("sections")
     if {_section_of(name) for name in file.names} != set(digests):
-        raise ValueError(f"its arrays are not of the sections {', '.join(digests)}; it was changed")
+        raise ValueError(
+            "its arrays do not match the sections that its header names, "
+            f"{', '.join(digests)}; it was changed"
+        )
     del document["kind"]
     return digests, document
 

@@ -134,7 +134,7 @@ class Optimizer:
           params: the parameters that are trained.
 
         Returns:
-          `params` themselves, but for an optimizer with a function `evaluation`.
+          `evaluation(opt_state, params)` if the optimizer has such a function, else `params`.
         """
         return self.evaluation(opt_state, params) if self.evaluation else params
 

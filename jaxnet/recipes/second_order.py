@@ -24,7 +24,7 @@ def lbfgs(memory_size: int = 10) -> Optimizer:
     g is the gradient, w the parameters. H is built from the differences of w and of g in the last
     steps; a zoom line search finds α in each step, so there is no learning rate.
 
-    Differs: PyTorch keeps 100 differences, searches no line by default, and takes up to 20
+    Differs: PyTorch keeps 100 differences, does no line search by default, and takes up to 20
     iterations in a step; here a step is one iteration.
 
     Args:

@@ -39,7 +39,8 @@ class LineStyle(TypedDict):
 def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
     """All figures of a comparison by name, each with its caption.
 
-    Tier "defaults" has no figures of the search; tier "full" has one more.
+    Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "defaults" has
+    none.
     """
     figures: dict[str, tuple[Callable[[Comparison], Figure], str]] = {
         "sensitivity": (sensitivity, "Validation error by learning rate: the mean over the tuning "
