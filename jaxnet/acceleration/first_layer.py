@@ -177,7 +177,8 @@ def gradient_in_span(
       weights: the weight of each example in the mean.
 
     Returns:
-      The gradient with respect to all of `params`, and the first layer's errors Δₛ, to be stored by `Span.with_errors`.
+      The gradient with respect to all of `params`, and the first layer's errors Δₛ, to be stored by
+      `Span.with_errors`.
     """
     first = params[0]
     z1s = weighted_inputs(first.w, span, index, gram, net.precision) + first.b[None]
