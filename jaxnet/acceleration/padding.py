@@ -63,7 +63,7 @@ class UnitMasks:
         )
 
     def unpad(self, program: Network, *trees: Params) -> tuple[Network, tuple[Params, ...]]:
-        """The network without its padding, and trees shaped like its parameters likewise.
+        """Remove the padding from a network, and from trees that are shaped like its parameters.
 
         Args:
           program: the padded network.

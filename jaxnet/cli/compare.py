@@ -42,7 +42,8 @@ class Compare:
 
     Shows its progress, prints the report, the pairs and the conclusion, and writes a folder
     comparisons/NAME/: report.html, with all tables and pictures, CSV files of every run, and
-    manifest.json. Interrupted at any moment, the same command goes on.
+    manifest.json. After an interruption at any
+    moment, run the same command again to continue.
     """
 
     optimizers: tuple[str, ...] = ("sgd", "momentum", "rmsprop", "adam")
@@ -148,7 +149,7 @@ class Compare:
                     **settings,
                 )
         except KeyboardInterrupt:
-            raise FailedError("interrupted; the same command goes on.", 130) from None
+            raise FailedError("interrupted; run the same command again to continue.", 130) from None
         seconds = time.perf_counter() - began
         _show_budget(result, len(recipes), sum(trained.values()), seconds, out)
 

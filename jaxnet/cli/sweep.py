@@ -98,7 +98,9 @@ class Sweep(Training):
         if data.test is not None:
             console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
         if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
-            raise FailedError(f"interrupted; the same command with --folder {folder} goes on.", 130)
+            raise FailedError(
+                f"interrupted; run the same command with --folder {folder} to continue.", 130
+            )
         if not np.isfinite(study.score).any():
             raise FailedError("all networks diverged; try smaller learning rates.")
 

@@ -134,7 +134,7 @@ class Train(Training):
             console.say(out, further)
 
     def _resumed(self) -> "Train":
-        """The options of the run to resume, with those that may differ from before."""
+        """The options saved with the run; those that may change are taken from this command."""
         path = Path(str(self.resume)) / "config.json"
         try:
             known: JsonObject = json.loads(path.read_bytes())["settings"]

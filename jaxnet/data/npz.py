@@ -68,7 +68,7 @@ def _archive(file: BinaryIO) -> np.lib.npyio.NpzFile:
     """An open archive, whose arrays are read when they are asked for."""
     archive = np.load(file, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it holds a single array")
+        raise ValueError("it is a single array (.npy), not an archive of named arrays (.npz)")
     return archive
 
 

@@ -141,7 +141,7 @@ def sha256(arrays: dict[str, np.ndarray]) -> str:
 
 
 def described_sha256(described: JsonObject, arrays: dict[str, np.ndarray]) -> str:
-    """The SHA-256 of arrays together with a description of them, as in network2's JSON files.
+    """The SHA-256 of arrays and a description of them together, for networks in JSON files.
 
     Args:
       described: the description.

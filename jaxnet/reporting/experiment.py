@@ -432,7 +432,7 @@ def _changed(config: Config, settings: Config) -> list[str]:
 
 
 def _check(config: Config, settings: Config) -> None:
-    """Refuse an empty list of values, and a name that is not among the script's own."""
+    """Refuse an option with an empty list of values, or with a value that the script lacks."""
     for name, choices in vars(config).items():
         if not isinstance(choices, tuple):
             continue

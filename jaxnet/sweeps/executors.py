@@ -330,7 +330,8 @@ class ExecutorWorkers:
                     futures -= {future for future in futures if future.cancel()}
         except BrokenExecutor as error:
             raise RuntimeError(
-                f"the executor lost its workers ({error}); with a folder, the same call goes on."
+                f"the executor lost its workers ({error}); if sweep was given a folder, "
+                "make the same call again to continue."
             ) from None
         finally:
             for future in futures:

@@ -319,8 +319,8 @@ class Study(NamedTuple):
             ) from None
         if lane not in self.source.row_by_lane:
             raise ValueError(
-                f"network {lane} was not started, because the sweep was interrupted; with a "
-                "folder, the same call of sweep goes on."
+                f"network {lane} was not started, because the sweep was interrupted; if "
+                "sweep was given a folder, make the same call again to continue."
             )
         return lane
 

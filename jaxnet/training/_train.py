@@ -326,8 +326,8 @@ def _parallelism_and_put(
     n_processes = len({device.process_index for device in parallelism.devices})
     if time_budget is not None and n_processes > 1:
         raise ValueError(
-            "time_budget is for the devices of one process, since each of several has a clock "
-            "of its own, and would stop alone; leave it out."
+            "time_budget is for the devices of one process: each of several processes has its own "
+            "clock, so they would stop at different times; leave it out."
         )
     # Not by device_put, which takes no random keys to another process.
     return parallelism, jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())

@@ -85,7 +85,9 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
 def test_ctrl_c_ends_with_its_own_status_and_the_same_command_goes_on(here, capsys, monkeypatch):
     monkeypatch.setattr("jaxnet.comparison.stages.sweep", _interrupted)
     assert cli.main([*SMALL, "--seeds", "4"]) == 130
-    assert capsys.readouterr().err == "jaxnet: interrupted; the same command goes on.\n"
+    assert (
+        capsys.readouterr().err == "jaxnet: interrupted; run the same command again to continue.\n"
+    )
     assert cli.main([*SMALL, "--plot-only"]) == 2
     assert "was not finished; repeat the same command" in capsys.readouterr().err
 

@@ -58,7 +58,7 @@ def test_a_sample_with_halving(here, capsys):
 def test_ctrl_c_ends_with_its_own_status_and_says_how_to_go_on(here, capsys, monkeypatch):
     monkeypatch.setattr(interrupts, "interruptible", lambda: contextlib.nullcontext([2]))
     assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 130
-    assert "the same command with --folder found goes on" in capsys.readouterr().err
+    assert "run the same command with --folder found to continue" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(here)
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
