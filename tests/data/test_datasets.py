@@ -247,5 +247,5 @@ def test_splits_that_do_not_match_are_refused(tmp_path):
 def test_a_single_array_is_no_archive(tmp_path):
     np.save(tmp_path / "one.npy", np.zeros(3))
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
-    with pytest.raises(ValueError, match=r"not a readable \.npz archive: it holds a single array"):
+    with pytest.raises(ValueError, match=r"not a readable \.npz archive: it is a single array"):
         datasets.npz(tmp_path / "one.npz")
