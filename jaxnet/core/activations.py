@@ -145,11 +145,16 @@ def _ones(z: Vector) -> Vector:
 
 
 def _relu(z: Vector) -> Vector:
-    return jnp.where(z > 0, z, 0)
+    return jnp.where(z <= 0, 0, z)  # NaN stays NaN
 
 
 def _relu_prime(z: Vector) -> Vector:
-    return jnp.where(z > 0, 1, 0).astype(z.dtype)
+    return _step(z, 0)
+
+
+def _step(z: Vector, below: float) -> Vector:
+    """1 where z > 0, `below` elsewhere, and NaN where z is NaN."""
+    return jnp.where(z > 0, 1, jnp.where(z <= 0, below, z)).astype(z.dtype)
 
 
 def _odds(z: Vector) -> tuple[Vector, Vector]:
@@ -285,7 +290,7 @@ class LeakyRelu(Activation):
 
     def pullback(self, z: Vector, g: Vector) -> Vector:
         """g where z > 0, slope·g elsewhere."""
-        return jnp.where(z > 0, g, self.slope * g)
+        return _step(z, self.slope) * g
 
     @property
     def apart(self) -> bool:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from jaxnet.core import activations
 from jaxnet.core.gradient_check import numerical_gradient
+from jaxnet.core.network import Network, init, predict
 
 ALL = {
     **activations.NAMED,
@@ -109,3 +110,19 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
 def test_activations_are_equal_by_value():
     assert activations.Softmax(2.0) == activations.Softmax(2.0) != activations.softmax
     assert hash(activations.LeakyRelu(0.1)) == hash(activations.LeakyRelu(0.1))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nan_stays_nan(name):
+    """In one place of three: forward, in the residual, in the network's output, and backward."""
+    activation = ALL[name]
+    z, ones = jnp.array([1.0, jnp.nan, -2.0]), jnp.ones(3)
+    assert jnp.isnan(activation.fn(z)[1])
+    assert jnp.isnan(activation.residual(z, 0 * ones)[1])
+    if name != "linear":  # whose derivative is 1 everywhere
+        assert jnp.isnan(activation.pullback(z, ones)[1])
+    assert jnp.isnan(activation.pullback(0 * ones, z)[1])
+    net = Network((3, 3, 1), activation)
+    params = init(net, jax.random.key(0))
+    damaged = (params[0]._replace(b=z), params[1])
+    assert jnp.isnan(predict(net, damaged, jnp.ones(3))).all()
