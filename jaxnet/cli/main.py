@@ -7,13 +7,13 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import jax
 import tyro
 from rich.console import Console
 
+import jaxnet
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError
@@ -37,7 +37,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     args = sys.argv[1:] if args is None else args
     if list(args) == ["--version"]:
-        print(f"jaxnet {version('jaxnet-mlp')}, jax {jax.__version__}")
+        print(f"jaxnet {jaxnet.__version__}, jax {jax.__version__}")
         return 0
     try:
         command = _parse(_renamed(args))

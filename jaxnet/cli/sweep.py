@@ -13,7 +13,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import FailedError, HyperOption, Training, read
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io import files, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
@@ -67,6 +67,8 @@ class Sweep(Training):
         recipe = self._varied(self.recipe())
         name = "-".join(map(str, self.sizes))
         folder = self.folder or Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+        names = [option.partition("=")[0] for option in self.vary]
+        evaluate_on = self._evaluated(data)
         factor = self.successive_halving
         if factor is not None and (factor != int(factor) or factor < 2):
             raise ValueError(
@@ -74,6 +76,8 @@ class Sweep(Training):
             )
         console.say(out, f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}")
         console.say(out, console.describe(self.data, data))
+        if data.valid is None:
+            console.say(out, "There is no validation set: the training set ranks the recipes.")
         with console.sweeping(out) as move:
             study = sweep(
                 net,
@@ -82,16 +86,13 @@ class Sweep(Training):
                 seeds=self.seeds,
                 epochs=self.epochs,
                 batch_size=self.batch_size,
-                evaluate_on=("evaluation", "training")
-                if self.evaluate_training
-                else ("evaluation",),
+                evaluate_on=evaluate_on,
                 folder=folder,
                 successive_halving=None if factor is None else int(factor),
                 tune_plan=self.tune_plan,
                 on_progress=move,
                 log=lambda line: console.say(out, line),
             )
-        names = [given.partition("=")[0] for given in self.vary]
         out.print(console.recipes_table(study, names, SHOWN))
         _write(study, names, data, folder, out)
         option = "" if self.data == "mnist" else f" --data {self.data}"
@@ -104,11 +105,19 @@ class Sweep(Training):
         if not np.isfinite(study.score).any():
             raise FailedError("all networks diverged; try smaller learning rates.")
 
+    def _evaluated(self, data: Dataset) -> tuple[EvaluatedSplit, ...]:
+        """The splits to evaluate: the training split, too, where it is asked for or alone."""
+        if data.valid is None:
+            return ("training",)
+        return ("evaluation", "training") if self.evaluate_training else ("evaluation",)
+
     def _varied(self, recipe: Recipe) -> Recipe:
         """The recipe with arrays for the numbers of --vary."""
         columns = {}
         for option in self.vary:
             name, _, values = option.partition("=")
+            if name in columns:
+                raise ValueError(f"--vary names {name} twice; give all its values at once.")
             match = _RANGE.fullmatch(values)
             try:
                 if match and self.sample is not None and match["n"] is None:
@@ -148,11 +157,15 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path, out: Con
         sentence = f"The best network is of recipe {lane[0]}, seed {study.seeds[lane[1]]}"
         if data.test is not None:
             scores = evaluation.evaluate(net, params, data.test)
-            sentence += f"; on the test set, which chose nothing: {float(scores.accuracy):.2%}"
+            accuracy, cost = float(scores.accuracy), float(scores.cost)
+            has_accuracy = np.isfinite(accuracy)  # targets of a regression have none
+            score = f"{accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
+            sentence += f"; on the test set, which chose nothing: {score}"
             best = {
                 "recipe": lane[0],
                 "seed": int(study.seeds[lane[1]]),
-                "test_accuracy": float(scores.accuracy),
+                "test_accuracy": accuracy if has_accuracy else None,
+                "test_cost": cost,
             }
             files.write_atomic(folder / "best.json", (json.dumps(best) + "\n").encode())
         console.say(out, f"{sentence}.")

@@ -60,7 +60,10 @@ def mnist() -> Dataset:
     [50000, 10000, 10000]
     """
     folder = Path(__file__).parent / "mnist"
-    return read_folder(folder, 10_000, 10, dict(zip(IDX_FILES, MNIST_SHA256, strict=True)))
+    data = read_folder(folder, 10_000, 10, dict(zip(IDX_FILES, MNIST_SHA256, strict=True)))
+    for array in (array for split in data for array in split or ()):
+        np.asarray(array).flags.writeable = False  # all callers share these arrays
+    return data
 
 
 def arrays(

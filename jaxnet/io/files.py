@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
+import secrets
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -94,14 +94,12 @@ def write_atomic(path: str | Path, content: bytes) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    handle, temporary = _create_beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's files are private, a result is not
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -114,11 +112,17 @@ def write_atomic(path: str | Path, content: bytes) -> None:
             os.close(folder)
 
 
-def _umask() -> int:
-    """The process's file mode creation mask, which can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _create_beside(path: Path) -> tuple[int, Path]:
+    """A new file in the folder of another one: its open descriptor, and its path.
+
+    Unlike `tempfile.mkstemp`'s it has the permissions of any new file: the system applies the
+    process's umask, which Python could only read by setting it, for all threads.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with contextlib.suppress(FileExistsError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            return os.open(temporary, flags, 0o666), temporary
 
 
 def sha256(arrays: dict[str, np.ndarray]) -> str:

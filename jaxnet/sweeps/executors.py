@@ -295,6 +295,21 @@ class LocalDevices:
         return self._data_on_device[device, n_examples]
 
 
+def _check_executor(executor: object) -> None:
+    """Refuse what has no `submit`, and processes that are forked, in which JAX hangs."""
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise ValueError(
+            "executor must be an object with submit, such as "
+            f"concurrent.futures.ProcessPoolExecutor(…), not {executor!r}."
+        )
+    context = getattr(executor, "_mp_context", None)
+    if context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "the executor forks its processes, in which JAX would hang; give it "
+            'mp_context=multiprocessing.get_context("spawn").'
+        )
+
+
 class ExecutorWorkers:
     """Trains jobs by an executor's workers, each of which uses its first device.
 
@@ -304,6 +319,7 @@ class ExecutorWorkers:
     """
 
     def __init__(self, executor: TaskExecutor, data: Data) -> None:
+        _check_executor(executor)
         self.executor, self.data, self.n_bisections = executor, data, 0
         dask_client = getattr(executor, "_client", None)
         if dask_client is not None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jaxnet.cli import main as cli
@@ -81,6 +82,7 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
         (["--vary", "speed=1,2"], "speed is not a number of this recipe"),
         (["--vary", "decay=0.5"], "decay is not a number of this recipe"),
         (["--vary"], "a sweep needs something to --vary"),
+        (["--vary", "l2=0,1", "l2=2"], "--vary names l2 twice; give all its values at once"),
         (
             ["--successive-halving", "1.5"],
             "--successive-halving must be a whole number of at least 2",
@@ -95,3 +97,19 @@ def test_a_bad_call_is_one_line(here, capsys, options, message):
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert not (here / "studies").exists()
+
+
+def test_regression_without_a_validation_set(here, capsys):
+    """The training set ranks the recipes; an accuracy that does not exist is no NaN in JSON."""
+    random = np.random.default_rng(0)
+    x, y = random.random((5, 2)), random.random((5, 1))  # of 5 examples none is held out
+    np.savez(here / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    command = "sweep --data data.npz --sizes 2 3 1 --cost quadratic --output linear --epochs 2"
+    options = "--batch-size 2 --seeds 2 --vary learning_rate=0.01,0.1 --folder study"
+    assert cli.main(f"{command} {options}".split()) == 0
+    out = capsys.readouterr().out
+    assert "There is no validation set: the training set ranks the recipes." in out
+    assert "on the test set, which chose nothing: a cost of 0." in out
+    best = json.loads((here / "study" / "best.json").read_text())
+    assert best["test_accuracy"] is None
+    assert 0 < best["test_cost"] < 1

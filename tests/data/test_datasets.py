@@ -249,3 +249,12 @@ def test_a_single_array_is_no_archive(tmp_path):
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
     with pytest.raises(ValueError, match=r"not a readable \.npz archive: it is a single array"):
         datasets.npz(tmp_path / "one.npz")
+
+
+def test_the_arrays_of_mnist_are_shared_and_read_only():
+    data = datasets.mnist()
+    assert data is datasets.mnist()
+    for split in data:
+        for array in split:
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0

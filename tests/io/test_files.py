@@ -282,3 +282,17 @@ def test_a_damaged_header_of_a_study_is_named(tmp_path):
         (tmp_path / "study.json").write_text(content, encoding="utf-8")
         with pytest.raises(ValueError, match=r"study\.json is damaged: .*; choose another folder"):
             store.Folder(tmp_path, {})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has no umask")
+def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path, monkeypatch):
+    """And the umask, which is the whole process's, is never changed."""
+    previous = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was set"))
+        files.write_atomic(tmp_path / "result.csv", b"1")
+        monkeypatch.undo()
+        assert (tmp_path / "result.csv").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(previous)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.csv"]

@@ -1,11 +1,13 @@
 """Sweeps over several processes: together (SPMD), and by workers that may die."""
 
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -121,3 +123,13 @@ def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):
     for a, b in zip(whole.history, torn.history, strict=True):
         assert np.array_equal(a, b, equal_nan=True)
     assert (torn.epochs == 40).all()
+
+
+def test_what_is_no_executor_and_processes_that_would_hang_are_refused():
+    with pytest.raises(ValueError, match="executor must be an object with submit, such as"):
+        jn.sweep(NET, data, RECIPE, executor=ThreadPoolExecutor, **OPTIONS)
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool,
+        pytest.raises(ValueError, match=r"forks its processes.*get_context\(.spawn.\)"),
+    ):
+        jn.sweep(NET, data, RECIPE, executor=pool, **OPTIONS)

@@ -48,6 +48,7 @@ CASES = {
     "jn.sweep(net, data, 0.1)": "recipe must be a Recipe, not float",
     "jn.sweep(net, data, recipe, seeds='all')": "seeds must be a whole number",
     "jn.sweep(net, data, recipe, epochs=0)": "epochs must be a whole number of at least 1, not 0",
+    "jn.sweep(net, data, recipe, executor='processes')": "executor must be an object with submit",
     "jn.sweep('net', data, recipe)": "net must be a Network, not str",
     "jn.evaluate(net, params, jn.Split(X, Y + 1))": "the evaluated labels lie in .1, 2.",
     "jn.evaluate(net, params, data.test, l2=-1)": r"l2 must be a number in \[0, inf\), not -1",
