@@ -145,8 +145,8 @@ def _initial_searches(
     unknown = set(ranges) - set(contenders)
     if unknown:
         raise ValueError(
-            f"ranges name {min(unknown)}, which is not compared; the labels are "
-            f"{', '.join(contenders)}."
+            f"ranges has an entry for {min(unknown)}, which is not among the labels that are "
+            f"compared: {', '.join(contenders)}."
         )
     tier, trials = protocol.tier, protocol.trials
     return [

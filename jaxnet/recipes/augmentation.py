@@ -107,7 +107,8 @@ class Augmentation:
             images = f"shape {self.shape} has {height * width} pixels"
         if height * width != n_in:
             raise ValueError(
-                f"{images}, but the network has {n_in} inputs; give augmentation its shape."
+                f"{images}, but the network has {n_in} inputs; give the images' "
+                "size as Augmentation(shape=(height, width))."
             )
         if self.shift is not None and self.shift >= min(height, width):
             raise ValueError(

@@ -82,7 +82,8 @@ def add_penalty_gradient(
 def keep_mask(key: KeyArray, shape: tuple[int, ...], rate: Numbers) -> Bool[Array, "..."]:
     """Which units dropout keeps, drawn at random.
 
-    Two units share the 32 bits of a draw: at 784 inputs an example, drawing is what costs.
+    A unit takes 16 bits, so that a draw of 32 serves two units: with many inputs, such as 784, most
+    of the time of dropout is that of drawing.
 
     Args:
       key: the random key of the step and layer.

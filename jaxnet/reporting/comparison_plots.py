@@ -267,7 +267,7 @@ def search(comparison: Comparison) -> Figure:
 
 
 def _colour_scale(comparison: Comparison) -> Normalize:
-    """The scale of log₁₀ errors for all panels: from a run's least error to the median one."""
+    """The colour scale of all panels, in log₁₀: from the least to the median error of all runs."""
     scores = [row["valid_score"] for row in comparison.runs if row["phase"] == "tuning"]
     error = np.log10(_error(np.array(scores)))
     return Normalize(float(error.min()), max(float(np.median(error)), float(error.min()) + 0.1))

@@ -151,7 +151,8 @@ class Ledger:
           lanes: the lane of each row.
           program_sizes: the sizes of the network that the program was compiled for.
           chunk: the results and states.
-          keep_states: whether the lanes go on, so that without a folder the states stay in memory.
+          keep_states: whether the lanes will be trained further. If so, and if there is no folder
+            to read their states from, the states stay in memory.
         """
         runs = tuple(self._run(lane) for lane in lanes)
         record = Record(runs, program_sizes, chunk.result, chunk.states)

@@ -130,7 +130,7 @@ def test_labels_are_escaped(here):
         (["--optimizers", "sgd"], "needs two optimizers or more"),
         (["--trials", "6"], "one more than a multiple of 4; not 6"),
         (["--range", "sgd=1"], "--range must be OPTIMIZER.NAME=LOW:HIGH"),
-        (["--range", "lion.learning_rate=1:2"], "ranges name lion, which is not compared"),
+        (["--range", "lion.learning_rate=1:2"], "ranges has an entry for lion, which is not among"),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),
         (["--plot-only"], "holds no comparison: No such file"),

@@ -338,7 +338,7 @@ def test_a_trial_with_a_better_score_than_the_selected_one_is_told():
         ({"targets": (0.9, 1.2)}, r"targets are validation scores in \(0, 1\), .* not 1.2"),
         ({"data": DATA._replace(valid=None)}, "no validation split, and a comparison selects"),
         ({"data": DATA._replace(test=None)}, "no test split, and a comparison reports"),
-        ({"ranges": {"lion": {}}}, "ranges name lion, which is not compared"),
+        ({"ranges": {"lion": {}}}, "ranges has an entry for lion, which is not among"),
         ({"targets": 1.5}, r"targets are validation scores in \(0, 1\)"),
         ({"targets": ()}, "targets must be one validation score or more"),
         ({"margin": -1}, "margin must be a number in"),
