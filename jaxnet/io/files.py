@@ -231,6 +231,7 @@ def write_sealed(
       ValueError: an array has no section, or the header uses a reserved name.
       OSError: the file cannot be written; one that existed is unharmed.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_sealed(f"{folder}/x", "example", 1, {"state/w": np.zeros(2)}, {"epochs": 3})
     ...     arrays, header = read_sealed(f"{folder}/x", "example", 1)
