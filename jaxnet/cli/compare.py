@@ -42,8 +42,7 @@ class Compare:
 
     Shows its progress, prints the report, the pairs and the conclusion, and writes a folder
     comparisons/NAME/: report.html, with all tables and pictures, CSV files of every run, and
-    manifest.json. After an interruption at any
-    moment, run the same command again to continue.
+    manifest.json. After an interruption at any moment, run the same command again to continue.
     """
 
     optimizers: tuple[str, ...] = ("sgd", "momentum", "rmsprop", "adam")
@@ -210,7 +209,12 @@ class Compare:
                     "--range must be OPTIMIZER.NAME=LOW:HIGH, such as adam.learning_rate=1e-4:0.1, "
                     f"not {option!r}."
                 ) from None
-            ranges.setdefault(match["label"], {})[match["name"]] = ends
+            ranges_of_label = ranges.setdefault(match["label"], {})
+            if match["name"] in ranges_of_label:
+                raise ValueError(
+                    f"--range names {match['label']}.{match['name']} twice; give one range."
+                )
+            ranges_of_label[match["name"]] = ends
         return ranges
 
 

@@ -69,7 +69,7 @@ def _renamed(args: Sequence[str]) -> list[str]:
     for arg in args:
         flag, equals, value = arg.partition("=")
         old = flag.removeprefix("--").replace("-", "_")
-        no = "no_" * (old == "no_halving")  # the one renamed option without a value
+        no = "no_" if old.startswith("no_") else ""
         old = old.removeprefix(no)
         new = RENAMED_OPTIONS.get(old, old)
         if flag.startswith("--") and new in options and old not in options:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -130,7 +130,7 @@ class Training(Architecture):
     shift: Annotated[int | None, WHOLE_OPTION] = None
     """Augmentation: images are shifted by up to this number of pixels (none)."""
     rotation: HyperOption = None
-    """Augmentation: images are turned by up to so many degrees (none)."""
+    """Augmentation: images are turned by up to this number of degrees (none)."""
     scaling: HyperOption = None
     """Augmentation: images are scaled by up to this fraction, such as 0.1 (none)."""
     elastic: HyperOption = None
@@ -183,7 +183,11 @@ class Training(Architecture):
         known = numbers(optimizers.NAMED, self.optimizer)
         flags = ("learning_rate", "decay", "b1", "b2", "eps", "weight_decay")
         given = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
-        given |= dict(name_and_number("--hyper", number) for number in self.hyper)
+        for name, number in named_numbers("--hyper", self.hyper).items():
+            if name in given:
+                flag = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{name} is given by --hyper and by {flag}; give it once.")
+            given[name] = number
         if unknown := [flag for flag in given if flag not in known]:
             raise ValueError(
                 f"{self.optimizer} takes no {unknown[0]}; its numbers are {', '.join(known)}."
@@ -212,7 +216,7 @@ class Training(Architecture):
             return None
         constructor = schedules.NAMED[self.schedule]
         known = numbers(schedules.NAMED, self.schedule)
-        given = dict(name_and_number("--schedule-hyper", number) for number in self.schedule_hyper)
+        given = named_numbers("--schedule-hyper", self.schedule_hyper)
         if "horizon" in given:
             raise ValueError("the horizon of a schedule is an option of its own, --horizon.")
         if "horizon" in known:
@@ -246,6 +250,17 @@ class Training(Architecture):
 def numbers(named: Mapping[str, Callable[..., Any]], name: str) -> list[str]:
     """The names of the numbers that an optimizer or a schedule takes."""
     return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
+
+
+def named_numbers(option: str, pairs: Sequence[str]) -> dict[str, bool | float]:
+    """The numbers of an option that takes several NAME=NUMBER, each name once."""
+    numbers_by_name: dict[str, bool | float] = {}
+    for pair in pairs:
+        name, number = name_and_number(option, pair)
+        if name in numbers_by_name:
+            raise ValueError(f"{option} names {name} twice; give it one number.")
+        numbers_by_name[name] = number
+    return numbers_by_name
 
 
 def name_and_number(option: str, given: str) -> tuple[str, Any]:

@@ -75,8 +75,8 @@ class Train(Training):
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
     """The run's name in its folder's (its sizes)."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """The folder of a run to go on with, to the bits of one that never stopped. Only more --epochs,
-    --time-budget, --checkpoint-every and --tensorboard go with it."""
+    """Folder of a run to continue, to the same bits as a run that never stopped. Of the other
+    options only --epochs, --time-budget, --checkpoint-every and --tensorboard may differ."""
 
     def __call__(self, out: Console) -> None:
         """Train, test, write."""

@@ -130,6 +130,10 @@ def test_labels_are_escaped(here):
         (["--optimizers", "sgd"], "needs two optimizers or more"),
         (["--trials", "6"], "one more than a multiple of 4; not 6"),
         (["--range", "sgd=1"], "--range must be OPTIMIZER.NAME=LOW:HIGH"),
+        (
+            ["--range", "sgd.learning_rate=1:2", "sgd.learning_rate=1:3"],
+            "--range names sgd.learning_rate twice; give one range",
+        ),
         (["--range", "lion.learning_rate=1:2"], "ranges has an entry for lion, which is not among"),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),

@@ -234,6 +234,15 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             'evaluation accuracy, but evaluate_on lacks "evaluation"',
         ),
         ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
+        ("train --hyper eps=1 eps=2", "--hyper names eps twice; give it one number"),
+        (
+            "train --optimizer adam --eps 1 --hyper eps=2",
+            "eps is given by --hyper and by --eps; give it once",
+        ),
+        (
+            "train --schedule exponential --schedule-hyper rate=0.9 rate=0.8",
+            "--schedule-hyper names rate twice",
+        ),
         ("train --learning-rate fast", "Error parsing --learning-rate"),
         (
             "train --lerning-rate 1",
