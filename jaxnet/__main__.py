@@ -3,14 +3,14 @@
 import os
 import sys
 
+from jaxnet.interrupts import end_process_on_interrupt
+
 
 def main() -> int:
     """Run the command line, if what it needs is installed; returns the exit status."""
+    end_process_on_interrupt()
     try:
         from jaxnet.cli import main as cli
-    except KeyboardInterrupt:
-        print("jaxnet: interrupted before anything was begun.", file=sys.stderr)
-        os._exit(130)
     except ModuleNotFoundError as error:
         if error.name not in ("tyro", "rich", "matplotlib"):
             raise

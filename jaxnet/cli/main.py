@@ -33,7 +33,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
       The exit status: 0; 1 if the command failed, as a run that diverged does; 2 for a wrong
-      call; 130 after Ctrl-C.
+      call; 130 after a Ctrl-C that ended training after an epoch.
     """
     args = sys.argv[1:] if args is None else args
     if list(args) == ["--version"]:
@@ -54,10 +54,6 @@ def main(args: Sequence[str] | None = None) -> int:
         return _complain(f"the network does not run on this machine: {reason}.", 1)
     except FailedError as error:
         return _complain(str(error), error.status)
-    except KeyboardInterrupt:
-        return _complain(
-            "interrupted at once; a run's folder keeps its last checkpoint, if it had one.", 130
-        )
     return 0
 
 

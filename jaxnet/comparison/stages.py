@@ -11,6 +11,7 @@ from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.tuning import Search
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
+from jaxnet.interrupts import interruptible
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import sweep
 from jaxnet.sweeps.executors import SweepReport
@@ -63,19 +64,23 @@ class Stages:
     ) -> list[tuple[Runs, np.ndarray]]:
         """One sweep over all labels' recipes, evaluated for each label by `_evaluate`."""
         protocol, on_progress, log = self.protocol, self.on_progress, self.log
-        study = sweep(
-            self.net,
-            self.data,
-            [recipe for trials in recipes.values() for recipe in trials],
-            seeds=seeds,
-            epochs=protocol.epochs,
-            batch_size=protocol.batch_size,
-            evaluate_on=("evaluation",),
-            folder=self.folder,
-            on_progress=None if on_progress is None else lambda report: on_progress(name, report),
-            log=None if log is None else lambda plan: log(f"{name}: {plan}"),
-        )
-        if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
+        named_progress = None if on_progress is None else lambda report: on_progress(name, report)
+        with interruptible() as interrupts:  # in the last epoch, too, where the study is complete
+            study = sweep(
+                self.net,
+                self.data,
+                [recipe for trials in recipes.values() for recipe in trials],
+                seeds=seeds,
+                epochs=protocol.epochs,
+                batch_size=protocol.batch_size,
+                evaluate_on=("evaluation",),
+                folder=self.folder,
+                on_progress=named_progress,
+                log=None if log is None else lambda plan: log(f"{name}: {plan}"),
+            )
+        if interrupts or any(
+            study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)
+        ):
             raise KeyboardInterrupt
         self.network_epochs += study.epochs.size * protocol.epochs
         ends = np.cumsum([0, *(len(trials) for trials in recipes.values())])

@@ -13,6 +13,7 @@ from jaxnet.comparison.comparison_folder import write_json
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
+from jaxnet.interrupts import interruptible
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training import train
 from jaxnet.training.run import EpochReport
@@ -59,10 +60,11 @@ def _epoch_seconds(net: Network, data: Dataset, recipe: Recipe, protocol: Protoc
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the report counts diverged runs already
-        run = train(
-            net, data, recipe, epochs=TIMED, batch_size=protocol.batch_size,
-            seed=protocol.report_seeds[0], evaluate_on=(), on_epoch=on_epoch,
-        )  # fmt: skip
-    if run.ending == "interrupted":
+        with interruptible() as interrupts:
+            run = train(
+                net, data, recipe, epochs=TIMED, batch_size=protocol.batch_size,
+                seed=protocol.report_seeds[0], evaluate_on=(), on_epoch=on_epoch,
+            )  # fmt: skip
+    if interrupts or run.ending == "interrupted":
         raise KeyboardInterrupt
     return np.diff(ends)

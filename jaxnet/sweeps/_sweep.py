@@ -23,6 +23,7 @@ from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.data import datasets
+from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.chunking import ChunkPlanner, planned_sizes
@@ -41,7 +42,6 @@ from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
-from jaxnet.training import interrupts
 from jaxnet.training.checks import check_recipe, checked
 
 LISTS = (list, tuple, range, np.ndarray)
@@ -156,7 +156,7 @@ def sweep(
         n_lanes=len(lanes),
         epochs=epochs,
     )
-    with interrupts.interruptible() as interrupted:
+    with interruptible() as interrupted:
         loop.train(lanes, rungs, factor, interrupted)
     loop.progress.report()
     plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do

@@ -24,9 +24,10 @@ from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArray, Params
 from jaxnet.data import datasets
+from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training import checkpoints, interrupts
+from jaxnet.training import checkpoints
 from jaxnet.training.checks import check_monitors, checked
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
@@ -145,7 +146,7 @@ def train(
         program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
         log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
     )  # fmt: skip
-    with interrupts.interruptible() as interrupts_so_far:
+    with interruptible() as interrupts_so_far:
         loop.interrupts = interrupts_so_far
         loop.drive(epochs)
         loop.end()

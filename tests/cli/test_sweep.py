@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxnet.cli import main as cli
-from jaxnet.training import devices, interrupts
+from jaxnet.sweeps import _sweep
+from jaxnet.training import devices
 
 SMALL = ["sweep", "--data", "digits", "--sizes", "64", "12", "10", "--epochs", "2", "--seeds", "2"]
 
@@ -57,7 +58,7 @@ def test_a_sample_with_halving(here, capsys):
 
 
 def test_ctrl_c_ends_with_its_own_status_and_says_how_to_go_on(here, capsys, monkeypatch):
-    monkeypatch.setattr(interrupts, "interruptible", lambda: contextlib.nullcontext([2]))
+    monkeypatch.setattr(_sweep, "interruptible", lambda: contextlib.nullcontext([2]))
     assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 130
     assert "run the same command with --folder found to continue" in capsys.readouterr().err
     monkeypatch.undo()
