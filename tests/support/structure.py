@@ -111,9 +111,8 @@ class Import:
     @property
     def package(self) -> str:
         """The package of jaxnet that it comes from, such as `core`; empty for jaxnet itself."""
-        if self.module == "jaxnet":
-            return self.name if (ROOT / "jaxnet" / self.name / "__init__.py").exists() else ""
-        return self.module.split(".")[1]
+        name = self.name if self.module == "jaxnet" else self.module.split(".")[1]
+        return name if (ROOT / "jaxnet" / name / "__init__.py").exists() else ""
 
     @property
     def source(self) -> str:
