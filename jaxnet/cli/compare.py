@@ -12,11 +12,14 @@ from rich.console import Console
 from jaxnet.cli import console
 from jaxnet.cli.options import (
     WHOLE_OPTION,
+    ActivationName,
+    CostName,
     DataOption,
     FailedError,
     HyperOption,
     ScheduleName,
     Training,
+    cost_function,
     read,
 )
 from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
@@ -74,6 +77,11 @@ class Compare:
     """Range to search instead of the optimizer's default, such as adam.learning_rate=1e-4:0.1."""
     sizes: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Units per layer, input and output included (the task's)."""
+    cost: Annotated[CostName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """Cost, which decides the outputs (the task's: cross-entropy for book); quadratic with --output
+    linear is for a regression."""
+    output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """Output activation under the quadratic or the absolute-error --cost (sigmoid)."""
     data: Annotated[DataOption | None, tyro.conf.arg(help_behavior_hint="")] = None
     """Data set, as for jaxnet train (the task's)."""
     l2: HyperOption = None
@@ -153,8 +161,12 @@ class Compare:
         _show_budget(result, len(recipes), sum(trained.values()), seconds, out)
 
     def _network(self, task: Task) -> Network:
-        """The task's network, or one of --sizes with its hidden activation."""
+        """The task's network, with the cost of --cost; or one of --sizes like it."""
         net = task.network
+        if self.cost is not None:
+            net = dataclasses.replace(net, cost=cost_function(self.cost, self.output))
+        elif self.output is not None:
+            raise ValueError("--output needs a --cost, quadratic or absolute-error.")
         if not self.sizes:
             return net
         hidden = net.activations[0] if net.activations else activations.sigmoid
@@ -183,11 +195,14 @@ class Compare:
         }
 
     def _is_the_tasks(self) -> bool:
-        return not self.sizes and self.data is None
+        return not self.sizes and self.cost is None and self.data is None
 
     def _folder(self) -> Path:
-        subjects = self.tasks if self.data is None else (Path(self.data).stem,)
-        parts = [*subjects, *map(str, self.sizes), *self.optimizers, *["quick"] * self.quick]
+        stem = re.sub(r"[^\w.-]+", "-", Path(self.data or "").stem).lstrip("-.")
+        subjects = self.tasks if self.data is None else (stem or "data",)
+        sizes, outputs = map(str, self.sizes), (self.cost, self.output)
+        choices = [choice for choice in outputs if choice is not None]
+        parts = [*subjects, *sizes, *choices, *self.optimizers, *["quick"] * self.quick]
         name = self.name or "-".join(parts)
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(

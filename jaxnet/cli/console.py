@@ -1,8 +1,10 @@
 """Output of the command line: headlines, progress bars, tables."""
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,6 +28,21 @@ from jaxnet.training.run import EpochReport
 def say(console: Console, text: str) -> None:
     """Print a line: wrapped between words on a terminal, whole in a file or a pipe."""
     console.print(text, soft_wrap=not console.is_terminal)
+
+
+def quoted(path: str | Path) -> str:
+    """A path as one word of a shell's command, which does not look like an option.
+
+    >>> quoted("my runs/1"), quoted("-runs/1")
+    ("'my runs/1'", './-runs/1')
+    """
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
+def next_command(folder: Path, data: str) -> str:
+    """The command that tries the network in a folder on the test set it was not trained on."""
+    option = "" if data == "mnist" else f" --data {quoted(data)}"
+    return f"Next: jaxnet predict {quoted(folder)}{option} --test 0 1 2 3"
 
 
 def architecture(net: Network) -> str:

@@ -6,23 +6,32 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import tyro
-from rich.console import Console
 
 import jaxnet
+from jaxnet.cli import streams
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError
 from jaxnet.cli.predict import Predict
+from jaxnet.cli.saved_options import resumed_options
 from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import Train
 from jaxnet.core.deprecation import renaming
 
-COMMANDS = {"train": Train, "sweep": Sweep, "compare": Compare, "predict": Predict, "check": Check}
+Command = Train | Sweep | Compare | Predict | Check
+COMMANDS: dict[str, type[Command]] = {
+    "train": Train,
+    "sweep": Sweep,
+    "compare": Compare,
+    "predict": Predict,
+    "check": Check,
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -36,25 +45,59 @@ def main(args: Sequence[str] | None = None) -> int:
       call; 130 after a Ctrl-C that ended training after an epoch.
     """
     args = sys.argv[1:] if args is None else args
-    if list(args) == ["--version"]:
-        print(f"jaxnet {jaxnet.__version__}, jax {jax.__version__}")
-        return 0
+    streams.escape_what_cannot_be_encoded()
     try:
+        _run(args)
+    except BrokenPipeError:
+        return streams.end_quietly()
+    except (ValueError, ModuleNotFoundError) as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        reason = error.strerror or error
+        return _complain(f"cannot write or read {error.filename or 'output'}: {reason}.", 2)
+    except FailedError as error:
+        return _complain(str(error), error.status)
+    except MemoryError as error:
+        return _complain(f"the memory of this machine is too small: {error}.", 1)
+    except (RuntimeError, AssertionError) as error:
+        if (fault := _start_fault()) is not None:
+            return _complain(fault, 2)
+        if not isinstance(error, jax.errors.JaxRuntimeError):
+            raise
+        reason = str(error).splitlines()[0]
+        return _complain(f"the network does not run on this machine: {reason}.", 1)
+    return 0
+
+
+def _run(args: Sequence[str]) -> None:
+    """Run the command that the arguments name, and write all that it prints."""
+    try:
+        if list(args) == ["--version"]:
+            print(f"jaxnet {jaxnet.__version__}, jax {jax.__version__}")
+            return
         command = _parse(_renamed(args))
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _warn
-            command(Console(highlight=False))
-    except (ValueError, ModuleNotFoundError) as error:
-        return _complain(str(error), 2)
-    except OSError as error:
-        return _complain(f"cannot write or read {error.filename or 'output'}: {error.strerror}.", 2)
-    except jax.errors.JaxRuntimeError as error:
-        reason = str(error).splitlines()[0]
-        return _complain(f"the network does not run on this machine: {reason}.", 1)
-    except FailedError as error:
-        return _complain(str(error), error.status)
-    return 0
+            command(streams.Terminal())
+    finally:
+        sys.stdout.flush()
+
+
+def _start_fault() -> str | None:
+    """Why JAX cannot start, as a sentence with the remedy; None if it has started, or can."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # asserted where CUDA finds no GPU
+        reason = (str(error).splitlines() or ["it finds no such device here"])[0].rstrip(".")
+        platforms = jax.config.read("jax_platforms")
+        if not platforms:
+            return f"JAX cannot start: {reason}."
+        return (
+            f"JAX cannot start with JAX_PLATFORMS={platforms}: {reason}. Unset JAX_PLATFORMS, or "
+            "set it to cpu."
+        )
+    return None
 
 
 def _renamed(args: Sequence[str]) -> list[str]:
@@ -78,10 +121,41 @@ def _renamed(args: Sequence[str]) -> list[str]:
 
 def _warn(message: Warning | str, *_: Any) -> None:
     """Print a warning in one line."""
-    print(f"jaxnet: warning: {message}", file=sys.stderr)
+    streams.print_error(f"warning: {message}")
 
 
-def _parse(args: Sequence[str]) -> Callable[[Console], None]:
+def _parse(args: Sequence[str]) -> Command:
+    """The command that the arguments name, with its options."""
+    command = _expanded(_parse_once(args))
+    for field in dataclasses.fields(command):
+        _check_whole_numbers(field.name, getattr(command, field.name))
+    if isinstance(command, Train) and command.resume is not None:
+        return _expanded(resumed_options(command.resume, args[1:]))
+    return command
+
+
+def _expanded(command: Command) -> Command:
+    """The command with a home folder for each "~" that the shell has left in a path."""
+    paths = {
+        field.name: type(value)(os.path.expanduser(value))
+        for field in dataclasses.fields(command)
+        if isinstance(value := getattr(command, field.name), Path)
+        or (field.name == "data" and value is not None)
+    }
+    return dataclasses.replace(command, **paths)
+
+
+def _check_whole_numbers(name: str, value: object) -> None:
+    """Check that whole numbers fit into the 64 bits that they may be computed with."""
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int) and abs(number) >= 2**64:
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{flag} must be below 2⁶⁴, not a number of {len(str(number))} digits."
+            )
+
+
+def _parse_once(args: Sequence[str]) -> Command:
     complaint = io.StringIO()
     columns = os.environ.get("COLUMNS")
     if {"-h", "--help"}.isdisjoint(args):
@@ -127,5 +201,5 @@ def _one_line(boxed: str) -> str:
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"jaxnet: {message}", file=sys.stderr)
+    streams.print_error(message)
     return status

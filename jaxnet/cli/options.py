@@ -38,6 +38,8 @@ RENAMED_OPTIONS = {
 }
 """What options are called now, by their names in version 0.2, which work until 0.4."""
 DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
+DATA_NAMES = ("mnist", "digits")
+"""The values of --data that are not paths."""
 
 
 class FailedError(Exception):
@@ -67,24 +69,7 @@ class Architecture:
         """The network that the options describe."""
         names = self.hidden * (len(self.sizes) - 2) if len(self.hidden) == 1 else self.hidden
         hidden = tuple(activations.NAMED[name] for name in names)
-        return Network(self.sizes, hidden, self._cost())
-
-    def _cost(self) -> costs.Cost:
-        output, temperature = self.output, self.temperature
-        softmax = self.cost == "log-likelihood"
-        if temperature is not None and not softmax:
-            raise ValueError(f"{self.cost} takes no --temperature; log-likelihood does.")
-        if output is not None and (softmax or self.cost == "cross-entropy"):
-            own = "softmax" if softmax else "sigmoid"
-            raise ValueError(
-                f"{self.cost} takes no --output, since its outputs are {own}; "
-                "quadratic and absolute-error do."
-            )
-        if softmax:
-            return costs.LogLikelihood(1.0 if temperature is None else temperature)
-        if self.cost == "cross-entropy":
-            return costs.CrossEntropy()
-        return costs.NAMED[self.cost](activations.NAMED[output or "sigmoid"])
+        return Network(self.sizes, hidden, cost_function(self.cost, self.output, self.temperature))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,6 +232,24 @@ class Training(Architecture):
         return stopping.Stopping(patience=self.patience, **where)
 
 
+def cost_function(name: str, output: str | None, temperature: float | None = None) -> costs.Cost:
+    """The cost that --cost, --output and --temperature describe."""
+    softmax = name == "log-likelihood"
+    if temperature is not None and not softmax:
+        raise ValueError(f"{name} takes no --temperature; log-likelihood does.")
+    if output is not None and (softmax or name == "cross-entropy"):
+        own = "softmax" if softmax else "sigmoid"
+        raise ValueError(
+            f"{name} takes no --output, since its outputs are {own}; "
+            "quadratic and absolute-error do."
+        )
+    if softmax:
+        return costs.LogLikelihood(1.0 if temperature is None else temperature)
+    if name == "cross-entropy":
+        return costs.CrossEntropy()
+    return costs.NAMED[name](activations.NAMED[output or "sigmoid"])
+
+
 def numbers(named: Mapping[str, Callable[..., Any]], name: str) -> list[str]:
     """The names of the numbers that an optimizer or a schedule takes."""
     return [number for number in inspect.signature(named[name]).parameters if number != "unit"]
@@ -274,6 +277,11 @@ def name_and_number(option: str, given: str) -> tuple[str, Any]:
         raise ValueError(
             f"{option} must be NAME=NUMBER, such as rate=0.95, not {given!r}."
         ) from None
+
+
+def absolute(data: str) -> str:
+    """The value of --data, independent of the working directory."""
+    return data if data in DATA_NAMES else str(Path(data).absolute())
 
 
 def read(data: str) -> Dataset:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import time
 from pathlib import Path
@@ -70,7 +71,7 @@ class Sweep(Training):
         names = [option.partition("=")[0] for option in self.vary]
         evaluate_on = self._evaluated(data)
         factor = self.successive_halving
-        if factor is not None and (factor != int(factor) or factor < 2):
+        if factor is not None and not (factor >= 2 and float(factor).is_integer()):
             raise ValueError(
                 f"--successive-halving must be a whole number of at least 2, not {factor:g}."
             )
@@ -93,14 +94,17 @@ class Sweep(Training):
                 on_progress=move,
                 log=lambda line: console.say(out, line),
             )
+        lines = _write(study, names, data, folder)  # before anything is printed, which may fail
         out.print(console.recipes_table(study, names, SHOWN))
-        _write(study, names, data, folder, out)
-        option = "" if self.data == "mnist" else f" --data {self.data}"
+        for line in lines:
+            console.say(out, line)
         if data.test is not None:
-            console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
+            console.say(out, console.next_command(folder, self.data))
         if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
             raise FailedError(
-                f"interrupted; run the same command with --folder {folder} to continue.", 130
+                "interrupted; run the same command with --folder "
+                f"{console.quoted(folder)} to continue.",
+                130,
             )
         if not np.isfinite(study.score).any():
             raise FailedError("all networks diverged; try smaller learning rates.")
@@ -145,8 +149,13 @@ class Sweep(Training):
         return search_space.grid(recipe, **columns)
 
 
-def _write(study: Study, names: list[str], data: Dataset, folder: Path, out: Console) -> None:
-    """Write the study's table and picture, and its best network, which is tested once."""
+def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[str]:
+    """Write the study's table and picture, and its best network, which is tested once.
+
+    Returns:
+      What was written, in lines to print.
+    """
+    lines = []
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
     lane = study.best_lane
@@ -158,21 +167,22 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path, out: Con
         if data.test is not None:
             scores = evaluation.evaluate(net, params, data.test)
             accuracy, cost = float(scores.accuracy), float(scores.cost)
-            has_accuracy = np.isfinite(accuracy)  # targets of a regression have none
+            has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
             score = f"{accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
             sentence += f"; on the test set, which chose nothing: {score}"
             best = {
                 "recipe": lane[0],
                 "seed": int(study.seeds[lane[1]]),
                 "test_accuracy": accuracy if has_accuracy else None,
-                "test_cost": cost,
+                "test_cost": cost if math.isfinite(cost) else None,
             }
-            files.write_atomic(folder / "best.json", (json.dumps(best) + "\n").encode())
-        console.say(out, f"{sentence}.")
+            text = json.dumps(best, allow_nan=False) + "\n"
+            files.write_atomic(folder / "best.json", text.encode())
+        lines.append(f"{sentence}.")
     n, epochs = study.epochs.size, int(study.epochs.sum())
-    console.say(
-        out,
-        f"{n:,} networks, {epochs:,} epochs in all, in {study.seconds:.1f} s"
-        + (f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else "")
-        + f". Written to {folder}/",
+    saved = f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else ""
+    lines.append(
+        f"{n:,} networks, {epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
+        f"Written to {folder}/"
     )
+    return lines

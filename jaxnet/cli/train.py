@@ -19,12 +19,12 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import (
-    RENAMED_OPTIONS,
     WHOLE_OPTION,
     FailedError,
     HyperOption,
     MonitorName,
     Training,
+    absolute,
     numbers,
     read,
 )
@@ -39,6 +39,9 @@ from jaxnet.reporting import plots
 from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.run import EpochReport, Run
+
+OPTIONS_OF_A_CALL = ("resume", "wait")
+"""The options of a call and not of the run: config.json does not keep them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +79,8 @@ class Train(Training):
     """The run's name in its folder's (its sizes)."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Folder of a run to continue, to the same bits as a run that never stopped. Of the other
-    options only --epochs, --time-budget, --checkpoint-every and --tensorboard may differ."""
+    options only --epochs, --time-budget, --checkpoint-every and --tensorboard may differ, and
+    --data, where the data was moved."""
 
     def __call__(self, out: Console) -> None:
         """Train, test, write."""
@@ -87,7 +91,7 @@ class Train(Training):
                 horizon = float(self.epochs)
             dataclasses.replace(self, horizon=horizon)._run(out, None)
         else:
-            self._resumed()._run(out, self.resume)
+            self._run(out, self.resume)
 
     def _run(self, out: Console, before: Path | None) -> None:
         net = self.full_network()
@@ -122,48 +126,15 @@ class Train(Training):
             console.say(out, f"{str(run.stopped).capitalize()}")
         console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
         console.say(out, f"Written to {folder}/: {', '.join(sorted(os.listdir(folder)))}")
-        option = "" if self.data == "mnist" else f" --data {self.data}"
         if data.test is not None:
-            console.say(out, f"Next: jaxnet predict {folder}{option} --test 0 1 2 3")
-        further = f"Go on with jaxnet train --resume {folder}"
+            console.say(out, console.next_command(folder, self.data))
+        further = f"Go on with jaxnet train --resume {console.quoted(folder)}"
         if run.ending == "interrupted":
             raise FailedError(f"{run.stopped} {further}", 130)
         if run.ending == "diverged":
             raise FailedError(str(run.stopped))
         if run.ending == "out of time":
             console.say(out, further)
-
-    def _resumed(self) -> "Train":
-        """The options saved with the run; those that may change are taken from this command."""
-        path = Path(str(self.resume)) / "config.json"
-        try:
-            known: JsonObject = json.loads(path.read_bytes())["settings"]
-            known = {RENAMED_OPTIONS.get(name, name): value for name, value in known.items()}
-            known["runs"] = Path(known["runs"])
-            known |= {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
-            before = Train(**known)
-        except OSError as error:
-            raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not the config.json of a run: {error}.") from None
-        default = Train()
-        given = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(Train)
-            if field.name != "resume" and getattr(self, field.name) != getattr(default, field.name)
-        }
-        epochs = given.pop("epochs", before.epochs)
-        # None of these changes what is learnt.
-        names = ("time_budget", "tensorboard", "checkpoint_every")
-        changeable = {name: given.pop(name, getattr(before, name)) for name in names}
-        for name, value in given.items():
-            if value != getattr(before, name):
-                raise ValueError(
-                    f"--{name.replace('_', '-')} was {getattr(before, name)!r} and is {value!r}: "
-                    "that would be another run; a resumed one may have more --epochs, another "
-                    "--time-budget or --checkpoint-every, and --tensorboard."
-                )
-        return dataclasses.replace(before, epochs=epochs, **changeable)
 
     def _monitors(self) -> Monitors | None:
         if self.monitors_every is not None and not self.monitors:
@@ -270,7 +241,8 @@ def _write_config(
     parts = {name: getattr(recipe, name) for name in recipe.parts()} | recipe.optimizer.hyper
     numbers = {name: _decimal(part) for name, part in parts.items() if hasattr(part, "dtype")}
     settings = dataclasses.asdict(options) | {"runs": str(options.runs)}
-    settings.pop("resume")
+    settings["data"] = absolute(options.data)  # so that the run can be resumed from anywhere
+    settings = {name: value for name, value in settings.items() if name not in OPTIONS_OF_A_CALL}
     config = {
         "settings": settings,
         "recipe": recipe.parts() | {"optimizer": recipe.optimizer.name} | numbers,
@@ -279,7 +251,7 @@ def _write_config(
         **files.environment(),
         "data_sha256": datasets.sha256(data),
     }
-    text = json.dumps(_without_nan(config), indent=2) + "\n"
+    text = json.dumps(_without_nan(config), indent=2, allow_nan=False) + "\n"
     files.write_atomic(folder / "config.json", text.encode())
 
 

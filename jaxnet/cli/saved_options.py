@@ -1,0 +1,127 @@
+"""The options of a run, read from its config.json, for `jaxnet train --resume`."""
+
+import dataclasses
+import json
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from jaxnet.cli.options import DATA_NAMES, RENAMED_OPTIONS
+from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
+from jaxnet.io import files
+from jaxnet.training import checkpoints
+
+CHANGEABLE = ("epochs", "time_budget", "checkpoint_every", "tensorboard", *OPTIONS_OF_A_CALL)
+"""The options that may differ when a run goes on: none of them changes what an epoch learns."""
+
+
+def resumed_options(folder: Path, args: Sequence[str]) -> Train:
+    """The options of a run that goes on.
+
+    Args:
+      folder: the folder of the run.
+      args: the options of the call that resumes it.
+
+    Returns:
+      The options that the run began with, with those of the call that may differ.
+
+    Raises:
+      ValueError: config.json does not hold the options of a run, or an option of the call would
+        make it another run; the message names the file or the option.
+    """
+    before = _saved_options(folder / "config.json")
+    # An option that was not typed stays as it was, so that one that differs was typed.
+    now = tyro.cli(Train, prog="jaxnet train", args=args, default=before)
+    for field in dataclasses.fields(Train):
+        old, new = getattr(before, field.name), getattr(now, field.name)
+        if old == new or field.name in CHANGEABLE or (field.name == "data" and _moved(now, before)):
+            continue
+        raise ValueError(
+            f"--{field.name.replace('_', '-')} was {_text(old)} and is {_text(new)}: that would be "
+            "another run; a resumed one may have more --epochs, another --time-budget or "
+            "--checkpoint-every, --tensorboard, and its --data in another place."
+        )
+    if now.data not in DATA_NAMES and not Path(now.data).exists():
+        raise ValueError(
+            f"the run's data, {now.data}, does not exist; name its new place with --data."
+        )
+    return now
+
+
+def _moved(now: Train, before: Train) -> bool:
+    """Whether --data may name another place: the checkpoint tells whether it is the same data."""
+    has_checkpoint = (Path(str(now.resume)) / checkpoints.FILE).exists()
+    return has_checkpoint and now.data not in DATA_NAMES and before.data not in DATA_NAMES
+
+
+def _text(value: object) -> str:
+    """An option's value as it stands in a message."""
+    return repr(str(value)) if isinstance(value, Path) else repr(value)
+
+
+def _saved_options(path: Path) -> Train:
+    """The options in a config.json."""
+    try:
+        document = json.loads(path.read_bytes())
+        settings = document["settings"]
+        if not isinstance(settings, dict):
+            raise ValueError("its settings are not an object")
+        options = Train(**_checked(settings))
+        options.full_network()
+        options.recipe()
+    except OSError as error:
+        raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
+    except files.DAMAGE as error:
+        raise ValueError(
+            f"{path} is not the config.json of a run: {files.reason(error)}."
+        ) from None
+    return options
+
+
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """The values of all saved options by name, of the options' own types."""
+    settings = {RENAMED_OPTIONS.get(name, name): value for name, value in settings.items()}
+    hints = get_type_hints(Train)
+    names = [field.name for field in dataclasses.fields(Train)]
+    wanted = [name for name in names if name not in OPTIONS_OF_A_CALL]
+    if missing := [name for name in wanted if name not in settings]:
+        raise ValueError(f"its settings lack {missing[0]}")
+    if unknown := [name for name in settings if name not in wanted]:
+        raise ValueError(
+            f"{unknown[0]!r} is not an option of this version, whose options are "
+            f"{', '.join(wanted)}"
+        )
+    return {name: _value(name, settings[name], hints[name]) for name in wanted}
+
+
+def _value(name: str, value: Any, hint: Any) -> Any:
+    """A value of JSON as an option's type has it."""
+    kind, args = get_origin(hint), get_args(hint)
+    if kind in (Union, types.UnionType):  # of a type and None
+        return None if value is None else _value(name, value, args[0])
+    if kind is tuple and isinstance(value, list):
+        return tuple(_value(name, item, args[0]) for item in value)
+    if kind is Literal:
+        if isinstance(value, str) and value in args:
+            return value
+        raise ValueError(f"{name} is {value!r}, and known are {', '.join(args)}")
+    if hint in (str, Path) and isinstance(value, str):
+        return hint(value)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint in (int, float) and isinstance(value, int | hint) and not isinstance(value, bool):
+        return hint(value)
+    wanted = "a list" if kind is tuple else _TYPE_NAMES[hint]
+    raise ValueError(f"{name} is {value!r}, and must be {wanted}")
+
+
+_TYPE_NAMES = {
+    str: "a string",
+    Path: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}

@@ -1,0 +1,50 @@
+"""The standard streams: they may be closed, full, piped, or of an encoding without λ."""
+
+import contextlib
+import errno
+import io
+import os
+import sys
+
+from rich.console import Console
+
+
+class Terminal(Console):
+    """Standard output, which prints text as it is: a path may hold what rich takes for markup."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Raise as `print` does, where rich would end the process with a status of its own."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Make standard streams take all text: as escapes in ASCII, or nowhere if they are closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_error(message: str) -> None:
+    """Print a message in one line, if there is still someone to read it."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    with contextlib.suppress(OSError):
+        print(f"jaxnet: {line}", file=sys.stderr)
+
+
+def end_quietly() -> int:
+    """Let what is not printed yet go nowhere, since nobody reads it.
+
+    Returns:
+      The exit status of a program that wrote to a closed pipe.
+    """
+    with contextlib.suppress(OSError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())  # Python writes the rest when it ends
+        os.close(devnull)
+    return 128 + 13  # as if SIGPIPE had ended it
