@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -42,7 +43,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
       The exit status: 0; 1 if the command failed, as a run that diverged does; 2 for a wrong
-      call; 130 after a Ctrl-C that ended training after an epoch.
+      call, or without the device that `JAX_PLATFORMS` names; 130 after a Ctrl-C that ended
+      training after an epoch; 141 if nobody reads the output any more.
     """
     args = sys.argv[1:] if args is None else args
     streams.escape_what_cannot_be_encoded()
@@ -197,6 +199,8 @@ def _one_line(boxed: str) -> str:
         text += f" {hints[0]}."
     elif hints[0].startswith("Perhaps you meant"):
         text += f" Perhaps you meant {hints[1]}."
+    # Of an option that another command has, tyro says which one has been asked.
+    text = re.sub(r" \(applied to jaxnet \w+\)", "", text)
     return " ".join(text.split())
 
 

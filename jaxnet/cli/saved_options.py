@@ -37,7 +37,11 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
     now = tyro.cli(Train, prog="jaxnet train", args=args, default=before)
     for field in dataclasses.fields(Train):
         old, new = getattr(before, field.name), getattr(now, field.name)
-        if old == new or field.name in CHANGEABLE or (field.name == "data" and _moved(now, before)):
+        if (
+            old == new
+            or field.name in CHANGEABLE
+            or (field.name == "data" and _may_move(folder, old, new))
+        ):
             continue
         raise ValueError(
             f"--{field.name.replace('_', '-')} was {_text(old)} and is {_text(new)}: that would be "
@@ -51,10 +55,9 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
     return now
 
 
-def _moved(now: Train, before: Train) -> bool:
-    """Whether --data may name another place: the checkpoint tells whether it is the same data."""
-    has_checkpoint = (Path(str(now.resume)) / checkpoints.FILE).exists()
-    return has_checkpoint and now.data not in DATA_NAMES and before.data not in DATA_NAMES
+def _may_move(folder: Path, old: str, new: str) -> bool:
+    """Whether data may have another path: a checkpoint tells whether it is the same data."""
+    return (folder / checkpoints.FILE).exists() and not {old, new} & set(DATA_NAMES)
 
 
 def _text(value: object) -> str:

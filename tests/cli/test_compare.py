@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxnet.cli import main as cli
+from jaxnet.cli.compare import Compare
 from jaxnet.comparison import TABLES, compare, read, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.core.network import Network
@@ -104,6 +105,14 @@ def test_tier_defaults_draws_no_search(here):
     assert "Nothing was tuned." in (folder / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("my data (2).npz", "my-data-2--sgd"), ("../.npz", "npz-sgd"), ("…/", "data-sgd")],
+)
+def test_the_folder_is_named_after_any_data(data, name):
+    assert Compare(optimizers=("sgd",), data=data)._folder().name == name
+
+
 def test_labels_are_escaped(here):
     result = compare(
         Network((2, 4, 2)), xor(n=40), {"<b>&": "sgd", "b": "sgd"}, tier="defaults", epochs=2,
@@ -135,6 +144,7 @@ def test_labels_are_escaped(here):
             "--range names sgd.learning_rate twice; give one range",
         ),
         (["--range", "lion.learning_rate=1:2"], "ranges has an entry for lion, which is not among"),
+        (["--output", "linear"], "--output needs a --cost, quadratic or absolute-error"),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),
         (["--plot-only"], "holds no comparison: No such file"),

@@ -1,0 +1,151 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxnet.cli import main as cli
+from jaxnet.cli.saved_options import CHANGEABLE, resumed_options
+from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
+from jaxnet.training import checkpoints
+
+RUN = dataclasses.asdict(
+    Train(
+        sizes=(2, 3, 2), hidden=("relu",), optimizer="adam", seed=3, epochs=40, batch_size=7,
+        l2=None, hyper=("b1=0.5",), reduce_on_plateau=True, patience=3, data="mnist", name="x",
+        evaluate_on=("evaluation",), monitors=("dead",), tensorboard=True,
+    )
+) | {"runs": "runs"}  # fmt: skip
+SETTINGS = {name: value for name, value in RUN.items() if name not in OPTIONS_OF_A_CALL}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, SETTINGS)
+    (tmp_path / checkpoints.FILE).touch()
+    return tmp_path
+
+
+def write(folder: Path, settings: object) -> None:
+    (folder / "config.json").write_text(json.dumps({"settings": settings}))
+
+
+def test_options_that_are_not_given_are_those_of_the_run(folder):
+    options = resumed_options(folder, [])
+    assert dataclasses.asdict(options) | {"runs": "runs"} == RUN
+
+
+@pytest.mark.parametrize(
+    "args",
+    ["--epochs 30", "--epochs=30", "--time-budget 5", "--no-tensorboard", "--checkpoint-every 1"],
+)
+def test_options_that_may_differ_are_those_of_the_call_even_at_their_defaults(folder, args):
+    name = args.split("=")[0].split()[0].removeprefix("--").removeprefix("no-").replace("-", "_")
+    options = resumed_options(folder, args.split())
+    expected = {"epochs": 30, "time_budget": 5, "tensorboard": False, "checkpoint_every": 1}[name]
+    assert getattr(options, name) == expected
+    assert dataclasses.replace(options, **{name: RUN[name]}) == resumed_options(folder, [])
+
+
+@pytest.mark.parametrize(
+    "args",
+    ["--seed 0", "--seed=0", "--optimizer sgd", "--l2 5", "--l2=5.0", "--batch_size 10",
+     "--hidden sigmoid", "--no-reduce-on-plateau", "--patience None", "--hyper", "--name=",
+     "--data digits", "--evaluate-on evaluation training", "--monitors", "--runs elsewhere"],
+)  # fmt: skip
+def test_an_option_that_was_given_and_differs_is_refused_by_name(folder, args):
+    """Each of these values but the last two is the option's default."""
+    name = args.split("=")[0].split()[0].replace("--no-", "--").replace("_", "-")
+    with pytest.raises(ValueError, match=rf"^{name} was .* and is .*: that would be another run"):
+        resumed_options(folder, args.split())
+
+
+def test_every_option_with_the_value_it_had_is_accepted(folder):
+    for name, value in SETTINGS.items():
+        values = list(map(str, value)) if isinstance(value, tuple) else [str(value)]
+        flag = f"--{name.replace('_', '-')}"
+        args = [flag] if value is True else [flag, *values]
+        assert resumed_options(folder, args) == resumed_options(folder, []), name
+
+
+def test_data_may_lie_elsewhere_if_a_checkpoint_tells_that_it_is_the_same(folder):
+    write(folder, SETTINGS | {"data": "gone/d.npz"})
+    with pytest.raises(ValueError, match=r"data, gone/d\.npz, does not exist; name its new place"):
+        resumed_options(folder, [])
+    (folder / "d.npz").touch()
+    assert resumed_options(folder, ["--data", "d.npz"]).data == "d.npz"
+    (folder / checkpoints.FILE).unlink()
+    with pytest.raises(ValueError, match=r"--data was 'gone/d\.npz' and is 'd\.npz'"):
+        resumed_options(folder, ["--data", "d.npz"])
+
+
+DAMAGE = {
+    "optimizer": ("sgdd", "optimizer is 'sgdd', and known are sgd, momentum, "),
+    "hidden": (["relu", 1], "hidden is 1, and known are sigmoid"),
+    "schedule": ("triangle", "schedule is 'triangle', and known are constant, "),
+    "sizes": ("2-3-2", "sizes is '2-3-2', and must be a list"),
+    "l2": ("5", "l2 is '5', and must be a number"),
+    "l1": (True, "l1 is True, and must be a number"),
+    "dropout": (2, "dropout must be a number in [0, 1), not 2"),
+    "epochs": (2.5, "epochs is 2.5, and must be a whole number"),
+    "seed": (None, "seed is None, and must be a whole number"),
+    "tensorboard": (1, "tensorboard is 1, and must be true or false"),
+    "runs": (None, "runs is None, and must be a string"),
+    "data": ({"a": 1}, "data is {'a': 1}, and must be a string"),
+    "hyper": (["b1"], "--hyper must be NAME=NUMBER"),
+    "learning_rate": (10**400, "int too large to convert to float"),
+    "colour": ("red", "'colour' is not an option of this version, whose options are sizes, "),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_value_is_one_line_that_names_file_key_and_value(folder, capsys, name):
+    value, message = DAMAGE[name]
+    write(folder, SETTINGS | {name: value})
+    assert cli.main(["train", "--resume", str(folder)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f"jaxnet: {folder}/config.json is not the config.json of a run: {message}"
+    )
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_missing_value_is_refused(folder, name):
+    write(folder, {key: value for key, value in SETTINGS.items() if key != name})
+    with pytest.raises(ValueError, match=f"its settings lack {name}"):
+        resumed_options(folder, [])
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", "null", '{"settings": []}', "[" * 100_000, '{"settings": 1}']
+)
+def test_a_file_that_is_no_config_is_refused(folder, content):
+    (folder / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=r"config\.json is "):
+        resumed_options(folder, [])
+
+
+def test_options_that_may_differ_exist():
+    assert set(CHANGEABLE) - set(OPTIONS_OF_A_CALL) <= set(RUN)
+
+
+def test_a_run_goes_on_from_another_folder(tmp_path, monkeypatch, capsys):
+    """--data is kept with its whole path."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    x, y = random.random((12, 2), np.float32), np.arange(12) % 2
+    np.savez("d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    command = "train --data d.npz --sizes 2 3 2 --epochs 1 --optimizer adam --seed 3"
+    assert cli.main(command.split()) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    resume = ["train", "--resume", str(run)]
+    assert cli.main([*resume, "--seed", "0"]) == 2
+    assert "--seed was 3 and is 0" in capsys.readouterr().err
+    assert cli.main([*resume, "--epochs", "30"]) == 0  # 30 is the default
+    assert "30 epochs; this took" in capsys.readouterr().out
+    assert json.loads((run / "config.json").read_bytes())["settings"]["epochs"] == 30
