@@ -508,7 +508,7 @@ def main(config: Config) -> None:
         results = run(config)
         print_table(results)
         config.results.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(results, indent=2) + "\n")
+        file.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
     if not config.features:
         plot(results).savefig(config.results / "throughput.png", dpi=120)
 

@@ -91,8 +91,9 @@ def _start_fault() -> str | None:
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # asserted where CUDA finds no GPU
-        reason = (str(error).splitlines() or ["it finds no such device here"])[0].rstrip(".")
-        platforms = jax.config.read("jax_platforms")
+        # JAX's own remedy, in brackets, is left out.
+        reason = str(error).partition(" (")[0].rstrip(".") or "it finds no such device here"
+        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
         if not platforms:
             return f"JAX cannot start: {reason}."
         return (

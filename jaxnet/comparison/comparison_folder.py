@@ -232,4 +232,5 @@ def start_or_continue(folder: Path, identity: JsonObject) -> None:
 
 def write_json(path: Path, value: JsonObject) -> None:
     """Write an object as indented JSON, atomically."""
-    files.write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    files.write_atomic(path, text.encode())

@@ -244,7 +244,7 @@ class Folder:
         return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves, key=int)])
 
     def _write_header(self) -> None:
-        content = json.dumps(self.description, indent=2) + "\n"
+        content = json.dumps(self.description, indent=2, allow_nan=False) + "\n"
         files.write_atomic(self.header_path, content.encode())
         self.is_version_0_2 = False
 
