@@ -28,6 +28,7 @@ from jaxnet.cli.options import (
     numbers,
     read,
 )
+from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
@@ -95,7 +96,7 @@ class Train(Training):
 
     def _run(self, out: Console, before: Path | None) -> None:
         net = self.full_network()
-        recipe, data = self.recipe(), read(self.data)
+        recipe, data = self.recipe(), check_data(net, read(self.data))
         counts = (self.epochs, self.batch_size, self.seed)
         checks.checked(net, data, recipe, *counts, None, self.evaluate_on)
         checks.check_monitors(self._monitors(), net, -(-len(data.train.x) // self.batch_size))

@@ -21,9 +21,11 @@ from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.stages import Stages, tune
 from jaxnet.comparison.timing import known_seconds, measured_seconds
 from jaxnet.comparison.tuning import Contender, Range, Search, Tier
+from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
+from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.io.csv import Row
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -99,6 +101,9 @@ def compare(
         another comparison.
       KeyboardInterrupt: Ctrl-C; with a folder, the same call continues.
 
+    Warns:
+      UserWarning: the data are hardly what is meant, such as float pixels up to 255.
+
     Source: Choi et al., On empirical comparisons of optimizers for deep learning, 2019; Bouthillier
     et al., Accounting for variance in machine learning benchmarks, 2021; Schmidt, Schneider,
     Hennig, Descending through a crowded valley, 2021.
@@ -116,7 +121,9 @@ def compare(
     protocol = Protocol.checked(
         tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed
     )
+    data = check_data(net, data)
     check(net, data, contenders, protocol)
+    warn_if_doubtful(data, "the data")
     searches = _initial_searches(contenders, protocol, ranges)
     identity = comparison_folder.identity(net, data, contenders, protocol, ranges)
     with tempfile.TemporaryDirectory() as temporary:

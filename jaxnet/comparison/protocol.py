@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxnet.comparison import tuning
 from jaxnet.comparison.tuning import Tier
-from jaxnet.core.checks import check_split
 from jaxnet.core.costs import Quadratic
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
@@ -103,7 +102,7 @@ def check(
 
     Args:
       net: the network that all contenders train.
-      data: the training, the validation and the test split.
+      data: the training, the validation and the test split, as `check_data` returns them.
       contenders: a recipe for each label.
       protocol: the settings.
 
@@ -135,8 +134,6 @@ def has_labels(split: Split) -> bool:
 
 def _check_data(net: Network, data: Dataset) -> None:
     """Check that the data has all three splits, and that the network's cost fits the score."""
-    if not isinstance(data, Dataset):
-        raise ValueError(f"data must be a Dataset, not {type(data).__name__}.")
     for split, kind, use in (
         (data.valid, "validation", "selects hyperparameters on it"),
         (data.test, "test", "reports scores on it"),
@@ -145,7 +142,6 @@ def _check_data(net: Network, data: Dataset) -> None:
             raise ValueError(
                 f"the data has no {kind} split, and a comparison {use}; move some examples there."
             )
-        check_split(net, kind, split)
     if not has_labels(data.train) and not isinstance(net.cost, Quadratic):
         raise ValueError(
             f"on float targets the score is R², which needs the quadratic cost, not {net.cost!r}."

@@ -1,24 +1,65 @@
 """Validate data against a network before anything is traced."""
 
+import math
+
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.core.network import Network, are_labels
-from jaxnet.core.types import AnyArray, Split
+from jaxnet.core.conversion import alike_targets, input_array, labels_of_floats, target_array
+from jaxnet.core.network import Network
+from jaxnet.core.types import AnyArray, Dataset, Split
 
 
-def check_split(net: Network, name: str, split: Split) -> None:
-    """Check that the examples of a split fit a network.
+def check_data(net: Network, data: Dataset) -> Dataset:
+    """The data set with arrays that a network can read, after checking that they fit it.
+
+    Args:
+      net: the architecture.
+      data: the splits, each a pair of what `check_split` takes.
+
+    Returns:
+      The data set. Arrays that a network can read already are the same objects.
+
+    Raises:
+      ValueError: a split does not fit the network, or another split; the message says why.
+
+    >>> one_hot = np.eye(3)[[0, 1, 2]]
+    >>> data = Dataset(Split(np.zeros((3, 2)), [0, 1, 2]), Split(np.zeros((3, 2)), one_hot))
+    >>> check_data(Network((2, 3)), data).valid.y.tolist()
+    [0, 1, 2]
+    """
+    for argument_name, argument, kind in (("net", net, Network), ("data", data, Dataset)):
+        if not isinstance(argument, kind):
+            raise ValueError(
+                f"{argument_name} must be a {kind.__name__}, not {type(argument).__name__}."
+            )
+    names = dict(zip(data._fields, ("training", "validation", "test"), strict=True))
+    given = data._asdict().items()
+    splits = {field: split for field, split in given if field == "train" or split is not None}
+    readable = {field: _readable_split(names[field], split) for field, split in splits.items()}
+    alike = alike_targets(data._replace(**readable), "the data")
+    fitting = {field: _fitting_split(net, names[field], getattr(alike, field)) for field in splits}
+    # Whole floats are labels where the network has several outputs: the others' may be, too.
+    return alike_targets(data._replace(**fitting), "the data")
+
+
+def check_split(net: Network, name: str, split: Split) -> Split:
+    """The split with arrays that a network can read, after checking that they fit it.
 
     The numbers of traced arrays are not known, so that only their shapes and types are checked.
 
     Args:
       net: the architecture.
       name: what the split is called in the error: "training".
-      split: inputs (n, n_in), uint8 or finite floats, and targets: n labels, from 0 to n_out − 1
-        (to 1 for a single output), or floats (n, n_out).
+      split: inputs, (n, n_in) or (n, …) of as many numbers, uint8 or finite floats or what
+        `jaxnet.core.conversion.input_array` makes floats of; and targets: n labels, from 0 to
+        n_out − 1 (to 1 for a single output), or floats (n, n_out).
+
+    Returns:
+      The split. Arrays that a network can read already are the same objects. Labels that are
+      floats, (n,) or (n, 1) for more outputs than one, are converted.
 
     Raises:
       ValueError: the split does not fit the network; the message says why.
@@ -26,58 +67,82 @@ def check_split(net: Network, name: str, split: Split) -> None:
     >>> check_split(Network((2, 3)), "training", Split(np.zeros((5, 2)), np.array([0, 1, 2, 0, 3])))
     Traceback (most recent call last):
     ValueError: the training labels lie in [0, 3], but the network's 3 outputs can tell 0 to 2 \
-apart; choose sizes that end with 4.
+apart (label 4 is 3); choose sizes that end with 4.
     """
+    return _fitting_split(net, name, _readable_split(name, split))
+
+
+def _readable_split(name: str, split: object) -> Split:
+    """The inputs and targets of a pair as arrays that a network can read."""
+    if not isinstance(split, (tuple, list)) or len(split) != 2:
+        raise ValueError(
+            f"the {name} split must be a Split of inputs and targets, such as jaxnet.Split(x, y), "
+            f"not {type(split).__name__}."
+        )
     x, y = split
-    arrays = (jax.Array, np.ndarray)
-    if not (isinstance(x, arrays) and isinstance(y, arrays)):
-        raise ValueError(f"the {name} split must hold arrays; jaxnet.datasets.arrays makes them.")
-    _check_inputs(net.sizes[0], name, x, y)
-    _check_targets(net.sizes[-1], name, x, y)
+    source = f"the {name} split"
+    return Split(input_array(x, source), target_array(y, source))
 
 
-def _check_inputs(n_in: int, name: str, x: AnyArray, y: AnyArray) -> None:
-    """Raise a ValueError unless x has shape (len(y), n_in), and is uint8 or finite floats."""
+def _fitting_split(net: Network, name: str, split: Split) -> Split:
+    """The split with inputs (n, n_in), and with labels or targets (n, n_out)."""
+    x = _fitting_inputs(net.sizes[0], name, *split)
+    return Split(x, _fitting_targets(net.sizes[-1], name, x, split.y))
+
+
+def _fitting_inputs(n_in: int, name: str, x: AnyArray, y: AnyArray) -> AnyArray:
+    """The inputs, flattened to shape (len(y), n_in)."""
+    if x.ndim > 2 and math.prod(x.shape[1:]) == n_in:
+        x = x.reshape(len(x), n_in)
     if x.ndim != 2 or x.shape[1] != n_in:
+        remedy = "give a row of inputs for each example"
+        if x.ndim > 1:
+            width = math.prod(x.shape[1:])
+            remedy = f"choose sizes that begin with {width}, or reshape them"
+        elif x.ndim == 1 and n_in == 1:
+            remedy = "x.reshape(-1, 1) makes them a column"
         raise ValueError(
             f"the {name} inputs have shape {x.shape}, but the network's {n_in} inputs need "
-            f"(n, {n_in}); choose sizes that begin with {x.shape[-1]}, or reshape them."
+            f"(n, {n_in}); {remedy}."
         )
     if len(x) != len(y) or not len(x):
         raise ValueError(
             f"the {name} split has {len(x)} inputs and {len(y)} targets; it needs as many of "
             "both, at least one."
         )
-    floats = jnp.issubdtype(x.dtype, jnp.floating)
-    if x.dtype != np.uint8 and not floats:
-        raise ValueError(f"the {name} inputs are {x.dtype}; use uint8 for pixels, or floats.")
-    if floats and not isinstance(x, jax.core.Tracer) and not np.isfinite(np.sum(np.asarray(x))):
-        raise ValueError(
-            f"the {name} inputs hold NaN or infinity, or overflow when added up; use finite "
-            "numbers, such as standardized ones."
-        )
+    return x
 
 
-def _check_targets(n_out: int, name: str, x: AnyArray, y: AnyArray) -> None:
-    """Raise a ValueError unless y holds float targets or labels for n_out outputs."""
+def _fitting_targets(n_out: int, name: str, x: AnyArray, y: AnyArray) -> AnyArray:
+    """Float targets (n, n_out), or n labels that the outputs can tell apart."""
     if jnp.issubdtype(y.dtype, jnp.floating):
-        if y.shape != (len(x), n_out):
+        if y.shape == (len(x), n_out):
+            return y
+        can_be_labels = y.shape[1] == 1 and not isinstance(y, jax.core.Tracer)
+        labels = labels_of_floats(y) if can_be_labels else None
+        if labels is None:
             raise ValueError(
                 f"the {name} targets have shape {y.shape}, but the network's {n_out} outputs need "
                 f"({len(x)}, {n_out}); choose sizes that end with {y.shape[-1]}, or reshape them."
             )
-    elif not are_labels(y) or y.ndim != 1:
+        y = labels
+    if isinstance(y, jax.core.Tracer):
+        return y
+    # By NumPy, since JAX would trace it where the caller is being compiled.
+    labels = np.asarray(y)
+    n_classes = max(2, n_out)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= n_classes:
+        index = int(np.argmin((labels >= 0) & (labels < n_classes)))
+        remedy = f"choose sizes that end with {high + 1}"
+        if low < 0:
+            remedy = "number the classes from 0: numpy.unique(y, return_inverse=True)[1]"
+        elif low == 1 and high == n_classes:
+            remedy = f"the labels start at 1: pass y - 1, or {remedy}"
+        elif n_out == 1:
+            remedy += ", or pass floats for a regression, y.astype(numpy.float32)"
         raise ValueError(
-            f"the {name} targets are {y.dtype} of shape {y.shape}; use n integer labels, or floats "
-            f"(n, {n_out})."
+            f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can "
+            f"tell 0 to {n_classes - 1} apart (label {index} is {labels[index]}); {remedy}."
         )
-    elif not isinstance(y, jax.core.Tracer):
-        n_classes = max(2, n_out)
-        # By NumPy, since JAX would trace it where the caller is being compiled.
-        labels = np.asarray(y)
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= n_classes:
-            raise ValueError(
-                f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can "
-                f"tell 0 to {n_classes - 1} apart; choose sizes that end with {high + 1}."
-            )
+    return y

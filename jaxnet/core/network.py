@@ -3,6 +3,7 @@
 Everything here is written for one example; `vmap` turns it into a function of many.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from jaxnet.core import initializers
 from jaxnet.core.activations import Activation, Softmax, sigmoid
+from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
 from jaxnet.core.types import AnyArray, Initializer, Input, Inputs, KeyArray, Params, Target
 
@@ -156,10 +159,10 @@ def init(net: Network, key: KeyArray) -> Params:
 
 
 def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
-    """The inputs as floats: uint8 pixels divided by 255, floats as they are.
+    """The inputs as floats: uint8 pixels divided by 255, other numbers as they are.
 
     Args:
-      x: uint8 pixels 0..255 or floats, (n_in,) or (batch, n_in).
+      x: uint8 pixels 0..255 or other numbers, (n_in,) or (batch, n_in).
       dtype: the float type of the result.
 
     Returns:
@@ -172,8 +175,8 @@ def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
     [0.0, 1.0]
     """
     x = jnp.asarray(x)
-    if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(f"inputs are {x.dtype}; use uint8 for pixels 0..255, or floats.")
+    if not any(jnp.issubdtype(x.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
+        raise ValueError(f"inputs are {x.dtype}; use uint8 for pixels 0..255, or other numbers.")
     return x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
 
 
@@ -317,35 +320,47 @@ def logits(
 def predict(
     net: Network,
     params: Params,
-    x: Input | Inputs,
+    x: ArrayLike,
 ) -> Float[Array, "*batch n_out"]:
     """The activations of the output layer.
 
     Args:
       net: the architecture.
       params: its parameters.
-      x: one example, (n_in,), or many, (n, n_in): uint8 pixels (scaled by 1/255) or floats.
+      x: one example, (n_in,), or many, (n, n_in): uint8 pixels (scaled by 1/255) or finite
+        numbers, used as they are, in an array, lists or a DataFrame. Images are flattened:
+        (n, height, width), or (height, width) for one.
 
     Returns:
       The output activations, (n_out,) or (n, n_out); their argmax is the predicted class.
 
     Raises:
-      ValueError: x does not have the network's number of inputs, or the parameters have the shapes
-        of another network's.
+      ValueError: x does not have the network's number of inputs, or holds something else than
+        finite numbers; or the parameters have the shapes of another network's.
 
     >>> net = Network((2, 3, 2))
     >>> predict(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
     (5, 2)
     """
     check_params(net, params)
-    if np.ndim(x) not in (1, 2) or np.shape(x)[-1] != net.sizes[0]:
-        raise ValueError(
-            f"x has shape {np.shape(x)}, but the network takes ({net.sizes[0]},) or "
-            f"(n, {net.sizes[0]}); flatten each example."
-        )
-    z = logits(net, params, x)
+    z = logits(net, params, _flat_examples(x, net.sizes[0]))
     output = net.cost.output.fn
-    return output(z) if x.ndim == 1 else jax.vmap(output)(z)
+    return output(z) if z.ndim == 1 else jax.vmap(output)(z)
+
+
+def _flat_examples(x: object, n_in: int) -> AnyArray:
+    """One example, (n_in,), or many, (n, n_in), as an array that a network can read."""
+    array = input_array(x, "x")
+    if array.ndim > 2 and math.prod(array.shape[1:]) == n_in:
+        return array.reshape(len(array), n_in)
+    if array.ndim > 1 and array.shape[-1] != n_in and array.size == n_in:
+        return array.reshape(n_in)
+    if array.ndim not in (1, 2) or array.shape[-1] != n_in:
+        raise ValueError(
+            f"x has shape {array.shape}, but the network takes ({n_in},) or (n, {n_in}); flatten "
+            "each example."
+        )
+    return array
 
 
 def check_params(net: Network, params: Params) -> None:

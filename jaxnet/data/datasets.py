@@ -75,27 +75,36 @@ def arrays(
     """Your own arrays as a `Dataset`.
 
     Args:
-      x: the training inputs, (n, …), flattened to (n, n_in): uint8 pixels or finite floats.
-      y: their targets: n integer labels, or floats (n, n_out).
+      x: the training inputs, (n, …), flattened to (n, n_in): uint8 pixels, which networks divide by
+        255, or finite numbers of any other type, which are used as they are. Lists, DataFrames
+        and the arrays of other libraries are converted; a sparse matrix is not.
+      y: their targets: n integer labels from 0, also booleans, a column (n, 1) or one-hot integers
+        (n, n_classes); or floats (n, n_out). A column of whole floats becomes labels where a
+        network of several outputs is trained on it, or another split has labels.
       valid: a pair (x, y) to validate on, or `None`.
       test: a pair (x, y) to test on, or `None`.
 
     Returns:
-      The data set, with labels in int32.
+      The data set, with inputs in uint8, float32 or float64 and labels in int32.
 
     Raises:
       ValueError: an array cannot be used, or the two of a pair do not match.
+
+    Warns:
+      UserWarning: the data are hardly what is meant: floats up to 255, uint8 numbers that look like
+        no pixels, labels all alike, or labels that no training example has.
 
     >>> data = arrays(np.zeros((4, 2, 3)), [0, 1, 1, 0])
     >>> data.train.x.shape, data.valid
     ((4, 6), None)
     """
-    data = Dataset(
-        train=checked_split(x, y, "training data"),
-        valid=None if valid is None else checked_split(valid[0], valid[1], "validation data"),
-        test=None if test is None else checked_split(test[0], test[1], "test data"),
-    )
-    return matching_splits(data, "the arrays")
+    pairs = {"training data": (x, y), "validation data": valid, "test data": test}
+    splits = []
+    for source, pair in pairs.items():
+        if pair is not None and (not isinstance(pair, (tuple, list)) or len(pair) != 2):
+            raise ValueError(f"the {source} must be a pair (x, y), not {type(pair).__name__}.")
+        splits.append(None if pair is None else checked_split(pair[0], pair[1], source))
+    return matching_splits(Dataset(*splits), "the arrays")
 
 
 def digits() -> Dataset:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet.core.types import Dataset
-from jaxnet.data.splits import checked_split, existing_file, hold_out_last
+from jaxnet.data.splits import checked_split, existing_file, hold_out_last, matching_splits
 
 IDX_FILES = (
     "train-images-idx3-ubyte",
@@ -30,7 +30,8 @@ def idx(folder: str | Path, n_valid: int | None = None, n_classes: int | None = 
       folder: where `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
         `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte` lie, each gzipped (`.gz`) or not.
       n_valid: how many of the last training examples to validate on instead; by default a sixth,
-        which is the book's 10,000 of 60,000.
+        which is the book's 10,000 of 60,000. Random ones, if the examples are in order of their
+        classes.
       n_classes: the number of classes, which labels have to be below; no limit by default.
 
     Returns:
@@ -38,6 +39,9 @@ def idx(folder: str | Path, n_valid: int | None = None, n_classes: int | None = 
 
     Raises:
       ValueError: a file is missing, truncated, of another format or does not match its partner.
+
+    Warns:
+      UserWarning: the examples are in order of their classes, or look like no images.
 
     >>> folder = Path(__file__).parent / "mnist"  # which ships with the package
     >>> [len(split.x) for split in idx(folder)]
@@ -68,13 +72,8 @@ def read_folder(
     x, y, x_test, y_test = (read_file(folder, name, hashes.get(name)) for name in IDX_FILES)
     train = checked_split(x, y, f"{folder} (training files)", n_classes)
     test = checked_split(x_test, y_test, f"{folder} (t10k files)", n_classes)
-    if train.x.shape[1] != test.x.shape[1]:
-        raise ValueError(
-            f"{folder}: training images have {train.x.shape[1]} pixels, test images "
-            f"{test.x.shape[1]}; take the four files of one data set."
-        )
     train, valid = hold_out_last(train, n_valid, str(folder))
-    return Dataset(train, valid, test)
+    return matching_splits(Dataset(train, valid, test), str(folder))
 
 
 def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:

@@ -22,7 +22,7 @@ def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = No
     Args:
       path: the archive.
       n_valid: how many of the last training examples to validate on, if the archive has no
-        `x_valid`; by default a sixth.
+        `x_valid`; by default a sixth. Random ones, if the examples are in order of their classes.
       n_classes: the number of classes, which labels have to be below; no limit by default.
 
     Returns:
@@ -31,9 +31,13 @@ def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = No
     Raises:
       ValueError: the archive or an array in it cannot be used.
 
+    Warns:
+      UserWarning: the examples are in order of their classes, or the data are hardly what is meant:
+        see `arrays`.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.savez(f"{folder}/data.npz", x_train=np.zeros((6, 2, 3)), y_train=np.arange(6))
+    ...     np.savez(f"{folder}/data.npz", x_train=np.zeros((6, 2, 3)), y_train=[0, 1, 0, 1, 0, 1])
     ...     data = npz(f"{folder}/data.npz")
     >>> data.train.x.shape, data.valid.x.shape, data.test
     ((5, 6), (1, 6), None)

@@ -1,21 +1,30 @@
 """Checks of the splits of a data set: shapes, types, labels, the size of the validation split."""
 
+import math
+import operator
+import warnings
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from jaxnet.core.types import Dataset, Split
+from jaxnet.core.conversion import alike_targets, input_array, labels_of_floats, target_array
+from jaxnet.core.types import AnyArray, Dataset, Split
+from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
+
+MIN_ORDERED = 10
+"""Fewer examples may be in order of their classes by chance."""
 
 
-def checked_split(x: ArrayLike, y: ArrayLike, source: str, n_classes: int | None = None) -> Split:
-    """Check the arrays of a split, flatten its examples, and convert labels to int32.
+def checked_split(x: object, y: object, source: str, n_classes: int | None = None) -> Split:
+    """Convert the arrays of a split, check them, and flatten its examples.
 
     Args:
-      x: the inputs, (n, …): uint8 pixels or finite floats.
-      y: n integer labels, or finite float targets, (n,) or (n, n_out).
+      x: the inputs, (n, …): uint8 pixels, or finite numbers that are used as they are.
+      y: n integer labels, also as a column or one-hot, or finite float targets, (n,) or (n, n_out).
       source: where the arrays are from, for errors.
-      n_classes: the number of classes, which labels have to be below; 2³¹, if None.
+      n_classes: the number of classes, which labels have to be below; floats are labels then, too.
+        If None, labels have to be below 2³¹.
 
     Returns:
       The split, with inputs of shape (n, n_in) and labels in int32, or float targets (n, n_out).
@@ -26,55 +35,47 @@ def checked_split(x: ArrayLike, y: ArrayLike, source: str, n_classes: int | None
     >>> checked_split(np.zeros((2, 8, 8), np.uint8), [0, 1], "example").x.shape
     (2, 64)
     """
-    x, y = np.asarray(x), np.asarray(y)
-    if x.ndim < 2:
-        raise ValueError(f"{source}: inputs have shape {x.shape}; they must be (n, n_in).")
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
+    inputs = np.asarray(input_array(x, source))
+    if inputs.ndim < 2:
+        remedy = ": x.reshape(-1, 1), if each example is one number" if inputs.ndim else ""
         raise ValueError(
-            f"{source}: inputs are {x.dtype}; use uint8 for pixels 0..255 (scaled by 1/255), or "
-            "floats, used as they are."
+            f"{source}: inputs have shape {inputs.shape}; they must be (n, n_in){remedy}."
         )
-    if len(x) == 0:
-        raise ValueError(f"{source}: there are no examples; give at least one.")
-    n_targets = len(np.atleast_1d(y))
-    if len(x) != n_targets:
+    if not inputs.size:
         raise ValueError(
-            f"{source}: {len(x)} inputs, but {n_targets} targets; give one target for each input."
+            f"{source}: there are no examples in inputs of shape {inputs.shape}; give at least one."
         )
-    x = x.reshape(len(x), -1)
-    if x.dtype.kind == "f":
-        is_finite = np.isfinite(x).all(axis=1)
-        if not is_finite.all():
+    targets = np.asarray(target_array(y, source))
+    if len(inputs) != len(targets):
+        raise ValueError(
+            f"{source}: {len(inputs)} inputs, but {len(targets)} targets; give one target for each "
+            "input."
+        )
+    if n_classes is not None and targets.dtype.kind == "f":
+        labels = labels_of_floats(targets)
+        if labels is None:
             raise ValueError(
-                f"{source}: input {int(is_finite.argmin())} holds NaN or infinity; inputs must be "
-                "finite."
+                f"{source}: the targets are floats of shape {targets.shape}, but there are "
+                f"{n_classes} classes; give n integer labels."
             )
-    if y.dtype.kind == "f":
-        return Split(x, _checked_floats(y, source))
-    return Split(x, _checked_labels(y, source, n_classes))
-
-
-def _checked_floats(y: np.ndarray, source: str) -> np.ndarray:
-    """Float targets of shape (n, n_out)."""
-    y = y[:, None] if y.ndim == 1 else y
-    if y.ndim != 2 or not np.isfinite(y).all():
-        fault = "are not (n, n_out)" if y.ndim != 2 else "hold NaN or infinity"
-        raise ValueError(f"{source}: the float targets, of shape {y.shape}, {fault}.")
-    return y
+        targets = labels
+    if targets.dtype.kind != "f":
+        targets = _checked_labels(targets, source, n_classes)
+    return Split(inputs.reshape(len(inputs), -1), targets)
 
 
 def _checked_labels(y: np.ndarray, source: str, n_classes: int | None) -> np.ndarray:
     """Labels in int32."""
-    if y.dtype.kind not in "iu" or y.ndim != 1:
-        raise ValueError(
-            f"{source}: targets are {y.dtype} of shape {y.shape}; they must be n integer labels, "
-            "or floats (n, n_out)."
-        )
     is_allowed = (y >= 0) & (y < (2**31 if n_classes is None else n_classes))
     if not is_allowed.all():
         index = int(is_allowed.argmin())
         bounds = "in [0, 2³¹)" if n_classes is None else f"in [0, {n_classes - 1}]"
-        raise ValueError(f"{source}: label {index} is {y[index]}; labels must be {bounds}.")
+        remedy = "number the classes from 0: numpy.unique(y, return_inverse=True)[1]"
+        if y.min() == 1 and y.max() == n_classes:
+            remedy = "these start at 1: pass y - 1"
+        raise ValueError(
+            f"{source}: label {index} is {y[index]}; labels must be {bounds}; {remedy}."
+        )
     return y.astype(np.int32)
 
 
@@ -83,44 +84,64 @@ def matching_splits(data: Dataset, source: str) -> Dataset:
 
     Args:
       data: the data set.
-      source: where it is from, for errors.
+      source: where it is from, for errors and warnings.
 
     Returns:
-      The same data set.
+      The data set. If any split has labels, floats that stand for labels in the others are
+      converted, such as one-hot rows.
 
     Raises:
       ValueError: the splits differ.
+
+    Warns:
+      UserWarning: the data are hardly what a person means, such as float pixels up to 255.
     """
-    kinds = {(split.x.shape[1:], split.y.shape[1:], split.y.dtype.kind) for split in data if split}
-    if len(kinds) > 1:
-        raise ValueError(
-            f"{source}: the splits differ in width or in their kind of targets; give all of them "
-            "inputs of one width, and labels or float targets alike."
-        )
+    data = alike_targets(data, source)
+    for kind in ("x", "y"):
+        shapes = {name: getattr(split, kind).shape[1:] for name, split in _named(data).items()}
+        if len(set(shapes.values())) > 1:
+            widths = ", ".join(f"{math.prod(shape)} ({name})" for name, shape in shapes.items())
+            raise ValueError(
+                f"{source}: the splits differ in their number of "
+                f"{'inputs' if kind == 'x' else 'targets'}: {widths}; give all the same."
+            )
+    warn_if_doubtful(data, source)
     return data
 
 
+def _named(data: Dataset) -> dict[str, Split]:
+    """The splits that a data set has, by their names."""
+    names = ("training", "validation", "test")
+    return {name: split for name, split in zip(names, data, strict=True) if split is not None}
+
+
 def hold_out_last(train: Split, n_valid: int | None, source: str) -> tuple[Split, Split | None]:
-    """Split the last examples off, to validate on them.
+    """Split the last examples off, to validate on them; random ones, if classes are in order.
 
     Args:
       train: the examples.
       n_valid: how many of them to split off; a sixth, if None.
-      source: where they are from, for errors.
+      source: where they are from, for errors and warnings.
 
     Returns:
-      The first examples, and the last n_valid, or None where n_valid is 0.
+      The first examples, and the last n_valid, or None where n_valid is 0. Of examples in order of
+      their classes the last ones are of other classes than the first ones; then n_valid examples
+      that are drawn at random, always the same, are split off instead.
 
     Raises:
-      ValueError: n_valid is negative, or leaves no example.
+      ValueError: n_valid is not a whole number, is negative, or leaves no example.
+
+    Warns:
+      UserWarning: the examples are in order of their classes.
 
     >>> train, valid = hold_out_last(Split(np.zeros((6, 2)), np.arange(6)), 2, "example")
     >>> valid.y
     array([4, 5])
     """
     n_train = len(train.x)
-    n_valid = n_train // 6 if n_valid is None else n_valid
-    if not 0 <= n_valid < n_train:
+    if n_valid is None:
+        n_valid = n_train // 6
+    elif not isinstance(n_valid, SupportsIndex) or not 0 <= operator.index(n_valid) < n_train:
         raise ValueError(
             f"{source}: n_valid must be in [0, {n_train - 1}], to leave at least one of the "
             f"{n_train} training examples, not {n_valid}."
@@ -128,7 +149,27 @@ def hold_out_last(train: Split, n_valid: int | None, source: str) -> tuple[Split
     if n_valid == 0:
         return train, None
     first, last = slice(None, -n_valid), slice(-n_valid, None)
+    if _are_in_order_of_class(train.y):
+        warnings.warn(
+            f"{source}: the examples are in order of their classes, so that the last {n_valid} "
+            f"would be of {len(np.unique(train.y[-n_valid:]))} of {len(np.unique(train.y))} "
+            "classes; random ones validate instead; shuffle the examples to choose others.",
+            UserWarning,
+            stacklevel=outer_stacklevel(),
+        )
+        is_held_out = np.zeros(n_train, bool)
+        is_held_out[np.random.default_rng(0).permutation(n_train)[:n_valid]] = True
+        first, last = ~is_held_out, is_held_out
     return Split(train.x[first], train.y[first]), Split(train.x[last], train.y[last])
+
+
+def _are_in_order_of_class(y: AnyArray) -> bool:
+    """Whether the examples of each class follow each other, so that it cannot be chance."""
+    labels = np.asarray(y)
+    if labels.dtype.kind == "f" or len(y) < MIN_ORDERED:
+        return False
+    n_classes, n_changes = len(np.unique(labels)), int(np.count_nonzero(np.diff(labels)))
+    return 1 < n_classes <= len(y) // 2 and n_changes == n_classes - 1
 
 
 def existing_file(path: Path) -> Path:

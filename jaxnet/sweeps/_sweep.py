@@ -18,11 +18,13 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.data import datasets
+from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -34,6 +36,7 @@ from jaxnet.sweeps.executors import (
     Job,
     LocalDevices,
     Progress,
+    ReadableData,
     SweepReport,
     TaskExecutor,
 )
@@ -117,8 +120,8 @@ def sweep(
       RuntimeError: the executor lost its workers.
 
     Warns:
-      UserWarning: some networks were trained with another version of jaxnet or JAX, or on another
-        kind of device.
+      UserWarning: the data are hardly what is meant, such as float pixels up to 255; or some
+        networks were trained with another version of jaxnet or JAX, or on another kind of device.
 
     Source: successive halving: Jamieson and Talwalkar, 2016.
 
@@ -129,10 +132,9 @@ def sweep(
     ((2, 3, 2), ('recipe', 'seed', 'epoch'))
     """
     start_time = time.perf_counter()
-    loaded = data() if callable(data) else data
+    loaded = _loaded(net, data)
     if evaluate_on is None:
-        has_validation = isinstance(loaded, Dataset) and loaded.valid is not None
-        evaluate_on = ("evaluation",) if has_validation else ("training",)
+        evaluate_on = ("training",) if loaded.valid is None else ("evaluation",)
     settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, evaluate_on)
     seed_list = _checked_seeds(seeds)
     epochs, evaluate_on = operator.index(epochs), tuple(sorted(set(evaluate_on)))
@@ -144,7 +146,7 @@ def sweep(
     loaded = loaded._replace(test=None)
     store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
     ledger = _read_ledger(settings, seed_list, store, epochs)
-    runner = LocalDevices(loaded) if executor is None else ExecutorWorkers(executor, data)
+    runner = _runner(executor, net, data, loaded)
     lanes = list(np.ndindex(len(settings), len(seed_list)))
     loop = _RungLoop(
         ledger=ledger,
@@ -290,6 +292,25 @@ def _check_processes(
         )
 
 
+def _loaded(net: Network | Sequence[Network], data: Data) -> Dataset:
+    """The splits, loaded, and converted to arrays that the networks can read."""
+    loaded = data() if callable(data) else data
+    for first_net in _as_list(net)[:1]:  # `_checked_settings` refuses an empty list
+        loaded = check_data(first_net, loaded)
+        warn_if_doubtful(loaded, "the data")
+    return loaded
+
+
+def _runner(
+    executor: TaskExecutor | None, net: Network | Sequence[Network], data: Data, loaded: Dataset
+) -> ChunkRunner:
+    """What trains the chunks: the devices of this process, or an executor's workers."""
+    if executor is None:
+        return LocalDevices(loaded)
+    to_load = ReadableData(_as_list(net)[0], data) if callable(data) else loaded
+    return ExecutorWorkers(executor, to_load)
+
+
 def _checked_settings(
     net: Network | Sequence[Network],
     data: Dataset,
@@ -307,8 +328,6 @@ def _checked_settings(
             "a sweep needs at least one network, one recipe, one batch size and one number of "
             "examples, not an empty list."
         )
-    if not isinstance(data, Dataset):
-        raise ValueError(f"data must be a Dataset, not {type(data).__name__}.")
     n_all = len(data.train.x)
     settings = []
     for net, size, n, recipe in itertools.product(nets, batch_sizes, n_examples_list, recipes):

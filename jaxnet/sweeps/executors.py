@@ -17,13 +17,16 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import numpy as np
 
+from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import warn_renamed
+from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, History
 from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.layout import layout_of
@@ -308,6 +311,23 @@ def _check_executor(executor: object) -> None:
             "the executor forks its processes, in which JAX would hang; give it "
             'mp_context=multiprocessing.get_context("spawn").'
         )
+
+
+@dataclass(frozen=True)
+class ReadableData:
+    """A function that loads a data set, and converts it to arrays that a network can read.
+
+    Args:
+      network: a network that the data has to fit.
+      load: returns the splits.
+    """
+
+    network: Network
+    load: Callable[[], Dataset]
+
+    def __call__(self) -> Dataset:
+        """The data set."""
+        return check_data(self.network, self.load())
 
 
 class ExecutorWorkers:

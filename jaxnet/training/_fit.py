@@ -12,6 +12,7 @@ from jaxtyping import Array, Integer
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
+from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
@@ -56,6 +57,9 @@ def fit(
     Raises:
       ValueError: network, data and recipe do not fit together, or a count is out of range.
 
+    Warns:
+      UserWarning: the data are hardly what is meant, such as float pixels up to 255.
+
     >>> from functools import partial
     >>> from jaxnet import datasets
     >>> from jaxnet.recipes.optimizers import adam
@@ -65,6 +69,7 @@ def fit(
     (3,)
     """
     data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    warn_if_doubtful(data, "the data")
     epochs, batch_size = operator.index(epochs), operator.index(batch_size)
     key = jax.random.key(seed, impl="threefry2x32")
     state = start(net, recipe, key, params)

@@ -24,6 +24,7 @@ from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArray, Params
 from jaxnet.data import datasets
+from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -110,7 +111,8 @@ def train(
 
     Warns:
       RuntimeWarning: the run diverged; the message names the epoch.
-      UserWarning: the checkpoint to resume from was written with another version of JAX or on
+      UserWarning: the data are hardly what is meant, such as float pixels up to 255; the
+        checkpoint to resume from was written with another version of JAX or on
         another kind of device.
 
     >>> from jaxnet import datasets
@@ -120,6 +122,7 @@ def train(
     (20,)
     """
     data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    warn_if_doubtful(data, "the data")
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from jaxnet.core import network
-from jaxnet.core.checks import check_split
+from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, Params
@@ -63,14 +63,12 @@ def checked(
       evaluate_on: which splits to evaluate after each epoch.
 
     Returns:
-      The data without its test split.
+      The data without its test split, in arrays that a network can read.
 
     Raises:
       ValueError: network, data and settings do not fit together.
     """
-    for name, argument, kind in (("net", net, Network), ("data", data, Dataset)):
-        if not isinstance(argument, kind):
-            raise ValueError(f"{name} must be a {kind.__name__}, not {type(argument).__name__}.")
+    data = check_data(net, data)
     check_recipe(recipe)
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError(
@@ -91,9 +89,6 @@ def checked(
             'evaluate_on must be a tuple of "evaluation" and "training", or empty, '
             f"not {evaluate_on!r}."
         )
-    for name, split in zip(("training", "validation", "test"), data, strict=True):
-        if split is not None:
-            check_split(net, name, split)
     if params is not None:
         network.check_params(net, params)
     n_steps = -(-n_examples // operator.index(batch_size))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxnet.core import network
 from jaxnet.core.checks import check_split
+from jaxnet.core.conversion import labels_of_floats
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Input, Numbers, Params, Split, Target
@@ -60,7 +61,7 @@ def evaluate(
     True
     """
     network.check_params(net, params)
-    check_split(net, "evaluated", split)
+    split = check_split(net, "evaluated", split)
     return _compiled_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
 
 
@@ -135,7 +136,7 @@ def by_example(
     [(4,), (4,)]
     """
     network.check_params(net, params)
-    check_split(net, "evaluated", split)
+    split = check_split(net, "evaluated", split)
     arrays = _compiled_by_example(net, params, jnp.asarray(split.x), jnp.asarray(split.y))
     costs, hits = (np.asarray(array) for array in arrays)
     return costs, hits
@@ -151,7 +152,7 @@ def confusion(
     Args:
       net: the architecture.
       params: its parameters.
-      split: examples and their integer labels.
+      split: examples and their integer labels, which may be one-hot.
 
     Returns:
       Counts of shape (classes, classes): rows are true classes, columns predicted ones. A network
@@ -166,10 +167,13 @@ def confusion(
     [3, 1]
     """
     network.check_params(net, params)
-    check_split(net, "evaluated", split)
+    split = check_split(net, "evaluated", split)
     labels = np.asarray(split.y)
     if not network.are_labels(labels):
-        raise ValueError("a confusion matrix needs integer labels, not float targets.")
+        one_hot_labels = labels_of_floats(labels)
+        if one_hot_labels is None:
+            raise ValueError("a confusion matrix needs integer labels, not float targets.")
+        labels = one_hot_labels
     n = max(2, net.sizes[-1])
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
     cells = n * labels.astype(np.int64) + predicted

@@ -152,7 +152,7 @@ def test_labels_are_escaped(here):
     ],
 )
 def test_a_bad_call_is_one_line(here, capsys, options, message):
-    x, y = np.zeros((4, 2), np.float32), np.zeros(4, int)
+    x, y = np.zeros((4, 2), np.float32), np.arange(4) % 2
     np.savez(here / "novalid.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     assert cli.main([*SMALL, *options]) == 2
     captured = capsys.readouterr()

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,32 @@ OPTIONS = {"epochs": 3, "batch_size": 6, "log": None}
 def data():
     """What a worker process loads by itself."""
     return DATA
+
+
+def data_as_people_bring_it():
+    """The same data in other types, as a worker loads them."""
+    (x, y), (x_valid, y_valid) = DATA.train, DATA.valid
+    return jn.Dataset(
+        jn.Split(x.astype(">f8").tolist(), y[:, None].astype(float)),
+        jn.Split(x_valid, np.eye(3)[y_valid]),
+    )
+
+
+@pytest.mark.parametrize("by_workers", [False, True])
+def test_a_sweep_converts_what_people_bring(by_workers):
+    options = {"seeds": 2, "epochs": 2, "batch_size": 6, "log": None}
+    expected = jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), **options)
+    with ThreadPoolExecutor(1) as executor:
+        study = jn.sweep(
+            NET,
+            data_as_people_bring_it if by_workers else data_as_people_bring_it(),
+            jn.Recipe(jn.sgd(0.1)),
+            executor=executor if by_workers else None,
+            **options,
+        )
+    for curve, expected_curve in zip(study.history, expected.history, strict=True):
+        np.testing.assert_array_equal(curve, expected_curve)
+    assert np.isfinite(study.history.evaluation_accuracy).all()
 
 
 def _named_f(slope):

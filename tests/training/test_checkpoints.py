@@ -191,7 +191,7 @@ def test_every_part_of_a_recipe_goes_on_to_the_same_bits(tmp_path):
 
 
 def test_another_shift_is_another_run(tmp_path):
-    data = jn.Dataset(jn.Split(np.ones((20, 12), np.float32), np.zeros(20, np.int32)))
+    data = jn.Dataset(jn.Split(np.ones((20, 12), np.float32), np.arange(20) % 2))
     recipes = [
         jn.Recipe(jn.sgd(0.1), augmentation=jn.Augmentation(shift, shape=(3, 4)))
         for shift in (1, 2)
