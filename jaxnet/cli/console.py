@@ -276,25 +276,44 @@ def classes(confusion: np.ndarray) -> str:
 
 
 def outputs_table(
-    kind: str, names: list[str], labels: list[str], outputs: list[np.ndarray]
+    title: str,
+    names: list[str],
+    labels: list[str],
+    outputs: list[np.ndarray],
+    in_percent: bool,
+    are_classes: bool,
 ) -> Table:
-    """A row per image: the predicted class, and each class's output (of many, the largest 5)."""
+    """A row per image: the predicted class, and each output (of many classes, the largest 5).
+
+    Args:
+      title: what the outputs are, the title's first word: "Probability".
+      names: the images' names.
+      labels: their classes or targets; empty strings where they are not known.
+      outputs: the outputs for each image, (n_out,).
+      in_percent: whether the outputs are in [0, 1], and shown in percent.
+      are_classes: whether each output stands for a class; if not, no class is named.
+    """
     n_out = len(outputs[0])
     wide = n_out > 10
-    title = f"{kind.capitalize()} of {'the likeliest classes' if wide else 'each class'}, in %"
+    if are_classes:
+        title = f"{title} of {'the likeliest classes' if wide else 'each class'}"
+    title = f"{title}, in %" if in_percent else title
     table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
     table.add_column("image", no_wrap=True)
     if any(labels):
-        table.add_column("label", no_wrap=True)
-    table.add_column("says", style="bold", no_wrap=True)
+        table.add_column("label" if are_classes else "target", no_wrap=True)
+    if are_classes:
+        table.add_column("says", style="bold", no_wrap=True)
     for heading in [""] if wide else map(str, range(n_out)):
         table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
     for name, label, a in zip(names, labels, outputs, strict=True):
-        says = int(a[0] > 0.5) if n_out == 1 else int(a.argmax())
-        cells = [f"{100 * value:.0f}" for value in a]
+        says = str(int(a[0] > 0.5) if n_out == 1 else int(a.argmax()))
+        cells = [f"{100 * value:.0f}" if in_percent else f"{value:.4g}" for value in a]
         if wide:
-            cells = ["   ".join(f"{k}: {cells[k]}" for k in np.argsort(-a, kind="stable")[:5])]
-        table.add_row(name, *([label] if any(labels) else []), str(says), *cells)
+            shown = np.argsort(-a, kind="stable")[:5] if are_classes else range(n_out)
+            cells = ["   ".join(f"{k}: {cells[k]}" for k in shown)]
+        label_cells = [label] if any(labels) else []
+        table.add_row(name, *label_cells, *([says] if are_classes else []), *cells)
     return table
 
 

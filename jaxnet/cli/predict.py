@@ -1,25 +1,49 @@
-"""`jaxnet predict`: classify images with a saved network."""
+"""`jaxnet predict`: what a saved network answers to images, or to rows of a test set."""
 
 import dataclasses
+import math
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, NamedTuple
 
 import numpy as np
 import tyro
+from jaxtyping import Float
 from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import DataOption, read
 from jaxnet.core import costs, network
+from jaxnet.core.activations import Softmax, sigmoid
+from jaxnet.core.conversion import input_array, place
+from jaxnet.core.network import Network
+from jaxnet.data.doubtful import LARGE_INPUT
 from jaxnet.io import network_files
+
+PICTURES = ("PNG", "JPEG")
+"""The formats of pictures."""
+WHITE_16_BIT = 65535
+"""The grey value of white in a 16-bit picture."""
+
+
+class Question(NamedTuple):
+    """An example that the network is asked about."""
+
+    name: str
+    """What the output calls it."""
+    x: np.ndarray
+    """Its inputs, (n_in,)."""
+    label: str
+    """Its class or its targets; empty if they are not known."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Classify images, or rows of a test set, and print the output of every class.
+    """Print a network's outputs for images, or for rows of a test set, and the class they mean.
 
-    An image is a PNG, or a .npy array, with as many pixels as the network has inputs; white on
-    black, as MNIST is.
+    An image is a PNG or JPEG with as many pixels as the network has inputs, white on black as MNIST
+    is, or black on white with --invert. Transparent pixels show the background: black, or white
+    with --invert. A .npy array holds an image or several, or rows of inputs.
     """
 
     network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
@@ -28,16 +52,16 @@ class Predict:
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="IMAGE", help_behavior_hint=""),
     ] = ()
-    """PNG or .npy files; they stand before any option."""
+    """PNG, JPEG or .npy files; they stand before any option."""
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set to classify, from 0."""
     data: DataOption = "mnist"
     """Data set of --test: mnist, digits, a folder of IDX files, or an .npz archive."""
     invert: bool = False
-    """Invert the images, which are dark on a light background."""
+    """Invert the images, which are dark on a light or transparent background."""
 
     def __call__(self, out: Console) -> None:
-        """Classify and print."""
+        """Read, predict and print."""
         if not self.images and not self.test:
             raise ValueError("nothing to classify: name image files, or rows with --test 0 1 2.")
         if self.invert and not self.images:
@@ -45,35 +69,68 @@ class Predict:
                 "--invert is for image files, and none is given; leave it out with --test."
             )
         net, params = network_files.load(_network_file(self.network))
-        names, xs, labels = [], [], []
-        for path in self.images:
-            names.append(path.name)
-            xs.append(_read_image(path, net.sizes[0], self.invert))
-            labels.append("")
+        questions = [
+            question
+            for path in self.images
+            for question in _questions_in_file(path, net.sizes[0], self.invert)
+        ]
+        are_classes = isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
         if self.test:
-            test = read(self.data).test
-            if test is None:
-                raise ValueError(
-                    f"--data {self.data} has no test set; name a data set that has one."
-                )
-            if test.x.shape[1] != net.sizes[0]:
-                raise ValueError(
-                    f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
-                    f"{net.sizes[0]}; choose the data set that it was trained on with --data."
-                )
-            for row in self.test:
-                if not 0 <= row < len(test.x):
-                    raise ValueError(f"--test must be in [0, {len(test.x) - 1}], not {row}.")
-                names.append(f"test {row}")
-                xs.append(test.x[row])
-                labels.append(str(np.asarray(test.y[row])))
-        outputs = [np.asarray(network.predict(net, params, x)) for x in xs]
-        kind = "probability" if isinstance(net.cost, costs.LogLikelihood) else "output"
-        out.print(console.outputs_table(kind, names, labels, outputs))
-        if kind == "output":
-            console.say(
-                out, "The outputs are independent of each other: they need not add up to 100."
+            rows, are_labels = self._test_rows(net)
+            questions += rows
+            are_classes = are_classes or are_labels
+        outputs = [np.asarray(network.predict(net, params, question.x)) for question in questions]
+        _check_outputs(questions, outputs)
+        _print_outputs(net, questions, outputs, are_classes, out)
+
+    def _test_rows(self, net: Network) -> tuple[list[Question], bool]:
+        """The rows of --test, and whether their targets are class labels."""
+        test = read(self.data).test
+        if test is None:
+            raise ValueError(f"--data {self.data} has no test set; name a data set that has one.")
+        if test.x.shape[1] != net.sizes[0]:
+            raise ValueError(
+                f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
+                f"{net.sizes[0]}; choose the data set that it was trained on with --data."
             )
+        for row in self.test:
+            if not 0 <= row < len(test.x):
+                raise ValueError(f"--test must be in [0, {len(test.x) - 1}], not {row}.")
+        inputs, targets = np.asarray(test.x), np.asarray(test.y)
+        label = lambda target: " ".join(f"{number:.4g}" for number in np.atleast_1d(target))
+        rows = [Question(f"test {row}", inputs[row], label(targets[row])) for row in self.test]
+        return rows, targets.dtype.kind != "f"
+
+
+def _check_outputs(questions: list[Question], outputs: list[np.ndarray]) -> None:
+    """Raise a ValueError if an output is not finite."""
+    for question, output in zip(questions, outputs, strict=True):
+        if not np.isfinite(output).all():
+            index = int(np.isfinite(output).argmin())
+            raise ValueError(
+                f"output {index} of the network for {question.name} is {output[index]}: its "
+                "weights have diverged, or the inputs are too large; train it again with a smaller "
+                "learning rate, or scale the inputs."
+            )
+
+
+def _print_outputs(
+    net: Network,
+    questions: list[Question],
+    outputs: list[np.ndarray],
+    are_classes: bool,
+    out: Console,
+) -> None:
+    """Print the table of outputs, in percent where they lie in [0, 1], as numbers elsewhere."""
+    are_probabilities = isinstance(net.cost.output, Softmax)
+    in_percent = are_probabilities or net.cost.output == sigmoid
+    title = "Output" if are_classes else "Outputs"
+    if isinstance(net.cost, costs.LogLikelihood):
+        title = "Probability"
+    names, labels = [q.name for q in questions], [q.label for q in questions]
+    out.print(console.outputs_table(title, names, labels, outputs, in_percent, are_classes))
+    if in_percent and not are_probabilities:
+        console.say(out, "The outputs are independent of each other: they need not add up to 100.")
 
 
 def _network_file(path: Path) -> Path:
@@ -92,40 +149,114 @@ def _network_file(path: Path) -> Path:
     )
 
 
-def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
-    """An image as flat float32 pixels in [0, 1], with white as 1."""
-    try:
-        x = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _pixels(path)
-    except OSError as error:
-        reason = error.strerror or "it is not a PNG or .npy file"
-        raise ValueError(f"cannot read {path}: {reason}.") from None
-    except (ValueError, EOFError, SyntaxError):
-        raise ValueError(f"cannot read {path}: it is not a PNG or .npy file.") from None
+def _questions_in_file(path: Path, n_in: int, invert: bool) -> list[Question]:
+    """The images of a picture or of a .npy array."""
+    if path.suffix == ".npy":
+        rows, are_images = _rows_of_array(path, n_in, invert)
+    else:
+        grey, are_images = _picture(path, 1.0 if invert else 0.0), True
+        _check_size(path, grey.shape, n_in)
+        rows = grey.reshape(1, n_in)
+    if are_images and (rows.min(axis=1) == rows.max(axis=1)).any():
+        remedy = "leave --invert out" if invert else "use --invert"
+        ink = "light ink on a dark" if invert else "dark ink on a light"
+        warnings.warn(
+            f"{path} shows nothing, since all its pixels are equal; {remedy} for {ink} or "
+            "transparent background.",
+            UserWarning,
+            stacklevel=2,
+        )
+    rows = 1 - rows if invert else rows
+    numbered = lambda index: f"{path.name} row {index}" if len(rows) > 1 else path.name
+    return [Question(numbered(index), row, "") for index, row in enumerate(rows)]
+
+
+def _rows_of_array(path: Path, n_in: int, invert: bool) -> tuple[Float[np.ndarray, "n n_in"], bool]:
+    """The rows of a .npy file as floats, and whether they are images by their shape."""
+    array = _array(path)
+    x = np.asarray(input_array(array, str(path)))
+    if not x.size:
+        raise ValueError(f"{path} holds no numbers, its shape is {x.shape}; give it some rows.")
+    are_images = not (x.ndim in (1, 2) and x.shape[-1] == n_in)
+    if are_images:
+        _check_size(path, x.shape[-2:] if x.ndim == 3 else x.shape, n_in)
     if x.dtype == np.uint8:
         x = x / np.float32(255)
-    if x.dtype.kind != "f" or not x.size or not (x.min() >= 0 and x.max() <= 1):
-        raise ValueError(f"{path} must hold uint8 pixels, or floats in [0, 1].")
-    side = round(n_in**0.5)
-    shapes = {(n_in,), (1, n_in)} | ({(side, side)} if side * side == n_in else set())
-    if x.shape not in shapes:
-        wanted = f"{side}×{side}" if (side, side) in shapes else str(n_in)
-        given = "×".join(map(str, x.shape[::-1]))
-        raise ValueError(f"{path} has {given} pixels, but the network takes {wanted}; resize it.")
-    x = x.astype(np.float32).reshape(-1)
-    return 1 - x if invert else x
+    x = x.astype(np.float32)
+    if are_images or invert:
+        is_allowed = (x >= 0) & (x <= 1)
+        if not is_allowed.all():
+            where, value = place(x, is_allowed)
+            raise ValueError(
+                f"{path} must hold uint8 pixels, or floats in [0, 1], but {where} is {value:g}; "
+                "divide pixels by 255."
+            )
+    elif x.min() >= 0 and LARGE_INPUT <= x.max() <= 255:
+        warnings.warn(
+            f"{path} reaches {x.max():g}, and floats are used as they are; divide pixels by 255.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return x.reshape(-1, n_in), are_images
 
 
-def _pixels(path: Path) -> np.ndarray:
-    """The grey values of an 8- or 16-bit picture; black shows through where it is transparent."""
-    from PIL import Image  # matplotlib brings it
+def _array(path: Path) -> np.ndarray:
+    """The array in a .npy file."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}.") from None
+    except (ValueError, EOFError, SyntaxError):
+        raise ValueError(f"cannot read {path}: it is not a .npy file of numbers.") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError(
+            f"cannot read {path}: it is an .npz archive of several arrays; save a single one with "
+            "numpy.save."
+        )
+    return array
+
+
+def _picture(path: Path, background: float) -> Float[np.ndarray, "height width"]:
+    """The grey values of a picture file in [0, 1], on a background of this grey value."""
+    try:
+        with path.open("rb") as file:
+            return _pixels(file, background)
+    except OSError as error:
+        reason = error.strerror or "it is not a PNG, JPEG or .npy file"
+        raise ValueError(f"cannot read {path}: {reason}.") from None
+    except (ValueError, SyntaxError) as error:  # Pillow's, of a damaged chunk
+        raise ValueError(f"cannot read {path}: {error}.") from None
+
+
+def _pixels(file: BinaryIO, background: float) -> Float[np.ndarray, "height width"]:
+    """The grey values of an open picture file; errors are bare reasons."""
+    from PIL import Image, ImageOps  # matplotlib brings it
 
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I"):
-                return np.asarray(image) / np.float32(65535)
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-            return np.asarray(image.convert("L"))
+        with Image.open(file, formats=PICTURES) as image:
+            if (n_frames := getattr(image, "n_frames", 1)) > 1:
+                raise ValueError(f"it is animated, with {n_frames} frames; save one of them")
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits; the transparent value is one of them
+                grey = np.asarray(image)
+                is_transparent = grey == image.info.get("transparency", -1)
+                return np.where(is_transparent, background, grey / WHITE_16_BIT).astype(np.float32)
+            image = image.convert("RGBA")
+            grey, alpha = (
+                np.asarray(band, np.float32) / 255
+                for band in (image.convert("L"), image.getchannel("A"))
+            )
+            return alpha * grey + (1 - alpha) * np.float32(background)
     except Image.DecompressionBombError as error:
         raise ValueError(str(error)) from None
+
+
+def _check_size(path: Path, shape: tuple[int, ...], n_in: int) -> None:
+    """Raise a ValueError unless an image has n_in pixels; a square number is a square image."""
+    side = math.isqrt(n_in)
+    is_square = side * side == n_in
+    if len(shape) != 2 or (shape != (side, side) if is_square else math.prod(shape) != n_in):
+        given = "×".join(map(str, shape[::-1])) or "no"
+        wanted = f"{side}×{side}" if is_square else str(n_in)
+        raise ValueError(f"{path} has {given} pixels, but the network takes {wanted}; resize it.")

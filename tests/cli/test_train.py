@@ -284,15 +284,15 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("predict gone --test 0", "the folder gone does not exist; train a network first"),
         ("predict net.json", "nothing to classify: name image files, or rows with --test"),
         ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
-        ("predict net.json file", "cannot read file: it is not a PNG or .npy file"),
+        ("predict net.json file", "cannot read file: it is not a PNG, JPEG or .npy file"),
         ("predict net.json gone.png", "cannot read gone.png: No such file"),
         (
             "predict net.json small.png",
             "small.png has 5×7 pixels, but the network takes 28×28",
         ),
-        ("predict net.json words.npy", r"words.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json words.npy", "words.npy: the inputs are strings, such as 'a'"),
         ("predict net.json large.npy", r"large.npy must hold uint8 pixels, or floats in \[0, 1\]"),
-        ("predict net.json nan.npy", r"nan.npy must hold uint8 pixels, or floats in \[0, 1\]"),
+        ("predict net.json nan.npy", "nan.npy: row 0, column 0 of the inputs is nan; give finite"),
         ("predict net.json wide.npy", "wide.npy has 49×16 pixels, but the network takes 28×28"),
         ("predict net.json --test 0 --invert", "--invert is for image files"),
         (

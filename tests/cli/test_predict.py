@@ -1,0 +1,256 @@
+"""`jaxnet predict` with a network that gives its inputs back: its outputs are pixels."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxnet as jn
+from jaxnet.cli import main as cli
+from jaxnet.core.types import Layer
+
+LINEAR = jn.costs.Quadratic(jn.activations.linear)
+IDENTITY = jn.Network((4, 4), cost=LINEAR)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jn.save("identity.safetensors", IDENTITY, _affine(np.eye(4), np.zeros(4)))
+    return tmp_path
+
+
+def _affine(w, b):
+    """The parameters of a network of one layer."""
+    return (Layer(np.asarray(w, np.float32), np.asarray(b, np.float32)),)
+
+
+def _predict(capsys, *args, network="identity.safetensors"):
+    status = cli.main(["predict", network, *map(str, args)])
+    return status, *capsys.readouterr()
+
+
+def _outputs(out, name):
+    """The numbers in the row of a table."""
+    lines = [line.strip() for line in out.splitlines()]
+    (row,) = (line for line in lines if line.startswith(f"{name} "))
+    return [float(number) for number in row.removeprefix(f"{name} ").split()]
+
+
+RGBA = np.array(
+    [[[0, 0, 0, 255], [0, 0, 0, 0]], [[255, 255, 255, 128], [200, 100, 50, 51]]], np.uint8
+)
+GREY = RGBA[..., :3] @ [0.299, 0.587, 0.114] / 255
+ALPHA = RGBA[..., 3] / 255
+PALETTE = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8), mode=None).convert("P")
+PALETTE.putpalette([0, 0, 0, 255, 255, 255, 102, 102, 102])
+DEEP = np.array([[0, 65535], [30000, 1234]], np.uint16)
+WORD = np.array([[0, 255], [102, 51]], np.uint8)
+
+
+def _rotated():
+    """A picture that is to be shown turned by a quarter clockwise."""
+    image = Image.fromarray(WORD)
+    image.getexif()[0x0112] = 6
+    return image
+
+
+# A picture, how it is saved, and its grey values and opacities.
+PICTURES = {
+    "grey": (Image.fromarray(WORD), {}, WORD / 255, 1),
+    "black and white": (Image.fromarray(WORD > 60), {}, WORD > 60, 1),
+    "RGB": (Image.fromarray(RGBA[..., :3]), {}, GREY, 1),
+    "RGB and alpha": (Image.fromarray(RGBA), {}, GREY, ALPHA),
+    "grey and alpha": (Image.fromarray(np.stack([WORD, RGBA[..., 3]], -1)), {}, WORD / 255, ALPHA),
+    "a transparent grey": (Image.fromarray(WORD), {"transparency": 102}, WORD / 255, WORD != 102),
+    "palette": (PALETTE, {}, np.array([[0, 1], [0.4, 1]]), 1),
+    "transparent palette": (
+        PALETTE,
+        {"transparency": bytes([255, 0, 51])},
+        np.array([[0, 1], [0.4, 1]]),
+        np.array([[1, 0], [0.2, 0]]),
+    ),
+    "16 bits": (Image.fromarray(DEEP), {}, DEEP / 65535, 1),
+    "16 bits, a transparent grey": (
+        Image.fromarray(DEEP),
+        {"transparency": 30000},
+        DEEP / 65535,
+        DEEP != 30000,
+    ),
+    "turned": (_rotated(), {"exif": _rotated().getexif()}, np.rot90(WORD, -1) / 255, 1),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_picture_shows_its_grey_values_on_black_or_inverted_on_white(here, capsys, kind):
+    image, options, grey, alpha = PICTURES[kind]
+    image.save(here / "image.png", **options)
+    for args, expected in (
+        ([], alpha * grey),
+        (["--invert"], 1 - (alpha * grey + 1 - np.asarray(alpha, float))),
+    ):
+        status, out, err = _predict(capsys, "image.png", *args)
+        assert (status, err) == (0, "")
+        assert out.split()[0] == "Outputs"
+        np.testing.assert_allclose(_outputs(out, "image.png"), np.ravel(expected), atol=2.5e-3)
+
+
+def test_black_ink_on_transparent_ground_is_what_inverting_makes_white(here, capsys):
+    ink = np.array([[255, 0], [0, 0]], np.uint8)
+    black = np.zeros_like(ink)
+    Image.fromarray(np.stack([black, black, black, ink], -1)).save(here / "ink.png")
+    status, out, err = _predict(capsys, "ink.png", "--invert")
+    assert (status, err, _outputs(out, "ink.png")) == (0, "", [1, 0, 0, 0])
+    status, _, err = _predict(capsys, "ink.png")
+    assert status == 0
+    assert err == (
+        "jaxnet: warning: ink.png shows nothing, since all its pixels are equal; use --invert for "
+        "dark ink on a light or transparent background.\n"
+    )
+
+
+def test_a_jpeg_is_read(here, capsys):
+    Image.fromarray(np.full((2, 2), 102, np.uint8) + np.eye(2, dtype=np.uint8)).save(
+        here / "image.jpg", quality=100, subsampling=0
+    )
+    status, out, _ = _predict(capsys, "image.jpg")
+    assert status == 0
+    np.testing.assert_allclose(_outputs(out, "image.jpg"), 0.4, atol=0.02)
+
+
+ROW = np.array([-1.5, 0.25, 3, 127])
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (WORD, [WORD / 255]),
+        (WORD.reshape(4), [WORD / 255]),
+        (WORD / 255, [WORD / 255]),
+        ((WORD / 255).astype(">f2"), [WORD / 255]),
+        (WORD > 60, [WORD > 60]),
+        (np.eye(2, dtype=int), [np.eye(2)]),
+        (np.stack([WORD, WORD.T]), [WORD / 255, WORD.T / 255]),
+        (WORD.reshape(1, 4), [WORD / 255]),
+        (ROW, [ROW]),
+        (np.stack([ROW, -ROW]).astype(np.float32), [ROW, -ROW]),
+        (np.array([[3, -2, 0, 1]]), [[3, -2, 0, 1]]),
+    ],
+)
+def test_an_array_holds_an_image_or_rows_of_inputs(here, capsys, array, expected):
+    np.save(here / "array.npy", array)
+    status, out, err = _predict(capsys, "array.npy")
+    assert (status, err) == (0, "")
+    names = [f"array.npy row {row}" for row in range(len(expected))]
+    for name, pixels in zip(names if len(names) > 1 else ["array.npy"], expected, strict=True):
+        np.testing.assert_allclose(_outputs(out, name), np.ravel(pixels), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (WORD.astype(float), r"in \[0, 1\], but row 0, column 1 is 255; divide pixels by 255"),
+        (WORD.astype(int), r"in \[0, 1\], but row 0, column 1 is 255; divide pixels by 255"),
+        (np.array([[0, -0.5], [0, 0]]), r"floats in \[0, 1\], but row 0, column 1 is -0.5"),
+        (np.array([[0, 0.5], [np.nan, 0]]), "row 1, column 0 of the inputs is nan"),
+        (np.zeros((3, 2)), "has 2×3 pixels, but the network takes 2×2; resize it"),
+        (np.zeros((1, 2, 3)), "has 3×2 pixels, but the network takes 2×2; resize it"),
+        (np.zeros(3), "has 3 pixels, but the network takes 2×2; resize it"),
+        (np.array(0.5), "has no pixels, but the network takes 2×2"),
+        (np.zeros((0, 4)), r"holds no numbers, its shape is \(0, 4\)"),
+        (np.full((2, 2), "a"), "the inputs are strings, such as 'a'"),
+        (np.full((2, 2), 1j), "the inputs are complex128"),
+        (np.array([[None]]), "it is not a .npy file"),
+    ],
+)
+def test_an_array_of_no_image_is_refused(here, capsys, array, message):
+    np.save(here / "array.npy", array, allow_pickle=True)
+    status, out, err = _predict(capsys, "array.npy")
+    assert (status, out) == (2, "")
+    assert err.startswith("jaxnet: ")
+    assert err.count("\n") == 1
+    assert "array.npy" in err
+    assert re.search(message, err)
+
+
+def test_rows_of_unscaled_pixels_are_used_with_a_warning(here, capsys):
+    np.save(here / "row.npy", WORD.reshape(4).astype(float))
+    status, out, err = _predict(capsys, "row.npy")
+    assert (status, _outputs(out, "row.npy")) == (0, [0, 255, 102, 51])
+    assert "warning: row.npy reaches 255, and floats are used as they are; divide pixels" in err
+
+
+def test_files_of_other_kinds_are_refused(here, capsys):
+    with open("archive.npy", "wb") as file:
+        np.savez(file, x=WORD)
+    (here / "text.npy").write_text("not an array")
+    (here / "text.png").write_text("not a picture")
+    Image.fromarray(WORD).save(here / "large.gif")
+    frames = [Image.fromarray(WORD), Image.fromarray(WORD.T)]
+    frames[0].save(here / "moving.png", save_all=True, append_images=frames[1:])
+    Image.new("L", (5, 7)).save(here / "small.png")
+    (here / "folder.png").mkdir()
+    for name, message in {
+        "archive.npy": "it is an .npz archive|not a",
+        "text.npy": "it is not a .npy file",
+        "text.png": "not a (readable )?PNG",
+        "large.gif": "not a (readable )?PNG",
+        "moving.png": "it is animated, with 2 frames; save one of them",
+        "small.png": "has 5×7 pixels, but the network takes 2×2; resize it",
+        "folder.png": "folder.png",
+        "gone.png": "gone.png: No such file",
+    }.items():
+        status, out, err = _predict(capsys, name)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("jaxnet: ")
+        assert name in err
+        assert re.search(message, err)
+
+
+def test_images_that_are_not_square_have_as_many_pixels_as_there_are_inputs(here, capsys):
+    params = _affine(np.eye(6), np.zeros(6))
+    jn.save("wide.json", jn.Network((6, 6), cost=LINEAR), params)
+    pixels = np.arange(0, 240, 40, dtype=np.uint8).reshape(2, 3)
+    Image.fromarray(pixels).save(here / "wide.png")
+    status, out, _ = _predict(capsys, "wide.png", network="wide.json")
+    assert status == 0
+    np.testing.assert_allclose(_outputs(out, "wide.png"), pixels.ravel() / 255, atol=1e-3)
+    Image.fromarray(pixels[:, :2].copy()).save(here / "less.png")
+    status, _, err = _predict(capsys, "less.png", network="wide.json")
+    assert (status, "less.png has 2×2 pixels, but the network takes 6;" in err) == (2, True)
+
+
+def test_a_regression_prints_numbers_and_targets(here, capsys):
+    x = np.array([[0.5, -2.0], [0.25, 4.0]])
+    np.savez(here / "data.npz", x_train=x, y_train=x[:, :1], x_test=x, y_test=x.sum(1))
+    params = _affine([[1], [1]], [0.125])
+    jn.save("sum.safetensors", jn.Network((2, 1), cost=LINEAR), params)
+    status, out, err = _predict(
+        capsys, "--data", "data.npz", "--test", "0", "1", network="sum.safetensors"
+    )
+    assert (status, err) == (0, "")
+    assert "%" not in out
+    assert "says" not in out
+    assert "target" in out
+    assert _outputs(out, "test 0") == [-1.5, -1.375]
+    assert _outputs(out, "test 1") == [4.25, 4.375]
+
+
+def test_linear_outputs_are_classes_if_the_test_set_has_labels(here, capsys):
+    x = np.eye(4)[[2, 1, 2, 1]]
+    np.savez(here / "data.npz", x_train=x, y_train=[2, 1, 2, 1], x_test=x[:1], y_test=[1])
+    status, out, _ = _predict(capsys, "--data", "data.npz", "--test", "0")
+    assert status == 0
+    assert "Output of each class " in out
+    assert "%" not in out
+    assert _outputs(out, "test 0") == [1, 2, 0, 0, 1, 0]  # label, says, outputs
+
+
+def test_a_network_without_finite_outputs_is_refused(here, capsys):
+    for number in (np.nan, np.inf):
+        jn.save("broken.safetensors", IDENTITY, _affine(np.eye(4), [0, number, 0, 0]))
+        Image.fromarray(WORD).save(here / "image.png")
+        status, out, err = _predict(capsys, "image.png", network="broken.safetensors")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert f"output 1 of the network for image.png is {number}: its weights" in err
