@@ -335,8 +335,8 @@ def test_closed_streams_and_a_narrow_terminal_of_an_old_encoding(here):
     """What only a process of its own shows: streams that are not there."""
     environment = os.environ | {"PYTHONIOENCODING": "cp1252", "COLUMNS": "20"}
     script = f"{shlex.quote(sys.executable)} -m jaxnet train --help"
-    closed = subprocess.run(f"{script} >&- 2>&-", shell=True, env=environment)
-    assert closed.returncode == 0
+    without_streams = subprocess.run(f"{script} >&- 2>&-", shell=True, env=environment)
+    assert without_streams.returncode == 0
     narrow = subprocess.run(script, shell=True, env=environment, capture_output=True)
     assert (narrow.returncode, narrow.stderr) == (0, b"")
     assert "\\u03bb" in narrow.stdout.decode("cp1252")
