@@ -296,25 +296,30 @@ def forward_from(
 def logits(
     net: Network,
     params: Params,
-    x: Input | Inputs,
+    x: ArrayLike,
 ) -> Float[Array, "*batch n_out"]:
     """The weighted inputs zᴸ of the output layer, to which the output activation is yet to apply.
 
     Args:
       net: the architecture.
       params: its parameters.
-      x: one example, (n_in,), or many, (n, n_in): uint8 pixels (scaled by 1/255) or floats.
+      x: one example, (n_in,), or many, (n, n_in), as `predict` takes them.
 
     Returns:
       The logits, (n_out,) or (n, n_out).
+
+    Raises:
+      ValueError: x does not have the network's number of inputs, or holds something else than
+        finite numbers.
 
     >>> net = Network((2, 3, 2))
     >>> logits(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
     (5, 2)
     """
-    if x.ndim == 1:
-        return forward(net, params, x)[1][-1]
-    return jax.vmap(lambda example: forward(net, params, example)[1][-1])(jnp.asarray(x))
+    examples = _flat_examples(x, net.sizes[0])
+    if examples.ndim == 1:
+        return forward(net, params, examples)[1][-1]
+    return jax.vmap(lambda example: forward(net, params, example)[1][-1])(jnp.asarray(examples))
 
 
 def predict(
@@ -343,7 +348,7 @@ def predict(
     (5, 2)
     """
     check_params(net, params)
-    z = logits(net, params, _flat_examples(x, net.sizes[0]))
+    z = logits(net, params, x)
     output = net.cost.output.fn
     return output(z) if z.ndim == 1 else jax.vmap(output)(z)
 
