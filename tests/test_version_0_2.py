@@ -3,6 +3,7 @@
 `tests/data/version_0_2_0/make.py` wrote them, under that version.
 """
 
+import dataclasses
 import json
 import shutil
 import warnings
@@ -29,12 +30,12 @@ RECIPES = {
         stopping=jn.stopping.no_improvement_in(3),
     ),
     "run_plain": jn.Recipe(jn.sgd(1.0)),
-    "run_monitored": jn.Recipe(
+    "run_plateau": jn.Recipe(
         jn.momentum(0.5, decay=0.8),
         l1=0.01,
         label_smoothing=0.05,
         schedule=jn.schedules.staircase(0.5, every=2),
-        stopping=jn.stopping.reduce_on_plateau(1, metric="cost"),
+        stopping=jn.stopping.reduce_on_plateau(1),
         init_scale=1.5,
     ),
 }
@@ -62,13 +63,15 @@ def _near(ours, expected):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_goes_on(old, data, name):
-    monitors = MONITORS if name == "run_monitored" else None
+    monitors = MONITORS if name == "run_plateau" else None
     settings: dict[str, Any] = {"epochs": 4, "seed": 3, "monitors": monitors}
     with pytest.warns(UserWarning, match="was written by jaxnet 0.2.0, and the run goes on with"):
         run = jn.train(NET, data, RECIPES[name], resume=name, **settings)
     expected = EXPECTED[name]["uninterrupted"]
     for curve, values in expected["history"].items():
         _near(getattr(run.history, curve), values)
+    # Version 0.2.0 did not keep costs without penalties: the first two epochs have none.
+    assert np.isfinite(run.history.evaluation_data_cost).tolist() == [False, False, True, True]
     for layer, values in zip(run.params, expected["params"], strict=True):
         _near(layer.w, values["w"])
         _near(layer.b, values["b"])
@@ -85,6 +88,15 @@ def test_a_run_goes_on(old, data, name):
 def test_another_run_is_refused_in_the_words_of_0_2(old, data):
     with pytest.raises(ValueError, match=r"recipe\.optimizer\.hyper.* was 1\.0 and is 2\.0"):
         jn.train(NET, data, jn.Recipe(jn.sgd(2.0)), epochs=4, seed=3, resume="run_plain")
+
+
+@pytest.mark.parametrize("folder", ["run_monitored", "run_plateau"])
+def test_a_rule_that_compared_costs_with_penalties_is_another_one(old, data, folder):
+    rule = jn.stopping.reduce_on_plateau(1, metric="cost")
+    recipe = dataclasses.replace(RECIPES["run_plateau"], stopping=rule)
+    was = {"run_monitored": "evaluation_cost", "run_plateau": "evaluation_accuracy"}[folder]
+    with pytest.raises(ValueError, match=f"stopping was '{was}' and is 'evaluation_data_cost'"):
+        jn.train(NET, data, recipe, epochs=4, seed=3, monitors=MONITORS, resume=folder)
 
 
 @pytest.mark.parametrize("name", EXPECTED["networks"])
@@ -140,7 +152,7 @@ def test_a_run_of_the_command_line_goes_on(old, capsys):
     assert complaint.startswith("jaxnet: warning: cli_run/checkpoint.safetensors was written by")
     assert complaint.count("\n") == 1
     ours, theirs = (
-        [[float(cell or "nan") for cell in line.split(",")] for line in text.splitlines()[1:]]
+        [[float(cell or "nan") for cell in line.split(",")[:5]] for line in text.splitlines()[1:]]
         for text in (
             Path("cli_run/history.csv").read_text(encoding="utf-8"),
             EXPECTED["cli_run"]["four_epochs"]["history_csv"],

@@ -108,19 +108,27 @@ class Dataset(NamedTuple):
     test: Split | None = None
 
 
+_UNKNOWN = np.array(np.nan)
+
+
 class History(NamedTuple):
     """The costs and accuracies of a run, one value per epoch.
 
-    They are in the order of network2's four lists. A value is NaN where it was not evaluated. Costs
-    include the penalty terms, divided by the size of the split that they are measured on, as in
-    network2's `total_cost`. Accuracies are fractions in [0, 1], and NaN where targets are not
-    labels.
+    The first four are network2's lists, in its order. A value is NaN where it was not evaluated. A
+    cost includes the penalty terms, divided by the size of the split that it is measured on, as in
+    network2's `total_cost`. A data cost is the mean over the examples alone, without penalties: it
+    compares networks trained with different penalties. Accuracies are fractions in [0, 1], and NaN
+    where targets are not labels.
 
     Attributes:
       evaluation_cost: the cost on the split that the run is evaluated on, (epochs,).
       evaluation_accuracy: the accuracy on that split, (epochs,).
       training_cost: the cost on the training split, (epochs,).
       training_accuracy: the accuracy on the training split, (epochs,).
+      evaluation_data_cost: the cost on the evaluated split without penalties, (epochs,); NaN by
+        default.
+      training_data_cost: the cost on the training split without penalties, (epochs,); NaN by
+        default.
 
     >>> cost, accuracy, missing = np.array([0.5, 0.3]), np.array([0.8, 0.9]), np.full(2, np.nan)
     >>> history = History(cost, accuracy, missing, missing)
@@ -132,3 +140,23 @@ class History(NamedTuple):
     evaluation_accuracy: Float[AnyArray, "..."]
     training_cost: Float[AnyArray, "..."]
     training_accuracy: Float[AnyArray, "..."]
+    evaluation_data_cost: Float[AnyArray, "..."] = _UNKNOWN
+    training_data_cost: Float[AnyArray, "..."] = _UNKNOWN
+
+    @classmethod
+    def from_array(cls, curves: Float[AnyArray, "curves ..."]) -> "History":
+        """The history whose curves are stacked in an array, such as `np.array(history)`.
+
+        Args:
+          curves: the curves along the first axis, in the order of the fields. An array with the
+            first four alone, as version 0.2.0 wrote it, has unknown data costs: they are NaN.
+
+        Returns:
+          The history, with NumPy arrays.
+
+        >>> History.from_array(np.ones((4, 2))).training_data_cost
+        array([nan, nan])
+        """
+        curves = np.asarray(curves)
+        missing = np.full((len(cls._fields) - len(curves), *curves.shape[1:]), np.nan, curves.dtype)
+        return cls(*curves, *missing)

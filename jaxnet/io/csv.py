@@ -187,7 +187,7 @@ def monitors_csv(measured: dict[str, np.ndarray]) -> bytes:
 
 
 def history_csv(history: History) -> bytes:
-    r"""The four curves of a history as the content of a CSV file, a line for each epoch.
+    r"""The curves of a history as the content of a CSV file, a line for each epoch.
 
     Args:
       history: the curves, (epochs,) each.
@@ -197,7 +197,7 @@ def history_csv(history: History) -> bytes:
 
     >>> nothing = np.array([np.nan])
     >>> history_csv(History(np.array([0.5]), nothing, nothing, nothing)).splitlines()[1]
-    b'1,0.5,,,'
+    b'1,0.5,,,,,'
     """
-    rows = zip(*map(np.asarray, history), strict=True)
+    rows = zip(*np.broadcast_arrays(*history), strict=True)
     return encode([("epoch", *History._fields), *((n, *row) for n, row in enumerate(rows, 1))])

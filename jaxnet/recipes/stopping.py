@@ -18,15 +18,17 @@ from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, EvaluatedSplit, History, Numbers, Params
 
 Metric = Literal["accuracy", "cost"]
-"""What a rule compares: a higher accuracy is better, and a lower cost."""
+"""What a rule compares: a higher accuracy is better, and a lower cost (without penalties)."""
 
 
 @pytree
 class Stopping:
     """A rule that says when to stop, or to lower the learning rate, and which epoch is the best.
 
-    An epoch is a new best if its metric is better than that of all epochs before. Each number may
-    be an array, which makes a sweep; `None` leaves it out.
+    An epoch is a new best if its metric is better than that of all epochs before. The cost that a
+    rule compares is the mean over the examples without penalties: it is the cost of the network
+    that is used in the end, and does not depend on λ itself or on the size of the split. Each
+    number may be an array, which makes a sweep; `None` leaves it out.
 
     Attributes:
       patience: after how many epochs in a row without a new best the rule acts, a whole number of
@@ -36,7 +38,7 @@ class Stopping:
         fraction of what it would be without the rule.
       target: the run stops once the metric is at least (an accuracy) or at most (a cost) this; at
         least 0. `None` for no target.
-      metric: "accuracy" (the default) or "cost".
+      metric: "accuracy" (the default) or "cost", the cost without penalties.
       split: "evaluation" (the default) or "training": what the metric is measured on.
       linear: whether it leaves the first layer's update linear: it does, since it changes the
         learning rate alone. See `Recipe.linear`.
@@ -88,8 +90,8 @@ class Stopping:
 
     @property
     def curve(self) -> str:
-        """The name of the field of `History` that decides, such as "evaluation_accuracy"."""
-        return f"{self.split}_{self.metric}"
+        """The field of `History` that decides: "evaluation_accuracy", "training_data_cost", …."""
+        return f"{self.split}_{'data_cost' if self.metric == 'cost' else self.metric}"
 
     def __repr__(self) -> str:
         names = ("patience", "factor", "floor", "target")
@@ -110,7 +112,8 @@ def no_improvement_in(
 
     Args:
       n: the patience in epochs, a whole number of at least 1.
-      metric: "accuracy" (the default) or "cost", which decides on the best epoch.
+      metric: "accuracy" (the default) or "cost" (without penalties), which decides on the best
+        epoch.
       split: "evaluation" (the default) or "training", the split whose metric decides.
       target: the metric at which the run stops, as in `reach`; `None` (the default) for none.
 
@@ -123,7 +126,7 @@ def no_improvement_in(
     Source: Nielsen, chapter 3, early stopping.
 
     >>> no_improvement_in(5, metric="cost").curve
-    'evaluation_cost'
+    'evaluation_data_cost'
     """
     return Stopping(patience=n, target=target, metric=metric, split=split)
 
@@ -144,7 +147,8 @@ def reduce_on_plateau(
       factor: what the learning rate is multiplied by, in [0, 1), by default ½.
       floor: the fraction of the first learning rate at which the run stops, in [0, 1), by default
         1/128.
-      metric: "accuracy" (the default) or "cost", which decides on the best epoch.
+      metric: "accuracy" (the default) or "cost" (without penalties), which decides on the best
+        epoch.
       split: "evaluation" (the default) or "training", the split whose metric decides.
       target: the metric at which the run stops, as in `reach`; `None` (the default) for none.
 
@@ -174,8 +178,10 @@ def reach(
     """Stop once the metric has reached a target, by default an evaluation accuracy.
 
     Args:
-      target: the accuracy, in [0, 1], or the cost, at least 0, at which the run stops.
-      metric: "accuracy" (the default) or "cost", which decides on the best epoch.
+      target: the accuracy, in [0, 1], or the cost without penalties, at least 0, at which the run
+        stops.
+      metric: "accuracy" (the default) or "cost" (without penalties), which decides on the best
+        epoch.
       split: "evaluation" (the default) or "training", the split whose metric decides.
       patience: epochs without a new best after which the run stops, too; `None` (the default) for
         none.
@@ -241,26 +247,27 @@ def watch(params: Params, keep_best: bool = True) -> Watch:
     )
 
 
-def score(rule: Stopping | None, row: History) -> Float[Array, ""]:
-    """The score of an epoch: the best epoch is the one with the highest.
+def score(rule: Stopping | None, row: History) -> Float[Array, "..."]:
+    """The score of an epoch, or of many: the best epoch is the one with the highest.
 
     Args:
       rule: the stopping rule; `None` for a run without one.
-      row: the costs and accuracies of the epoch, NaN where they were not measured.
+      row: the costs and accuracies of the epoch, NaN where they were not measured; with axes for
+        many epochs.
 
     Returns:
       The rule's metric, a cost with a minus sign. Without a rule, the evaluation accuracy, or minus
-      the evaluation cost if there is no accuracy; NaN if neither was measured.
+      the evaluation cost without penalties if there is no accuracy; NaN if neither was measured.
 
-    >>> row = History(jnp.array(0.5), jnp.array(0.75), jnp.array(0.0), jnp.array(1.0))
+    >>> row = History(*map(jnp.array, (0.5, 0.75, 0.3, 1.0, 0.25, 0.125)))
     >>> score(None, row).item(), score(Stopping(1, metric="cost"), row).item()
-    (0.75, -0.5)
+    (0.75, -0.25)
     """
     if rule is not None:
         value = jnp.asarray(getattr(row, rule.curve))
         return value if rule.metric == "accuracy" else -value
     accuracy = jnp.asarray(row.evaluation_accuracy)
-    return jnp.where(jnp.isnan(accuracy), -jnp.asarray(row.evaluation_cost), accuracy)
+    return jnp.where(jnp.isnan(accuracy), -jnp.asarray(row.evaluation_data_cost), accuracy)
 
 
 def update(

@@ -42,6 +42,7 @@ from jaxnet.sweeps.executors import (
 )
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
+from jaxnet.sweeps.ranking import ranking_curve, recipe_order
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
@@ -103,8 +104,11 @@ def sweep(
         `concurrent.futures.ProcessPoolExecutor` or dask's `Client.get_executor()`. None trains on
         all devices of this process: see `jaxnet.use_all_cores`.
       successive_halving: a whole number k ≥ 2: after …, 1/k², 1/k of the epochs only the best 1/k
-        of the recipes, by the mean score over the seeds, go on, down to a single one if there are
-        enough epochs. None trains all recipes to the end.
+        of the recipes, by the mean of `Study.score` over the seeds, go on, down to a single one if
+        there are enough epochs. The score of a network is that of its best epoch so far, so that it
+        never falls, and a recipe that was left behind stays behind, if no network diverges later
+        and if validation decides on the best epoch by the same metric. None trains all recipes to
+        the end.
       tune_plan: whether to time how many networks make the fastest program, instead of calculating
         it.
       on_progress: called about twice a second with a `SweepReport`.
@@ -170,7 +174,7 @@ def sweep(
         data=loaded,
         evaluate_on=evaluate_on,
     )
-    _warn_if_mixed(study)
+    _warn_of_versions(study)
     return study
 
 
@@ -258,14 +262,34 @@ def _read_ledger(
     return ledger
 
 
-def _warn_if_mixed(study: Study) -> None:
-    """Warn the caller of `sweep` of results of several versions or kinds of device."""
+def _warn_of_versions(study: Study) -> None:
+    """Warn the caller of `sweep` of results that another version or kind of device made."""
     if len(study.origins) > 1:
         warnings.warn(
             f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
             ": their results may differ in the last places.",
             stacklevel=4,
         )
+    if _penalties_rank(study):
+        warnings.warn(
+            "the study holds networks of an older version of jaxnet, which kept no costs without "
+            "penalties: their costs with penalties rank them. For others, train them again in "
+            "another folder.",
+            stacklevel=4,
+        )
+
+
+def _penalties_rank(study: Study) -> bool:
+    """Whether costs rank, and those of some networks are known with penalties only."""
+    name = ranking_curve(study.history)
+    if not name.endswith("data_cost"):
+        return False
+    data_costs = np.asarray(getattr(study.history, name))
+    costs = np.asarray(getattr(study.history, name.replace("data_cost", "cost")))
+    is_unknown = (np.isfinite(costs) & np.isnan(data_costs)).any(axis=(1, 2))
+    recipes = (setting.recipe for setting in study.settings)
+    has_penalty = np.array([recipe.l1 is not None or recipe.l2 is not None for recipe in recipes])
+    return bool(np.any(is_unknown & has_penalty))
 
 
 def _check_processes(
@@ -387,7 +411,7 @@ def _rung_epochs(epochs: int, n_recipes: int, factor: int | None) -> list[int]:
 
 def _best_recipes(ledger: Ledger, lanes: Collection[Lane], until: int, factor: int) -> set[int]:
     """The best 1/factor of the lanes' recipes after `until` epochs, by the mean over seeds."""
-    mean_scores = ledger.scores(until).mean(axis=1)
-    recipes = sorted({recipe for recipe, _ in lanes}, key=lambda recipe: -mean_scores[recipe])
+    recipes = np.unique([recipe for recipe, _ in lanes])
+    order = recipe_order(ledger.scores(until)[recipes])
     n_best = -(-len(recipes) // factor)
-    return set(recipes[:n_best])
+    return set(recipes[order[:n_best]].tolist())

@@ -23,7 +23,7 @@ from jaxnet.training.step import TrainState, compiled_draw_params
 
 OnEpoch = Callable[[int, np.ndarray, np.ndarray], bool]
 """`(epochs done, curves so far, alive) -> whether to end training`: the curves have the shape
-(4, lanes, epochs done), `alive` says of each lane whether it is still trained."""
+(curves, lanes, epochs done), `alive` says of each lane whether it is still trained."""
 
 
 class ChunkSpec(NamedTuple):
@@ -58,7 +58,7 @@ class ChunkResult(NamedTuple):
     """
 
     history: History
-    """The four curves, each (lanes, epochs), NaN after a lane's end."""
+    """The curves, each (lanes, epochs), NaN after a lane's end."""
     epochs: Int[np.ndarray, " lanes"]
     """Epochs trained."""
     computed: Int[np.ndarray, " lanes"]
@@ -114,7 +114,7 @@ class ChunkLoop(HostLoop):
 
     Attributes:
       epoch_program: the static choices of an epoch.
-      curves: the four curves, (4, lanes, epochs).
+      curves: the curves of the fields of `History`, (curves, lanes, epochs).
       epochs, computed, diverged_epoch, diverged_step: see `ChunkResult`; updated every epoch.
       alive: whether each lane is still trained, (lanes,).
       slots: for each lane, the slots that it was trained in.
@@ -154,7 +154,7 @@ class ChunkLoop(HostLoop):
     def _restore(self, before: TrainedChunk | None) -> None:
         """Take over the results and states of an earlier call with fewer epochs, or start."""
         n_lanes = len(self.spec.seeds)
-        self.curves = np.full((4, n_lanes, 0), np.nan)
+        self.curves = np.full((len(History._fields), n_lanes, 0), np.nan)
         self.epochs, self.computed = np.zeros(n_lanes, int), np.zeros(n_lanes, int)
         self.diverged_epoch, self.diverged_step = np.zeros(n_lanes, int), np.zeros(n_lanes, int)
         self.alive = np.ones(n_lanes, bool)

@@ -126,11 +126,10 @@ def lane_bytes(net: Network, recipe: Recipe, batch_size: int) -> int:
       recipe: a recipe of the lanes.
       batch_size: examples per mini-batch.
     """
-    keep_best = recipe.stopping is not None
     item_bytes = jax.dtypes.canonicalize_dtype(float).itemsize
     n_rows = max(EVALUATION_ROWS, batch_size)
     return (
-        3 * state_bytes(net, recipe, keep_best)
+        3 * state_bytes(net, recipe, keep_best=True)
         + item_bytes * net.n_params
         + 3 * item_bytes * n_rows * sum(net.sizes[1:])
     )

@@ -204,7 +204,8 @@ class ChunkPlanner:
             epochs=until,
             evaluate_on=self.evaluate_on,
             repack=has_stopping_rule,
-            keep_best=has_stopping_rule,
+            # Without a rule and a validation split the last epoch is the best.
+            keep_best=has_stopping_rule or "evaluation" in self.evaluate_on,
         )
         return Job(spec, lanes, first.examples, before)
 

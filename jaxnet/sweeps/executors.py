@@ -30,7 +30,8 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, History
 from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.layout import layout_of
-from jaxnet.sweeps.store import Lane, first_examples, ranking_scores, select_lanes
+from jaxnet.sweeps.ranking import ranking_scores
+from jaxnet.sweeps.store import Lane, first_examples, select_lanes
 
 Data = Dataset | Callable[[], Dataset]
 """The splits, or a function that returns them."""
@@ -97,7 +98,8 @@ class SweepReport(NamedTuple):
       done: networks that have ended, in this call or before.
       training: networks that are being trained.
       diverged: networks that diverged in this call: they keep the parameters of an epoch before.
-      best: the highest score so far: see `Study.score`. It is −∞ before the first epoch has ended.
+      best: the highest score of any network so far: see `Study.score`. It is −∞ before the first
+        epoch has ended.
       trained: epochs trained by this process in this call, of all its networks together.
       total: the value that `trained` has at the end, if no network ends early.
       seconds: seconds since the training began.
@@ -161,15 +163,15 @@ class Progress:
 
         Args:
           job: the job.
-          curves: its curves so far, (4, lanes, epochs).
+          curves: its curves so far, (curves, lanes, epochs).
           alive: whether each of its lanes is still trained.
         """
         with self.lock:
             n_lanes = len(alive)
             self.n_lane_epochs_trained += n_lanes
             self.n_alive_by_job[id(job)] = int(alive.sum())
-            newest = History(*curves[:, :, -1:])
-            scores = ranking_scores(newest, np.ones(n_lanes, int), ~alive)
+            newest = History(*curves[:, :, -1:])  # NaN for a lane that ended before
+            scores = ranking_scores(newest, np.ones(n_lanes, int), np.zeros(n_lanes, bool))
             self.best_score = max(self.best_score, scores.max())
 
     def add_result(self, job: Job, result: ChunkResult) -> None:
@@ -177,7 +179,7 @@ class Progress:
         with self.lock:
             if self.n_alive_by_job.pop(id(job), None) is None:  # a worker trained it
                 self.n_lane_epochs_trained += job.n_lane_epochs
-                scores = ranking_scores(result.history, result.epochs, result.diverged_epoch)
+                scores = ranking_scores(result.history, result.best_epoch, result.diverged_epoch)
                 self.best_score = max(self.best_score, scores.max())
             self.n_ended += len(job.lanes)
             n_diverged_before = (

@@ -7,17 +7,19 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.types import Dataset, EvaluatedSplit, History, Params
-from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
+from jaxnet.core.types import Dataset, EvaluatedSplit, History
+from jaxnet.recipes.stopping import Stopping
+from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.planning import Plan
+from jaxnet.sweeps.ranking import best_epochs, ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.store import (
     ARRAYS,
     Folder,
     Lane,
+    LaneParams,
     Record,
     Setting,
     lane_params,
-    ranking_scores,
     select_lanes,
     state_like,
 )
@@ -25,7 +27,9 @@ from jaxnet.sweeps.study import Source, Study
 from jaxnet.training.step import TrainState
 
 N_KEPT_PARAMS = 16
-"""Without a folder, the parameters of so many lanes, those with the highest scores, are kept."""
+"""Without a folder, the parameters of at least so many lanes are kept in memory."""
+KEPT_BYTES = 2**26
+"""The parameters of more lanes are kept as long as all together take no more bytes than this."""
 
 
 class Ledger:
@@ -45,8 +49,9 @@ class Ledger:
       records: the trained chunks.
       row_by_lane: for each lane that has started, its record (an index of `records`) and its row
         there; the record with most epochs, if a lane is in several.
-      best_params: without a folder, the last parameters of the lanes with the highest scores, each
-        with its score.
+      lane_scores: the present score of each lane, (recipe, seed): see `Study.score`; −∞ before it
+        has started.
+      kept_params: without a folder, the parameters of lanes of the best recipes.
 
     Raises:
       ValueError: the folder has a damaged chunk, or settings that differ have the same key.
@@ -62,7 +67,8 @@ class Ledger:
             self.lanes_by_run.setdefault(self._run(lane), []).append(lane)
         self.records: list[Record] = []
         self.row_by_lane: dict[Lane, tuple[int, int]] = {}
-        self.best_params: dict[Lane, tuple[float, Params]] = {}
+        self.lane_scores = np.full((len(settings), len(seeds)), -np.inf)
+        self.kept_params: dict[Lane, LaneParams] = {}
         self._unsent_records: list[Record] = []
         _check_keys(self.setting_keys, settings)
         if folder is not None:
@@ -158,12 +164,12 @@ class Ledger:
         record = Record(runs, program_sizes, chunk.result, chunk.states)
         if self.folder is not None:
             self.folder.write(record)
-        else:
-            self._keep_best_params(record, lanes)
         without_states = record._replace(states=None)
         self._unsent_records.append(without_states)
         stays_in_memory = keep_states and self.folder is None
         self._add_record(record if stays_in_memory else without_states)
+        if self.folder is None:
+            self._keep_params(record, lanes)
 
     def exchange_with_processes(self, interrupted: bool) -> bool:
         """Send the chunks added since the last exchange to all processes, and add theirs.
@@ -176,7 +182,7 @@ class Ledger:
         """
         if jax.process_count() == 1:
             return interrupted
-        message = (self._unsent_records, self.best_params, interrupted)
+        message = (self._unsent_records, self.kept_params, interrupted)
         sent = np.frombuffer(pickle.dumps(message), np.uint8)
         lengths = multihost_utils.process_allgather(np.array(len(sent)))
         padded = np.zeros(max(lengths), np.uint8)
@@ -185,11 +191,11 @@ class Ledger:
             if process == jax.process_index():
                 continue
             content = np.asarray(received)[: lengths[process]].tobytes()
-            records, best_params, was_interrupted = pickle.loads(content)
+            records, kept_params, was_interrupted = pickle.loads(content)
             interrupted = interrupted or was_interrupted
             for record in records:
                 self._add_record(record)
-            self._merge_best_params(best_params)
+            self._drop_params_of_worst(self.kept_params | kept_params)
         self._unsent_records = []
         return interrupted
 
@@ -200,9 +206,14 @@ class Ledger:
     def scores(self, until: int) -> np.ndarray:
         """The score of each lane after `until` epochs, (recipe, seed): see `Study.score`."""
         scores = np.full((len(self.settings), len(self.seeds)), -np.inf)
-        scores_by_record = [_scores_after(record.result, until) for record in self.records]
-        for lane, (index, row) in self.row_by_lane.items():
-            scores[lane] = scores_by_record[index][row]
+        lanes_by_record: dict[int, list[Lane]] = {}
+        for lane, (index, _) in self.row_by_lane.items():
+            lanes_by_record.setdefault(index, []).append(lane)
+        for index, lanes in lanes_by_record.items():
+            rule = self.settings[lanes[0][0]].recipe.stopping
+            record_scores = _scores_after(self.records[index], rule, until)
+            for lane in lanes:
+                scores[lane] = record_scores[self.row_by_lane[lane][1]]
         return scores
 
     def study(
@@ -226,7 +237,7 @@ class Ledger:
         """
         shape = (len(self.settings), len(self.seeds))
         dtype = jax.dtypes.canonicalize_dtype(float)
-        curves = np.full((4, *shape, epochs), np.nan, dtype)
+        curves = np.full((len(History._fields), *shape, epochs), np.nan, dtype)
         numbers = {name: np.zeros(shape, int) for name in ARRAYS if name != "best_score"}
         for lane, (index, row) in self.row_by_lane.items():
             result = self.records[index].result
@@ -245,7 +256,7 @@ class Ledger:
             records=tuple(self.records),
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,
-            params={lane: params for lane, (_, params) in self.best_params.items()},
+            params=dict(self.kept_params),
         )
         return Study(
             settings=self.settings,
@@ -265,30 +276,51 @@ class Ledger:
 
     def _add_record(self, record: Record) -> None:
         self.records.append(record)
+        scores = _scores_after(record, None, record.n_epochs)
         for row, run in enumerate(record.lanes):
             for lane in self.lanes_by_run.get(run, ()):
                 before = self.row_by_lane.get(lane)
                 if before is None or self.records[before[0]].n_epochs <= record.n_epochs:
                     self.row_by_lane[lane] = (len(self.records) - 1, row)
+                    self.lane_scores[lane] = scores[row]
 
-    def _keep_best_params(self, record: Record, lanes: tuple[Lane, ...]) -> None:
-        """Keep the parameters of a chunk's lanes that are among the best of all lanes."""
+    def _keep_params(self, record: Record, lanes: tuple[Lane, ...]) -> None:
+        """Keep the parameters of a chunk's lanes, if their recipes are among the best so far."""
         assert record.states is not None
-        scores = _scores_after(record.result, record.n_epochs)
-        params_by_lane = {}
-        for row in np.argsort(-scores)[:N_KEPT_PARAMS].tolist():
-            lane = lanes[row]
-            params = lane_params(self.settings[lane[0]], record.states, row)
-            params_by_lane[lane] = (float(scores[row]), params)
+        result = record.result
         for lane in lanes:  # parameters after fewer epochs are no longer the lane's last
-            self.best_params.pop(lane, None)
-        self._merge_best_params(params_by_lane)
+            self.kept_params.pop(lane, None)
+        row_by_lane = {lane: row for row, lane in enumerate(lanes)}
+        kept = dict(self.kept_params)
+        for lane in self._ranked([*kept, *lanes])[: self._n_kept_params()]:
+            if lane in row_by_lane:
+                row = row_by_lane[lane]
+                best_is_last = bool(result.best_epoch[row] == result.epochs[row])
+                setting = self.settings[lane[0]]
+                kept[lane] = lane_params(setting, record.states, row, best_is_last)
+        self._drop_params_of_worst(kept)
 
-    def _merge_best_params(self, params_by_lane: dict[Lane, tuple[float, Params]]) -> None:
-        """Add parameters with their scores, and keep those with the highest scores."""
-        merged = self.best_params | params_by_lane
-        ranking = sorted(merged.items(), key=lambda item: (-item[1][0], item[0]))
-        self.best_params = dict(ranking[:N_KEPT_PARAMS])
+    def _drop_params_of_worst(self, params: dict[Lane, LaneParams]) -> None:
+        """Keep the parameters of lanes of the best recipes only."""
+        ranked = self._ranked(list(params))
+        self.kept_params = {lane: params[lane] for lane in ranked[: self._n_kept_params()]}
+
+    def _n_kept_params(self) -> int:
+        """The number of lanes whose parameters are kept in memory."""
+        item_bytes = jax.dtypes.canonicalize_dtype(float).itemsize
+        most_params = max(setting.network.n_params for setting in self.settings)
+        return max(N_KEPT_PARAMS, KEPT_BYTES // (2 * item_bytes * most_params))
+
+    def _ranked(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """Lanes of the best recipe first, by their distance from its median seed, and so on."""
+        recipes = sorted({recipe for recipe, _ in lanes})
+        scores, available = self.lane_scores[recipes], set(lanes)
+        ranked = []
+        for index in recipe_order(scores):
+            for seed in seeds_from_median(scores[index]).tolist():
+                if (recipes[index], seed) in available:
+                    ranked.append((recipes[index], seed))
+        return ranked
 
 
 def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:
@@ -305,7 +337,10 @@ def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:
             )
 
 
-def _scores_after(result: ChunkResult, until: int) -> np.ndarray:
-    """The scores that a chunk's lanes had after `until` epochs."""
+def _scores_after(record: Record, rule: Stopping | None, until: int) -> np.ndarray:
+    """The scores that a chunk's lanes, which have this stopping rule, had after `until` epochs."""
+    result, best = record.result, record.result.best_epoch
+    if until < record.n_epochs:
+        best = best_epochs(rule, result.history, np.minimum(result.epochs, until))
     diverged = np.where(result.diverged_epoch <= until, result.diverged_epoch, 0)
-    return ranking_scores(result.history, np.minimum(result.epochs, until), diverged)
+    return ranking_scores(result.history, best, diverged)

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int, PyTree
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
@@ -213,12 +212,13 @@ class Folder:
                 self.older_files[record.name()] = path
             yield record
 
-    def states(self, record: Record, like: PyTree) -> TrainState:
+    def states(self, record: Record, like: TrainState) -> TrainState:
         """The last states of a chunk's lanes, one row per lane.
 
         Args:
           record: the chunk.
-          like: a tree with the structure of the states: see `state_like`.
+          like: a tree with the structure of the states: see `state_like`. The best epochs'
+            parameters are left out if the file has none.
 
         Raises:
           ValueError: the chunk's file is damaged, or its states have another structure.
@@ -236,6 +236,9 @@ class Folder:
                 )
             self.last_read = wanted, files.section(arrays, "state")
         leaves, structure = self.last_read[1], jax.tree.structure(like)
+        without_best = jax.tree.structure(_without_best_params(like))
+        if len(leaves) == without_best.num_leaves:
+            structure = without_best
         if len(leaves) != structure.num_leaves:
             raise ValueError(
                 f"{path} holds {len(leaves)} arrays of states, and this training has "
@@ -295,7 +298,7 @@ def _record(arrays: dict[str, np.ndarray], header: JsonObject) -> Record:
     """The record that a chunk's file holds, without the states."""
     origins = header.get("origins", [header["origin"]])
     result = ChunkResult(
-        history=History(*arrays["history"]),
+        history=History.from_array(arrays["history"]),
         **{name: arrays[name] for name in ARRAYS},
         slots=tuple(tuple(Slot(*slot) for slot in slots) for slots in header["places"]),
         has_own_inputs=header["swept"],
@@ -305,32 +308,6 @@ def _record(arrays: dict[str, np.ndarray], header: JsonObject) -> Record:
     return Record(lanes, tuple(header["program"]), result, None)
 
 
-def ranking_scores(
-    history: History,
-    epochs: Int[np.ndarray, "*lanes"],
-    diverged: Int[np.ndarray, "*lanes"] | Bool[np.ndarray, "*lanes"],
-) -> Float[np.ndarray, "*lanes"]:
-    """The score by which lanes are ranked, as `Study.score` defines it.
-
-    Args:
-      history: the four curves, each with the axes of the lanes and then the axis of epochs.
-      epochs: the number of epochs that each lane was trained for; the score is that of the last.
-      diverged: not 0 for a lane that diverged, whose score is −∞.
-    """
-    curves = History(*map(np.asarray, history))
-    candidates = (
-        curves.evaluation_accuracy,
-        -curves.evaluation_cost,
-        curves.training_accuracy,
-        -curves.training_cost,
-    )
-    evaluated = [curve for curve in candidates if np.isfinite(curve).any()]
-    curve = evaluated[0] if evaluated else candidates[0]
-    last = np.maximum(epochs - 1, 0)[..., None]
-    score = np.take_along_axis(curve, last, axis=-1)[..., 0]
-    return np.where((diverged > 0) | ~np.isfinite(score), -np.inf, score)
-
-
 def concatenate_chunks(chunks: Sequence[TrainedChunk]) -> TrainedChunk:
     """The lanes of several chunks as one chunk.
 
@@ -338,7 +315,9 @@ def concatenate_chunks(chunks: Sequence[TrainedChunk]) -> TrainedChunk:
       chunks: one or more chunks, trained for equally many epochs, whose programs have the same
         (padded) network.
     """
-    results = [chunk.result for chunk in chunks]
+    results, all_states = [chunk.result for chunk in chunks], [chunk.states for chunk in chunks]
+    if not all(states.watch.best for states in all_states):  # a chunk of an older version
+        all_states = list(map(_without_best_params, all_states))
     joined = {name: np.concatenate([getattr(r, name) for r in results]) for name in ARRAYS}
     curves = zip(*(result.history for result in results), strict=True)
     origins = [origin for result in results for origin in result.origins]
@@ -349,7 +328,7 @@ def concatenate_chunks(chunks: Sequence[TrainedChunk]) -> TrainedChunk:
         has_own_inputs=any(result.has_own_inputs for result in results),
         origins=tuple(dict.fromkeys(origins)),
     )
-    states = jax.tree.map(lambda *rows: np.concatenate(rows), *(chunk.states for chunk in chunks))
+    states = jax.tree.map(lambda *rows: np.concatenate(rows), *all_states)
     return TrainedChunk(result, states)
 
 
@@ -388,22 +367,46 @@ def state_like(program_sizes: tuple[int, ...], setting: Setting) -> TrainState:
     """
     net = setting.network
     padded = Network(program_sizes, net.hidden, net.cost, net.init, net.precision)
-    key, keep_best = jax.random.key(0, impl="threefry2x32"), setting.recipe.stopping is not None
+    key = jax.random.key(0, impl="threefry2x32")
 
     def start_lane(recipe: Recipe) -> TrainState:
-        return start(padded, recipe, key, keep_best=keep_best)
+        return start(padded, recipe, key)
 
     return jax.eval_shape(start_lane, setting.recipe)
 
 
-def lane_params(setting: Setting, states: TrainState, row: int) -> Params:
-    """The parameters of a lane at which it is evaluated, without padded units.
+def _without_best_params(states: TrainState) -> TrainState:
+    """States without the parameters of the best epochs."""
+    return states._replace(watch=states.watch._replace(best=()))
+
+
+class LaneParams(NamedTuple):
+    """The parameters of a lane at which it is evaluated, without padded units."""
+
+    last: Params
+    """Those after its last epoch."""
+    best: Params | None
+    """Those after its best epoch; None if they are not known."""
+
+
+def lane_params(setting: Setting, states: TrainState, row: int, best_is_last: bool) -> LaneParams:
+    """The parameters of a lane, from the states of its chunk.
 
     Args:
       setting: the lane's setting.
       states: the last states of its chunk, one row per lane.
       row: the lane's row.
+      best_is_last: whether the lane's best epoch is its last one.
+
+    Returns:
+      Copies, which do not keep the states of the chunk in memory.
     """
-    opt_state, params = jax.tree.map(lambda leaf: leaf[row], (states.opt_state, states.params))
-    params = setting.recipe.optimizer.evaluation_params(opt_state, params)
-    return unpad_params(setting.network, params)
+    net = setting.network
+    opt_state, params, best = jax.tree.map(
+        lambda leaf: leaf[row], (states.opt_state, states.params, states.watch.best)
+    )
+    last = unpad_params(net, setting.recipe.optimizer.evaluation_params(opt_state, params))
+    last = jax.tree.map(np.array, last)
+    if best_is_last:
+        return LaneParams(last, last)
+    return LaneParams(last, jax.tree.map(np.array, unpad_params(net, best)) if best else None)

@@ -17,15 +17,16 @@ from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
 from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
 from jaxnet.sweeps.planning import Plan
+from jaxnet.sweeps.ranking import ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import (
     Folder,
     Lane,
+    LaneParams,
     Record,
     Setting,
     first_examples,
     lane_params,
-    ranking_scores,
     state_like,
 )
 from jaxnet.training import train
@@ -52,8 +53,8 @@ class Source:
     """For each lane that has started, its record (an index of `records`) and its row there."""
     folder: Folder | None
     """Keeps the chunks' last states, if there is a folder."""
-    params: dict[Lane, Params]
-    """Without a folder, the last parameters of the lanes with the highest scores."""
+    params: dict[Lane, LaneParams]
+    """Without a folder, the parameters of lanes of the best recipes."""
 
 
 class Study(NamedTuple):
@@ -66,10 +67,11 @@ class Study(NamedTuple):
     Attributes:
       settings: along the axis recipe: network, recipe, batch size and number of examples.
       seeds: the seeds along the axis seed.
-      history: the four curves, each (recipe, seed, epoch); NaN where not evaluated.
+      history: the curves, each (recipe, seed, epoch); NaN where not evaluated.
       epochs: epochs trained.
       best_epoch: the best epoch by the stopping rule's metric, from 1; 0 is the start. Without a
-        rule it is the one with the highest evaluation accuracy, or the lowest evaluation cost.
+        rule it is the one with the highest evaluation accuracy or, without accuracies, the lowest
+        evaluation cost without penalties; the last one if no validation split was evaluated.
       stopped: whether the stopping rule, or successive halving, ended the network's training.
       diverged_epoch: the epoch in which the network diverged, from 1; 0 if it did not.
       diverged_step: the mini-batch of that epoch, from 1, after which a parameter was not finite;
@@ -112,11 +114,12 @@ class Study(NamedTuple):
     def score(self) -> Float[np.ndarray, "recipes seeds"]:
         """The score that ranks the networks, (recipe, seed); higher is better.
 
-        It is the evaluation accuracy after the last epoch; where there are no accuracies, minus the
-        evaluation cost. If nothing was evaluated, the training curves count in the same way. A
-        network that diverged has −∞.
+        It is that of the best epoch, whose parameters are `Run.best_params`: the evaluation
+        accuracy or, where there are no accuracies, minus the evaluation cost without penalties. If
+        no validation split was evaluated, the training curves count in the same way. A network
+        that diverged has −∞.
         """
-        return ranking_scores(self.history, self.epochs, self.diverged_epoch)
+        return ranking_scores(self.history, self.best_epoch, self.diverged_epoch)
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -130,20 +133,29 @@ class Study(NamedTuple):
 
     @property
     def best_lane(self) -> tuple[int, int]:
-        """The network with the highest score: its places on the axes recipe and seed, from 0."""
-        recipe, seed = np.unravel_index(np.argmax(self.score), self.score.shape)
-        return int(recipe), int(seed)
+        """The typical network of the best recipe: its places on the axes recipe and seed, from 0.
+
+        It is the network of `best_recipe` with the median score over the seeds; of an even number
+        of seeds, the lower of the two in the middle. The highest score of all would be that of a
+        lucky seed. Seeds that diverged do not count, if there are others.
+        """
+        recipe = self.best_recipe
+        return recipe, int(seeds_from_median(self.score[recipe])[0])
 
     @property
     def best_recipe(self) -> int:
-        """The place on the axis recipe, from 0, with the highest mean score over the seeds."""
-        return int(np.argmax(self.score.mean(axis=1)))
+        """The place on the axis recipe, from 0, with the highest mean score over the seeds.
+
+        The mean of a recipe with a diverged seed is −∞. If all recipes have one, those with the
+        fewest count, and of these the mean over the other seeds.
+        """
+        return int(recipe_order(self.score)[0])
 
     def run(self, recipe: int, seed: int) -> Run:
         """A network as the `Run` that `train` would have returned.
 
-        Its parameters come from the folder, or from memory if it is among the best. Any other
-        network, and any whose best epoch was not its last, is trained again: see `replay`.
+        Its parameters come from the folder or, without one, from memory, which holds those of the
+        best recipes. Any other network is trained again: see `replay`.
 
         Args:
           recipe: the network's place on the axis recipe, from 0; negative counts from the end.
@@ -157,9 +169,9 @@ class Study(NamedTuple):
         """
         lane = self._lane(recipe, seed)
         params = self._kept_params(lane)
-        if params is None or self.best_epoch[lane] != self.epochs[lane]:
+        if params is None or params.best is None:
             return self.replay(*lane)
-        return self._as_run(lane, params, params)
+        return self._as_run(lane, params.last, params.best)
 
     def params(self, recipe: int, seed: int) -> Params:
         """A network's parameters after its last epoch; it is trained again if they are not kept.
@@ -176,7 +188,7 @@ class Study(NamedTuple):
         """
         lane = self._lane(recipe, seed)
         params = self._kept_params(lane)
-        return self.replay(*lane).params if params is None else params
+        return self.replay(*lane).params if params is None else params.last
 
     def replay(self, recipe: int, seed: int, alone: bool = False) -> Run:
         """Train a network again.
@@ -219,7 +231,7 @@ class Study(NamedTuple):
 
         Returns:
           Dictionaries with the place on the axis recipe, the setting's numbers, the seed, how the
-          network ended, the epoch (from 1) and the four curves.
+          network ended, the epoch (from 1) and the curves.
 
         >>> import jaxnet as jn
         >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.1)),
@@ -302,8 +314,8 @@ class Study(NamedTuple):
         n_diverged, origins = np.count_nonzero(self.diverged_epoch), self.origins
         return (
             f"Study({len(self.settings)} recipes × {len(self.seeds)} seeds × "
-            f"{self.epochs.max(initial=0)} epochs; best network: recipe {recipe}, "
-            f"seed {self.seeds[seed]}, {self.score[recipe, seed]:.4g}; "
+            f"{self.epochs.max(initial=0)} epochs; best recipe: {recipe}, whose median seed, "
+            f"{self.seeds[seed]}, has {self.score[recipe, seed]:.4g}; "
             f"{n_diverged} of {self.epochs.size} networks diverged"
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
@@ -324,8 +336,8 @@ class Study(NamedTuple):
             )
         return lane
 
-    def _kept_params(self, lane: Lane) -> Params | None:
-        """A lane's last parameters, from memory or the folder, or None if they are not kept."""
+    def _kept_params(self, lane: Lane) -> LaneParams | None:
+        """A lane's parameters, from memory or the folder, or None if they are not kept."""
         if self.source.folder is None:
             return self.source.params.get(lane)
         index, row = self.source.row_by_lane[lane]
@@ -334,7 +346,8 @@ class Study(NamedTuple):
             states = self.source.folder.states(record, state_like(record.program_sizes, setting))
         except LookupError:  # a later call has trained it for longer
             return None
-        return lane_params(setting, states, row)
+        best_is_last = bool(self.best_epoch[lane] == self.epochs[lane])
+        return lane_params(setting, states, row, best_is_last)
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
         """The spec that trains this lane alone, in the slots that it had in the sweep."""

@@ -41,7 +41,7 @@ def fit(
       data: the splits to train on and to evaluate. Pass it as an argument of the compiled function:
         closed over, it would become a constant of the program.
       recipe: how it is trained, with scalars for numbers. Its structure is static, its numbers may
-        be traced: `jax.jvp` with respect to the learning rate works.
+        be traced: `jax.jvp` with respect to the learning rate or λ works.
       epochs: how many times every example is visited (static), at least 1.
       batch_size: examples per mini-batch (static), in [1, number of training examples]; 10 by
         default.
@@ -52,7 +52,9 @@ def fit(
 
     Returns:
       The parameters after the last epoch, or with a stopping rule those after the best one; and the
-      history, whose curves have shape (epochs,) and are NaN after a stop.
+      history, whose curves have shape (epochs,) and are NaN after a stop. To tune a number of the
+      recipe, differentiate `history.evaluation_data_cost[-1]`: `evaluation_cost` contains the
+      penalty itself, so that its derivative makes a larger λ look worse than it is.
 
     Raises:
       ValueError: network, data and recipe do not fit together, or a count is out of range.
@@ -83,7 +85,7 @@ def fit(
 
         if recipe.stopping is None:
             return train()
-        nan_row = History(*[jnp.full((), jnp.nan, state.params[0].w.dtype)] * 4)
+        nan_row = History(*[jnp.full((), jnp.nan, state.params[0].w.dtype)] * len(History._fields))
         return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
 
     state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))

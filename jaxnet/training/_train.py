@@ -28,6 +28,7 @@ from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.regularization import penalty
 from jaxnet.training import checkpoints
 from jaxnet.training.checks import check_monitors, checked
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
@@ -144,6 +145,7 @@ def train(
         settings, older_settings = _run_settings(program, data, recipe, seed, params)
         if resume is not None:
             state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
+            state = _with_unpenalized_best_score(state, log, data, recipe)
         writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
     loop = _TrainLoop(
         program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
@@ -169,7 +171,7 @@ class _Log(NamedTuple):
     """The results of the epochs so far."""
 
     rows: list[np.ndarray]
-    """The row of the history of each epoch, (4,)."""
+    """The row of the history of each epoch, a number for each field of `History`."""
     measured: list[np.ndarray]
     """The measurements of each epoch, (measurements, columns); (0,) without monitors."""
 
@@ -287,7 +289,7 @@ class _TrainLoop(HostLoop[Measured]):
             batch_size=self.program.batch_size,
             seed=seed,
             params=self.params,
-            history=History(*np.array(self.log.rows, dtype).reshape(-1, 4).T),
+            history=History(*np.array(self.log.rows, dtype).reshape(-1, len(History._fields)).T),
             best_epoch=int(watch.best_epoch),
             best_params=watch.best,
             monitors=self._all_measurements(),
@@ -365,13 +367,34 @@ def _read_checkpoint(
     """The state and the log in the checkpoint of a run, if it has had no more epochs."""
     like = {"state": state, "history": None, "measured": None}
     saved = checkpoints.load(folder, like, settings, older_settings)
-    log = _Log(list(np.asarray(saved["history"])), list(np.asarray(saved["measured"])))
+    curves = np.asarray(saved["history"]).T
+    rows = np.array(History.from_array(curves)).T
+    log = _Log(list(rows), list(np.asarray(saved["measured"])))
     if len(log.rows) > epochs:
         raise ValueError(
             f"epochs is {epochs}, but the run in {folder} has had {len(log.rows)} already; give at "
             "least as many."
         )
     return saved["state"], log
+
+
+def _with_unpenalized_best_score(
+    state: TrainState, log: _Log, data: Dataset, recipe: Recipe
+) -> TrainState:
+    """The state of a resumed run, with a best score that is comparable with those to come.
+
+    Until version 0.3 the best epoch of a run without accuracies and without a rule was that of the
+    lowest cost with penalties. Of that epoch the parameters are known, hence its penalty.
+    """
+    history = History(*np.array(log.rows).reshape(-1, len(History._fields)).T)
+    has_data_cost = np.isfinite(history.evaluation_data_cost)
+    is_older = np.isfinite(history.evaluation_cost) & ~has_data_cost
+    ranks_by_cost = recipe.stopping is None and np.isnan(history.evaluation_accuracy).all()
+    if data.valid is None or not ranks_by_cost or not is_older.any() or has_data_cost.any():
+        return state
+    watch = state.watch
+    penalty_of_best = penalty(watch.best, len(data.valid.x), recipe.l1, recipe.l2)
+    return state._replace(watch=watch._replace(best_score=watch.best_score + penalty_of_best))
 
 
 def _run_settings(

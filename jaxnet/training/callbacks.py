@@ -12,17 +12,19 @@ from jaxnet.io import files
 from jaxnet.io.csv import decode, encode
 from jaxnet.training.run import EpochCallback, EpochReport
 
-NUMBERS = (*EpochReport._fields[2:7], "best_epoch", "seconds")
+NUMBERS = tuple(name for name in EpochReport._fields[2:] if name not in ("params", "monitors"))
 """The numbers of a report that are written, by name."""
+N_ADDED_COLUMNS = 2
+"""The columns at the end, the data costs, that the files of version 0.2.0 do not have."""
 
 
 def csv(path: str | Path) -> EpochCallback:
     """A callback that writes a CSV file with one line per epoch, replaced atomically.
 
     Args:
-      path: the file; its folder is made if there is none. The columns are the epoch, the four
-        curves, the learning rate, the best epoch so far and the seconds; a curve that was not
-        evaluated is `nan`.
+      path: the file; its folder is made if there is none. The columns are the epoch, the costs and
+        accuracies, the learning rate, the best epoch so far, the seconds, and the costs without
+        penalties; a curve that was not evaluated is `nan`.
 
     Returns:
       The callback, for `train(on_epoch=…)`.
@@ -53,6 +55,8 @@ def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[s
         header, *lines = decode(path.read_bytes())
         if tuple(header) == columns:
             return [(int(line[0]), line) for line in lines]
+        if tuple(header) == columns[:-N_ADDED_COLUMNS]:
+            return [(int(line[0]), [*line, *["nan"] * N_ADDED_COLUMNS]) for line in lines]
     except ValueError:  # it is not UTF-8, not CSV, empty, or has lines without a number
         pass
     raise ValueError(
@@ -95,7 +99,7 @@ def tensorboard(folder: str | Path) -> EpochCallback:
             )
             writers.append(writer)
         for name in NUMBERS:
-            tag = name.replace("_", "/") if name in History._fields else name
+            tag = name.replace("_", "/", 1) if name in History._fields else name
             writers[0].add_scalar(tag, getattr(report, name), report.epoch)
         for name, rows in report.monitors.items():
             for layer, mean in enumerate(rows.mean(axis=0), start=1):

@@ -14,6 +14,7 @@ written for one network on one device; a `parallelism` other than `SINGLE` runs 
 networks, or on several devices.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -42,6 +43,7 @@ from jaxnet.core.types import (
 )
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.regularization import penalty
 from jaxnet.training.evaluation import Scores, scores
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
@@ -369,6 +371,7 @@ def finish_epoch(
     """
     net, parallelism = program.net, program.parallelism
     n_steps = -(-len(data.train.x) // program.batch_size)
+    sizes = [0 if split is None else len(split.x) for split in (data.valid, data.train)]
 
     def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
         recipe, units, state = network
@@ -377,14 +380,14 @@ def finish_epoch(
 
     def scores_on(name: str, split: Split | None) -> Scores | None:
         if name in program.evaluate_on and split is not None:
-            return scores(net, params, split, recipe.l1, recipe.l2, parallelism)
+            return scores(net, params, split, parallelism)
         return None
 
     def update_watch(
         network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None],
     ) -> tuple[TrainState, History, Array, Array]:
         recipe, state, params, *split_scores = network
-        row, finite = _history_row(state, params[0].w.dtype, split_scores)
+        row, finite = _history_row(recipe, state, params, split_scores, sizes)
         optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
         rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), params[0].w.dtype)
         watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
@@ -399,11 +402,33 @@ def finish_epoch(
 
 
 def _history_row(
-    state: TrainState, dtype: np.dtype, split_scores: list[Scores | None]
+    recipe: Recipe,
+    state: TrainState,
+    params: Params,
+    split_scores: Sequence[Scores | None],
+    sizes: Sequence[int],
 ) -> tuple[History, Bool[Array, ""]]:
-    """The epoch's row of the history, and whether all parameters and costs are finite."""
-    unknown = Scores(*[jnp.full((), jnp.nan, dtype)] * 2)
+    """The epoch's row of the history, and whether all parameters and costs are finite.
+
+    Args:
+      recipe: how the network is trained; its penalties are added to the costs.
+      state: the state after the epoch.
+      params: the parameters that were evaluated.
+      split_scores: the scores, without penalties, on the evaluated split and on the training split;
+        None for a split that was not evaluated.
+      sizes: the number of examples of each.
+    """
+    unknown = jnp.full((), jnp.nan, params[0].w.dtype)
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
-    finite += [jnp.isfinite(scores.cost) for scores in split_scores if scores is not None]
-    row = History(*[x for scores in split_scores for x in (unknown if scores is None else scores)])
+    curves = []
+    for scores_of_split, n in zip(split_scores, sizes, strict=True):
+        if scores_of_split is None:
+            curves.append((unknown, unknown, unknown))
+        else:
+            data_cost, accuracy = scores_of_split
+            cost = data_cost + penalty(params, n, recipe.l1, recipe.l2)
+            finite.append(jnp.isfinite(cost))
+            curves.append((cost, accuracy, data_cost))
+    (cost, accuracy, data_cost), training = curves
+    row = History(cost, accuracy, training[0], training[1], data_cost, training[2])
     return row, jnp.all(jnp.stack(finite))

@@ -21,10 +21,10 @@ CHUNK = 1000
 
 
 class Scores(NamedTuple):
-    """A network's regularized cost and its accuracy on a split."""
+    """A network's cost and its accuracy on a split."""
 
     cost: Float[Array, ""]
-    """The mean cost per example plus the penalties."""
+    """The mean cost per example, plus the penalties that were asked for."""
     accuracy: Float[Array, ""]
     """The fraction of examples classified correctly, in [0, 1]; NaN for float targets."""
 
@@ -62,25 +62,16 @@ def evaluate(
     """
     network.check_params(net, params)
     split = check_split(net, "evaluated", split)
-    return _compiled_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
+    return _compiled_penalized_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
 
 
-def scores(
-    net: Network,
-    params: Params,
-    split: Split,
-    l1: Numbers | None,
-    l2: Numbers | None,
-    parallelism: Parallelism = SINGLE,
-) -> Scores:
-    """The scores that `evaluate` returns, for use inside a program: nothing is checked.
+def scores(net: Network, params: Params, split: Split, parallelism: Parallelism = SINGLE) -> Scores:
+    """The accuracy, and the cost without penalties, for use inside a program: nothing is checked.
 
     Args:
       net: the architecture.
       params: its parameters; those of all lanes, stacked, if `parallelism` has lanes.
       split: the examples and their targets, which lanes share.
-      l1: λ₁, or `None`; likewise one for each lane.
-      l2: λ₂, or `None`; likewise.
       parallelism: how many networks and devices take part.
 
     Returns:
@@ -92,11 +83,10 @@ def scores(
         of_examples = jax.vmap(lambda x, y: _score(net, params, x, y))
         return jax.tree.map(jnp.sum, of_examples(xs, ys))
 
-    def means(network: tuple[Params, Numbers | None, Numbers | None, Scores]) -> Scores:
-        params, l1, l2, total = network
+    def means(total: Scores) -> Scores:
         # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: not 0.9634.
         n = jax.lax.optimization_barrier(jnp.asarray(len(xs), total.cost.dtype))
-        return Scores(total.cost / n + penalty(params, len(xs), l1, l2), total.accuracy / n)
+        return Scores(total.cost / n, total.accuracy / n)
 
     sums = parallelism(sum_over_examples)
     size = min(CHUNK, len(xs))
@@ -107,10 +97,18 @@ def scores(
     total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
     if n_full < len(xs):
         total = jax.tree.map(jnp.add, total, sums(params, xs[n_full:], ys[n_full:]))
-    return parallelism(means)((params, l1, l2, total))
+    return parallelism(means)(total)
 
 
-_compiled_scores = jax.jit(scores, static_argnames="net")
+def _penalized_scores(
+    net: Network, params: Params, split: Split, l1: Numbers | None, l2: Numbers | None
+) -> Scores:
+    """The scores that `evaluate` returns."""
+    cost, accuracy = scores(net, params, split)
+    return Scores(cost + penalty(params, len(split.x), l1, l2), accuracy)
+
+
+_compiled_penalized_scores = jax.jit(_penalized_scores, static_argnames="net")
 
 
 def by_example(

@@ -68,9 +68,33 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
     return {
         "engine": ENGINE,
         "network": described(net),
-        "recipe": described(recipe),
+        "recipe": _described_recipe(recipe),
         "batch_size": batch_size,
     }
+
+
+def _described_recipe(recipe: Recipe) -> JsonObject:
+    """The parts of a recipe that are not at their default."""
+    parts = _changed_fields(recipe)
+    if stops_without_penalties(recipe):
+        parts["stopping"] |= {"cost": "without penalties"}
+    return parts
+
+
+def stops_without_penalties(recipe: Recipe) -> bool:
+    """Whether the stopping rule leaves penalties out of the costs that it compares.
+
+    In version 0.2.0 it did not, so that such a run is another one there.
+
+    >>> from jaxnet.recipes import sgd, stopping
+    >>> rule = stopping.no_improvement_in(5, metric="cost")
+    >>> stops_without_penalties(Recipe(sgd(0.5), stopping=rule))
+    False
+    >>> stops_without_penalties(Recipe(sgd(0.5), l2=1.0, stopping=rule))
+    True
+    """
+    has_penalty = recipe.l1 is not None or recipe.l2 is not None
+    return has_penalty and recipe.stopping is not None and recipe.stopping.metric == "cost"
 
 
 def described(value: object) -> JsonValue:

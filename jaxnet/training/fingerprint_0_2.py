@@ -1,7 +1,7 @@
 """The fingerprints of version 0.2.0, so that its checkpoints and studies can be resumed.
 
-They name rules by the modules they were in, and fields by a fixed list. This module does not
-change, and can be removed once files of 0.2.0 are no longer read.
+They name rules by the modules they were in, and fields by a fixed list. This module changes only
+where a rule does, and can be removed once files of 0.2.0 are no longer read.
 """
 
 import re
@@ -13,6 +13,8 @@ import numpy as np
 from jaxnet.core.network import Network
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.stopping import Stopping
+from jaxnet.training.fingerprint import stops_without_penalties
 
 MODULES = {
     "jaxnet.recipes.gradient_descent": "jaxnet.optimizers",
@@ -45,9 +47,17 @@ def fingerprint_0_2(net: Network, recipe: Recipe, batch_size: int) -> JsonObject
         **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
         "schedule": schedule and [_path_in_0_2(schedule.rule), schedule.unit, *map(list, spans)],
         "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
-        "stopping": recipe.stopping and recipe.stopping.curve,
+        "stopping": recipe.stopping and _stopping_in_0_2(recipe, recipe.stopping),
         "batch_size": batch_size,
     }
+
+
+def _stopping_in_0_2(recipe: Recipe, rule: Stopping) -> str:
+    """The curve that a rule of version 0.2.0 compared, if today's rule compares the same numbers.
+
+    A cost had the recipe's penalties in it. With penalties, today's rule is another one.
+    """
+    return rule.curve if stops_without_penalties(recipe) else f"{rule.split}_{rule.metric}"
 
 
 def _path_in_0_2(rule: Callable[..., object]) -> str:

@@ -1,5 +1,6 @@
 """What `train` returns and reports: a `Run`, and an `EpochReport` for each epoch."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -22,10 +23,12 @@ class EpochReport(NamedTuple):
     Attributes:
       epoch: epochs done, from 1.
       epochs: epochs that the run has at most.
-      evaluation_cost: the regularized cost on the validation split; NaN where it is not evaluated.
+      evaluation_cost: the cost on the validation split, with the penalties; NaN where it is not
+        evaluated.
       evaluation_accuracy: the accuracy on the validation split, in [0, 1]; NaN where it is not
         evaluated or where targets are floats.
-      training_cost: the regularized cost on the training split; NaN where it is not evaluated.
+      training_cost: the cost on the training split, with the penalties; NaN where it is not
+        evaluated.
       training_accuracy: the accuracy on the training split, in [0, 1]; NaN where it is not
         evaluated or where targets are floats.
       learning_rate: η of the epoch's last mini-batch; NaN where the optimizer has none.
@@ -34,6 +37,10 @@ class EpochReport(NamedTuple):
       params: the parameters after this epoch.
       monitors: the measurements of this epoch by the monitor's name, each of shape (measurements,
         layers); empty without monitors.
+      evaluation_data_cost: the cost on the validation split without penalties; NaN (the default)
+        where it is not evaluated.
+      training_data_cost: the cost on the training split without penalties; NaN (the default) where
+        it is not evaluated.
 
     >>> from jaxnet import Network, Recipe, datasets, sgd, train
     >>> reports = []
@@ -55,6 +62,8 @@ class EpochReport(NamedTuple):
     seconds: float
     params: Params
     monitors: dict[str, np.ndarray]
+    evaluation_data_cost: float = math.nan
+    training_data_cost: float = math.nan
 
 
 @runtime_checkable
@@ -84,7 +93,8 @@ class Run:
       history: the costs and accuracies after each epoch.
       best_epoch: the best epoch, counted from 1; 0 is the start. The stopping rule's metric
         decides. Without a rule it is the highest evaluation accuracy or, without accuracies, the
-        lowest evaluation cost; the last epoch where nothing was evaluated.
+        lowest evaluation cost without penalties; the last epoch where no validation split was
+        evaluated.
       best_params: the parameters after the best epoch.
       monitors: the measurements of each monitor by name, of shape (measurements, layers); and under
         "step" the mini-batch of each measurement, counted from 1 over the whole run.

@@ -21,16 +21,17 @@ from jaxnet.io import csv
 NAN = float("nan")
 
 
-def test_history_is_exact_and_has_the_bytes_of_version_0_2():
+def test_history_is_exact_and_has_the_columns_of_version_0_2_and_the_data_costs():
     costs = np.array([0.1, 1 / 3, 1e-9], np.float32)
     accuracies = np.array([0.5, 0.9634, 1], np.float32)
     nan = np.full(3, np.nan, np.float32)
-    content = csv.history_csv(History(costs, accuracies, nan, nan))
+    content = csv.history_csv(History(costs, accuracies, nan, nan, costs / 2))
     assert content.decode() == (
-        "epoch,evaluation_cost,evaluation_accuracy,training_cost,training_accuracy\n"
-        "1,0.1,0.5,,\n"
-        "2,0.33333334,0.9634,,\n"
-        "3,1e-09,1.0,,\n"
+        "epoch,evaluation_cost,evaluation_accuracy,training_cost,training_accuracy,"
+        "evaluation_data_cost,training_data_cost\n"
+        "1,0.1,0.5,,,0.05,\n"
+        "2,0.33333334,0.9634,,,0.16666667,\n"
+        "3,1e-09,1.0,,,5e-10,\n"
     )
     read = [np.float32(row[1]) for row in csv.decode(content)[1:]]
     assert np.array_equal(read, costs)

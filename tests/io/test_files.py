@@ -263,8 +263,10 @@ def test_a_chunk_has_its_origin(tmp_path):
     (record,) = _opened(tmp_path).records({})
     assert record.result.origins == (files.origin(),)
     assert record.file is None
-    with pytest.raises(ValueError, match=r"holds 11 arrays of states, and .* has 2\. Delete it"):
-        _opened(tmp_path).states(record, [0, 0])
+    other = store.Setting(NET, jn.Recipe(jn.adam()), 10, 20)
+    like = store.state_like(record.program_sizes, other)
+    with pytest.raises(ValueError, match=r"holds 15 arrays of states, and .* has 24\. Delete it"):
+        _opened(tmp_path).states(record, like)
 
 
 def test_a_chunk_of_another_name_is_refused(tmp_path):

@@ -14,7 +14,7 @@ from jaxnet.recipes import stopping
 
 XOR = jn.datasets.xor(n=100)
 NET = jn.Network((2, 4, 2))
-CURVES = ("evaluation_accuracy", "evaluation_cost", "training_accuracy", "training_cost")
+CURVES = ("evaluation_accuracy", "evaluation_data_cost", "training_accuracy", "training_data_cost")
 
 
 def _by_hand(values, patience, factor, floor, target, higher):
@@ -48,13 +48,13 @@ _update = jax.jit(stopping.update)
     curve=st.sampled_from(CURVES),
 )
 def test_the_rules_are_those_of_a_plain_loop(values, patience, lower, target, curve):
-    split, _, metric = curve.partition("_")
+    split, metric = curve.split("_")[0], curve.split("_")[-1]
     factor, floor = (0.5, 1 / 8) if lower else (None, None)
     rule = stopping.Stopping(patience, factor, floor, target, metric, split)
     watch = stopping.watch((jn.Layer(jnp.zeros((1, 1)), jnp.zeros(1)),))
     ended = None
     for epoch, value in enumerate(values, start=1):
-        row = History(*[jnp.float32(9.0)] * 4)._replace(**{curve: jnp.float32(value)})
+        row = History(*[jnp.float32(9.0)] * 6)._replace(**{curve: jnp.float32(value)})
         params = (jn.Layer(jnp.full((1, 1), float(epoch)), jnp.zeros(1)),)
         watch = _update(rule, watch, params, row, jnp.int32(epoch))
         if watch.stopped:
@@ -69,7 +69,7 @@ def test_a_cost_that_is_no_number_is_no_best():
     rule = stopping.no_improvement_in(2, metric="cost")
     watch = stopping.watch((jn.Layer(jnp.zeros((1, 1)), jnp.zeros(1)),))
     for epoch, cost in enumerate([1.0, 0.5, np.nan, np.nan], start=1):
-        row = History(*[jnp.float32(cost)] * 4)
+        row = History(*[jnp.float32(cost)] * 6)
         params = (jn.Layer(jnp.full((1, 1), cost), jnp.zeros(1)),)
         watch = _update(rule, watch, params, row, jnp.int32(epoch))
     assert (int(watch.best_epoch), bool(watch.stopped)) == (2, True)
@@ -116,7 +116,7 @@ def test_halving_lowers_the_rate_to_its_floor():
     ("rule", "message"),
     [
         (stopping.reach(0.9), "the evaluation accuracy has reached"),
-        (stopping.reach(0.4, metric="cost", split="training"), "the training cost has reached"),
+        (stopping.reach(0.4, metric="cost", split="training"), "training data cost has reached"),
     ],
 )
 def test_a_target_ends_the_run(rule, message):
@@ -126,6 +126,24 @@ def test_a_target_ends_the_run(rule, message):
     sign = 1 if rule.metric == "accuracy" else -1
     assert sign * curve[-1] >= sign * float(rule.target)
     assert np.all(sign * curve[:-1] < sign * float(rule.target))
+
+
+def test_a_rule_compares_costs_without_the_penalty():
+    """A weight grows from 0: the penalty rises by more than the cost falls, and does not count."""
+    rule = stopping.no_improvement_in(2, metric="cost")
+    net = jn.Network((1, 1), cost=jn.costs.Quadratic(jn.activations.linear), init=_zeros)
+    data = jn.datasets.function(lambda x: 3 * x, n=60)
+    data = data._replace(valid=jn.Split(data.valid.x[:4], data.valid.y[:4]))
+    run = jn.train(net, data, jn.Recipe(jn.sgd(0.05), l2=2.0, stopping=rule), epochs=12)
+    data_cost = run.history.evaluation_data_cost
+    assert np.argmin(run.history.evaluation_cost) < 6
+    assert run.best_epoch == 1 + int(np.argmin(data_cost)) > 9
+    cost = jn.evaluate(net, run.best_params, data.valid).cost
+    assert float(cost) == pytest.approx(data_cost.min())
+
+
+def _zeros(key, n_in, n_out):
+    return jn.Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
 
 
 def test_a_time_budget_ends_the_run_between_epochs():

@@ -14,6 +14,7 @@ HEADER = (
     "epoch,evaluation_cost,evaluation_accuracy,training_cost,training_accuracy,learning_rate,"
     "best_epoch,seconds"
 )
+OLDER_HEADER, HEADER = HEADER, f"{HEADER},evaluation_data_cost,training_data_cost"
 RECIPE = jn.Recipe(jn.sgd(0.5), schedule=jn.schedules.exponential(0.5))
 
 
@@ -22,7 +23,7 @@ def test_a_csv_file_has_a_line_an_epoch_however_often_the_run_is_resumed(tmp_pat
     options = {"on_epoch": jn.callbacks.csv(path), "checkpoint": tmp_path, "every": 2}
     run = jn.train(NET, XOR, RECIPE, epochs=2, **options)
     # An epoch that was written, and lost with the power: the run goes on from epoch 2.
-    lost = path.read_text() + "3,0,0,0,0,0,0,0\n"
+    lost = path.read_text() + "3,0,0,0,0,0,0,0,0,0\n"
     path.write_text(lost)
     run = jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path, on_epoch=jn.callbacks.csv(path))
     with open(path) as file:
@@ -43,13 +44,14 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path, content):
         jn.callbacks.csv(tmp_path / "notes.csv")
 
 
-def test_a_csv_file_has_the_bytes_that_it_had_in_version_0_2(tmp_path):
-    (tmp_path / "run.csv").write_text(f"{HEADER}\n1,0.5,0.25,1e-05,nan,0.1,1,0.125\n")
+def test_a_csv_file_of_version_0_2_goes_on_with_data_costs(tmp_path):
+    (tmp_path / "run.csv").write_text(f"{OLDER_HEADER}\n1,0.5,0.25,1e-05,nan,0.1,1,0.125\n")
     callback = jn.callbacks.csv(tmp_path / "run.csv")
     nan = float("nan")
-    callback(EpochReport(2, 9, 0.1, 1.0, nan, nan, 0.30000000000000004, 2, 3.5, (), {}))
+    callback(EpochReport(2, 9, 0.1, 1.0, nan, nan, 0.30000000000000004, 2, 3.5, (), {}, 0.05))
     assert (tmp_path / "run.csv").read_bytes().decode() == (
-        f"{HEADER}\n1,0.5,0.25,1e-05,nan,0.1,1,0.125\n2,0.1,1.0,nan,nan,0.30000000000000004,2,3.5\n"
+        f"{HEADER}\n1,0.5,0.25,1e-05,nan,0.1,1,0.125,nan,nan\n"
+        "2,0.1,1.0,nan,nan,0.30000000000000004,2,3.5,0.05,nan\n"
     )
 
 
@@ -79,6 +81,7 @@ def test_tensorboard_gets_curves_and_monitors(tmp_path):
     costs = [number for _, number in events["training/cost"]]
     np.testing.assert_allclose(costs, run.history.training_cost, rtol=1e-6)
     assert [step for step, _ in events["evaluation/accuracy"]] == [1, 2]
+    assert [step for step, _ in events["evaluation/data_cost"]] == [1, 2]
     assert [step for step, _ in events["learning_rate"]] == [1, 2]
     norms = [number for _, number in events["weight_norm/layer_2"]]
     np.testing.assert_allclose(norms, run.monitors["weight_norm"][:, 1], rtol=1e-6)

@@ -6,10 +6,12 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxnet as jn
+from jaxnet.io import files
 from jaxnet.training import checkpoints
 
 XOR = jn.datasets.xor(n=100)
@@ -92,6 +94,56 @@ def test_a_resumed_run_may_have_more_epochs(tmp_path):
     assert longer.best_epoch == never.best_epoch
     with pytest.raises(ValueError, match=r"epochs is 4, but .* has had 5 already"):
         jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path)
+
+
+def _as_an_older_version_wrote(folder):
+    """Take the data costs out of a checkpoint; its best score includes the penalties."""
+    arrays, header = checkpoints.read(folder)
+    history = arrays["['history']"][:, :4]
+    arrays["['history']"] = history
+    if np.isnan(history[:, 1]).all():  # without accuracies
+        best = history[:, 0].argmin()
+        arrays["['state'].watch.best_epoch"] = np.int32(best + 1)
+        arrays["['state'].watch.best_score"] = -history[best, 0]
+    stored = {f"tree/{name}": array for name, array in arrays.items()}
+    settings = {"settings": header["settings"]}
+    files.write_sealed(
+        folder / checkpoints.FILE, "checkpoint", checkpoints.FORMAT, stored, settings
+    )
+
+
+def test_a_checkpoint_without_data_costs_goes_on(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    _as_an_older_version_wrote(tmp_path)
+    resumed = jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path)
+    whole = jn.train(NET, XOR, RECIPE, epochs=4)
+    for part in ("params", "best_params"):
+        pairs = zip(*(jax.tree.leaves(getattr(run, part)) for run in (resumed, whole)))
+        for ours, expected in pairs:
+            assert np.array_equal(ours, expected)
+    assert np.isnan(resumed.history.evaluation_data_cost[:2]).all()
+    for curve, expected in zip(resumed.history, whole.history, strict=True):
+        assert np.array_equal(curve[2:], expected[2:])
+
+
+def test_the_best_epoch_of_a_checkpoint_without_data_costs_keeps_its_rank(tmp_path):
+    """The run's cost rises after the checkpoint: the first epoch after it is not the best one."""
+    net = jn.Network((1, 1), cost=jn.costs.Quadratic(jn.activations.linear))
+    data = jn.datasets.function(np.sin, n=50)
+    data = data._replace(valid=jn.Split(data.valid.x[:4], data.valid.y[:4]))
+    rises = jn.schedules.custom(_turns, at=np.float32(10.0))
+    recipe = jn.Recipe(jn.sgd(0.1), l2=10.0, schedule=rises)
+    jn.train(net, data, recipe, epochs=2, batch_size=10, checkpoint=tmp_path)
+    _as_an_older_version_wrote(tmp_path)
+    resumed = jn.train(net, data, recipe, epochs=4, batch_size=10, resume=tmp_path)
+    assert resumed.best_epoch <= 2
+    data_cost, cost = resumed.history.evaluation_data_cost, resumed.history.evaluation_cost
+    assert data_cost[2] < cost[:2].min()  # beside the costs with penalties it would be
+
+
+def _turns(at):
+    """Descent up to a step, and slow ascent from there on."""
+    return lambda step: jnp.where(step < at, 1.0, -0.05)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_an_epoch_of_train_is_network2s(cost):
         reference.accuracy(valid_xs, data.valid.y),
         reference.total_cost(xs, ys, l2, l1),
         reference.accuracy(xs, data.train.y),
+        reference.total_cost(valid_xs, valid_ys, 0.0, 0.0),
+        reference.total_cost(xs, ys, 0.0, 0.0),
     )
     np.testing.assert_allclose([curve[0] for curve in run.history], expected, rtol=1e-9)
 
@@ -176,6 +178,43 @@ def test_fit_is_differentiable_with_respect_to_the_learning_rate(optimizer):
     assert slope == pytest.approx(difference.item(), rel=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("x64")
+def test_the_slope_of_the_data_cost_along_lambda_is_that_of_the_network_not_of_the_penalty():
+    """Along ln λ, by forward mode, and by differences of what `evaluate` returns."""
+
+    def costs(log_penalty):
+        recipe = jn.Recipe(jn.sgd(0.3), l2=jnp.exp(log_penalty))
+        params, history = jn.fit(NET, XOR, recipe, epochs=2, batch_size=20)
+        evaluated = jn.evaluate(NET, params, XOR.valid).cost
+        return evaluated, history.evaluation_data_cost[-1], history.evaluation_cost[-1]
+
+    at, step = jnp.log(2.0), 1e-5
+    evaluated = jax.jit(lambda log_penalty: costs(log_penalty)[0])
+    difference = (evaluated(at + step) - evaluated(at - step)).item() / (2 * step)
+    _, slope, slope_with_penalty = jax.jit(jax.jacfwd(costs))(at)
+    assert slope == pytest.approx(difference, rel=1e-5)
+    assert slope_with_penalty > 2 * abs(difference)  # λ/2n Σw² itself
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_cost_is_the_data_cost_and_the_penalty_of_its_split():
+    recipe = jn.Recipe(jn.sgd(0.5), l2=2.0, l1=0.5)
+    run = jn.train(NET, XOR, recipe, epochs=2)
+    curves, weights = run.history, [np.asarray(layer.w) for layer in run.params]
+    squares, sizes = sum(np.sum(w**2) for w in weights), sum(np.abs(w).sum() for w in weights)
+    for name, split in (("evaluation", XOR.valid), ("training", XOR.train)):
+        cost, data_cost = (getattr(curves, f"{name}_{kind}")[-1] for kind in ("cost", "data_cost"))
+        a = np.asarray(jn.predict(NET, run.params, split.x))
+        y = np.eye(2)[split.y]
+        entropy = -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a), axis=1)
+        assert data_cost == pytest.approx(entropy.mean(), rel=1e-9)
+        n = len(split.x)
+        assert cost - data_cost == pytest.approx(squares / n + 0.5 * sizes / n, rel=1e-9)
+    plain = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.5)), epochs=2).history
+    assert np.array_equal(plain.evaluation_cost, plain.evaluation_data_cost)
+
+
 @pytest.fixture
 def compilations():
     """Counts the programs that XLA compiles."""
@@ -280,6 +319,9 @@ def test_regression_has_no_accuracy_and_is_judged_by_its_cost():
     assert np.isnan(run.history.evaluation_accuracy).all()
     assert run.best_epoch == 1 + int(np.argmin(run.history.evaluation_cost))
     assert run.history.evaluation_cost[-1] < 0.5 * run.history.evaluation_cost[0]
+    run = jn.train(net, data, jn.Recipe(jn.adam(0.02), l2=20.0), epochs=15)
+    assert run.best_epoch == 1 + int(np.argmin(run.history.evaluation_data_cost))
+    assert run.best_epoch != 1 + int(np.argmin(run.history.evaluation_cost))
 
 
 def test_what_is_not_monitored_is_nan_and_without_validation_the_last_is_best():
@@ -318,7 +360,7 @@ def test_on_epoch_hears_every_epoch():
     assert [report.epoch for report in heard] == [1, 2, 3]
     assert [report.training_cost for report in heard] == run.history.training_cost.tolist()
     assert heard[-1].best_epoch == run.best_epoch
-    numbers = [number for report in heard for number in report[:-2]]
+    numbers = [number for report in heard for number in (*report[:9], *report[11:])]
     assert all(type(number) in (int, float) for number in numbers)
     assert all(type(w) is np.ndarray for report in heard for w in jax.tree.leaves(report.params))
     assert np.array_equal(heard[-1].params[0].w, run.params[0].w)

@@ -10,6 +10,7 @@ trained with XLA's usual optimizations on one CPU device.
     run/                 checkpoint after 2 of 4 epochs: adam, l2, dropout, cosine, patience
     run_plain/           checkpoint after 2 of 4 epochs: sgd alone
     run_monitored/       checkpoint after 2 of 4 epochs: momentum, staircase, halving, monitors
+    run_plateau/         the same, with a rule that looks at the accuracy in place of the cost
     network.*            a network in both formats: LeakyRelu(slope=0.1), Quadratic(linear)
     network_softmax.*    another: two hidden layers, LogLikelihood(temperature=2)
     network_sigmoid.json a third, in network2's own format
@@ -25,6 +26,7 @@ for name in ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS", "JAX_ENABLE_X64"):
     os.environ.pop(name, None)  # as people have it
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -43,7 +45,7 @@ assert jn.__version__ == "0.2.0", jn.__version__
 
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent).resolve()
 WRITTEN = (
-    "run", "run_plain", "run_monitored", "study", "comparison", "cli_run", "xor.npz",
+    "run", "run_plain", "run_monitored", "run_plateau", "study", "comparison", "cli_run", "xor.npz",
     "network.json", "network.safetensors", "network_softmax.json", "network_softmax.safetensors",
     "network_sigmoid.json", "expected.json",
 )  # fmt: skip
@@ -68,7 +70,10 @@ RECIPES = {
         init_scale=1.5,
     ),
 }
-ADVICE = {name: MONITORS if name == "run_monitored" else None for name in RECIPES}
+RECIPES["run_plateau"] = dataclasses.replace(
+    RECIPES["run_monitored"], stopping=jn.stopping.halving(1)
+)
+ADVICE = {name: None if name in ("run", "run_plain") else MONITORS for name in RECIPES}
 
 
 def plain(value: Any) -> Any:
