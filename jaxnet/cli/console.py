@@ -21,6 +21,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
+from jaxnet.sweeps.ranking import ranking_curve, recipe_order
 from jaxnet.sweeps.study import Study
 from jaxnet.training.run import EpochReport
 
@@ -87,7 +88,7 @@ def progress(
         speed = f"{n_examples / seconds:,.0f} examples/s"
         if is_first:
             speed = f"{seconds:.1f} s with compilation"
-        accuracy, cost = report.evaluation_accuracy, report.evaluation_cost
+        accuracy, cost = report.evaluation_accuracy, report.evaluation_data_cost
         if np.isfinite(accuracy):
             return f"{accuracy:.2%}", speed
         return (f"{cost:.4g}" if np.isfinite(cost) else ""), speed
@@ -185,11 +186,13 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
 
 def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
     """The best n recipes of a study by their mean score over seeds, with the named numbers."""
-    mean = study.score.mean(axis=1)
-    order = np.argsort(-mean, kind="stable")[:n]
-    title = f"The best {len(order)} of {len(mean)} recipes, by validation over the seeds"
-    table = Table(box=box.SIMPLE, title=title if len(order) < len(mean) else None)
-    accuracy = np.isfinite(study.history.evaluation_accuracy).any()
+    n_recipes = len(study.settings)
+    order = recipe_order(study.score)[:n]
+    curve = ranking_curve(study.history)
+    split = "training" if curve.startswith("training") else "validation"
+    title = f"The best {len(order)} of {n_recipes} recipes, by {split} over the seeds"
+    table = Table(box=box.SIMPLE, title=title if len(order) < n_recipes else None)
+    accuracy = curve.endswith("accuracy")
     unit = " (%)" if accuracy else ""
     for heading in ("recipe", *names, f"mean ± SD{unit}", f"range{unit}", "diverged", "epochs"):
         table.add_column(heading.replace("_", " "), justify="right", no_wrap="(" in heading)

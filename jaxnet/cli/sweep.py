@@ -19,6 +19,7 @@ from jaxnet.io import files, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
+from jaxnet.sweeps.ranking import ranking_curve
 from jaxnet.sweeps.study import Study
 from jaxnet.training import devices, evaluation
 
@@ -32,9 +33,9 @@ class Sweep(Training):
     """Train many networks, several at a time in one program, on every core: see --vary.
 
     Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
-    a row for each epoch of each network, sweep.png, and the best network. The same call with
-    --folder goes on where an earlier one ended; more --seeds, --epochs or values train only what
-    is missing.
+    a row for each epoch of each network, sweep.png, and a network: the best recipe's under its
+    median seed, after its best epoch. The same call with --folder goes on where an earlier one
+    ended; more --seeds, --epochs or values train only what is missing.
     """
 
     epochs: int = 10
@@ -150,7 +151,7 @@ class Sweep(Training):
 
 
 def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[str]:
-    """Write the study's table and picture, and its best network, which is tested once.
+    """Write the study's table and picture, and its best recipe's network, which is tested once.
 
     Returns:
       What was written, in lines to print.
@@ -158,27 +159,8 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[
     lines = []
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
-    lane = study.best_lane
-    if np.isfinite(study.score[lane]):
-        net, params = study.settings[lane[0]].network, study.params(*lane)
-        network_files.save(folder / "network.safetensors", net, params)
-        network_files.save(folder / "network.json", net, params)
-        sentence = f"The best network is of recipe {lane[0]}, seed {study.seeds[lane[1]]}"
-        if data.test is not None:
-            scores = evaluation.evaluate(net, params, data.test)
-            accuracy, cost = float(scores.accuracy), float(scores.cost)
-            has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
-            score = f"{accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
-            sentence += f"; on the test set, which chose nothing: {score}"
-            best = {
-                "recipe": lane[0],
-                "seed": int(study.seeds[lane[1]]),
-                "test_accuracy": accuracy if has_accuracy else None,
-                "test_cost": cost if math.isfinite(cost) else None,
-            }
-            text = json.dumps(best, allow_nan=False) + "\n"
-            files.write_atomic(folder / "best.json", text.encode())
-        lines.append(f"{sentence}.")
+    if np.isfinite(study.score[study.best_lane]):
+        lines.append(_write_network(study, names, data, folder))
     n, epochs = study.epochs.size, int(study.epochs.sum())
     saved = f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else ""
     lines.append(
@@ -186,3 +168,42 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[
         f"Written to {folder}/"
     )
     return lines
+
+
+def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) -> str:
+    """Write the median network of the best recipe at its best epoch, and say which that is."""
+    lane = recipe, _ = study.best_lane
+    run = study.run(*lane)
+    network_files.save(folder / "network.safetensors", run.network, run.best_params)
+    network_files.save(folder / "network.json", run.network, run.best_params)
+    numbers = {name: study.settings[recipe].number(name) for name in names}
+    best = {
+        "recipe": recipe,
+        **numbers,
+        "seed": run.seed,
+        "seeds": len(study.seeds),
+        "epoch": run.best_epoch,
+        "selected_by": ranking_curve(study.history),
+        "score": float(study.score[lane]),
+    }
+    in_words = ", ".join(f"{name} {number:.4g}" for name, number in numbers.items())
+    which = f"seed {run.seed}"
+    if len(study.seeds) > 1:
+        which = f"the median seed, {run.seed}, of its {len(study.seeds)}"
+    sentence = (
+        f"The network that is written is of the best recipe, {recipe} ({in_words}), under {which}, "
+        f"after its best epoch, {run.best_epoch}"
+    )
+    if data.test is not None:
+        scores = evaluation.evaluate(run.network, run.best_params, data.test)
+        accuracy, cost = float(scores.accuracy), float(scores.cost)
+        has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
+        score = f"{accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
+        sentence += f"; on the test set, which chose nothing: {score}"
+        best |= {
+            "test_accuracy": accuracy if has_accuracy else None,
+            "test_cost": cost if math.isfinite(cost) else None,
+        }
+    text = json.dumps(best, allow_nan=False) + "\n"
+    files.write_atomic(folder / "best.json", text.encode())
+    return f"{sentence}."

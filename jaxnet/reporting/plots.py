@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.types import AnyArray, History
+from jaxnet.sweeps.ranking import ranking_curve
 from jaxnet.sweeps.study import Study
 
 
@@ -36,8 +37,9 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     """Draw cost and accuracy by epoch, of the training and the validation set, side by side.
 
     Args:
-      history: the four curves, each of shape (epochs,), such as `Run.history`. A curve that is NaN
-        throughout, because it was not evaluated, is left out.
+      history: the curves, each of shape (epochs,), such as `Run.history`. A curve that is NaN
+        throughout, because it was not evaluated, is left out. The costs drawn are those with
+        penalties.
       best_epoch: the epoch, from 1, that is marked on the validation accuracy; 0 (the default)
         marks none.
       title: a title above both panels; empty by default.
@@ -157,8 +159,8 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
         "learning_rate" or "l2".
 
     Returns:
-      The figure, with one axes per name. The score is the validation accuracy after the last epoch
-      or, without labels, the validation cost.
+      The figure, with one axes per name. The score is the validation accuracy after the network's
+      best epoch or, without labels, the validation cost without penalties: see `Study.score`.
 
     >>> import jaxnet as jn
     >>> net, data = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
@@ -168,7 +170,8 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
     """
     figure = Figure(figsize=(max(5.0, 4.2 * len(names)), 3.8), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    is_accuracy = bool(np.isfinite(study.history.evaluation_accuracy).any())
+    curve = ranking_curve(study.history)
+    is_accuracy = curve.endswith("accuracy")
     sign = 1 if is_accuracy else -1  # the score of a cost is the negative cost
     scores = np.where(np.isfinite(study.score), study.score, np.nan) * sign
     bottom = np.nanmin(scores, initial=np.inf) if np.isfinite(scores).any() else 0.0
@@ -188,7 +191,8 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
             panel.set_xscale("log")
         panel.set_xlabel(name.replace("_", " "))
         panel.grid(alpha=0.25)
-    panels[0].set_ylabel(f"validation {'accuracy' if is_accuracy else 'cost'}, last epoch")
+    split = "training" if curve.startswith("training") else "validation"
+    panels[0].set_ylabel(f"{split} {'accuracy' if is_accuracy else 'cost'}, best epoch")
     if is_accuracy:
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.suptitle(
