@@ -182,7 +182,8 @@ def _curves(study: Study, rows: slice, valid: Split) -> tuple[np.ndarray, np.nda
     """Validation cost and score after each epoch, each of shape (trials, seeds, epochs)."""
     cost = np.asarray(study.history.evaluation_cost[rows])
     if not has_labels(valid):
-        return cost, np.maximum(0.0, 1 - cost / _cost_of_mean(valid))
+        data_cost = np.asarray(study.history.evaluation_data_cost[rows])
+        return cost, np.maximum(0.0, 1 - data_cost / _cost_of_mean(valid))
     # Accuracies are float32. Through counts, 0.949999988 becomes 0.95, which reaches a target 0.95.
     n = len(valid.x)
     return cost, np.rint(n * np.asarray(study.history.evaluation_accuracy[rows], float)) / n

@@ -183,14 +183,20 @@ def test_float_targets_are_scored_by_r_squared():
     data = jn.datasets.quadratic(n=100, n_in=8)
     net = jn.Network((8, 1), cost=task.network.cost, init=task.network.init)
     options = {"ranges": {"sgd": {"learning_rate": (0.001, 10.0)}}}
-    result = jn.compare(net, data, ["sgd", "momentum"], **(SMALL | options))
+    contenders = {rule: jn.Recipe(getattr(jn, rule)(), l2=1.0) for rule in ("sgd", "momentum")}
+    result = jn.compare(net, data, contenders, **(SMALL | options))
     row = next(r for r in result.runs if r["phase"] == "report" and r["optimizer"] == "sgd")
     rate = result.summary[0]["learning_rate"]
-    run = jn.train(net, data, jn.Recipe(jn.sgd(rate)), epochs=3, seed=row["seed"])
+    run = jn.train(net, data, jn.Recipe(jn.sgd(rate), l2=1.0), epochs=3, seed=row["seed"])
     residual = data.test.y - np.asarray(jn.predict(net, run.params, data.test.x))
     expected = 1 - residual.var(axis=0).sum() / data.test.y.var(axis=0).sum()
     assert row["test_score"] == pytest.approx(expected, abs=0.02)
     assert result.manifest["score"] == "R²"
+    last = {(r["optimizer"], r["trial"], r["seed"]): r["valid_score"]
+            for r in result.curves if r["phase"] == "report" and r["epoch"] == 3}  # fmt: skip
+    for row in (row for row in result.runs if row["phase"] == "report"):
+        key = row["optimizer"], row["trial"], row["seed"]
+        assert last[key] == pytest.approx(row["valid_score"], abs=1e-4)
 
 
 def test_the_full_search_is_audited_by_inclusion():
