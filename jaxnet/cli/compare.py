@@ -28,6 +28,7 @@ from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
+from jaxnet.io import locks
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import comparison_page
 from jaxnet.sweeps.store import first_examples
@@ -97,6 +98,8 @@ class Compare:
     """Name of the folder (the tasks and optimizers)."""
     comparisons: Path = Path("comparisons")
     """Where to write the folder."""
+    wait: bool = False
+    """Wait while another process writes into the folder, instead of refusing."""
     plot_only: bool = False
     """Draw pictures and page again from the folder's files, and train nothing."""
 
@@ -111,6 +114,11 @@ class Compare:
         if not chosen:
             raise ValueError("--tasks needs at least one task, such as book.")
         folder = self._folder()
+        with locks.locked(folder, console.waiting(out, self.wait), lend=True):
+            self._run(chosen, folder, out)
+
+    def _run(self, chosen: dict[str, Task], folder: Path, out: Console) -> None:
+        """Compare the optimizers on each task, and draw pictures and pages."""
         results = {}
         for name, task in chosen.items():
             where = folder / name if len(chosen) > 1 else folder

@@ -31,6 +31,11 @@ def say(console: Console, text: str) -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
+def waiting(console: Console, wait: bool) -> Callable[[str], None] | None:
+    """What `locks.locked` calls before it waits, as --wait asks for; None to refuse instead."""
+    return (lambda sentence: say(console, sentence)) if wait else None
+
+
 def quoted(path: str | Path) -> str:
     """A path as one word of a shell's command, which does not look like an option.
 

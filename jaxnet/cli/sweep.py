@@ -1,5 +1,6 @@
 """`jaxnet sweep`: train many networks at once."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -14,8 +15,9 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import FailedError, HyperOption, Training, read
+from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
-from jaxnet.io import files, network_files
+from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
@@ -61,16 +63,15 @@ class Sweep(Training):
     """Time how many networks make the fastest program, instead of calculating it."""
     folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Where to keep the study (studies/TIME-NAME)."""
+    wait: bool = False
+    """Wait while another process writes into --folder, instead of refusing."""
 
     def __call__(self, out: Console) -> None:
         """Train, compare, write."""
         devices.use_all_cores()
         net, data = self.full_network(), read(self.data)
         recipe = self._varied(self.recipe())
-        name = "-".join(map(str, self.sizes))
-        folder = self.folder or Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
         names = [option.partition("=")[0] for option in self.vary]
-        evaluate_on = self._evaluated(data)
         factor = self.successive_halving
         if factor is not None and not (factor >= 2 and float(factor).is_integer()):
             raise ValueError(
@@ -80,22 +81,10 @@ class Sweep(Training):
         console.say(out, console.describe(self.data, data))
         if data.valid is None:
             console.say(out, "There is no validation set: the training set ranks the recipes.")
-        with console.sweeping(out) as move:
-            study = sweep(
-                net,
-                data,
-                recipe,
-                seeds=self.seeds,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                evaluate_on=evaluate_on,
-                folder=folder,
-                successive_halving=None if factor is None else int(factor),
-                tune_plan=self.tune_plan,
-                on_progress=move,
-                log=lambda line: console.say(out, line),
-            )
-        lines = _write(study, names, data, folder)  # before anything is printed, which may fail
+        with self._locked_folder(out) as folder:
+            console.say(out, f"To be written to {folder}/")
+            study = self._sweep(net, data, recipe, folder, out)
+            lines = _write(study, names, data, folder)  # before anything is printed: it may fail
         out.print(console.recipes_table(study, names, SHOWN))
         for line in lines:
             console.say(out, line)
@@ -109,6 +98,34 @@ class Sweep(Training):
             )
         if not np.isfinite(study.score).any():
             raise FailedError("all networks diverged; try smaller learning rates.")
+
+    def _locked_folder(self, out: Console) -> contextlib.AbstractContextManager[Path]:
+        """A context with the study's folder, locked; a new one is removed if it stays empty."""
+        if self.folder is not None:
+            return locks.locked(self.folder, console.waiting(out, self.wait), lend=True)
+        name = "-".join(map(str, self.sizes))
+        return locks.new_folder(Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}")
+
+    def _sweep(
+        self, net: Network, data: Dataset, recipe: Recipe, folder: Path, out: Console
+    ) -> Study:
+        """Train all networks, with a display of the progress."""
+        factor = self.successive_halving
+        with console.sweeping(out) as move:
+            return sweep(
+                net,
+                data,
+                recipe,
+                seeds=self.seeds,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                evaluate_on=self._evaluated(data),
+                folder=folder,
+                successive_halving=None if factor is None else int(factor),
+                tune_plan=self.tune_plan,
+                on_progress=move,
+                log=lambda line: console.say(out, line),
+            )
 
     def _evaluated(self, data: Dataset) -> tuple[EvaluatedSplit, ...]:
         """The splits to evaluate: the training split, too, where it is asked for or alone."""

@@ -32,7 +32,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
-from jaxnet.io import csv, files, network_files
+from jaxnet.io import csv, files, locks, network_files
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
@@ -79,9 +79,12 @@ class Train(Training):
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
     """The run's name in its folder's (its sizes)."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder of a run to continue, to the same bits as a run that never stopped. Of the other
-    options only --epochs, --time-budget, --checkpoint-every and --tensorboard may differ, and
-    --data, where the data was moved."""
+    """Folder of a run to continue, to the same bits as a run that never stopped; one that was
+    killed before its first checkpoint begins anew. Of the other options only --epochs,
+    --time-budget, --checkpoint-every and --tensorboard may differ, and --data, where the data was
+    moved."""
+    wait: bool = False
+    """Wait while another process writes into the folder to --resume, instead of refusing."""
 
     def __call__(self, out: Console) -> None:
         """Train, test, write."""
@@ -92,7 +95,9 @@ class Train(Training):
                 horizon = float(self.epochs)
             dataclasses.replace(self, horizon=horizon)._run(out, None)
         else:
-            self._run(out, self.resume)
+            on_wait = console.waiting(out, self.wait)
+            with locks.locked(self.resume, on_wait, lend=True):
+                self._run(out, self.resume)
 
     def _run(self, out: Console, before: Path | None) -> None:
         net = self.full_network()
@@ -104,7 +109,7 @@ class Train(Training):
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
             console.say(out, console.describe(self.data, data))
-            console.say(out, f"{'Resumed from' if before else 'To be written to'} {folder}/")
+            console.say(out, _beginning(folder, before))
             out.print()
             if before is None:  # a resumed run has its own, which a refusal must not touch
                 _write_config(folder, self, recipe, data)
@@ -126,7 +131,8 @@ class Train(Training):
         if run.ending in ("stopped", "out of time"):
             console.say(out, f"{str(run.stopped).capitalize()}")
         console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
-        console.say(out, f"Written to {folder}/: {', '.join(sorted(os.listdir(folder)))}")
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        console.say(out, f"Written to {folder}/: {', '.join(names)}")
         if data.test is not None:
             console.say(out, console.next_command(folder, self.data))
         further = f"Go on with jaxnet train --resume {console.quoted(folder)}"
@@ -153,18 +159,12 @@ class Train(Training):
             raise ValueError(
                 f"--name must be made of letters, digits, '.', '-', '_', not {name!r}."
             )
-        stem = folder = self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-        self.runs.mkdir(parents=True, exist_ok=True)
-        count = 1
-        while folder.exists():
-            count += 1
-            folder = stem.with_name(f"{stem.name}-{count}")
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            if not (folder / checkpoints.FILE).exists():
-                shutil.rmtree(folder)
+        with locks.new_folder(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}") as folder:
+            try:
+                yield folder
+            finally:
+                if not (folder / checkpoints.FILE).exists():
+                    shutil.rmtree(folder)
 
     def _train(
         self,
@@ -200,9 +200,23 @@ class Train(Training):
                 on_epoch=on_epoch,
                 checkpoint=folder,
                 every=self.checkpoint_every,
-                resume=before,
+                resume=before if _has_checkpoint(before) else None,
                 time_budget=self.time_budget,
             )
+
+
+def _has_checkpoint(before: Path | None) -> bool:
+    """Whether a run's folder has a checkpoint: it has none if it was killed before the first."""
+    return before is not None and (before / checkpoints.FILE).exists()
+
+
+def _beginning(folder: Path, before: Path | None) -> str:
+    """Where the run is written to, and whether it was begun before."""
+    if before is None:
+        return f"To be written to {folder}/"
+    if _has_checkpoint(before):
+        return f"Resumed from {folder}/"
+    return f"{folder}/ holds no checkpoint yet: the run begins anew"
 
 
 def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:

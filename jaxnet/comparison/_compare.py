@@ -7,6 +7,7 @@ seeds, and reports their test scores. `protocol` validates the settings, `tuning
 `comparison_folder` writes and reads the result.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.doubtful import warn_if_doubtful
+from jaxnet.io import locks
 from jaxnet.io.csv import Row
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -88,7 +90,8 @@ def compare(
       timing: whether to measure the seconds per epoch of each optimizer in a run of its own.
       seed: the seed of the Sobol points and of the resampling, at least 0.
       folder: where all runs, tables and the manifest are written; `None` (the default) writes
-        nothing. After an interruption, the same call continues, and ends with the same files.
+        nothing. The comparison locks it. After an interruption, the same call continues, and ends
+        with the same files.
       on_progress: called about twice a second with the stage's name and a `SweepReport`.
       log: called with a line of text about each stage's plan; `print` by default, `None` for
         silence.
@@ -98,7 +101,7 @@ def compare(
 
     Raises:
       ValueError: an argument is out of its range or does not fit the others, or the folder holds
-        another comparison.
+        another comparison, or another process is writing into it.
       KeyboardInterrupt: Ctrl-C; with a folder, the same call continues.
 
     Warns:
@@ -126,9 +129,12 @@ def compare(
     warn_if_doubtful(data, "the data")
     searches = _initial_searches(contenders, protocol, ranges)
     identity = comparison_folder.identity(net, data, contenders, protocol, ranges)
-    with tempfile.TemporaryDirectory() as temporary:
-        where = Path(temporary if folder is None else folder)
-        if folder is not None:
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            where = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            where = Path(folder)
+            stack.enter_context(locks.locked(where))
             comparison_folder.start_or_continue(where, identity)
         stages = Stages(net, data, protocol, where / "study", on_progress, log)
         searches, tuned = tune(searches, stages)

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -44,6 +45,10 @@ DAMAGE = (
     safetensors.SafetensorError,
 )
 """The exceptions that reading a damaged file may raise."""
+
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
+"""The names that `write_atomic` gives to temporary files."""
 
 
 class ArrayFile(NamedTuple):
@@ -123,6 +128,28 @@ def _create_beside(path: Path) -> tuple[int, Path]:
         with contextlib.suppress(FileExistsError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             return os.open(temporary, flags, 0o666), temporary
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the temporary files that killed writers have left in a folder.
+
+    Args:
+      folder: a folder into which nobody writes at the moment: see `jaxnet.io.locks`.
+
+    Raises:
+      OSError: a file cannot be removed.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in (".history.csv.0123abcd", ".history.csv", "history.csv"):
+    ...     (folder / name).touch()
+    >>> remove_stale(folder)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['.history.csv', 'history.csv']
+    """
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def sha256(arrays: dict[str, np.ndarray]) -> str:

@@ -47,6 +47,7 @@ from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
 from jaxnet.training.checks import check_recipe, checked
+from jaxnet.training.devices import locked_folder
 
 LISTS = (list, tuple, range, np.ndarray)
 """The types of which an argument of `sweep` may have several values."""
@@ -98,8 +99,9 @@ def sweep(
         and "training". None is ("evaluation",) if the data has a validation split, and
         ("training",) otherwise. Evaluating the training split takes about
         half as long as an epoch of training.
-      folder: a folder that keeps the study, made if it does not exist. The same call goes on where
-        an earlier one ended; a call with more seeds, recipes or epochs trains only what is missing.
+      folder: a folder that keeps the study, made if it does not exist, and locked by the sweep. The
+        same call goes on where an earlier one ended; a call with more seeds, recipes or epochs
+        trains only what is missing.
       executor: an object with `submit`, which trains the networks, such as
         `concurrent.futures.ProcessPoolExecutor` or dask's `Client.get_executor()`. None trains on
         all devices of this process: see `jaxnet.use_all_cores`.
@@ -111,7 +113,9 @@ def sweep(
         the end.
       tune_plan: whether to time how many networks make the fastest program, instead of calculating
         it.
-      on_progress: called about twice a second with a `SweepReport`.
+      on_progress: called about twice a second with a `SweepReport`. A KeyboardInterrupt that it
+        raises ends the sweep like Ctrl-C. After any other exception the chunks in progress are
+        ended and written, too, and then it is raised.
       log: called with the plan, in one line, before the training; None for silence.
 
     Returns:
@@ -119,7 +123,8 @@ def sweep(
       workers have begun): a study with a folder can go on from there.
 
     Raises:
-      ValueError: network, data and settings do not fit together, or the folder holds another study.
+      ValueError: network, data and settings do not fit together, the folder holds another study, or
+        another sweep is writing into it.
       OSError: the folder cannot be written.
       RuntimeError: the executor lost its workers.
 
@@ -148,23 +153,24 @@ def sweep(
     rungs = _rung_epochs(epochs, len(settings), factor)
     _check_processes(len(rungs) > 1, folder, evaluate_on, tune_plan)
     loaded = loaded._replace(test=None)
-    store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
-    ledger = _read_ledger(settings, seed_list, store, epochs)
     runner = _runner(executor, net, data, loaded)
-    lanes = list(np.ndindex(len(settings), len(seed_list)))
-    loop = _RungLoop(
-        ledger=ledger,
-        data=loaded,
-        planner=ChunkPlanner(ledger, loaded, evaluate_on, tune_plan, runner.devices),
-        runner=runner,
-        progress=Progress(len(lanes), on_progress),
-        log=log,
-        n_lanes=len(lanes),
-        epochs=epochs,
-    )
-    with interruptible() as interrupted:
-        loop.train(lanes, rungs, factor, interrupted)
-    loop.progress.report()
+    with locked_folder(folder, is_shared=True):
+        store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
+        ledger = _read_ledger(settings, seed_list, store, epochs)
+        lanes = list(np.ndindex(len(settings), len(seed_list)))
+        loop = _RungLoop(
+            ledger=ledger,
+            data=loaded,
+            planner=ChunkPlanner(ledger, loaded, evaluate_on, tune_plan, runner.devices),
+            runner=runner,
+            progress=Progress(len(lanes), on_progress),
+            log=log,
+            n_lanes=len(lanes),
+            epochs=epochs,
+        )
+        with interruptible() as interrupted:
+            loop.train(lanes, rungs, factor, interrupted)
+            loop.progress.report(interrupted)
     plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
     study = ledger.study(
         epochs=epochs,

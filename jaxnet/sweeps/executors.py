@@ -187,8 +187,13 @@ class Progress:
             )
             self.n_diverged += int(np.count_nonzero(result.diverged_epoch) - n_diverged_before)
 
-    def report(self) -> None:
-        """Call `on_progress` with the progress so far."""
+    def report(self, interrupted: list[int]) -> None:
+        """Call `on_progress` with the progress so far.
+
+        Args:
+          interrupted: not empty once the user has asked for an end, as `on_progress` does by its
+            first KeyboardInterrupt; a second one is raised.
+        """
         if self.on_progress is None:
             return
         with self.lock:
@@ -202,7 +207,12 @@ class Progress:
                 total=self.n_lane_epochs_expected,
                 seconds=time.perf_counter() - self.start_time,
             )
-        self.on_progress(report)
+        try:
+            self.on_progress(report)
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted.append(signal.SIGINT)
 
 
 @runtime_checkable
@@ -263,7 +273,7 @@ class LocalDevices:
         with ThreadPoolExecutor(len(self.devices)) as pool:
             try:
                 futures = {pool.submit(train, job) for job in jobs_of_process}
-                yield from _results_as_they_end(futures, progress)
+                yield from _results_as_they_end(futures, progress, interrupted)
             except BaseException:
                 interrupted.append(0)  # end the chunks in progress after their epoch
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -307,8 +317,10 @@ def _check_executor(executor: object) -> None:
             "executor must be an object with submit, such as "
             f"concurrent.futures.ProcessPoolExecutor(…), not {executor!r}."
         )
-    context = getattr(executor, "_mp_context", None)
-    if context is not None and context.get_start_method() == "fork":
+    # The standard library's executor has its context under the first name, loky's under the other.
+    context = getattr(executor, "_mp_context", getattr(executor, "_context", None))
+    get_start_method = getattr(context, "get_start_method", None)
+    if get_start_method is not None and get_start_method() == "fork":
         raise ValueError(
             "the executor forks its processes, in which JAX would hang; give it "
             'mp_context=multiprocessing.get_context("spawn").'
@@ -362,10 +374,7 @@ class ExecutorWorkers:
         futures: set[Future[list[FinishedJob]]] = set()
         try:
             futures |= {self.executor.submit(_train_in_worker, job, self.data, x64) for job in jobs}
-            for finished in _results_as_they_end(futures, progress):
-                yield finished
-                if interrupted:  # the results of jobs in progress are still taken
-                    futures -= {future for future in futures if future.cancel()}
+            yield from _results_as_they_end(futures, progress, interrupted)
         except BrokenExecutor as error:
             raise RuntimeError(
                 f"the executor lost its workers ({error}); if sweep was given a folder, "
@@ -410,16 +419,29 @@ def _part_of_job(job: Job, rows: slice) -> Job | None:
 
 
 def _results_as_they_end(
-    futures: set[Future[list[FinishedJob]]], progress: Progress
+    futures: set[Future[list[FinishedJob]]], progress: Progress, interrupted: list[int]
 ) -> Iterator[FinishedJob]:
-    """The results of futures as they end; each is removed then, so that its memory is freed."""
+    """The results of futures as they end; each is removed then, so that its memory is freed.
+
+    After an interruption, or an exception of a job or of `on_progress`, no further job begins. The
+    results of those in progress are still taken, and then the first exception is raised.
+    """
+    failure: Exception | None = None
     while futures:
         ended, _ = wait(futures, REPORT_SECONDS, FIRST_COMPLETED)
-        while ended:
-            future = ended.pop()
-            futures.discard(future)
-            yield from future.result()
-        progress.report()
+        try:
+            while ended:
+                future = ended.pop()
+                futures.discard(future)
+                yield from future.result()
+            progress.report(interrupted)
+        except Exception as error:
+            failure = failure or error
+            interrupted.append(0)
+        if interrupted:
+            futures -= {future for future in futures if future.cancel()}
+    if failure is not None:
+        raise failure
 
 
 def _uses_float64() -> bool:

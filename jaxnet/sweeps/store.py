@@ -151,6 +151,7 @@ class Folder:
         self.older_files: dict[str, Path] = {}
         self.last_read: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
         (self.path / "chunks").mkdir(parents=True, exist_ok=True)
+        files.remove_stale(self.path / "chunks")
         self.header_path = self.path / "study.json"
         if not self.header_path.exists():
             self._write_header()

@@ -6,6 +6,7 @@ react to Ctrl-C, look at the clock, and end a run that diverges.
 
 import math
 import operator
+import signal
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training import checkpoints
 from jaxnet.training.checks import check_monitors, checked
+from jaxnet.training.devices import locked_folder
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
@@ -82,11 +84,12 @@ def train(
         "training", both (the default) or none.
       monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
       on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
-        `jaxnet.callbacks`; `None` for none.
-      checkpoint: a folder to keep `checkpoint.safetensors` in; `None` writes no checkpoints, unless
-        `resume` names a folder.
+        `jaxnet.callbacks`; `None` for none. A KeyboardInterrupt that it raises ends the run like
+        Ctrl-C; any other exception ends this call.
+      checkpoint: a folder to keep `checkpoint.safetensors` in, which the run locks; `None` writes
+        no checkpoints, unless `resume` names a folder.
       every: epochs from one checkpoint to the next, at least 1 (the default); the end of the run
-        always writes one.
+        always writes one, also an end by an exception.
       resume: a folder with a checkpoint to resume from, to the same bits as if the run had never
         stopped. Further checkpoints are written there, too, unless `checkpoint` names another
         folder. `epochs` may be more than before, as far as a schedule's horizon allows; all other
@@ -106,8 +109,8 @@ def train(
       history of the epochs before.
 
     Raises:
-      ValueError: network, data and settings do not fit together, or the checkpoint is damaged or
-        of another run.
+      ValueError: network, data and settings do not fit together, the checkpoint is missing, damaged
+        or of another run, or another run is writing into its folder.
       OSError: a checkpoint cannot be written; the one before it is unharmed.
 
     Warns:
@@ -133,28 +136,28 @@ def train(
         raise ValueError(
             f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
         )
-    parallelism, put = _parallelism_and_put(devices, time_budget)
+    parallelism, put, is_shared = _parallelism(devices, time_budget)
     program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     # Drawn by a program of its own, which all recipes share: it takes longest to compile.
     initial = compiled_draw_params(net, key) if params is None else params
     state, log = _compiled_start(net, recipe, key, initial), _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
-    writer = None
-    if checkpoint is not None:  # hashing the data takes time
-        settings, older_settings = _run_settings(program, data, recipe, seed, params)
-        if resume is not None:
-            state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
-            state = _with_unpenalized_best_score(state, log, data, recipe)
-        writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
-    loop = _TrainLoop(
-        program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
-        log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
-    )  # fmt: skip
-    with interruptible() as interrupts_so_far:
-        loop.interrupts = interrupts_so_far
-        loop.drive(epochs)
-        loop.end()
+    with locked_folder(checkpoint, is_shared):
+        writer = None
+        if checkpoint is not None:  # hashing the data takes time
+            settings, older_settings = _run_settings(program, data, recipe, seed, params)
+            if resume is not None:
+                state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
+                state = _with_unpenalized_best_score(state, log, data, recipe)
+            writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
+        loop = _TrainLoop(
+            program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
+            log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
+        )  # fmt: skip
+        with interruptible() as interrupts_so_far:
+            loop.interrupts = interrupts_so_far
+            loop.run_epochs()
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
     return loop.run(seed)
@@ -209,7 +212,7 @@ class _TrainLoop(HostLoop[Measured]):
     writer: _CheckpointWriter | None
     on_epoch: EpochCallback | None
     time_budget: float | None
-    interrupts: Sequence[int] = field(default_factory=list)
+    interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
     ending: Ending = "done"
     stopped: str | None = None
@@ -266,15 +269,29 @@ class _TrainLoop(HostLoop[Measured]):
         self.log.rows.append(np.asarray(epoch.row))
         self.log.measured.append(np.asarray([] if measured is None else measured))
         if self.writer is not None and (index + 1) % self.writer.every == 0:
-            self.writer.write(self.state, self.log)
+            self._write_checkpoint()
         if self.on_epoch is not None:
-            self.on_epoch(self._report(index + 1, epoch, measured))
+            try:
+                self.on_epoch(self._report(index + 1, epoch, measured))
+            except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
+                self.interrupts.append(signal.SIGINT)
         return True
 
-    def end(self) -> None:
-        """Note whether the stopping rule ended the run, and write the last checkpoint."""
+    def run_epochs(self) -> None:
+        """Run all epochs; whatever ends them, write the last checkpoint."""
+        try:
+            self.drive(self.epochs)
+        except BaseException as error:
+            try:
+                self._write_checkpoint()
+            except OSError as failure:
+                error.add_note(f"The last checkpoint could not be written: {failure}.")
+            raise
         if self.stopped is None:
             self.ending, self.stopped = _ending_by_rule(self.epochs, self.recipe, self.state)
+        self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
         if self.writer is not None:
             self.writer.write(self.state, self.log)
 
@@ -322,12 +339,17 @@ class _TrainLoop(HostLoop[Measured]):
         return {"step": steps.reshape(-1)} | monitors.split(net, table)
 
 
-def _parallelism_and_put(
+def _parallelism(
     devices: Devices | None, time_budget: float | None
-) -> tuple[Parallelism, Callable[[PyTree], PyTree]]:
-    """How devices share mini-batches, and a function that puts a pytree of arrays on them."""
+) -> tuple[Parallelism, Callable[[PyTree], PyTree], bool]:
+    """How devices share mini-batches, and what depends on it.
+
+    Returns:
+      The parallelism; a function that puts a pytree of arrays on the devices; and whether all
+      processes of JAX share them.
+    """
     if devices is None:
-        return SINGLE, jax.device_put
+        return SINGLE, jax.device_put, False
     parallelism = DataParallel(devices=check_devices(devices))
     n_processes = len({device.process_index for device in parallelism.devices})
     if time_budget is not None and n_processes > 1:
@@ -336,7 +358,8 @@ def _parallelism_and_put(
             "clock, so they would stop at different times; leave it out."
         )
     # Not by device_put, which takes no random keys to another process.
-    return parallelism, jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
+    put = jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
+    return parallelism, put, n_processes == jax.process_count() > 1
 
 
 def _ending_by_rule(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:

@@ -64,6 +64,11 @@ def read(folder: str | Path) -> tuple[dict[str, np.ndarray], JsonObject]:
         arrays, header = files.read_sealed(path, KIND, FORMAT, older=version_0_2.read_checkpoint)
         if not isinstance(header["settings"], dict):
             raise ValueError("its settings are not an object")
+    except FileNotFoundError:
+        raise ValueError(
+            f"cannot resume from {folder}: it holds no {FILE}, as before a run's first checkpoint; "
+            "begin the run with checkpoint= in place of resume=."
+        ) from None
     except OSError as error:
         raise ValueError(f"cannot resume from {path}: {files.reason(error)}.") from None
     except files.DAMAGE as error:

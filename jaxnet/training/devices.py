@@ -1,8 +1,15 @@
-"""The devices that JAX works on."""
+"""The devices that JAX works on, and the processes that share them."""
 
+import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jaxnet.io import locks
 
 
 def use_all_cores() -> int:
@@ -34,3 +41,39 @@ def use_all_cores() -> int:
                 f"JAX_NUM_CPU_DEVICES={cores} in the environment."
             ) from None
     return jax.local_device_count("cpu")
+
+
+@contextlib.contextmanager
+def locked_folder(folder: str | Path | None, is_shared: bool) -> Iterator[None]:
+    """A context in which only this call writes into a folder: see `jaxnet.io.locks.locked`.
+
+    Args:
+      folder: the folder; `None` locks nothing.
+      is_shared: whether all processes of JAX make this call together: the first one of them then
+        locks the folder for all.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      ValueError: somebody else holds the folder.
+      OSError: the folder cannot be written.
+    """
+    if folder is None:
+        yield
+        return
+    refusal: ValueError | OSError | None = None
+    with contextlib.ExitStack() as stack:
+        if not is_shared or jax.process_index() == 0:
+            try:
+                stack.enter_context(locks.locked(folder))
+            except (ValueError, OSError) as error:
+                refusal = error
+        is_refused = refusal is not None
+        if is_shared and jax.process_count() > 1:
+            is_refused = bool(multihost_utils.broadcast_one_to_all(np.array(is_refused)))
+        if is_refused:
+            raise refusal or ValueError(
+                f"the first process could not lock {folder}; its message says why."
+            )
+        yield
