@@ -13,6 +13,7 @@ import os
 import shlex
 import socket
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -44,7 +45,7 @@ class Holder(NamedTuple):
     since: str
     """When it locked the folder, in local time."""
     command: str
-    """The command line of the process."""
+    """The command line of the process, shortened."""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} since {self.since} ({self.command})"
@@ -196,7 +197,7 @@ def _this_process() -> Holder:
         pid=os.getpid(),
         host=socket.gethostname(),
         since=time.strftime("%Y-%m-%d %H:%M:%S"),
-        command=shlex.join(sys.orig_argv)[:200],
+        command=textwrap.shorten(shlex.join(sys.orig_argv), 100, placeholder=" …"),
     )
 
 

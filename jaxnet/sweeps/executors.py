@@ -191,8 +191,8 @@ class Progress:
         """Call `on_progress` with the progress so far.
 
         Args:
-          interrupted: not empty once the user has asked for an end, as `on_progress` does by its
-            first KeyboardInterrupt; a second one is raised.
+          interrupted: not empty once the user has asked for an end, as `on_progress` does by a
+            KeyboardInterrupt.
         """
         if self.on_progress is None:
             return
@@ -210,8 +210,6 @@ class Progress:
         try:
             self.on_progress(report)
         except KeyboardInterrupt:
-            if interrupted:
-                raise
             interrupted.append(signal.SIGINT)
 
 

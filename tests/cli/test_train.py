@@ -406,6 +406,21 @@ def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monke
     assert "gone/config.json: No such file" in _run(capsys, "train", "--resume", "gone")[2]
 
 
+def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(here, capsys):
+    assert _run(capsys, "train", *SMALL, "--seed", "3", "--name", "run")[0] == 0
+    (folder,) = (here / "runs").iterdir()
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for path in set(folder.iterdir()) - {folder / "config.json"}:
+        path.unlink()
+    status, out, err = _run(capsys, "train", "--resume", str(folder))
+    assert (status, err) == (0, "")
+    assert f"{folder}/ holds no checkpoint yet: the run begins anew\n" in out
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    (folder / "config.json").unlink()
+    status, _, err = _run(capsys, "train", "--resume", str(folder))
+    assert (status, err.count("\n"), "config.json: No such file" in err) == (2, 1, True)
+
+
 def test_the_newest_run_is_found_in_its_folder(here, capsys):
     for name in ("one", "two"):
         assert _run(capsys, "train", *SMALL, "--epochs", "1", "--name", name)[0] == 0

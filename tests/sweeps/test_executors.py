@@ -9,12 +9,14 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
 import jaxnet as jn
+from jaxnet.io import locks
 
 ROOT = str(Path(__file__).parents[2])
 """Workers unpickle this module's functions by name, as tests.sweeps.test_executors."""
@@ -54,6 +56,21 @@ except ValueError as error:
     assert "time_budget is for the devices of one process" in str(error)
 else:
     sys.exit("a time budget of several clocks was taken")
+folder = sys.argv[5].rpartition("/")[0]  # all processes see it, and the first one locks it for all
+jn.sweep(t.NET, t.data(), t.RECIPE, folder=folder + "/study", **t.OPTIONS)
+options = t.OPTIONS_OF_ONE | {"devices": jax.devices()}
+jn.train(t.NET, t.data(), t.DROPPED, checkpoint=folder + "/run", **options)
+refused = 0
+for call in (
+    lambda held: jn.sweep(t.NET, t.data(), t.RECIPE, folder=held, **t.OPTIONS),
+    lambda held: jn.train(t.NET, t.data(), t.DROPPED, checkpoint=held, **options),
+):
+    try:
+        call(folder + "/held")
+    except ValueError as error:
+        message = "could not lock" if jax.process_index() else "is in use by process"
+        refused += message in str(error)
+assert refused == 2
 rows = DataParallel(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
 assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
 """
@@ -72,9 +89,11 @@ def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
         )
         for process, file in enumerate(files)
     ]
-    for process in processes:
-        _, complaints = process.communicate(timeout=180)
-        assert process.returncode == 0, complaints.decode()[-2000:]
+    with locks.locked(tmp_path / "held"):
+        for process in processes:
+            _, complaints = process.communicate(timeout=180)
+            assert process.returncode == 0, complaints.decode()[-2000:]
+    assert not list(tmp_path.rglob(".lock*"))
     results = [np.load(file) for file in files]
     for other in results[1:]:
         assert np.array_equal(results[0], other, equal_nan=True)
@@ -133,3 +152,6 @@ def test_what_is_no_executor_and_processes_that_would_hang_are_refused():
         pytest.raises(ValueError, match=r"forks its processes.*get_context\(.spawn.\)"),
     ):
         jn.sweep(NET, data, RECIPE, executor=pool, **OPTIONS)
+    loky_pool = SimpleNamespace(submit=print, _context=multiprocessing.get_context("fork"))
+    with pytest.raises(ValueError, match="forks its processes"):
+        jn.sweep(NET, data, RECIPE, executor=loky_pool, **OPTIONS)

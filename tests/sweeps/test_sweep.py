@@ -3,8 +3,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from jax import monitoring
 
 import jaxnet as jn
+from jaxnet.io import files
 from jaxnet.sweeps import chunk_sizes, executors, planning
 from jaxnet.sweeps._sweep import _rung_epochs
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -143,6 +145,62 @@ def test_a_sweep_that_is_killed_goes_on_to_the_same_bits(tmp_path, study):
         child.send_signal(signal.SIGKILL)
         child.communicate()
     assert list(chunks.glob("*.safetensors"))
+    _same(jn.sweep(NET, DATA, RECIPE, seeds=3, folder=tmp_path, **OPTIONS), study)
+
+
+def test_an_exception_in_a_callback_loses_no_epoch_of_a_sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "REPORT_SECONDS", 0.001)
+    mistake, options = ValueError("my mistake"), OPTIONS | {"epochs": 2000}
+
+    def on_progress(report):
+        if report.trained:
+            raise mistake
+
+    with pytest.raises(ValueError, match="my mistake") as raised:
+        jn.sweep(NET, DATA, RECIPE, folder=tmp_path, on_progress=on_progress, **options)
+    assert raised.value is mistake
+    (chunk,) = (tmp_path / "chunks").iterdir()
+    _, header = files.read_sealed(chunk, "chunk", 2)
+    assert 0 < header["epochs"] < 2000
+    assert {path.name for path in tmp_path.iterdir()} == {"chunks", "study.json"}  # no lock is left
+
+
+def test_a_keyboard_interrupt_in_a_callback_ends_a_sweep_as_ctrl_c_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "REPORT_SECONDS", 0.001)
+
+    def on_progress(report):
+        if report.trained and report.training:
+            raise KeyboardInterrupt
+
+    options = OPTIONS | {"epochs": 2000}
+    study = jn.sweep(NET, DATA, RECIPE, folder=tmp_path, on_progress=on_progress, **options)
+    assert study.ending(0, 0) == "interrupted"
+    assert 0 < study.epochs.max() < 2000
+
+
+def test_a_chunk_that_fails_does_not_take_the_others_with_it(tmp_path, study, monkeypatch):
+    monkeypatch.setattr(chunk_sizes, "most_lanes", lambda *_: 6)
+
+    class FirstFails:
+        """Begins the second job only after the first one has failed."""
+
+        def submit(self, function, *args):
+            future = Future()
+            if not jobs:
+                future.set_exception(MemoryError("of one worker"))
+            elif len(jobs) == 1:
+                future.set_running_or_notify_cancel()
+                thread = threading.Timer(0.5, lambda: future.set_result(function(*args)))
+                thread.start()
+            jobs.append(future)
+            return future
+
+    jobs = []
+    with pytest.raises(MemoryError, match="of one worker"):
+        jn.sweep(NET, data, RECIPE, seeds=3, folder=tmp_path, executor=FirstFails(), **OPTIONS)
+    assert len(jobs) == 3
+    assert jobs[2].cancelled()
+    assert len(list((tmp_path / "chunks").iterdir())) == 1
     _same(jn.sweep(NET, DATA, RECIPE, seeds=3, folder=tmp_path, **OPTIONS), study)
 
 

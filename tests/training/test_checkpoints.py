@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet.io import files
-from jaxnet.training import checkpoints
+from jaxnet.training import _train, checkpoints
 
 XOR = jn.datasets.xor(n=100)
 NET = jn.Network((2, 4, 2))
@@ -177,7 +178,10 @@ def test_another_run_is_refused_by_name(tmp_path, changes, message):
 
 
 def test_a_damaged_or_missing_checkpoint_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"cannot resume from .*: it holds no checkpoint.* begin the run with checkpoint="):
+    with pytest.raises(
+        ValueError,
+        match=r"cannot resume from .*: it holds no checkpoint.* begin the run with checkpoint=",
+    ):
         jn.train(NET, XOR, RECIPE, epochs=2, resume=tmp_path)
     jn.train(NET, XOR, RECIPE, epochs=1, checkpoint=tmp_path)
     whole = (tmp_path / checkpoints.FILE).read_bytes()
@@ -276,3 +280,66 @@ def test_a_run_that_stopped_stays_stopped_when_it_is_resumed(tmp_path):
     again = jn.train(NET, XOR, recipe, epochs=200, resume=tmp_path)
     assert again.ending == "stopped"
     assert all(map(np.array_equal, again.history, run.history))
+
+
+def _raise_at(epoch, error):
+    """A callback that raises at the end of an epoch."""
+
+    def on_epoch(report):
+        if report.epoch == epoch:
+            raise error
+
+    return on_epoch
+
+
+@pytest.mark.parametrize("error", [ValueError("my mistake"), StopIteration(), SystemExit(3)])
+def test_an_exception_in_a_callback_loses_no_epoch(tmp_path, error):
+    options = {"epochs": 9, "seed": 3, "every": 100}
+    with pytest.raises(type(error)) as raised:
+        jn.train(NET, XOR, RECIPE, checkpoint=tmp_path, on_epoch=_raise_at(5, error), **options)
+    assert raised.value is error
+    epochs = []
+    run = jn.train(
+        NET, XOR, RECIPE, resume=tmp_path, on_epoch=lambda r: epochs.append(r.epoch), **options
+    )
+    assert epochs == [6, 7, 8, 9]
+    whole = jn.train(NET, XOR, RECIPE, **options)
+    for a, b in zip(jax.tree.leaves(run.params), jax.tree.leaves(whole.params), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_an_exception_outside_a_callback_loses_no_epoch_either(tmp_path, monkeypatch):
+    advance = _train._TrainLoop.advance
+
+    def failing(loop, index):
+        if index == 3:
+            raise MemoryError
+        return advance(loop, index)
+
+    monkeypatch.setattr(_train._TrainLoop, "advance", failing)
+    with pytest.raises(MemoryError):
+        jn.train(NET, XOR, RECIPE, epochs=9, checkpoint=tmp_path, every=100)
+    arrays, _ = checkpoints.read(tmp_path)
+    assert len(arrays["['history']"]) == 3
+
+
+def test_a_disk_that_fails_then_does_not_hide_the_first_exception(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "checkpoint.safetensors")
+
+    monkeypatch.setattr(checkpoints, "save", full)
+    mistake = ValueError("my mistake")
+    with pytest.raises(ValueError, match="my mistake") as raised:
+        jn.train(NET, XOR, RECIPE, checkpoint=tmp_path, every=100, on_epoch=_raise_at(2, mistake))
+    assert any("No space left on device" in note for note in raised.value.__notes__)
+
+
+@pytest.mark.parametrize(("epoch", "ending"), [(3, "interrupted"), (5, "done")])
+def test_a_keyboard_interrupt_in_a_callback_ends_the_run_as_ctrl_c_does(tmp_path, epoch, ending):
+    run = jn.train(
+        NET, XOR, RECIPE, epochs=5, checkpoint=tmp_path, every=100,
+        on_epoch=_raise_at(epoch, KeyboardInterrupt()),
+    )  # fmt: skip
+    assert (run.ending, len(run.history.training_cost)) == (ending, epoch)
+    arrays, _ = checkpoints.read(tmp_path)
+    assert len(arrays["['history']"]) == epoch
