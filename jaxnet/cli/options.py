@@ -137,7 +137,8 @@ class Training(Architecture):
     target: HyperOption = None
     """Stop once the curve that decides has reached this value (never)."""
     decides: Curve = "evaluation-accuracy"
-    """The curve that decides on the best epoch, with --patience or --target."""
+    """The curve that decides on the best epoch, with --patience or --target; a cost is without
+    penalties."""
     epochs: int = 30
     """Number of times that every example is visited."""
     batch_size: int = 10

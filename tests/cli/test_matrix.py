@@ -186,7 +186,7 @@ CELLS = {
         "output is a file": Cell("--folder net.json", "net.json"),
         "no validation set": Cell("--data no-valid.npz --folder a", shows="no validation set"),
         "regression": Cell(f"{REGRESSION} --folder b", shows="a cost of 0", hides="%"),
-        "one class": Cell("--data one\\ class.npz --folder c", shows="The best network is"),
+        "one class": Cell("--data one\\ class.npz --folder c", shows="of the best recipe"),
     },
     "compare": {
         "unknown option": Cell("--optimizer sgd", "options: --optimizer sgd[.] See"),
