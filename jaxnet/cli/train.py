@@ -10,7 +10,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import tyro
@@ -31,8 +32,8 @@ from jaxnet.cli.options import (
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
-from jaxnet.io import csv, files, network_files
-from jaxnet.io.files import JsonObject
+from jaxnet.io import csv, files, network_files, reading
+from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
@@ -136,16 +137,7 @@ class Train(Training):
     def _resumed(self) -> "Train":
         """The options saved with the run; those that may change are taken from this command."""
         path = Path(str(self.resume)) / "config.json"
-        try:
-            known: JsonObject = json.loads(path.read_bytes())["settings"]
-            known = {RENAMED_OPTIONS.get(name, name): value for name, value in known.items()}
-            known["runs"] = Path(known["runs"])
-            known |= {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
-            before = Train(**known)
-        except OSError as error:
-            raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not the config.json of a run: {error}.") from None
+        before = reading.read_content(path, "the config.json of a run", _saved_options)
         default = Train()
         given = {
             field.name: getattr(self, field.name)
@@ -231,6 +223,40 @@ class Train(Training):
                 resume=before,
                 time_budget=self.time_budget,
             )
+
+
+def _saved_options(content: bytes) -> Train:
+    """The options in the content of a run's config.json; errors are bare reasons."""
+    config = reading.json_object(content)
+    reading.check_types(config, {"settings": dict})
+    settings = {RENAMED_OPTIONS.get(name, name): v for name, v in config["settings"].items()}
+    types = get_type_hints(Train)
+    for name, value in settings.items():
+        if name not in types:
+            raise ValueError(f"its setting {name!r} is not an option of jaxnet train")
+        if not _is_value(value, types[name]):
+            raise ValueError(f"its setting {name!r} is {value!r:.80}, which no run can have")
+    settings |= {name: tuple(v) for name, v in settings.items() if isinstance(v, list)}
+    options = Train(**settings | {"runs": Path(settings.get("runs", "runs"))})
+    options.full_network()  # what it refuses is the file's, not this command's
+    options.recipe()
+    return options
+
+
+def _is_value(value: object, kind: Any) -> bool:
+    """Whether a value of JSON's types is one of an option's type."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return isinstance(value, str) and value in parts
+    if origin is tuple:
+        return isinstance(value, list) and all(_is_value(part, parts[0]) for part in value)
+    if origin in (Union, UnionType):
+        return any(_is_value(value, part) for part in parts)
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if isinstance(value, int):
+        return kind in (int, float) and abs(value) < 2**63
+    return isinstance(value, str if kind is Path else kind)
 
 
 def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
