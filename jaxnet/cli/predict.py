@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 import tyro
@@ -11,7 +11,10 @@ from rich.console import Console
 from jaxnet.cli import console
 from jaxnet.cli.options import DataOption, read
 from jaxnet.core import costs, network
-from jaxnet.io import network_files
+from jaxnet.io import network_files, numpy_files, reading
+
+MAX_PIXELS = 2**22
+"""The pixels of the largest picture that is decoded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,13 +97,10 @@ def _network_file(path: Path) -> Path:
 
 def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
     """An image as flat float32 pixels in [0, 1], with white as 1."""
-    try:
-        x = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _pixels(path)
-    except OSError as error:
-        reason = error.strerror or "it is not a PNG or .npy file"
-        raise ValueError(f"cannot read {path}: {reason}.") from None
-    except (ValueError, EOFError, SyntaxError):
-        raise ValueError(f"cannot read {path}: it is not a PNG or .npy file.") from None
+    if path.suffix == ".npy":
+        x = numpy_files.read_npy(path)
+    else:
+        x = reading.read_file(path, "a PNG", _pixels, "write it again as a PNG or .npy")
     if x.dtype == np.uint8:
         x = x / np.float32(255)
     if x.dtype.kind != "f" or not x.size or not (x.min() >= 0 and x.max() <= 1):
@@ -115,17 +115,20 @@ def _read_image(path: Path, n_in: int, invert: bool) -> np.ndarray:
     return 1 - x if invert else x
 
 
-def _pixels(path: Path) -> np.ndarray:
+def _pixels(file: BinaryIO) -> np.ndarray:
     """The grey values of an 8- or 16-bit picture; black shows through where it is transparent."""
-    from PIL import Image  # matplotlib brings it
+    from PIL import Image, UnidentifiedImageError  # matplotlib brings it
 
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I"):
-                return np.asarray(image) / np.float32(65535)
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-            return np.asarray(image.convert("L"))
-    except Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from None
+        picture = Image.open(file)
+    except UnidentifiedImageError:
+        raise ValueError("it is not a picture") from None
+    with picture as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"it has {image.width}×{image.height} pixels, far too many")
+        if image.mode.startswith("I"):
+            return np.asarray(image) / np.float32(65535)
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+        return np.asarray(image.convert("L"))
