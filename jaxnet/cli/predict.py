@@ -18,7 +18,10 @@ from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.conversion import input_array, place
 from jaxnet.core.network import Network
 from jaxnet.data.doubtful import LARGE_INPUT
-from jaxnet.io import network_files
+from jaxnet.io import network_files, numpy_files, reading
+
+MAX_PIXELS = 2**22
+"""The pixels of the largest picture that is decoded."""
 
 PICTURES = ("PNG", "JPEG")
 """The formats of pictures."""
@@ -173,7 +176,7 @@ def _questions_in_file(path: Path, n_in: int, invert: bool) -> list[Question]:
 
 def _rows_of_array(path: Path, n_in: int, invert: bool) -> tuple[Float[np.ndarray, "n n_in"], bool]:
     """The rows of a .npy file as floats, and whether they are images by their shape."""
-    array = _array(path)
+    array = numpy_files.read_npy(path)
     x = np.asarray(input_array(array, str(path)))
     if not x.size:
         raise ValueError(f"{path} holds no numbers, its shape is {x.shape}; give it some rows.")
@@ -200,41 +203,20 @@ def _rows_of_array(path: Path, n_in: int, invert: bool) -> tuple[Float[np.ndarra
     return x.reshape(-1, n_in), are_images
 
 
-def _array(path: Path) -> np.ndarray:
-    """The array in a .npy file."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}.") from None
-    except (ValueError, EOFError, SyntaxError):
-        raise ValueError(f"cannot read {path}: it is not a .npy file of numbers.") from None
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ValueError(
-            f"cannot read {path}: it is an .npz archive of several arrays; save a single one with "
-            "numpy.save."
-        )
-    return array
-
-
 def _picture(path: Path, background: float) -> Float[np.ndarray, "height width"]:
     """The grey values of a picture file in [0, 1], on a background of this grey value."""
-    try:
-        with path.open("rb") as file:
-            return _pixels(file, background)
-    except OSError as error:
-        reason = error.strerror or "it is not a PNG, JPEG or .npy file"
-        raise ValueError(f"cannot read {path}: {reason}.") from None
-    except (ValueError, SyntaxError) as error:  # Pillow's, of a damaged chunk
-        raise ValueError(f"cannot read {path}: {error}.") from None
+    remedy = "save it as a PNG, or as a .npy array"
+    return reading.read_file(path, "a picture", lambda file: _pixels(file, background), remedy)
 
 
 def _pixels(file: BinaryIO, background: float) -> Float[np.ndarray, "height width"]:
     """The grey values of an open picture file; errors are bare reasons."""
-    from PIL import Image, ImageOps  # matplotlib brings it
+    from PIL import Image, ImageOps, UnidentifiedImageError  # matplotlib brings it
 
     try:
         with Image.open(file, formats=PICTURES) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"it has {image.width}×{image.height} pixels, far too many")
             if (n_frames := getattr(image, "n_frames", 1)) > 1:
                 raise ValueError(f"it is animated, with {n_frames} frames; save one of them")
             image = ImageOps.exif_transpose(image)
@@ -248,8 +230,8 @@ def _pixels(file: BinaryIO, background: float) -> Float[np.ndarray, "height widt
                 for band in (image.convert("L"), image.getchannel("A"))
             )
             return alpha * grey + (1 - alpha) * np.float32(background)
-    except Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from None
+    except UnidentifiedImageError:
+        raise ValueError("it is not a picture") from None
 
 
 def _check_size(path: Path, shape: tuple[int, ...], n_in: int) -> None:

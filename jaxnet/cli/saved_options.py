@@ -1,7 +1,6 @@
 """The options of a run, read from its config.json, for `jaxnet train --resume`."""
 
 import dataclasses
-import json
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import tyro
 
 from jaxnet.cli.options import DATA_NAMES, RENAMED_OPTIONS
 from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
-from jaxnet.io import files
+from jaxnet.io import reading
 from jaxnet.training import checkpoints
 
 CHANGEABLE = ("epochs", "time_budget", "checkpoint_every", "tensorboard", *OPTIONS_OF_A_CALL)
@@ -32,7 +31,9 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
       ValueError: config.json does not hold the options of a run, or an option of the call would
         make it another run; the message names the file or the option.
     """
-    before = _saved_options(folder / "config.json")
+    before = reading.read_content(
+        folder / "config.json", "the config.json of a run", _saved_options
+    )
     # An option that was not typed stays as it was, so that one that differs was typed.
     now = tyro.cli(Train, prog="jaxnet train", args=args, default=before)
     for field in dataclasses.fields(Train):
@@ -65,22 +66,13 @@ def _text(value: object) -> str:
     return repr(str(value)) if isinstance(value, Path) else repr(value)
 
 
-def _saved_options(path: Path) -> Train:
-    """The options in a config.json."""
-    try:
-        document = json.loads(path.read_bytes())
-        settings = document["settings"]
-        if not isinstance(settings, dict):
-            raise ValueError("its settings are not an object")
-        options = Train(**_checked(settings))
-        options.full_network()
-        options.recipe()
-    except OSError as error:
-        raise ValueError(f"cannot resume from {path}: {error.strerror}.") from None
-    except files.DAMAGE as error:
-        raise ValueError(
-            f"{path} is not the config.json of a run: {files.reason(error)}."
-        ) from None
+def _saved_options(content: bytes) -> Train:
+    """The options in the content of a run's config.json; errors are bare reasons."""
+    document = reading.json_object(content)
+    reading.check_types(document, {"settings": dict})
+    options = Train(**_checked(document["settings"]))
+    options.full_network()  # what these refuse is the file's fault, not this command's
+    options.recipe()
     return options
 
 

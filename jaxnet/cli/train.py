@@ -33,7 +33,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
 from jaxnet.io import csv, files, locks, network_files
-from jaxnet.io.files import JsonObject
+from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots

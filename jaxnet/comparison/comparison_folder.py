@@ -1,5 +1,6 @@
 """The result of a comparison, and its folder: tables as CSV files, and a manifest."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,20 +8,24 @@ from typing import NamedTuple
 
 import jax
 
-from jaxnet.comparison import result_tables
+from jaxnet.comparison import file_checks, result_tables
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.comparison.tuning import Range
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
-from jaxnet.io import csv, files, parquet
+from jaxnet.io import csv, files, parquet, reading
 from jaxnet.io.csv import Row
-from jaxnet.io.files import JsonObject
+from jaxnet.io.reading import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.fingerprint import described, fingerprint, require_same
 
 FORMAT = 2
+MANIFEST = "manifest.json"
+TIMING = "timing.json"
+REMEDY = "repeat the same command or call, which goes on and writes it again"
+"""What a person can do about a file that is damaged or missing."""
 TABLES = (
     "runs", "curves", "summary", "pairwise", "time_to_target", "divergence",
     "expected_performance", "usual_study",
@@ -45,8 +50,8 @@ class Comparison(NamedTuple):
     - `diverged_epoch` and `diverged_step` count from 1; they are 0 for a run that did not diverge.
 
     Attributes:
-      manifest: the content of manifest.json: protocol, searches, versions, device, data,
-        conclusion.
+      manifest: the content of manifest.json without its hashes: protocol, searches, versions,
+        device, data, conclusion.
       runs: a row for each trained network: hyperparameters, losses and scores after the last epoch.
       curves: a row for each epoch of each network: validation cost and score.
       summary: a row for each optimizer: chosen hyperparameters, test score and loss with intervals.
@@ -101,7 +106,9 @@ class Comparison(NamedTuple):
     def write(self, folder: str | Path) -> None:
         """Write all tables as CSV and, if pyarrow is installed, as Parquet; manifest.json last.
 
-        The same version, device, protocol and data give the same bytes, except in timing.json.
+        The same version, device, protocol and data give the same bytes, except in timing.json and
+        its hash. The manifest holds the SHA-256 of each CSV file and of timing.json, and a seal,
+        which is its own.
 
         Args:
           folder: the folder to write to, created if needed; files in it are replaced.
@@ -111,13 +118,16 @@ class Comparison(NamedTuple):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in TABLES:
-            rows = getattr(self, name)
-            csv.write_csv(folder / f"{name}.csv", rows)
-            if parquet.has_parquet():
-                parquet.write_parquet(folder / f"{name}.parquet", rows)
-        write_json(folder / "timing.json", self.timing)
-        write_json(folder / "manifest.json", self.manifest)
+        contents = {f"{name}.csv": csv.encode_rows(getattr(self, name)) for name in TABLES} | {
+            TIMING: _json_bytes(self.timing)
+        }
+        for name, content in contents.items():
+            files.write_atomic(folder / name, content)
+        if parquet.has_parquet():
+            for name in TABLES:
+                parquet.write_parquet(folder / f"{name}.parquet", getattr(self, name))
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        write_json(folder / MANIFEST, files.seal(self.manifest | {"sha256": hashes}))
 
     def __repr__(self) -> str:
         return "\n".join([*self.conclusion, *(f"Warning: {text}" for text in self.warnings)])
@@ -140,20 +150,87 @@ def read(folder: str | Path) -> Comparison:
     ValueError: comparisons/none holds no comparison: No such file or directory.
     """
     folder = Path(folder)
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        if "conclusion" not in manifest:
-            raise ValueError(
-                "the comparison was not finished; repeat the same command or call to continue it"
-            )
-        tables = {name: csv.read_csv(_table_path(folder, name), result_tables.TEXT)
-                  for name in TABLES}  # fmt: skip
-        timing = json.loads((folder / "timing.json").read_bytes())
-    except OSError as error:
-        raise ValueError(f"{folder} holds no comparison: {error.strerror}.") from None
-    except ValueError as error:
-        raise ValueError(f"{folder} cannot be read: {error}.") from None
+    if not (folder / MANIFEST).exists():
+        raise ValueError(f"{folder} holds no comparison: No such file or directory.")
+    kind = "the manifest of a finished comparison"
+    manifest = reading.read_content(folder / MANIFEST, kind, _finished, REMEDY)
+    hashes = manifest.pop("sha256", {})
+    tables = {name: _read_table(folder, name, hashes.get(f"{name}.csv")) for name in TABLES}
+    timing = read_timing(folder / TIMING, hashes.get(TIMING))
     return Comparison(manifest=manifest, **tables, timing=timing)
+
+
+def _read_table(folder: Path, name: str, sha256: str | None) -> list[Row]:
+    """The rows of a table; the SHA-256 of its file is not checked, if None."""
+    return reading.read_content(
+        _table_path(folder, name),
+        f"the table {name} of a comparison",
+        lambda content: _rows(content, name, sha256),
+        REMEDY,
+    )
+
+
+def _rows(content: bytes, name: str, sha256: str | None) -> list[Row]:
+    """The rows in the content of a table's file; errors are bare reasons."""
+    _check_hash(content, sha256)
+    rows = csv.decode_rows(content, result_tables.TEXT)
+    file_checks.check_table(name, rows)
+    return rows
+
+
+def read_timing(path: Path, sha256: str | None = None) -> dict[str, float]:
+    """The seconds per epoch of each optimizer, from a comparison's timing.json.
+
+    Args:
+      path: the file.
+      sha256: the SHA-256 of the file; not checked, if None.
+
+    Returns:
+      The seconds by label.
+
+    Raises:
+      ValueError: the file cannot be read, or holds other things than seconds.
+    """
+    return reading.read_content(
+        path,
+        "the timing.json of a comparison",
+        lambda content: _seconds(content, sha256),
+        "delete it, and repeat the same call to measure again",
+    )
+
+
+def _seconds(content: bytes, sha256: str | None) -> dict[str, float]:
+    """The seconds in the content of a timing.json; errors are bare reasons."""
+    _check_hash(content, sha256)
+    seconds = reading.json_object(content)
+    reading.check_types(seconds, dict.fromkeys(seconds, (int, float)))
+    return seconds
+
+
+def _check_hash(content: bytes, sha256: str | None) -> None:
+    """Refuse a file that is not the one that the manifest names; older manifests name none."""
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("it does not have the SHA-256 that manifest.json names, it was changed")
+
+
+def _manifest(content: bytes) -> JsonObject:
+    """The content of a manifest.json, finished or not; errors are bare reasons.
+
+    A finished one has the hashes of its tables, and a seal. Only older versions wrote neither.
+    """
+    manifest = reading.json_object(content)
+    if ("sha256" in manifest) != ("seal" in manifest):
+        raise ValueError("it has hashes of its tables without a seal, or a seal without hashes")
+    return files.unseal(manifest)
+
+
+def _finished(content: bytes) -> JsonObject:
+    """The manifest of a comparison that was finished; errors are bare reasons."""
+    manifest = _manifest(content)
+    if "conclusion" not in manifest:
+        raise ValueError("the comparison was not finished")
+    file_checks.check_manifest(manifest)
+    return manifest
 
 
 def _table_path(folder: Path, name: str) -> Path:
@@ -203,14 +280,11 @@ def start_or_continue(folder: Path, identity: JsonObject) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, identity)
         return
-    try:
-        manifest = json.loads(path.read_bytes())
-    except ValueError:
-        raise ValueError(
-            f"{path} is damaged; delete it, and repeat the same call to continue."
-        ) from None
+    kind = "the manifest of a comparison"
+    manifest = reading.read_content(path, kind, _manifest, f"delete it and {REMEDY}")
     if manifest.get("format") != FORMAT:
-        writer = manifest.get("versions", {}).get("jaxnet-mlp", "another version")
+        versions = manifest.get("versions")
+        writer = versions.get("jaxnet-mlp") if isinstance(versions, dict) else "another version"
         raise ValueError(
             f"{folder} holds a comparison of jaxnet {writer}, which only that version can "
             "continue; choose another folder (--name). jaxnet.comparison.read reads it if it is "
@@ -232,5 +306,9 @@ def start_or_continue(folder: Path, identity: JsonObject) -> None:
 
 def write_json(path: Path, value: JsonObject) -> None:
     """Write an object as indented JSON, atomically."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    files.write_atomic(path, text.encode())
+    files.write_atomic(path, _json_bytes(value))
+
+
+def _json_bytes(value: JsonObject) -> bytes:
+    """An object as indented JSON."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,7 +1,6 @@
 """Measures the seconds per epoch of each optimizer, trained as a single network."""
 
 import dataclasses
-import json
 import time
 import warnings
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxnet.comparison.comparison_folder import write_json
+from jaxnet.comparison.comparison_folder import read_timing, write_json
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
@@ -25,7 +24,7 @@ TIMED = 4
 def known_seconds(folder: Path) -> dict[str, float]:
     """Seconds per epoch by label, from a comparison's folder; empty if none were measured."""
     path = folder / "timing.json"
-    return json.loads(path.read_bytes()) if path.exists() else {}
+    return read_timing(path) if path.exists() else {}
 
 
 def measured_seconds(

@@ -3,14 +3,14 @@
 import gzip
 import hashlib
 import math
-import zlib
-from io import BufferedIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from jaxnet.core.types import Dataset
 from jaxnet.data.splits import checked_split, existing_file, hold_out_last, matching_splits
+from jaxnet.io import reading
 
 IDX_FILES = (
     "train-images-idx3-ubyte",
@@ -19,8 +19,6 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 """The names of MNIST's four files."""
-PIECE_BYTES = 2**20
-"""How much of a file is read at once."""
 
 
 def idx(folder: str | Path, n_valid: int | None = None, n_classes: int | None = None) -> Dataset:
@@ -96,45 +94,36 @@ def read_file(folder: Path, name: str, sha256: str | None) -> np.ndarray:
     if not path.is_file():
         path = existing_file(folder / f"{name}.gz")
     rank = int(name.split("-idx")[1][0])
+    kind = f"an IDX file of bytes with {rank} dimensions"
+    parse = _decompressed_array if path.suffix == ".gz" else _array
+    return reading.read_file(
+        path, kind, lambda file: parse(file, rank, sha256), "download it again"
+    )
+
+
+def _decompressed_array(file: BinaryIO, rank: int, sha256: str | None) -> np.ndarray:
+    """The array in an open IDX file that is gzipped; errors are bare reasons."""
+    with gzip.open(file) as decompressed:
+        return _array(decompressed, rank, sha256, reading.file_size(file))
+
+
+def _array(
+    file: reading.ByteStream, rank: int, sha256: str | None, n_compressed: int | None = None
+) -> np.ndarray:
+    """The array in an open, decompressed IDX file; errors are bare reasons."""
+    header = file.read(4 * (1 + rank))
     magic = bytes([0, 0, 8, rank])
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            header = file.read(4 * (1 + rank))
-            if header[:4] != magic:
-                given_magic = f"0x{header[:4].hex()}" if header else "(none)"
-                raise ValueError(
-                    f"{path}: magic number {given_magic} instead of 0x{magic.hex()}; this is not "
-                    f"an IDX file of bytes with {rank} dimensions."
-                )
-            shape = tuple(int.from_bytes(header[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
-            size = math.prod(shape)
-            # One byte more than the data shows whether the file is too long.
-            content = _read_at_most(file, size + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"{path} is truncated or not a gzip file: {error}; download it again."
-        ) from None
+    if header[:4] != magic:
+        given_magic = f"0x{header[:4].hex()}" if header else "(none)"
+        raise ValueError(f"magic number {given_magic} instead of 0x{magic.hex()}")
+    shape = tuple(int.from_bytes(header[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
+    size = math.prod(shape)
+    # One byte more than the data shows whether the file is too long.
+    content = reading.read_at_most(file, size + 1, n_compressed)
     if len(header) < 4 * (1 + rank) or len(content) < size:
-        raise ValueError(
-            f"{path} is truncated: {len(content)} of {size} bytes for {shape}; download it again."
-        )
+        raise ValueError(f"it is truncated: {len(content)} of {size} bytes for {shape}")
     if len(content) > size:
-        raise ValueError(f"{path} is longer than the {size} bytes that its header {shape} names.")
+        raise ValueError(f"it is longer than the {size} bytes that its header {shape} names")
     if sha256 is not None and hashlib.sha256(header + content).hexdigest() != sha256:
-        raise ValueError(
-            f"{path} is damaged: its contents do not have MNIST's SHA-256; install jaxnet-mlp "
-            "again."
-        )
+        raise ValueError("its contents do not have MNIST's SHA-256, it was changed")
     return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _read_at_most(file: BufferedIOBase, n_bytes: int) -> bytes:
-    """The next bytes of a file, at most so many.
-
-    They are read in pieces: memory is bounded by the file's size, not by what its header claims.
-    """
-    pieces, n_left = [], n_bytes
-    while n_left and (piece := file.read(min(n_left, PIECE_BYTES))):
-        pieces.append(piece)
-        n_left -= len(piece)
-    return b"".join(pieces)

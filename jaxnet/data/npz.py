@@ -1,15 +1,16 @@
 """The reader of NumPy archives with the names of Keras's `mnist.npz`."""
 
-import contextlib
-import zipfile
-import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from jaxnet.core.types import Dataset, Split
-from jaxnet.data.splits import checked_split, existing_file, hold_out_last, matching_splits
+from jaxnet.data.splits import checked_split, hold_out_last, matching_splits
+from jaxnet.io import numpy_files
+
+NAMES = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test")
+"""The arrays that are read."""
+_NEEDED = f"of {', '.join(NAMES)} it needs the first two, and others in pairs"
 
 
 def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = None) -> Dataset:
@@ -17,7 +18,7 @@ def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = No
 
     These are the names of Keras's `mnist.npz`. `x_valid` and `y_valid` are read where they exist;
     else the last `n_valid` training examples are the validation split. Without `x_test` and
-    `y_test` there is no test split. Nothing pickled is ever loaded.
+    `y_test` there is no test split. Other arrays are not read, and nothing pickled is ever loaded.
 
     Args:
       path: the archive.
@@ -43,37 +44,15 @@ def npz(path: str | Path, n_valid: int | None = None, n_classes: int | None = No
     ((5, 6), (1, 6), None)
     """
     path = Path(path)
-    arrays = _arrays(path)
+    arrays = numpy_files.read_npz(path, NAMES)
     train, valid, test = (
         _split(arrays, name, path, n_classes) for name in ("train", "valid", "test")
     )
     if train is None:
-        raise ValueError(f"{path} has no arrays x_train and y_train; it holds {sorted(arrays)}.")
+        raise ValueError(f"{path} has no arrays x_train and y_train; {_NEEDED}.")
     if valid is None:
         train, valid = hold_out_last(train, n_valid, str(path))
     return matching_splits(Dataset(train, valid, test), str(path))
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an archive by their names."""
-    try:
-        with (
-            existing_file(path).open("rb") as file,
-            contextlib.closing(_archive(file)) as archive,
-        ):
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, ValueError) and str(path) in str(error):
-            raise  # there is no such file: existing_file says so
-        raise ValueError(f"{path} is not a readable .npz archive: {error}.") from None
-
-
-def _archive(file: BinaryIO) -> np.lib.npyio.NpzFile:
-    """An open archive, whose arrays are read when they are asked for."""
-    archive = np.load(file, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it is a single array (.npy), not an archive of named arrays (.npz)")
-    return archive
 
 
 def _split(
@@ -85,5 +64,5 @@ def _split(
         return None
     for array_name in (x_name, y_name):
         if array_name not in arrays:
-            raise ValueError(f"{path} has no array {array_name}; it holds {sorted(arrays)}.")
+            raise ValueError(f"{path} has no array {array_name}; {_NEEDED}.")
     return checked_split(arrays[x_name], arrays[y_name], f"{path} ({name})", n_classes)

@@ -1,10 +1,15 @@
 """Tables as CSV files, in UTF-8 and with line feeds whatever the locale.
 
-Numbers are written with the fewest digits that give the same number when it is read again.
+Numbers are written with the fewest digits that give the same number when it is read again. A text
+that a spreadsheet would run as a formula, such as "=1+1", is written with an apostrophe in front,
+which spreadsheets take for the sign of a text. Reading takes the apostrophe away again.
+
+Source: OWASP, CSV injection, for the characters with which a formula may begin.
 """
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +17,12 @@ from typing import Any
 import numpy as np
 
 from jaxnet.core.types import History
-from jaxnet.io import files
+from jaxnet.io import files, reading
 
+_FORMULA = re.compile("'*[=+@\\t\\r\\n＝＋－＠-]")
+"""How a text begins that a spreadsheet would run; apostrophes in front may be our own."""
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf|nan", re.ASCII)
+"""A number as Python writes it."""
 Row = dict[str, Any]
 """A row of a table: its cells by the names of their columns."""
 
@@ -54,13 +63,16 @@ def encode(rows: Iterable[Iterable[object]], nan: str = "") -> bytes:
 
     >>> encode([("epoch", "cost"), (1, 0.1), (2, float("nan"))])
     b'epoch,cost\n1,0.1\n2,\n'
+    >>> encode([("=1+1", -0.5)])
+    b"'=1+1,-0.5\n"
     """
 
     def text_of(cell: object) -> str:
         if cell is None:
             return ""
         is_nan = cell != cell
-        return nan if is_nan else str(cell)
+        text = nan if is_nan else str(cell)
+        return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
     # Before Python 3.13 the writer quotes a "\r" only if lines end with one.
     lines = []
@@ -75,7 +87,7 @@ def decode(content: bytes) -> list[list[str]]:
     r"""The cells of a CSV file's content, line by line, without its empty lines.
 
     Args:
-      content: the content of the file, in UTF-8.
+      content: the content of the file, in UTF-8, with or without a byte order mark.
 
     Returns:
       The cells of each line, as strings.
@@ -87,10 +99,15 @@ def decode(content: bytes) -> list[list[str]]:
     [['label', 'score'], ['adam, 5', '0.9']]
     """
     try:
-        rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
-        return [row for row in rows if row]
+        rows = csv.reader(io.StringIO(reading.utf8(content), newline=""), strict=True)
+        return [[_without_apostrophe(cell) for cell in row] for row in rows if row]
     except csv.Error as error:
         raise ValueError(f"its CSV is damaged: {error}") from None
+
+
+def _without_apostrophe(cell: str) -> str:
+    """The text of a cell without the apostrophe that `encode` put in front of a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
@@ -109,10 +126,23 @@ def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
     ...     read_csv(f"{folder}/table.csv")
     [{'epoch': 1, 'cost': 0.5}]
     """
-    rows = list(rows)
+    files.write_atomic(path, encode_rows(list(rows)))
+
+
+def encode_rows(rows: Sequence[Row]) -> bytes:
+    r"""Rows as the content of a CSV file; the first line holds the names of the columns.
+
+    Args:
+      rows: the table; a NaN, and a cell that a row lacks, stays empty.
+
+    Returns:
+      The content of the file.
+
+    >>> encode_rows([{"epoch": 1, "cost": 0.5}])
+    b'epoch,cost\n1,0.5\n'
+    """
     columns = column_names(rows)
-    cells = ([row.get(name) for name in columns] for row in rows)
-    files.write_atomic(path, encode([columns, *cells]))
+    return encode([columns, *([row.get(name) for name in columns] for row in rows)])
 
 
 def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
@@ -126,33 +156,52 @@ def read_csv(path: str | Path, text: Collection[str] = ()) -> list[Row]:
       The rows.
 
     Raises:
-      ValueError: a line has more or fewer cells than the first, or a cell is not a number; the
-        message names the file and the row.
-      OSError: the file cannot be read.
+      ValueError: the file cannot be read, a line has more or fewer cells than the first, or a cell
+        is not a number; the message names the file and the row.
     """
-    path = Path(path)
-    try:
-        columns, *lines = decode(path.read_bytes()) or [[]]
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    return [_row(columns, cells, text, f"{path}, row {n}") for n, cells in enumerate(lines, 1)]
+    return reading.read_content(path, "a table in CSV", lambda content: decode_rows(content, text))
+
+
+def decode_rows(content: bytes, text: Collection[str] = ()) -> list[Row]:
+    r"""The rows in the content of a CSV file, by the names of columns in its first line.
+
+    Args:
+      content: the content of the file, in UTF-8.
+      text: the columns that stay strings; all others are numbers, and NaN where a cell is empty.
+
+    Returns:
+      The rows.
+
+    Raises:
+      ValueError: it is no table of such columns; the message is a bare reason.
+
+    >>> decode_rows(b"label,score\nadam,0.9\n", text=["label"])
+    [{'label': 'adam', 'score': 0.9}]
+    """
+    if not content:
+        raise ValueError("it is empty; a table without rows has an empty line")
+    columns, *lines = decode(content) or [[]]
+    if columns and not lines:
+        raise ValueError("it has no rows below its first line")
+    if repeated := [name for name in columns if columns.count(name) > 1]:
+        raise ValueError(f"its column {repeated[0]!r} occurs twice")
+    return [_row(columns, cells, text, f"row {n}") for n, cells in enumerate(lines, 1)]
 
 
 def _row(columns: list[str], cells: list[str], text: Collection[str], place: str) -> Row:
     """The cells of one line by their columns' names; `place` names the line in an error."""
     if len(cells) != len(columns):
-        raise ValueError(f"{place}: it has {len(cells)} cells, and the first line {len(columns)}")
-    try:
-        return {
-            name: cell if name in text else _number(cell)
-            for name, cell in zip(columns, cells, strict=True)
-        }
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        raise ValueError(f"{place} has {len(cells)} cells, and the first line {len(columns)}")
+    return {
+        name: cell if name in text else _number(cell, f"{place}, column {name!r}")
+        for name, cell in zip(columns, cells, strict=True)
+    }
 
 
-def _number(cell: str) -> int | float:
+def _number(cell: str, place: str) -> int | float:
     """The number in a cell, an int where it is written as one; NaN for an empty cell."""
+    if cell and not _NUMBER.fullmatch(cell):
+        raise ValueError(f"{place} is {cell[:40]!r}, which is not a number")
     try:
         return int(cell)
     except ValueError:

@@ -13,16 +13,18 @@ checked without the others.
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
 import platform
 import re
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import jax
 import numpy as np
@@ -30,25 +32,18 @@ import safetensors
 import safetensors.numpy
 
 from jaxnet.core.types import Device
+from jaxnet.io.reading import JsonObject, json_object
 
 METADATA_KEY = "jaxnet"
 """The key of the header in the metadata of a safetensors file."""
 RESERVED = ("kind", "format", "origin", "sections", "seal")
 """The entries of a header that `write_sealed` makes."""
-DAMAGE = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    OverflowError,
-    RecursionError,
-    safetensors.SafetensorError,
-)
-"""The exceptions that reading a damaged file may raise."""
-
-
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
-"""The names that `write_atomic` gives to temporary files."""
+STALE_SECONDS = 3600
+"""After so long nobody writes a temporary file any more."""
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}")
+"""The names of temporary files."""
+_being_written: set[str] = set()
+"""The names of the temporary files that this process is writing now."""
 
 
 class ArrayFile(NamedTuple):
@@ -77,8 +72,6 @@ class Origin(NamedTuple):
         return ", ".join(f"{name}{value}" for name, value in entries if value != "unknown")
 
 
-JsonObject = dict[str, Any]
-"""An object of JSON's types: strings, numbers, booleans, None, lists and such objects."""
 Sealed = tuple[dict[str, np.ndarray], JsonObject]
 """The arrays of a file by `section/name`, and its header."""
 OlderReader = Callable[[ArrayFile, Collection[str] | None], Sealed | None]
@@ -88,17 +81,30 @@ OlderReader = Callable[[ArrayFile, Collection[str] | None], Sealed | None]
 def write_atomic(path: str | Path, content: bytes) -> None:
     """Write a file atomically: it has all of the new content or, after any failure, the old one.
 
+    What killed writers of the same file left behind is removed.
+
     Args:
       path: the file; one that exists is replaced.
       content: the new content.
 
     Raises:
       FileNotFoundError: the folder does not exist.
-      OSError: the file cannot be written; one that existed is unharmed.
+      OSError: the file cannot be written; one that existed is unharmed. Its `filename` is the path.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
+    remove_stale(path.parent, path.name)
+    try:
+        _write_beside_and_rename(path, content)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_beside_and_rename(path: Path, content: bytes) -> None:
+    """Write a temporary file in the same folder, and give it the file's name."""
     handle, temporary = _create_beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -107,8 +113,11 @@ def write_atomic(path: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to be seen
+            temporary.unlink()
         raise
+    finally:
+        _being_written.discard(temporary.name)
     if os.name == "posix":  # the rename is on the disk only once the folder is
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -124,32 +133,78 @@ def _create_beside(path: Path) -> tuple[int, Path]:
     process's umask, which Python could only read by setting it, for all threads.
     """
     while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with contextlib.suppress(FileExistsError):
+        token = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+        temporary = path.with_name(f".{path.name}.{token}")
+        _being_written.add(temporary.name)
+        try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             return os.open(temporary, flags, 0o666), temporary
+        except FileExistsError:
+            continue
+        except BaseException:
+            _being_written.discard(temporary.name)
+            raise
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove the temporary files that killed writers have left in a folder.
+def remove_stale(folder: str | Path, name: str | None = None) -> None:
+    """Remove the temporary files that killed writers left in a folder.
+
+    A temporary file is stale if its process is dead, or if nothing was written to it for an hour:
+    whether a process on another machine runs cannot be known.
 
     Args:
-      folder: a folder into which nobody writes at the moment: see `jaxnet.io.locks`.
-
-    Raises:
-      OSError: a file cannot be removed.
+      folder: the folder, whose subfolders are left alone; it need not exist.
+      name: the file whose temporary files are removed; those of all files, if None.
 
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in (".history.csv.0123abcd", ".history.csv", "history.csv"):
-    ...     (folder / name).touch()
-    >>> remove_stale(folder)
-    >>> sorted(path.name for path in folder.iterdir())
-    ['.history.csv', 'history.csv']
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     temporary = Path(folder, f".study.json.{_host()}-{os.getpid()}-0123abcd")
+    ...     temporary.touch()  # as if this process had been killed and its number were used again
+    ...     remove_stale(folder)
+    ...     temporary.exists()
+    False
     """
-    for path in folder.iterdir():
-        if _TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    prefix = "." if name is None else f".{name}."
+    with contextlib.suppress(OSError):  # what cannot be listed or removed harms no reader
+        for entry in os.listdir(folder):
+            match = _TEMPORARY.fullmatch(entry) if entry.startswith(prefix) else None
+            if match is None or name not in (None, match["name"]):
+                continue
+            temporary = Path(folder, entry)
+            with contextlib.suppress(OSError):
+                if _is_stale(temporary, match):
+                    temporary.unlink()
+
+
+def _is_stale(temporary: Path, match: re.Match[str]) -> bool:
+    """Whether nobody writes a temporary file any more."""
+    if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
+        return True
+    if match["host"] != _host():
+        return False
+    process = int(match["process"])
+    if process == os.getpid():  # an earlier process may have had the same number
+        return temporary.name not in _being_written
+    return not _is_running(process)
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
+    if os.name != "posix":  # there a signal, even that of number 0, would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+@functools.cache
+def _host() -> str:
+    """The machine, or the container, in eight digits."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def sha256(arrays: dict[str, np.ndarray]) -> str:
@@ -200,27 +255,6 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def reason(error: BaseException) -> str:
-    """The reason why a file could not be read, to be put after a colon in a message.
-
-    Args:
-      error: the exception that reading it raised.
-
-    Returns:
-      The reason, without a full stop.
-
-    >>> reason(KeyError("format"))
-    "it lacks 'format'"
-    """
-    if isinstance(error, KeyError):
-        return f"it lacks {error}"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).rstrip(".")
-
-
 def section(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     """The arrays of a section.
 
@@ -261,7 +295,8 @@ def write_sealed(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_sealed(f"{folder}/x", "example", 1, {"state/w": np.zeros(2)}, {"epochs": 3})
-    ...     arrays, header = read_sealed(f"{folder}/x", "example", 1)
+    ...     with open(f"{folder}/x", "rb") as file:
+    ...         arrays, header = read_sealed(file, "example", 1)
     >>> arrays, header["epochs"]
     ({'state/w': array([0., 0.])}, 3)
     """
@@ -280,12 +315,12 @@ def write_sealed(
     }
     # Read back, so that a tuple and a list, or 1 and "1" as a key, are sealed as a reader has them.
     document = json.loads(json.dumps(document))
-    text = canonical_json(document | {"seal": _seal(document)})
+    text = canonical_json(seal(document))
     write_atomic(path, safetensors.numpy.save(arrays, {METADATA_KEY: text}))
 
 
 def read_sealed(
-    source: str | Path | bytes,
+    file: BinaryIO,
     kind: str,
     format: int,
     sections: Collection[str] | None = None,
@@ -294,7 +329,8 @@ def read_sealed(
     """Read a file that `write_sealed` wrote, and check its header and all arrays that are read.
 
     Args:
-      source: the file's path, or its content. Of a path only the sections asked for are read.
+      file: the open file, from `reading.read_file`, which turns all that this raises into a
+        sentence. Only the sections asked for are read.
       kind: the kind that the file has to be of.
       format: the number of the format that it has to have.
       sections: the sections to read; all, if None.
@@ -305,44 +341,30 @@ def read_sealed(
 
     Raises:
       ValueError: the file is of another kind or format, or was changed; the message is a bare
-        reason, to stand after "PATH is damaged: ".
-      OSError: the file cannot be read.
+        reason.
+      SafetensorError: it is not a whole safetensors file.
     """
-    try:
-        with open_arrays(source) as file:
-            if older is not None and (sealed := older(file, sections)) is not None:
-                return sealed
-            return _unsealed(file, kind, format, sections)
-    except DAMAGE as error:
-        raise ValueError(reason(error)) from None
+    with open_arrays(file) as arrays:
+        if older is not None and (sealed := older(arrays, sections)) is not None:
+            return sealed
+        return _unsealed(arrays, kind, format, sections)
 
 
 @contextlib.contextmanager
-def open_arrays(source: str | Path | bytes) -> Iterator[ArrayFile]:
+def open_arrays(file: BinaryIO) -> Iterator[ArrayFile]:
     """A context with an open safetensors file, whose arrays are read when they are asked for.
 
     Args:
-      source: the file's path, or its content.
+      file: the file, open for reading.
 
     Yields:
       The open file.
 
     Raises:
       SafetensorError: it is not a whole safetensors file.
-      ValueError: its metadata are damaged.
-      OSError: the file cannot be read.
     """
-    if isinstance(source, bytes):
-        arrays = safetensors.numpy.load(source)
-        # The library reads metadata from open files only; the header is the first bytes.
-        header = json.loads(source[8 : 8 + int.from_bytes(source[:8], "little")])
-        metadata = header.get("__metadata__", {})
-        yield ArrayFile(metadata, frozenset(arrays), arrays.__getitem__)
-        return
-    with Path(source).open("rb"):
-        pass  # says why it cannot be opened; the library does not
-    with safetensors.safe_open(source, "numpy") as file:
-        yield ArrayFile(file.metadata() or {}, frozenset(file.keys()), file.get_tensor)
+    with safetensors.safe_open(file.name, "numpy") as arrays:
+        yield ArrayFile(arrays.metadata() or {}, frozenset(arrays.keys()), arrays.get_tensor)
 
 
 def check_format(format: object, readable: int) -> None:
@@ -380,15 +402,15 @@ def _unsealed(file: ArrayFile, kind: str, format: int, sections: Collection[str]
 def _checked_header(file: ArrayFile, kind: str, format: int) -> tuple[dict[str, str], JsonObject]:
     """The SHA-256 of each section, and the header that was written, after checking the header."""
     text = file.metadata[METADATA_KEY]
-    document = json.loads(text)
+    document = json_object(text.encode())
     if document["kind"] != kind:
         raise ValueError(f"it is a {document['kind']} and not a {kind}")
     check_format(document["format"], format)
-    seal = document.pop("seal")
     # The text is compared too: another text could have the same values, such as a float with a
     # changed digit.
-    if seal != _seal(document) or text != canonical_json(document | {"seal": seal}):
+    if "seal" not in document or text != canonical_json(document):
         raise ValueError("its header does not have the SHA-256 it names; it was changed")
+    document = unseal(document)
     digests = document.pop("sections")
     if {_section_of(name) for name in file.names} != set(digests):
         raise ValueError(
@@ -404,9 +426,40 @@ def _section_of(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _seal(document: JsonObject) -> str:
-    """The SHA-256 of a header without its seal."""
-    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
+def seal(document: JsonObject) -> JsonObject:
+    """A JSON object with a seal: an entry that holds the SHA-256 of all others.
+
+    Args:
+      document: the object, without a seal.
+
+    Returns:
+      The object with the entry `seal`, as the last.
+
+    >>> unseal(seal({"epochs": 3}))
+    {'epochs': 3}
+    """
+    text = canonical_json(json.loads(json.dumps(document)))
+    return document | {"seal": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def unseal(document: JsonObject) -> JsonObject:
+    """A JSON object without its seal, which has to fit the others of its entries.
+
+    Args:
+      document: the object, as it was read.
+
+    Returns:
+      The object without the seal; an object that has none, as it is.
+
+    Raises:
+      ValueError: an entry was changed; the message is a bare reason.
+    """
+    if "seal" not in document:
+        return document
+    entries = {name: value for name, value in document.items() if name != "seal"}
+    if seal(entries) != document:
+        raise ValueError("its entries do not have the SHA-256 that its seal names; it was changed")
+    return entries
 
 
 def origin(device: Device | None = None) -> Origin:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from jaxnet.io import files
+from jaxnet.io import files, reading
 
 LOCK = ".lock"
 """The file in a locked folder that the system's lock is on."""
@@ -204,6 +204,7 @@ def _this_process() -> Holder:
 def _holder(folder: Path) -> str:
     """Who holds a folder, for a message."""
     try:
-        return str(Holder(**json.loads((folder / HOLDER).read_bytes())))
-    except (OSError, ValueError, TypeError, RecursionError):
+        entries = reading.read_json(folder / HOLDER, "the description of a folder's holder")
+        return str(Holder(**entries))
+    except (ValueError, TypeError):
         return "another process"  # which is just beginning or ending

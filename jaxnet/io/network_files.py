@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ from jaxnet.core.activations import Activation
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.types import Initializer, Layer, Params
-from jaxnet.io import files, version_0_2
-from jaxnet.io.files import JsonObject
+from jaxnet.io import files, reading, version_0_2
+from jaxnet.io.reading import JsonObject
 
 _Part = TypeVar("_Part")
 
@@ -30,8 +30,6 @@ FORMAT = 2
 """The number of the format of .safetensors files."""
 JSON_FORMAT = 1
 """The number of the format of the key `jaxnet` in .json files."""
-MAX_BYTES = 2**31
-"""The size of the largest file that is read."""
 DTYPES = ("float32", "float64")
 """The types that parameters may have in a file."""
 NETWORK2_COSTS: dict[str, Cost] = {
@@ -117,17 +115,11 @@ def load(path: str | Path) -> tuple[Network, Params]:
     [(2, 3), (3, 1)]
     """
     path = Path(path)
-    suffix = _checked_suffix(path)
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ValueError(f"it has {size} bytes, more than the {MAX_BYTES} that are read")
-        content = path.read_bytes()
-        net, layers = _from_json(content) if suffix == ".json" else _from_safetensors(content)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {files.reason(error)}.") from None
-    except files.DAMAGE as error:
-        raise ValueError(f"{path} is not a network: {files.reason(error)}.") from None
+    kind = "a network"
+    if _checked_suffix(path) == ".json":
+        net, layers = reading.read_content(path, kind, _from_json)
+    else:
+        net, layers = reading.read_file(path, kind, _from_safetensors)
     saved_dtype = layers[0].w.dtype
     dtype = jax.dtypes.canonicalize_dtype(saved_dtype)
     if saved_dtype != dtype:
@@ -259,7 +251,7 @@ def _cost_name(net: Network) -> str:
 
 def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
     """The network in the content of a .json file, network2's or ours."""
-    document = _json_object(content)
+    document = reading.json_object(content, constants=False)
     described = document.get("jaxnet")
     if described is None:
         if document["cost"] not in NETWORK2_COSTS:
@@ -275,29 +267,6 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
     if files.described_sha256(sealed, _named_arrays(layers)) != described["sha256"]:
         raise ValueError("its contents do not have the SHA-256 it names; it was changed")
     return net, layers
-
-
-def _json_object(content: bytes) -> JsonObject:
-    """The JSON object in a file, if its numbers are finite and each key occurs once."""
-
-    def refuse_constant(token: str) -> None:
-        raise ValueError(f"it holds {token}, which is not a number in JSON")
-
-    def with_unique_keys(pairs: list[tuple[str, object]]) -> JsonObject:
-        entries = dict(pairs)
-        if len(entries) < len(pairs):
-            raise ValueError("a key of its JSON occurs twice")
-        return entries
-
-    try:
-        document = json.loads(
-            content, parse_constant=refuse_constant, object_pairs_hook=with_unique_keys
-        )
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"its JSON is damaged or cut off: {error}") from None
-    if not isinstance(document, dict):
-        raise ValueError("its JSON is not an object")
-    return document
 
 
 def _json_network(document: JsonObject, described: object) -> tuple[Network, np.dtype]:
@@ -338,9 +307,9 @@ def _json_layers(document: JsonObject, dtype: np.dtype) -> tuple[Layer, ...]:
     return layers
 
 
-def _from_safetensors(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
-    """The network in the content of a sealed file, of this version or of 0.2."""
-    arrays, header = files.read_sealed(content, KIND, FORMAT, older=version_0_2.read_network)
+def _from_safetensors(file: BinaryIO) -> tuple[Network, tuple[Layer, ...]]:
+    """The network in a sealed file, of this version or of 0.2."""
+    arrays, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_network)
     net, named = _network(header), files.section(arrays, "params")
     indices = range(len(net.sizes) - 1)
     expected = {f"layers.{index}.{name}" for index in indices for name in Layer._fields}

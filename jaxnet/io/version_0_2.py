@@ -9,20 +9,19 @@ have version 0.2's names.
 They are passed to `read_sealed(…, older=…)`, and return None for a file without such a layout.
 """
 
-import json
 from collections.abc import Collection
 
 import numpy as np
 
 from jaxnet.io.files import (
     ArrayFile,
-    JsonObject,
     Origin,
     Sealed,
     check_format,
     described_sha256,
     sha256,
 )
+from jaxnet.io.reading import JsonObject, json_object
 
 ORIGIN = Origin(jaxnet="0.2.0", jax="unknown", device="unknown")
 """The origin of all files of version 0.2, which did not record theirs."""
@@ -113,7 +112,7 @@ def _header(file: ArrayFile, key: str, format: int) -> JsonObject | None:
     """The header under a key, or None if there is none or it has today's layout."""
     if key not in file.metadata:
         return None
-    header = json.loads(file.metadata[key])
+    header = json_object(file.metadata[key].encode())
     if "kind" in header:
         return None
     check_format(header["format"], format)

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxnet.core.types import AnyArray
-from jaxnet.io import files
+from jaxnet.io import files, numpy_files, reading
 from jaxnet.io.csv import Row
+from jaxnet.io.reading import JsonObject
 from jaxnet.reporting import plots
 from jaxnet.reporting.experiment_rows import (
     LEAST_SEEDS,
@@ -32,6 +33,7 @@ from jaxnet.reporting.experiment_rows import (
     Values,
     bound_row,
     cells,
+    check_row,
     claim_row,
     difference_row,
     digits_row,
@@ -193,15 +195,46 @@ def main(
             _run_and_save(folder, settings, changed, run)
         elif not (folder / "results.json").exists():
             raise ValueError(f"{folder} holds no results to draw; run without --plot-only first.")
+        rows = read_results(folder / "results.json")["rows"]
+        curves = numpy_files.read_npz(folder / "curves.npz")
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))["rows"]
     _print_table(rows)
-    picture = plots.png(plot(dict(np.load(folder / "curves.npz"))))
+    picture = plots.png(plot(curves))
     files.write_atomic(folder / f"{name}.png", picture)
     note = "; a smoke test: the numbers mean nothing" if settings.smoke else ""
     print(f"Written to {folder}/{note}")
+
+
+def read_results(path: Path) -> JsonObject:
+    """The results of an experiment: its settings, its rows, and where and how long it ran.
+
+    Args:
+      path: the results.json that `main` wrote.
+
+    Returns:
+      The content of the file.
+
+    Raises:
+      ValueError: the file cannot be read, or an entry of it is not what `main` writes.
+    """
+    remedy = "run the experiment again"
+    return reading.read_content(path, "the results of an experiment", _results, remedy)
+
+
+def _results(content: bytes) -> JsonObject:
+    """The results in the content of a results.json; errors are bare reasons."""
+    results = reading.json_object(content)
+    reading.check_types(
+        results, {"config": dict, "changed": list, "rows": list, "seconds": (int, float)}
+    )
+    reading.check_types(results["config"], {"smoke": bool})
+    if not all(isinstance(name, str) for name in results["changed"]):
+        raise ValueError("its entry 'changed' holds other things than names")
+    for row in results["rows"]:
+        check_row(row)
+    return results
 
 
 def _changed(config: Config, settings: Config) -> list[str]:

@@ -2,15 +2,14 @@
 
 import ast
 import html
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxnet.io import files
+from jaxnet.io import files, reading
 from jaxnet.io.csv import Row
-from jaxnet.io.files import JsonObject
+from jaxnet.io.reading import JsonObject
 from jaxnet.reporting import experiment, html_page
 
 EXPLANATION = (
@@ -68,7 +67,8 @@ def catalogue(folder: str | Path) -> list[Script]:
     """
     scripts = []
     for path in sorted(Path(folder).glob("[!_]*.py")):
-        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        syntax = reading.read_content(path, "a script in Python", ast.parse)
+        doc = ast.get_docstring(syntax) or ""
         question, _, rest = doc.partition("\n\n")
         commands, _, setting = rest.partition("\n\n")
         running_time = re.search(r"# (.+) on 2 cores(, alone)?", commands)
@@ -106,7 +106,7 @@ def publish(scripts: Sequence[Script], results: str | Path) -> Path:
     for script in scripts:
         file = results / script.name / "results.json"
         if file.exists():
-            outcomes[script.name] = json.loads(file.read_text(encoding="utf-8"))
+            outcomes[script.name] = experiment.read_results(file)
     path = results / "index.html"
     files.write_atomic(path, _page(scripts, outcomes, results).encode())
     return path
@@ -200,7 +200,9 @@ def _section(script: Script, outcome: JsonObject, folder: Path) -> str:
         parts.append(f"<p>{html.escape(paragraph)}</p>")
     picture = folder / f"{script.name}.png"
     if picture.exists():
-        parts.append(html_page.figure(script.name, picture.read_bytes()))
+        parts.append(
+            html_page.figure(script.name, reading.read_content(picture, "a picture", bytes))
+        )
     for page in sorted(folder.glob("*.html")):
         parts.append(f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>')
     parts.append(html_page.table(rows, _columns(rows), texts=("verdict",)))

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from jaxnet.core.types import AnyArray
+from jaxnet.io import reading
 from jaxnet.io.csv import Row
 
 LEAST_SEEDS = 16
@@ -73,6 +74,24 @@ def make_row(
         "why": why if verdict in ("differs", "undecided") else "",
         "claimed": False,
     }
+
+
+def check_row(row: object) -> None:
+    """Check that a row that was read from a file is one that `make_row` made.
+
+    Args:
+      row: the row.
+
+    Raises:
+      ValueError: it has other entries, or an entry of another type; the message is a bare reason.
+    """
+    if not isinstance(row, dict):
+        raise ValueError(f"its row {row!r} is not an object")
+    number = (int, float, type(None))
+    numbers = dict.fromkeys(("published", *Summary._fields), number)
+    texts = dict.fromkeys(("name", "verdict", "unit", "why"), str)
+    flags = {"log": bool, "claimed": bool}
+    reading.check_types(row, {**numbers, **texts, **flags, "n_seeds": int})
 
 
 def estimate_row(

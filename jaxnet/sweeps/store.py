@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import jax
 import numpy as np
@@ -18,8 +18,9 @@ import numpy as np
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
-from jaxnet.io import files, version_0_2
-from jaxnet.io.files import JsonObject, Origin
+from jaxnet.io import files, reading, version_0_2
+from jaxnet.io.files import Origin
+from jaxnet.io.reading import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
 from jaxnet.sweeps.layout import Slot
@@ -156,7 +157,9 @@ class Folder:
         if not self.header_path.exists():
             self._write_header()
             return
-        before = _read_header(self.header_path)
+        before = reading.read_json(
+            self.header_path, "the study.json of a sweep", "choose another folder"
+        )
         # Version 0.2's chunks are read too, and the folder is marked when a chunk of this version
         # joins them, so that version 0.2 refuses the folder and does not call that chunk damaged.
         old_format = version_0_2.CHUNK_FORMAT
@@ -256,42 +259,31 @@ class Folder:
         return record.file or self.path / "chunks" / f"{record.name()}.safetensors"
 
 
-def _read_header(path: Path) -> JsonObject:
-    """The description in a study.json."""
-    try:
-        description = json.loads(path.read_bytes())
-        if not isinstance(description, dict):
-            raise ValueError("its JSON is not an object")
-    except files.DAMAGE as error:
-        raise ValueError(
-            f"{path} is damaged: {files.reason(error)}; choose another folder."
-        ) from None
-    return description
-
-
 def _read(
     path: Path, sections: Collection[str], description: JsonObject
 ) -> tuple[Record, dict[str, np.ndarray]]:
     """The record of a chunk's file, without states, and the arrays of these sections."""
-    try:
-        arrays, header = files.read_sealed(
-            path, KIND, FORMAT, sections, older=version_0_2.read_chunk
-        )
-        record = _record(files.section(arrays, "outcome"), header)
-        # Version 0.2 did not store the description of the study in each chunk.
-        if header.get("study", description) != description:
-            raise ValueError("it is of another study, with other data or another evaluate_on")
-        if record.name() != path.stem:
-            raise ValueError(
-                f"it holds the networks of {record.name()}.safetensors: it was renamed"
-            )
-        if header["format"] < FORMAT:
-            record = record._replace(file=path)
-    except (*files.DAMAGE, OSError) as error:
-        raise ValueError(
-            f"{path} is damaged: {files.reason(error)}. Delete it, and its networks are trained "
-            "again."
-        ) from None
+    return reading.read_file(
+        path,
+        "a chunk of this study",
+        lambda file: _parsed(file, path, sections, description),
+        "delete it, and its networks are trained again",
+    )
+
+
+def _parsed(
+    file: BinaryIO, path: Path, sections: Collection[str], description: JsonObject
+) -> tuple[Record, dict[str, np.ndarray]]:
+    """What `_read` returns, of the open file; errors are bare reasons."""
+    arrays, header = files.read_sealed(file, KIND, FORMAT, sections, older=version_0_2.read_chunk)
+    record = _record(files.section(arrays, "outcome"), header)
+    # Version 0.2 did not store the description of the study in each chunk.
+    if header.get("study", description) != description:
+        raise ValueError("it is of another study, with other data or another evaluate_on")
+    if record.name() != path.stem:
+        raise ValueError(f"it holds the networks of {record.name()}.safetensors: it was renamed")
+    if header["format"] < FORMAT:
+        record = record._replace(file=path)
     return record, arrays
 
 

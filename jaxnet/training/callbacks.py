@@ -8,7 +8,7 @@ run wrote about epoch e and later ones is removed.
 from pathlib import Path
 
 from jaxnet.core.types import History
-from jaxnet.io import files
+from jaxnet.io import files, reading
 from jaxnet.io.csv import decode, encode
 from jaxnet.training.run import EpochCallback, EpochReport
 
@@ -51,18 +51,23 @@ def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[s
     """The lines of a file that `csv` wrote, each with its epoch; none if there is no file."""
     if not path.exists():
         return []
-    try:
-        header, *lines = decode(path.read_bytes())
-        if tuple(header) == columns:
-            return [(int(line[0]), line) for line in lines]
-        if tuple(header) == columns[:-N_ADDED_COLUMNS]:
-            return [(int(line[0]), [*line, *["nan"] * N_ADDED_COLUMNS]) for line in lines]
-    except ValueError:  # it is not UTF-8, not CSV, empty, or has lines without a number
-        pass
-    raise ValueError(
-        f"{path} was not written by the CSV callback, as its first line shows, and would be "
-        "overwritten; choose another name."
+    return reading.read_content(
+        path,
+        "a file of the CSV callback",
+        lambda content: _parsed_lines(content, columns),
+        "choose another name, since this callback would overwrite it",
     )
+
+
+def _parsed_lines(content: bytes, columns: tuple[str, ...]) -> list[tuple[int, list[str]]]:
+    """The lines in the content of a file that `csv` wrote; errors are bare reasons."""
+    header, *lines = decode(content) or [[]]
+    if tuple(header) not in (columns, columns[:-N_ADDED_COLUMNS]):
+        raise ValueError("its first line is another")
+    if any(len(line) != len(header) for line in lines):
+        raise ValueError("a line of it is cut off")
+    missing = ["nan"] * (len(columns) - len(header))
+    return [(int(line[0]), [*line, *missing]) for line in lines]
 
 
 def tensorboard(folder: str | Path) -> EpochCallback:

@@ -6,6 +6,7 @@ the settings of the run. With other settings it would be another run, which is r
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,9 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jaxnet.core.types import AnyArray
-from jaxnet.io import files, version_0_2
-from jaxnet.io.files import JsonObject, Origin
+from jaxnet.io import files, reading, version_0_2
+from jaxnet.io.files import Origin
+from jaxnet.io.reading import JsonObject
 from jaxnet.training.fingerprint import require_same
 
 FILE = "checkpoint.safetensors"
@@ -60,21 +62,22 @@ def read(folder: str | Path) -> tuple[dict[str, np.ndarray], JsonObject]:
       ValueError: there is no checkpoint, or it is damaged.
     """
     path = Path(folder) / FILE
-    try:
-        arrays, header = files.read_sealed(path, KIND, FORMAT, older=version_0_2.read_checkpoint)
-        if not isinstance(header["settings"], dict):
-            raise ValueError("its settings are not an object")
-    except FileNotFoundError:
+    if not path.exists():
         raise ValueError(
             f"cannot resume from {folder}: it holds no {FILE}, as before a run's first checkpoint; "
             "begin the run with checkpoint= in place of resume=."
-        ) from None
-    except OSError as error:
-        raise ValueError(f"cannot resume from {path}: {files.reason(error)}.") from None
-    except files.DAMAGE as error:
-        raise ValueError(f"{path} is not a checkpoint: {files.reason(error)}.") from None
+        )
+    arrays, header = reading.read_file(path, "a checkpoint", _sealed)
     tree_arrays = files.section(arrays, "tree")
     return {_current_path(name): array for name, array in tree_arrays.items()}, header
+
+
+def _sealed(file: BinaryIO) -> files.Sealed:
+    """The arrays and the header of an open checkpoint."""
+    arrays, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_checkpoint)
+    if not isinstance(header["settings"], dict):
+        raise ValueError("its settings are not an object")
+    return arrays, header
 
 
 def load(

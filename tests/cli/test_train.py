@@ -273,7 +273,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --batch-size 50001", r"batch_size must be in \[1, 50000\]"),
         ("train --seed -3", "seed must be a whole number in"),
         ("train --data nowhere", "--data must be mnist, digits, a folder"),
-        ("train --data gone.npz", "gone.npz does not exist"),
+        ("train --data gone.npz", "cannot read gone.npz: No such file"),
         ("train --name a/b", "--name must be made of letters"),
         (
             "train --runs file/below --data digits --sizes 64 10",
@@ -284,7 +284,10 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("predict gone --test 0", "the folder gone does not exist; train a network first"),
         ("predict net.json", "nothing to classify: name image files, or rows with --test"),
         ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
-        ("predict net.json file", "cannot read file: it is not a PNG, JPEG or .npy file"),
+        (
+            "predict net.json file",
+            "file is not a PNG: it is not a picture; write it again as a PNG or .npy",
+        ),
         ("predict net.json gone.png", "cannot read gone.png: No such file"),
         (
             "predict net.json small.png",

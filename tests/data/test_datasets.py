@@ -67,11 +67,11 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({TRAIN_X: b"\0\0\x0d\3" + bytes(50)}, r"idx3-ubyte: magic number 0x00000d03 instead"),
-        ({TRAIN_X: b""}, r"train-images-idx3-ubyte: magic number \(none\) instead"),
+        ({TRAIN_X: b"\0\0\x0d\3" + bytes(50)}, r"idx3-ubyte is not .*: magic number 0x00000d03 instead"),
+        ({TRAIN_X: b""}, r"train-images-idx3-ubyte is not .*: magic number \(none\) instead"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 12)))}, "magic number 0x00000802"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:-1]}, "truncated: 359 of 360 bytes"),
-        ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:9]}, "train-images-idx3-ubyte is truncated"),
+        ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:9]}, "train-images-idx3-ubyte is not .*: it is truncated"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3))) + b"\0"}, "longer than the 360 bytes"),
         ({TRAIN_X: struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)}, "truncated: 0 of"),
         ({TRAIN_Y: _idx_bytes(np.zeros(29))}, "training files.: 30 inputs, but 29 targets"),
@@ -91,10 +91,10 @@ def test_a_truncated_gzip_file_is_refused(tmp_path):
     _write(tmp_path, compress=True)
     path = tmp_path / f"{TRAIN_X}.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is truncated or not a gzip"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is not an IDX file .*: .*; download it again"):
         datasets.idx(tmp_path, n_valid=5)
     path.write_bytes(b"not gzip")
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is truncated or not a gzip"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is not an IDX file .*: .*; download it again"):
         datasets.idx(tmp_path, n_valid=5)
 
 
@@ -136,7 +136,7 @@ def test_npz_in_kerass_layout_and_with_its_own_validation_set(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x_train": np.zeros((3, 2))}, "has no array y_train; it holds"),
+        ({"x_train": np.zeros((3, 2))}, "has no array y_train; of x_train, y_train, .* it needs the first two"),
         ({"z": np.zeros(3)}, "has no arrays x_train and y_train"),
         ({"x_train": np.zeros((3, 2)), "y_train": np.arange(2)}, "3 inputs, but 2 targets"),
         ({"x_train": np.array([[np.nan, 0]] * 3), "y_train": np.arange(3)}, "row 0, column 0 of the inputs is nan; give"),
@@ -157,7 +157,7 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"bad\.npz is not a readable \.npz archive"):
         datasets.npz(tmp_path / "bad.npz")
-    with pytest.raises(ValueError, match=r"gone\.npz does not exist"):
+    with pytest.raises(ValueError, match=r"cannot read .*gone\.npz: No such file or directory; name a"):
         datasets.npz(tmp_path / "gone.npz")
 
 

@@ -91,11 +91,13 @@ def test_what_is_written_is_read(tmp_path_factory, table):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a,b\n1,2\n3\n", r"x\.csv, row 2: it has 1 cells, and the first line 2"),
-        (b"a,b\n1,2,3\n", r"x\.csv, row 1: it has 3 cells, and the first line 2"),
-        (b"a,b\n1,two\n", r"x\.csv, row 1: could not convert string to float: 'two'"),
-        (b'a,b\n1,"2\n', r"x\.csv cannot be read: its CSV is damaged: unexpected end of data"),
-        (b"a,b\n1,\xff\n", r"x\.csv cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        (b"a,b\n1,2\n3\n", r"x\.csv is not .*: row 2 has 1 cells, and the first line 2; write"),
+        (b"a,b\n1,2,3\n", r"x\.csv is not .*: row 1 has 3 cells, and the first line 2; write"),
+        (b"a,b\n1,two\n", r"x\.csv is not .*: row 1, column 'b' is 'two', which is not a number;"),
+        (b'a,b\n1,"2\n', r"x\.csv is not .*: its CSV is damaged: unexpected end of data;"),
+        (b"a,b\n1,1_0\n", r"x\.csv is not .*: row 1, column 'b' is '1_0', which is not a number;"),
+        (b"a,a\n1,2\n", r"x\.csv is not .*: its column 'a' occurs twice;"),
+        (b"a,b\n1,\xff\n", r"x\.csv is not .*: it is not UTF-8: byte 6 is 0xff;"),
     ],
 )
 def test_a_damaged_table_is_refused_by_place(tmp_path, content, message):
@@ -152,10 +154,14 @@ def _texts_without_encoding(path):
         named = {keyword.arg for keyword in node.keywords}
         modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
         binary = any(isinstance(mode, str) and "b" in mode for mode in modes)
-        # gzip's and PIL's open are of bytes, os.open gives a descriptor.
+        # The open of gzip, PIL and zipfile is of bytes, os.open gives a descriptor.
         module = getattr(getattr(function, "value", None), "id", "")
         opens = name in ("open", "fdopen") and not binary
-        opens = opens and module not in ("gzip", "Image") and (module, name) != ("os", "open")
+        opens = (
+            opens
+            and module not in ("gzip", "Image", "archive")
+            and (module, name) != ("os", "open")
+        )
         if (name in ("read_text", "write_text") or opens) and "encoding" not in named:
             yield f"{path}:{node.lineno}"
 
@@ -166,3 +172,38 @@ def test_no_file_is_read_or_written_in_the_encoding_of_the_locale(tmp_path):
     bad = 'p.read_text()\nopen(p)\nopen(p, "w")\np.open(newline="")\nopen(p, "rb")\n'
     (tmp_path / "x.py").write_text(bad, encoding="utf-8")
     assert len(list(_texts_without_encoding(tmp_path / "x.py"))) == 4
+
+
+FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", '=HYPERLINK("x")']
+
+
+@pytest.mark.parametrize("label", [*FORMULAS, *(f"'{text}" for text in FORMULAS), "''=1", "'", "a"])
+def test_no_text_is_a_formula_and_all_are_read_back(tmp_path, label):
+    rows = [{"label": label, label: -0.5, "score": -math.inf}]
+    csv.write_csv(tmp_path / "x.csv", rows)
+    # What a spreadsheet sees: cells that another reader gives.
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell for line in standard.reader(file) for cell in line]
+    for cell in cells:
+        assert cell[:1] not in ("=", "+", "@", "\t", "\r", "\n", "＝") or not cell, cell
+        assert cell[:1] != "-" or math.isfinite(float(cell)) or cell == "-inf"
+    assert csv.read_csv(tmp_path / "x.csv", text=("label",)) == rows
+
+
+def test_numbers_stay_as_they_are():
+    numbers = [-1, -0.5, -1e-300, np.float32(-0.1), -math.inf, 1e22, "-5", "+5"]
+    assert csv.encode([numbers]) == b"-1,-0.5,-1e-300,-0.1,-inf,1e+22,-5,+5\n"
+
+
+def test_a_table_in_utf8_with_a_mark_is_read_as_spreadsheets_write_it(tmp_path):
+    (tmp_path / "x.csv").write_bytes("label,score\r\nλ,0.5\r\n".encode("utf-8-sig"))
+    assert csv.read_csv(tmp_path / "x.csv", text=("label",)) == [{"label": "λ", "score": 0.5}]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n"])
+def test_a_table_that_was_cut_to_nothing_is_refused(tmp_path, content):
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"x\.csv is not a table in CSV: it (is empty|has no rows)"
+    ):
+        csv.read_csv(tmp_path / "x.csv")

@@ -4,6 +4,9 @@ import contextlib
 import dataclasses
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -15,7 +18,7 @@ import pytest
 import safetensors.numpy
 
 import jaxnet as jn
-from jaxnet.io import files, network_files
+from jaxnet.io import files, network_files, reading
 from jaxnet.sweeps import store
 from jaxnet.training import checkpoints
 
@@ -144,8 +147,8 @@ def test_a_file_that_was_cut_is_refused(kind):
 
 
 def test_a_file_says_where_it_was_made(kind):
-    with files.open_arrays(kind.path) as file:
-        document = json.loads(file.metadata["jaxnet"])
+    with open(kind.path, "rb") as file, files.open_arrays(file) as arrays:
+        document = json.loads(arrays.metadata["jaxnet"])
     assert document["origin"] == files.origin()._asdict()
     assert document["origin"]["jax"] == jax.__version__
     assert document["origin"]["device"] == jax.devices()[0].device_kind
@@ -154,7 +157,7 @@ def test_a_file_says_where_it_was_made(kind):
 def test_a_kind_of_file_is_not_another(tmp_path):
     network = _network(tmp_path)
     with pytest.raises(ValueError, match="it is a network and not a chunk"):
-        files.read_sealed(network.path, store.KIND, store.FORMAT)
+        _read_sealed(network.path, store.KIND, store.FORMAT)
     os.replace(network.path, tmp_path / checkpoints.FILE)
     with pytest.raises(ValueError, match="is not a checkpoint: it is a network and not a checkp"):
         checkpoints.read(tmp_path)
@@ -175,11 +178,15 @@ ARRAYS = {
 }
 
 
+def _read_sealed(path, *arguments):
+    return reading.read_file(path, "sealed", lambda file: files.read_sealed(file, *arguments))
+
+
 def test_what_is_written_is_read(tmp_path):
     header = {"lanes": [["a", 1]], "λ": 0.1, "nothing": None, "nan": float("inf")}
     files.write_sealed(tmp_path / "x", "chunk", 7, ARRAYS, header)
-    for source in (tmp_path / "x", str(tmp_path / "x"), (tmp_path / "x").read_bytes()):
-        arrays, read = files.read_sealed(source, "chunk", 7)
+    for path in (tmp_path / "x", str(tmp_path / "x")):
+        arrays, read = _read_sealed(path, "chunk", 7)
         assert read == header | {"format": 7, "origin": files.origin()._asdict()}
         assert set(arrays) == set(ARRAYS)
         for name, array in ARRAYS.items():
@@ -191,27 +198,26 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_section_is_read_without_the_others(tmp_path):
     path = tmp_path / "x"
     files.write_sealed(path, "chunk", 1, ARRAYS, {"lanes": 2})
-    for source in (path, path.read_bytes()):
-        arrays, header = files.read_sealed(source, "chunk", 1, ["history"])
-        assert set(arrays) == {"history/cost", "history/scalar"}
-        assert set(files.section(arrays, "history")) == {"cost", "scalar"}
-        assert header["lanes"] == 2
-        with pytest.raises(ValueError, match="it has no section 'states', only history, state"):
-            files.read_sealed(source, "chunk", 1, ["states"])
+    arrays, header = _read_sealed(path, "chunk", 1, ["history"])
+    assert set(arrays) == {"history/cost", "history/scalar"}
+    assert set(files.section(arrays, "history")) == {"cost", "scalar"}
+    assert header["lanes"] == 2
+    with pytest.raises(ValueError, match="it has no section 'states', only history, state"):
+        _read_sealed(path, "chunk", 1, ["states"])
     whole = path.read_bytes()
     position = whole.rindex(ARRAYS["state/w"].tobytes("C"))
     path.write_bytes(whole[:position] + b"\1" + whole[position + 1 :])
-    assert set(files.read_sealed(path, "chunk", 1, ["history"])[0]) == set(arrays)
+    assert set(_read_sealed(path, "chunk", 1, ["history"])[0]) == set(arrays)
     for sections in (["state"], None):
         with pytest.raises(ValueError, match="section 'state' do not have the SHA-256 it names"):
-            files.read_sealed(path, "chunk", 1, sections)
+            _read_sealed(path, "chunk", 1, sections)
 
 
 def test_an_array_cannot_be_added_or_taken_away(tmp_path):
     path = tmp_path / "x"
     files.write_sealed(path, "chunk", 1, ARRAYS, {})
-    with files.open_arrays(path) as file:
-        metadata = file.metadata
+    with open(path, "rb") as file, files.open_arrays(file) as arrays:
+        metadata = arrays.metadata
     for arrays in (
         ARRAYS | {"history/more": np.zeros(1)},
         ARRAYS | {"other/w": np.zeros(1)},
@@ -221,7 +227,7 @@ def test_an_array_cannot_be_added_or_taken_away(tmp_path):
         contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         safetensors.numpy.save_file(contiguous, path, metadata)
         with pytest.raises(ValueError, match="it was changed"):
-            files.read_sealed(path, "chunk", 1, ["history"])
+            _read_sealed(path, "chunk", 1, ["history"])
 
 
 def test_names_that_a_file_could_not_hold_are_refused(tmp_path):
@@ -237,16 +243,17 @@ def test_names_that_a_file_could_not_hold_are_refused(tmp_path):
 )
 def test_metadata_of_others_are_refused_with_a_reason(tmp_path, header):
     safetensors.numpy.save_file({"a/b": np.zeros(1)}, tmp_path / "x", {"jaxnet": header})
-    for source in (tmp_path / "x", (tmp_path / "x").read_bytes()):
-        with pytest.raises(ValueError, match=r"[a-z]"):
-            files.read_sealed(source, "chunk", 1)
+    with pytest.raises(
+        ValueError, match=r"x is not sealed: its? .*; write it again, or name anoth"
+    ):
+        _read_sealed(tmp_path / "x", "chunk", 1)
 
 
 def test_a_file_that_cannot_be_opened_says_why(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No such file"):
-        files.read_sealed(tmp_path / "gone", "chunk", 1)
-    with pytest.raises(IsADirectoryError, match="Is a directory"):
-        files.read_sealed(tmp_path, "chunk", 1)
+    with pytest.raises(ValueError, match=r"cannot read .*gone: No such file"):
+        _read_sealed(tmp_path / "gone", "chunk", 1)
+    with pytest.raises(ValueError, match=r"cannot read .*: Is a directory"):
+        _read_sealed(tmp_path, "chunk", 1)
 
 
 def test_a_source_tree_that_was_never_installed_writes_files(tmp_path, monkeypatch):
@@ -274,7 +281,7 @@ def test_a_chunk_of_another_name_is_refused(tmp_path):
     path = _chunk(tmp_path).path
     os.replace(path, path.with_name(f"{'0' * 16}.safetensors"))
     with pytest.raises(
-        ValueError, match=f"it holds the networks of {path.name}: it was renamed. Delete it"
+        ValueError, match=f"it holds the networks of {path.name}: it was renamed; delete it"
     ):
         list(_opened(tmp_path).records({}))
 
@@ -282,8 +289,96 @@ def test_a_chunk_of_another_name_is_refused(tmp_path):
 def test_a_damaged_header_of_a_study_is_named(tmp_path):
     for content in ("", "[]", "{"):
         (tmp_path / "study.json").write_text(content, encoding="utf-8")
-        with pytest.raises(ValueError, match=r"study\.json is damaged: .*; choose another folder"):
+        with pytest.raises(
+            ValueError,
+            match=r"study\.json is not the study.* of a sweep: .*; choose another folder",
+        ):
             store.Folder(tmp_path, {})
+
+
+def _temporary(folder, name="net.json", process=None, host=None, age=0.0):
+    """A temporary file as a writer that was killed leaves it behind."""
+    process = os.getpid() if process is None else process
+    path = folder / f".{name}.{host or files._host()}-{process}-0123abcd"
+    path.touch()
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def _dead_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it cannot be asked which processes there are")
+def test_a_write_removes_what_killed_writers_of_the_file_left(tmp_path):
+    stale = [
+        _temporary(tmp_path),  # an earlier process had the number of this one
+        _temporary(tmp_path, process=_dead_process()),
+        _temporary(tmp_path, host="0" * 8, age=2 * 3600),
+        _temporary(tmp_path, process=os.getppid(), age=2 * 3600).rename(
+            tmp_path / f".net.json.{files._host()}-{os.getppid()}-76543210"
+        ),
+    ]
+    kept = [
+        _temporary(tmp_path, process=os.getppid()),  # alive
+        _temporary(tmp_path, host="1" * 8),  # of another machine, a moment ago
+        _temporary(tmp_path, "net.json.old", process=_dead_process()),  # of another file
+    ]
+    (tmp_path / ".net.json.settings").touch()
+    files.write_atomic(tmp_path / "net.json", b"{}")
+    assert not any(path.exists() for path in stale)
+    assert all(path.exists() for path in kept)
+    files.remove_stale(tmp_path)
+    assert not kept[2].exists()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"net.json", ".net.json.settings", kept[0].name, kept[1].name}
+    files.remove_stale(tmp_path / "gone")
+
+
+def test_a_file_that_another_thread_writes_is_not_removed(tmp_path, monkeypatch):
+    seen = []
+
+    def fsync(_):
+        if not seen:
+            seen.append(set(tmp_path.iterdir()))
+            files.write_atomic(Path(os.path.relpath(tmp_path), "net.json"), b"2")
+            seen.append(set(tmp_path.iterdir()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    files.write_atomic(tmp_path / "net.json", b"1")
+    assert seen[0] <= seen[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+    assert (tmp_path / "net.json").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("function", ["open", "fsync", "replace", "unlink"])
+def test_every_error_of_a_write_names_the_file(tmp_path, monkeypatch, function):
+    files.write_atomic(tmp_path / "x", b"old")
+
+    def fail(path, *_, **__):
+        raise PermissionError(13, "Permission denied", path if function != "fsync" else None)
+
+    if function == "unlink":  # the removal of a temporary file must not hide why there is one
+        monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(OSError, match="full" if function == "unlink" else "denied") as caught:
+        files.write_atomic(tmp_path / "x", b"new")
+    assert caught.value.filename == str(tmp_path / "x")
+    assert caught.value.filename2 is None
+    monkeypatch.undo()
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_a_seal_covers_every_entry():
+    document = {"a": [1, {"b": float("nan")}], "c": (2, 3)}
+    sealed = json.loads(json.dumps(files.seal(document)))
+    assert json.dumps(files.unseal(sealed)) == json.dumps(document)
+    assert files.unseal({"a": 1}) == {"a": 1}
+    for changed in (sealed | {"c": [2, 4]}, sealed | {"d": 1}, sealed | {"seal": "0" * 64}):
+        with pytest.raises(ValueError, match="SHA-256 that its seal names; it was changed"):
+            files.unseal(changed)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the system has no umask")

@@ -128,8 +128,10 @@ def test_of_many_threads_one_at_a_time_holds_a_folder_that_comes_and_goes(tmp_pa
 
 
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
-    for name in (".a.csv.0123abcd", ".a.csv", "a.csv", ".lock", ".lock.json", ".hidden"):
+    stale = ".a.csv.01234567-1-0123abcd"
+    for name in (stale, ".a.csv", "a.csv", ".lock", ".lock.json", ".hidden"):
         (tmp_path / name).write_bytes(b"")
+    os.utime(tmp_path / stale, (0, 0))
     with locks.locked(tmp_path):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {".a.csv", "a.csv", ".hidden"}

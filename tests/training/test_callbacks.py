@@ -40,7 +40,9 @@ def test_a_csv_file_has_a_line_an_epoch_however_often_the_run_is_resumed(tmp_pat
 )
 def test_a_file_of_another_kind_is_not_overwritten(tmp_path, content):
     (tmp_path / "notes.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=r"notes.csv was not written by the CSV callback"):
+    with pytest.raises(
+        ValueError, match=r"notes.csv is not a file of the CSV callback: .*; choose another name"
+    ):
         jn.callbacks.csv(tmp_path / "notes.csv")
 
 
