@@ -68,6 +68,12 @@ class Predict:
                 xs.append(test.x[row])
                 labels.append(str(np.asarray(test.y[row])))
         outputs = [np.asarray(network.predict(net, params, x)) for x in xs]
+        damaged = [name for name, a in zip(names, outputs, strict=True) if np.isnan(a).any()]
+        if damaged:
+            raise ValueError(
+                f"the network's outputs for {damaged[0]} are NaN, so that it predicts no class; "
+                "name a network from before its run diverged."
+            )
         kind = "probability" if isinstance(net.cost, costs.LogLikelihood) else "output"
         out.print(console.outputs_table(kind, names, labels, outputs))
         if kind == "output":
