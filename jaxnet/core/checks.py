@@ -4,7 +4,10 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from jaxnet.core.activations import ANY
+from jaxnet.core.costs import Cost
 from jaxnet.core.network import Network, are_labels
 from jaxnet.core.types import AnyArray, Split
 
@@ -18,7 +21,7 @@ def check_split(net: Network, name: str, split: Split) -> None:
       net: the architecture.
       name: what the split is called in the error: "training".
       split: inputs (n, n_in), uint8 or finite floats, and targets: n labels, from 0 to n_out − 1
-        (to 1 for a single output), or floats (n, n_out).
+        (to 1 for a single output), or finite floats (n, n_out) within the cost's `target_bounds`.
 
     Raises:
       ValueError: the split does not fit the network; the message says why.
@@ -34,6 +37,54 @@ apart; choose sizes that end with 4.
         raise ValueError(f"the {name} split must hold arrays; jaxnet.datasets.arrays makes them.")
     _check_inputs(net.sizes[0], name, x, y)
     _check_targets(net.sizes[-1], name, x, y)
+    if jnp.issubdtype(y.dtype, jnp.floating) and not isinstance(y, jax.core.Tracer):
+        check_target_bounds(net.cost, name, np.asarray(y))
+
+
+def check_target_bounds(cost: Cost, name: str, ys: Float[np.ndarray, "n n_out"]) -> None:
+    """Check that float targets are finite, and such that the cost is made for.
+
+    Rounding errors pass: a number may be 1e-6 outside of the bounds, and a sum 1e-3 off.
+
+    Args:
+      cost: the cost, whose `target_bounds` say what is allowed.
+      name: what the split is called in the error: "training".
+      ys: the targets, (n, n_out).
+
+    Raises:
+      ValueError: a target is not; the message names the first one.
+
+    >>> from jaxnet.core.costs import CrossEntropy
+    >>> check_target_bounds(CrossEntropy(), "training", np.array([[0.0, 1.0], [0.5, 300.0]]))
+    Traceback (most recent call last):
+    ValueError: the training target in row 1, column 1 is 300, but CrossEntropy() takes targets in \
+[0, 1]; scale them, or use Quadratic(jaxnet.activations.linear), which takes any.
+    """
+    low, high, total = cost.target_bounds
+    wrong = np.argwhere(~(np.isfinite(ys) & (ys >= low - 1e-6) & (ys <= high + 1e-6)))
+    if wrong.size:
+        row, column = wrong[0]
+        allowed = "finite targets" if (low, high) == ANY[:2] else f"targets in [{low:g}, {high:g}]"
+        raise ValueError(
+            f"the {name} target in row {row}, column {column} is {ys[row, column]:g}, but {cost} "
+            f"takes {allowed}; {_remedy(ys)}."
+        )
+    if total is not None:
+        sums = ys.sum(axis=1)
+        wrong = np.flatnonzero(np.abs(sums - total) > 1e-3)
+        if wrong.size:
+            raise ValueError(
+                f"the {name} targets in row {wrong[0]} add up to {sums[wrong[0]]:g}, but {cost} "
+                f"takes targets that add up to {total:g}; divide each row by its sum, or use "
+                "CrossEntropy() for outputs that are independent of each other."
+            )
+
+
+def _remedy(ys: Float[np.ndarray, "n n_out"]) -> str:
+    """What to do about targets that are out of bounds."""
+    if not np.isfinite(ys).all():
+        return "leave out such examples, or fill their targets in"
+    return "scale them, or use Quadratic(jaxnet.activations.linear), which takes any"
 
 
 def _check_inputs(n_in: int, name: str, x: AnyArray, y: AnyArray) -> None:
