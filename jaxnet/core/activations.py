@@ -10,9 +10,11 @@ classes behind them, for those with a constant to choose: `LeakyRelu(slope=0.1)`
 `Softmax(temperature=2.0)`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,27 @@ from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n"]
 """One number for each unit of a layer, for one example."""
+
+
+class Bounds(NamedTuple):
+    """Which numbers outputs can approach, or targets may be.
+
+    Attributes:
+      low: the smallest number; −∞, the default, for no limit.
+      high: the largest number; ∞, the default, for no limit.
+      total: what the numbers of one example add up to; `None`, the default, for any sum.
+
+    >>> softmax.bounds
+    Bounds(low=0.0, high=1.0, total=1.0)
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    total: float | None = None
+
+
+ANY = Bounds()
+"""No limits."""
 
 
 class Activation(ABC):
@@ -84,6 +107,14 @@ class Activation(ABC):
         return self.fn(z) - y
 
     @property
+    def bounds(self) -> Bounds:
+        """Which activations the function can approach: any, unless a subclass says otherwise.
+
+        As an output activation it is for targets within these bounds.
+        """
+        return ANY
+
+    @property
     def apart(self) -> bool:
         """Whether masked units may be added to a layer without changing its other units.
 
@@ -102,6 +133,7 @@ class Elementwise(Activation):
       f: z ↦ a, elementwise. Pass a function defined in a module: programs are compiled again for
         each new lambda, and objects such as `jnp.tanh` cannot be pickled.
       prime: z ↦ da/dz, elementwise, a function defined in a module too.
+      bounds: which activations f can approach; any by default.
 
     >>> cube = Elementwise("cube", f=lambda z: z**3, prime=lambda z: 3 * z**2)
     >>> cube.pullback(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])).tolist()
@@ -111,6 +143,7 @@ class Elementwise(Activation):
     name: str
     f: Callable[[Vector], Vector]
     prime: Callable[[Vector], Vector]
+    bounds: Bounds = ANY  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __repr__(self) -> str:
         return self.name
@@ -293,6 +326,11 @@ class LeakyRelu(Activation):
         return _step(z, self.slope) * g
 
     @property
+    def bounds(self) -> Bounds:
+        """At least 0 where the slope is not positive, else any number."""
+        return ANY if self.slope > 0 else Bounds(low=0.0)
+
+    @property
     def apart(self) -> bool:
         """Whether masked units may be added; they may: f acts unit by unit and is finite at 0."""
         return True
@@ -330,6 +368,11 @@ class Elu(Activation):
         return jnp.where(z > 0, g, self.alpha * jnp.exp(jnp.minimum(z, 0)) * g)
 
     @property
+    def bounds(self) -> Bounds:
+        """More than −alpha, or at least 0 where alpha is negative."""
+        return Bounds(low=min(-self.alpha, 0.0))
+
+    @property
     def apart(self) -> bool:
         """Whether masked units may be added; they may: f acts unit by unit and is finite at 0."""
         return True
@@ -363,6 +406,11 @@ class Softmax(Activation):
                 "the softmax temperature must be a positive number, not 0; 1 is the usual softmax."
             )
         object.__setattr__(self, "temperature", temperature)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Probabilities, which add up to 1."""
+        return Bounds(0.0, 1.0, total=1.0)
 
     def fn(self, z: Vector) -> Vector:
         """The probabilities exp(zₖ/T) / Σⱼ exp(zⱼ/T)."""
@@ -422,22 +470,22 @@ class Softmax(Activation):
         return is_largest, shifted, jnp.sum(exponentials_of_others, axis=-1, keepdims=True)
 
 
-sigmoid = Sigmoid("sigmoid", _sigmoid, _sigmoid_prime)
+sigmoid = Sigmoid("sigmoid", _sigmoid, _sigmoid_prime, Bounds(0.0, 1.0))
 """1/(1+e⁻ᶻ)."""
-tanh = Tanh("tanh", _tanh, _tanh_prime)
+tanh = Tanh("tanh", _tanh, _tanh_prime, Bounds(-1.0, 1.0))
 """The hyperbolic tangent."""
-relu = Elementwise("relu", _relu, _relu_prime)
+relu = Elementwise("relu", _relu, _relu_prime, Bounds(low=0.0))
 """max(z, 0), whose derivative at 0 is taken as 0."""
 leaky_relu = LeakyRelu()
 """z where z > 0, 0.01·z elsewhere."""
 elu = Elu()
 """z where z > 0, eᶻ−1 elsewhere."""
-softplus = Elementwise("softplus", _softplus, _softplus_prime)
+softplus = Elementwise("softplus", _softplus, _softplus_prime, Bounds(low=0.0))
 """ln(1+eᶻ), whose derivative is σ(z)."""
-gelu = Elementwise("gelu", _gelu, _gelu_prime)
+gelu = Elementwise("gelu", _gelu, _gelu_prime, Bounds(low=-0.169972))
 """zΦ(z), with Φ the normal distribution function (Hendrycks, Gimpel, 2016); exact, not the
 approximation by tanh."""
-silu = Elementwise("silu", _silu, _silu_prime)
+silu = Elementwise("silu", _silu, _silu_prime, Bounds(low=-0.278465))
 """zσ(z), also called swish."""
 linear = Elementwise("linear", _identity, _ones)
 """z itself."""

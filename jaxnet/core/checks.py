@@ -6,8 +6,11 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from jaxnet.core.activations import ANY
 from jaxnet.core.conversion import alike_targets, input_array, labels_of_floats, target_array
+from jaxnet.core.costs import Cost
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, Split
 
@@ -55,7 +58,8 @@ def check_split(net: Network, name: str, split: Split) -> Split:
       name: what the split is called in the error: "training".
       split: inputs, (n, n_in) or (n, …) of as many numbers, uint8 or finite floats or what
         `jaxnet.core.conversion.input_array` makes floats of; and targets: n labels, from 0 to
-        n_out − 1 (to 1 for a single output), or floats (n, n_out).
+        n_out − 1 (to 1 for a single output), or floats (n, n_out) within the cost's
+        `target_bounds`.
 
     Returns:
       The split. Arrays that a network can read already are the same objects. Labels that are
@@ -84,10 +88,59 @@ def _readable_split(name: str, split: object) -> Split:
     return Split(input_array(x, source), target_array(y, source))
 
 
+def check_target_bounds(cost: Cost, name: str, ys: Float[np.ndarray, "n n_out"]) -> None:
+    """Check that float targets are finite, and such that the cost is made for.
+
+    Rounding errors pass: a number may be 1e-6 outside of the bounds, and a sum 1e-3 off.
+
+    Args:
+      cost: the cost, whose `target_bounds` say what is allowed.
+      name: what the split is called in the error: "training".
+      ys: the targets, (n, n_out).
+
+    Raises:
+      ValueError: a target is not; the message names the first one.
+
+    >>> from jaxnet.core.costs import CrossEntropy
+    >>> check_target_bounds(CrossEntropy(), "training", np.array([[0.0, 1.0], [0.5, 300.0]]))
+    Traceback (most recent call last):
+    ValueError: the training target in row 1, column 1 is 300, but CrossEntropy() takes targets in \
+[0, 1]; scale them, or use Quadratic(jaxnet.activations.linear), which takes any.
+    """
+    low, high, total = cost.target_bounds
+    wrong = np.argwhere(~(np.isfinite(ys) & (ys >= low - 1e-6) & (ys <= high + 1e-6)))
+    if wrong.size:
+        row, column = wrong[0]
+        allowed = "finite targets" if (low, high) == ANY[:2] else f"targets in [{low:g}, {high:g}]"
+        raise ValueError(
+            f"the {name} target in row {row}, column {column} is {ys[row, column]:g}, but {cost} "
+            f"takes {allowed}; {_remedy(ys)}."
+        )
+    if total is not None:
+        sums = ys.sum(axis=1)
+        wrong = np.flatnonzero(np.abs(sums - total) > 1e-3)
+        if wrong.size:
+            raise ValueError(
+                f"the {name} targets in row {wrong[0]} add up to {sums[wrong[0]]:g}, but {cost} "
+                f"takes targets that add up to {total:g}; divide each row by its sum, or use "
+                "CrossEntropy() for outputs that are independent of each other."
+            )
+
+
+def _remedy(ys: Float[np.ndarray, "n n_out"]) -> str:
+    """What to do about targets that are out of bounds."""
+    if not np.isfinite(ys).all():
+        return "leave out such examples, or fill their targets in"
+    return "scale them, or use Quadratic(jaxnet.activations.linear), which takes any"
+
+
 def _fitting_split(net: Network, name: str, split: Split) -> Split:
     """The split with inputs (n, n_in), and with labels or targets (n, n_out)."""
     x = _fitting_inputs(net.sizes[0], name, *split)
-    return Split(x, _fitting_targets(net.sizes[-1], name, x, split.y))
+    y = _fitting_targets(net.sizes[-1], name, x, split.y)
+    if jnp.issubdtype(y.dtype, jnp.floating) and not isinstance(y, jax.core.Tracer):
+        check_target_bounds(net.cost, name, np.asarray(y))
+    return Split(x, y)
 
 
 def _fitting_inputs(n_in: int, name: str, x: AnyArray, y: AnyArray) -> AnyArray:

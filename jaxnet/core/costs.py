@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxnet.core.activations import Activation, Softmax, sigmoid
+from jaxnet.core.activations import ANY, Activation, Bounds, Softmax, sigmoid
 from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n_out"]
@@ -43,6 +43,14 @@ class Cost(ABC):
     """
 
     output: Activation
+
+    @property
+    def target_bounds(self) -> Bounds:
+        """Which targets the cost is for: any, unless a subclass says otherwise.
+
+        Other targets are refused before training.
+        """
+        return ANY
 
     @abstractmethod
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
@@ -87,6 +95,11 @@ class Quadratic(Cost):
 
     output: Activation = sigmoid
 
+    @property
+    def target_bounds(self) -> Bounds:
+        """What the output activation can approach."""
+        return self.output.bounds
+
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
         """½Σ(a−y)²."""
         return 0.5 * jnp.sum(self.output.residual(z, y) ** 2)
@@ -111,6 +124,11 @@ class AbsoluteError(Cost):
     """
 
     output: Activation = sigmoid
+
+    @property
+    def target_bounds(self) -> Bounds:
+        """What the output activation can approach."""
+        return self.output.bounds
 
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
         """Σ|a−y|."""
@@ -138,6 +156,11 @@ class CrossEntropy(Cost):
     def output(self) -> Activation:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The sigmoid."""
         return sigmoid
+
+    @property
+    def target_bounds(self) -> Bounds:
+        """Numbers from 0 to 1: with others the cost has no lower bound."""
+        return self.output.bounds
 
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
         """Σ y·softplus(−z) + (1−y)·softplus(z); softplus(z) − yz would cancel to 0 at z = 30."""
@@ -176,6 +199,11 @@ class LogLikelihood(Cost):
     def output(self) -> Softmax:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The softmax at this temperature."""
         return Softmax(self.temperature)
+
+    @property
+    def target_bounds(self) -> Bounds:
+        """Probabilities, which add up to 1."""
+        return self.output.bounds
 
     def fn(self, z: Vector, y: Vector) -> Float[Array, ""]:
         """−Σ y ln a."""

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxnet.core import initializers, network
 from jaxnet.core.backpropagation import gradient
+from jaxnet.core.checks import check_target_bounds
 from jaxnet.core.costs import Cost
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Params
@@ -198,8 +199,8 @@ def check_gradients(
 
     Raises:
       GradientError: a layer's derivatives disagree; the message is a table of these layers.
-      ValueError: the gradient is 0 in all layers, which proves nothing, or the parameters have the
-        shapes of another network's.
+      ValueError: the gradient is 0 in all layers, which proves nothing, the parameters have the
+        shapes of another network's, or the cost is not for such targets.
 
     >>> print(check_gradients(Network((4, 3, 2)))[0].name)
     layer 1 w (4, 3)
@@ -220,6 +221,7 @@ def check_gradients(
         xs = jax.vmap(lambda x: network.inputs(x, jnp.dtype("float64")))(jnp.asarray(xs))
         float64 = lambda y: network.targets(y, n_out, jnp.dtype("float64"))
         targets = jax.vmap(float64)(jnp.asarray(ys))
+        check_target_bounds(net.cost, "checked", np.asarray(targets))
 
         def mean_cost(params: Params) -> Float[Array, ""]:
             return jnp.mean(jax.vmap(net.cost.fn)(network.logits(net, params, xs), targets))

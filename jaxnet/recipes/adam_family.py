@@ -5,14 +5,23 @@ m ← β₁m + (1−β₁)g and v ← β₂v + (1−β₂)g² start at 0, and ar
 v̂ = v/(1−β₂ᵗ).
 """
 
+import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
 from jax.typing import ArrayLike
+from jaxtyping import Array, PyTree
 
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.types import Numbers
-from jaxnet.recipes.optimizer import Optimizer, moments, padding_safe, weights_only, with_rate
+from jaxnet.recipes.optimizer import (
+    SMALLEST_SHARE,
+    Optimizer,
+    moments,
+    padding_safe,
+    weights_only,
+    with_rate,
+)
 
 
 def adam(
@@ -293,8 +302,7 @@ def radam(
       b1: β₁ in [0, 1), by default 0.9.
       b2: β₂ in [0, 1), by default 0.999.
       eps: ε ≥ 0, by default 1e-8.
-      threshold: the ρ from which on v̂ is used, at least 0, by default 5; below 4, r is NaN in some
-        steps.
+      threshold: the ρ from which on v̂ is used, at least 4, since r is not real below; by default 5.
 
     Returns:
       The optimizer.
@@ -308,7 +316,39 @@ def radam(
     'radam'
     """
     hyper = with_rate(learning_rate, **moments(b1, b2, eps))
-    return padding_safe(optax.radam, hyper | {"threshold": leaf("threshold", threshold)})
+    return padding_safe(_radam, hyper | {"threshold": leaf("threshold", threshold, low=4)})
+
+
+def _radam(
+    learning_rate: ArrayLike, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, threshold: ArrayLike
+) -> optax.GradientTransformation:
+    # Our own: optax.radam (0.2.8) takes the root of a negative number in steps that do not use r,
+    # which makes the derivative of a run NaN. Everything else is as there, to the bit.
+    tree, longest = optax.tree, 2.0 / (1.0 - jnp.asarray(b2)) - 1.0
+
+    def update(
+        updates: PyTree, state: PyTree, params: PyTree = None
+    ) -> tuple[PyTree, optax.ScaleByAdamState]:
+        count = optax.safe_increment(state.count)
+        mu = tree.update_moment(updates, state.mu, b1, 1)
+        nu = tree.update_moment_per_elem_norm(updates, state.nu, b2, 2)
+        decay = b2**count
+        length = longest - 2 * count * decay / (1 - decay)
+        is_long = length >= threshold
+        squared = (length - 4.0) * (length - 2.0) * longest
+        squared = squared / ((longest - 4.0) * (longest - 2.0) * length)
+        r = jnp.sqrt(jnp.where(is_long, squared, 1))
+
+        def rectified(m: Array, v: Array) -> Array:
+            return jnp.where(is_long, r.astype(m.dtype) * m / (jnp.sqrt(v) + eps), m)
+
+        m_hat = tree.bias_correction(mu, b1, count)
+        v_hat = tree.bias_correction(nu, b2, count)
+        directions = jax.tree.map(rectified, m_hat, v_hat)
+        return directions, optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
+
+    rescale = optax.GradientTransformation(optax.scale_by_adam().init, update)
+    return optax.chain(rescale, optax.scale_by_learning_rate(jnp.asarray(learning_rate)))
 
 
 def yogi(
@@ -351,7 +391,7 @@ def schedule_free_adam(
 
     Args:
       learning_rate: η ≥ 0, by default 2.5e-3; an array makes a sweep.
-      b1: β in (0, 1), by default 0.9, as in `schedule_free_sgd`; 0 gives NaN.
+      b1: β in [1e-6, 1), by default 0.9, as in `schedule_free_sgd`.
       b2: β₂ in [0, 1), by default 0.999.
       eps: ε ≥ 0, by default 1e-8.
 
@@ -367,6 +407,7 @@ def schedule_free_adam(
     'schedule_free_adam'
     """
     hyper = with_rate(learning_rate, **moments(b1, b2, eps))
+    hyper["b1"] = leaf("b1", b1, low=SMALLEST_SHARE, high=1)
     evaluation = optax.contrib.schedule_free_eval_params
     return padding_safe(_schedule_free_adam, hyper, evaluation=evaluation)
 

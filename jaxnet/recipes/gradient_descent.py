@@ -11,7 +11,13 @@ from jaxtyping import PyTree
 
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.types import KeyArray, Numbers
-from jaxnet.recipes.optimizer import Optimizer, padding_safe, weights_only, with_rate
+from jaxnet.recipes.optimizer import (
+    SMALLEST_SHARE,
+    Optimizer,
+    padding_safe,
+    weights_only,
+    with_rate,
+)
 
 
 def sgd(learning_rate: Numbers = 0.5) -> Optimizer:
@@ -167,7 +173,7 @@ def schedule_free_sgd(learning_rate: Numbers = 1.0, b1: Numbers = 0.9) -> Optimi
 
     Args:
       learning_rate: η ≥ 0, by default 1; an array makes a sweep.
-      b1: β in (0, 1), by default 0.9; 0 gives NaN, since x is found by a division by β.
+      b1: β in [1e-6, 1), by default 0.9; x is found by a division by β.
 
     Returns:
       The optimizer.
@@ -180,7 +186,7 @@ def schedule_free_sgd(learning_rate: Numbers = 1.0, b1: Numbers = 0.9) -> Optimi
     >>> schedule_free_sgd().name
     'schedule_free_sgd'
     """
-    hyper = with_rate(learning_rate, b1=leaf("b1", b1, high=1))
+    hyper = with_rate(learning_rate, b1=leaf("b1", b1, low=SMALLEST_SHARE, high=1))
     evaluation = optax.contrib.schedule_free_eval_params
     return padding_safe(optax.contrib.schedule_free_sgd, hyper, evaluation=evaluation)
 

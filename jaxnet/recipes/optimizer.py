@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.types import KeyArray, Numbers, Params
+from jaxnet.recipes.derivatives import with_finite_slopes, without_derivative
 
 
 @runtime_checkable
@@ -64,6 +65,8 @@ class Optimizer:
         number alone: see `jaxnet.acceleration.first_layer`.
       version: the version of the rule, at least 1: to be raised when the same rule is changed to
         give other updates. Files of runs name it.
+      differentiable: whether a run has a derivative with respect to its hyperparameters; if not,
+        `jax.jvp` and `jax.grad` of a run raise a ValueError that names the rule.
 
     Raises:
       ValueError: a hyperparameter is not a finite number, or `version` is not a whole number of at
@@ -84,6 +87,7 @@ class Optimizer:
     shaped: bool = static(default=True)
     linear: bool = static(default=False)
     version: int = static(default=1)
+    differentiable: bool = static(default=True)
 
     def __post_init__(self) -> None:
         for name, value in self.hyper.items():
@@ -113,7 +117,8 @@ class Optimizer:
 
         Returns:
           A transformation whose update takes optax's extra arguments, and ignores those that the
-          rule does not use.
+          rule does not use. Its derivative is finite also where gradients are 0: see
+          `jaxnet.recipes.derivatives`.
 
         >>> import jax
         >>> updates, _ = Optimizer(optax.sgd, {"learning_rate": 0.5}).transformation(
@@ -123,8 +128,19 @@ class Optimizer:
         [-0.5, -0.5]
         """
         randomness = {"key": key} if self.stochastic else {}
-        rule = self.rule(**self.hyper, **dict(self.options), **randomness)
-        return optax.with_extra_args_support(rule)
+        as_is = partial(without_derivative, self.name)
+        hyper = self.hyper if self.differentiable else as_is(self.hyper)
+        rule = optax.with_extra_args_support(self.rule(**hyper, **dict(self.options), **randomness))
+
+        def update(
+            updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any
+        ) -> tuple[PyTree, PyTree]:
+            if not self.differentiable:
+                return rule.update(as_is(updates), state, params, **extra_args)
+            with_extra_args = partial(rule.update, **extra_args)
+            return with_finite_slopes(with_extra_args)(updates, state, params)
+
+        return optax.GradientTransformationExtraArgs(rule.init, update)
 
     def evaluation_params(self, opt_state: PyTree, params: Params) -> Params:
         """The parameters to evaluate a network with, and to keep at the end of a run.
@@ -175,6 +191,9 @@ def custom(
             leaves[name] = value
     return Optimizer(rule, leaves, tuple(options), version=version)
 
+
+SMALLEST_SHARE = 1e-6
+"""The smallest β of schedule-free rules, which divide by it."""
 
 padding_safe = partial(Optimizer, shaped=False)
 """`Optimizer` for rules that may train networks padded with zeros: zeros that are added to an array

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float
 from jaxnet.core.activations import Softmax
 from jaxnet.core.costs import Cost
 from jaxnet.core.types import KeyArray, Layer, Numbers, Params
+from jaxnet.recipes.derivatives import root
 
 
 def penalty(
@@ -142,7 +143,7 @@ def apply_max_norm(params: Params, max_norm: Numbers) -> Params:
     """
 
     def constrain(layer: Layer) -> Layer:
-        norms = jnp.sqrt(jnp.sum(layer.w**2, axis=0, keepdims=True))
+        norms = root(jnp.sum(layer.w**2, axis=0, keepdims=True))
         bound = jnp.asarray(max_norm)
         return layer._replace(w=layer.w * jnp.minimum(1, bound / jnp.maximum(norms, 1e-30)))
 

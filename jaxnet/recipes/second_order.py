@@ -38,7 +38,7 @@ def lbfgs(memory_size: int = 10) -> Optimizer:
     >>> lbfgs()
     lbfgs()
     """
-    return padding_safe(optax.lbfgs, {}, (("memory_size", memory_size),))
+    return padding_safe(optax.lbfgs, {}, (("memory_size", memory_size),), differentiable=False)
 
 
 def newton_cg(
@@ -88,7 +88,13 @@ def newton_cg(
         ("iterations", count("iterations", iterations, low=1)),
         ("gauss_newton", bool(gauss_newton)),
     )
-    return padding_safe(_newton_cg, with_rate(learning_rate, **hyper), options, curvature=True)
+    return padding_safe(
+        _newton_cg,
+        with_rate(learning_rate, **hyper),
+        options,
+        curvature=True,
+        differentiable=False,
+    )
 
 
 class _NewtonState(NamedTuple):
@@ -141,7 +147,8 @@ def _newton_cg(
         no_step = predicted == 0  # where η is 0, as at the start of a warm-up: nothing was learnt
         factor = jnp.where(no_step, 1, factor)
         new_damping = jnp.clip(state.damping * factor, 1e-10, 1e10).astype(state.damping.dtype)
-        taken = jax.tree.map(lambda part: jnp.where(decreases, part, 0), step)
+        # 0 where the step is not taken, and NaN where the gradient is.
+        taken = jax.tree.map(lambda part, g: jnp.where(decreases, part, 0 * g), step, updates)
         guess = jax.tree.map(lambda new, old: jnp.where(no_step, old, new), taken, state.step)
         return taken, _NewtonState(new_damping, guess)
 

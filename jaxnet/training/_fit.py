@@ -41,7 +41,9 @@ def fit(
       data: the splits to train on and to evaluate. Pass it as an argument of the compiled function:
         closed over, it would become a constant of the program.
       recipe: how it is trained, with scalars for numbers. Its structure is static, its numbers may
-        be traced: `jax.jvp` with respect to the learning rate or λ works.
+        be traced. `jax.jvp` and `jax.grad` with respect to them work with all optimizers but
+        `lbfgs` and `newton_cg`. The derivative by a dropout rate is that of the factor of the units
+        that are kept: which ones are is a choice that has none.
       epochs: how many times every example is visited (static), at least 1.
       batch_size: examples per mini-batch (static), in [1, number of training examples]; 10 by
         default.
@@ -57,7 +59,8 @@ def fit(
       penalty itself, so that its derivative makes a larger λ look worse than it is.
 
     Raises:
-      ValueError: network, data and recipe do not fit together, or a count is out of range.
+      ValueError: network, data and recipe do not fit together, a count is out of range, or a
+        derivative is taken of a run with `lbfgs` or `newton_cg`.
 
     Warns:
       UserWarning: the data are hardly what is meant, such as float pixels up to 255.

@@ -40,7 +40,8 @@ def evaluate(
 
     The cost is the mean over the split plus the penalties, with the *split's* size for n, as in
     network2's `total_cost`. An example is classified correctly if its largest output is that of its
-    label; a network of one output says 1 where it is above ½, and 0 elsewhere.
+    label; a network of one output says 1 where it is above ½, and 0 elsewhere. An example with an
+    output that is NaN is classified wrongly.
 
     Args:
       net: the architecture.
@@ -157,7 +158,8 @@ def confusion(
       of one output has two classes.
 
     Raises:
-      ValueError: network, parameters and split do not fit together, or its targets are floats.
+      ValueError: network, parameters and split do not fit together, its targets are floats, or an
+        output is NaN.
 
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.array([0, 0, 0, 1]))
@@ -174,6 +176,11 @@ def confusion(
         labels = one_hot_labels
     n = max(2, net.sizes[-1])
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
+    if (predicted < 0).any():
+        raise ValueError(
+            f"the network's outputs are NaN for {np.sum(predicted < 0)} of {len(labels)} examples, "
+            "so that it predicts no class; use parameters from before it diverged."
+        )
     cells = n * labels.astype(np.int64) + predicted
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
@@ -190,9 +197,12 @@ def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
 
 
 def _predicted_label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:
-    """The class that output activations predict: for one output, whether it is above ½."""
+    """The class that output activations predict: for one output, whether it is above ½.
+
+    It is −1, which is no class, where an output is NaN.
+    """
     label = (a[0] > 0.5) if net.sizes[-1] == 1 else jnp.argmax(a)
-    return label.astype(jnp.int32)
+    return jnp.where(jnp.any(jnp.isnan(a)), -1, label).astype(jnp.int32)
 
 
 def _classes(net: Network, params: Params, xs: Array) -> Int[Array, " n"]:

@@ -512,3 +512,12 @@ def test_python_m_jaxnet_is_the_command(here):
     assert process.returncode == 2
     assert process.stdout == ""
     assert process.stderr.count("\n") == 1
+
+
+def test_predict_refuses_a_network_whose_outputs_are_nan(here, capsys):
+    net = jn.Network((64, 10), jn.activations.relu)
+    (layer,) = jn.init(net, jax.random.key(0))
+    jn.save("net.safetensors", net, (layer._replace(b=np.nan * layer.b),))
+    status, out, err = _run(capsys, "predict", "net.safetensors", "--data", "digits", "--test", "3")
+    assert (status, out) == (2, "")
+    assert err.startswith("jaxnet: the network's outputs for test 3 are NaN")

@@ -102,3 +102,11 @@ def test_costs_are_equal_by_value():
 def test_a_log_likelihood_without_a_positive_temperature_is_refused():
     with pytest.raises(ValueError, match="temperature must be a positive number, not 0"):
         costs.LogLikelihood(0)
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_nan_stays_nan(name):
+    """A logit of NaN makes the cost NaN, and its own error."""
+    z, y = jnp.array([1.0, jnp.nan, -2.0]), jnp.array([1.0, 0.0, 0.0])
+    assert jnp.isnan(COSTS[name].fn(z, y))
+    assert jnp.isnan(COSTS[name].delta(z, y)[1])

@@ -453,3 +453,42 @@ def test_newton_follows_its_damping_and_never_goes_up():
         # A step that is refused leaves the cost as it was, and raises the damping.
         refused = np.diff(costs) == 0
         assert np.allclose(factors[refused], 4)
+
+
+DEAD = np.random.default_rng(3).random((12, 3)) * [1, 0, 1]  # the second input is always 0
+MAY_BE_0 = ("learning_rate", "eps", "eps_root", "damping", "initial_accumulator_value")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_a_run_is_sound_or_its_cost_is_not_finite(name):
+    """From NaN, with a dead input, with a rate of 0 and with each ε of 0."""
+    data = jn.Dataset(jn.Split(DEAD, (DEAD[:, 0] > 0.5).astype(np.int32)))
+    net = jn.Network((3, 4, 2), jn.activations.relu)
+    start = jn.init(net, jax.random.key(0))
+    start = (start[0]._replace(b=start[0].b.at[0].set(-9.0)), start[1])  # a dead unit, too
+    damaged = (start[0]._replace(w=start[0].w.at[0, 1].set(jnp.nan)), start[1])
+    optimizer = optimizers.NAMED[name]()
+    zeros = [key for key in optimizer.hyper if key in MAY_BE_0]
+    runs = [(damaged, optimizer), (start, optimizer)]
+    runs += [
+        (start, dataclasses.replace(optimizer, hyper=optimizer.hyper | {key: 0.0})) for key in zeros
+    ]
+    params, rules = jax.tree.map(lambda *arrays: jnp.stack(arrays), *runs)
+    options = {"epochs": 2, "batch_size": 6, "evaluate_on": ("training",)}
+    fit = lambda run: jn.fit(net, data, jn.Recipe(run[1]), params=run[0], **options)
+    trained, history = jax.lax.map(fit, (params, rules))
+    arrays = [np.reshape(array, (len(runs), -1)) for array in jax.tree.leaves(trained)]
+    finite = np.isfinite(np.concatenate(arrays, axis=1)).all(axis=1)
+    reported = ~np.isfinite(history.training_cost[:, -1])
+    assert reported[0]
+    assert (finite | reported).all()
+    assert finite[1]
+
+
+def test_shares_that_a_rule_divides_by_are_not_0():
+    for make in (jn.schedule_free_sgd, jn.schedule_free_adam):
+        with pytest.raises(ValueError, match=r"b1 must be a number in \[1e-06, 1\), not 0"):
+            make(b1=0)
+    with pytest.raises(ValueError, match=r"threshold must be a number in \[4, inf\), not 3"):
+        jn.radam(threshold=3)

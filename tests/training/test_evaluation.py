@@ -31,3 +31,15 @@ def test_float_targets_have_no_confusion_matrix():
     net = jn.Network((1, 1))
     with pytest.raises(ValueError, match="needs integer labels, not float targets"):
         jn.confusion(net, jn.init(net, jax.random.key(0)), data.train)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 2), (2, 3, 1)])
+def test_a_network_of_nan_classifies_nothing(sizes):
+    net = jn.Network(sizes, jn.activations.relu)
+    params = jn.init(net, jax.random.key(0))
+    params = (params[0]._replace(b=params[0].b.at[0].set(np.nan)), params[1])
+    test = jn.Split(np.random.default_rng(0).random((5, 2)), np.array([0, 1, 0, 1, 0]))
+    assert jn.evaluate(net, params, test).accuracy == 0
+    assert np.isnan(jn.evaluate(net, params, test).cost)
+    with pytest.raises(ValueError, match="outputs are NaN for 5 of 5 examples"):
+        jn.confusion(net, params, test)

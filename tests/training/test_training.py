@@ -164,20 +164,6 @@ def test_fit_under_vmap_is_one_fit_a_seed():
             np.testing.assert_allclose(many[seed], first, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("optimizer", [jn.sgd, jn.momentum, jn.adam])
-def test_fit_is_differentiable_with_respect_to_the_learning_rate(optimizer):
-    def final_cost(rate):
-        _, history = jn.fit(NET, XOR, jn.Recipe(optimizer(rate)), epochs=2, batch_size=20)
-        return history.evaluation_cost[-1]
-
-    rate, step = jnp.asarray(0.05), 1e-6
-    cost, slope = jax.jvp(final_cost, (rate,), (jnp.ones(()),))
-    difference = (final_cost(rate + step) - final_cost(rate - step)) / (2 * step)
-    assert cost > 0
-    assert slope == pytest.approx(difference.item(), rel=1e-5)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_the_slope_of_the_data_cost_along_lambda_is_that_of_the_network_not_of_the_penalty():
