@@ -10,11 +10,13 @@ import optax
 import optax.contrib
 from jax.typing import ArrayLike
 
+from jaxnet.core.arguments import lists_keywords
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.types import Numbers
 from jaxnet.recipes.optimizer import Optimizer, moments, padding_safe, weights_only, with_rate
 
 
+@lists_keywords
 def adam(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -46,6 +48,7 @@ def adam(
     return padding_safe(optax.adam, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def adamw(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -92,6 +95,7 @@ def _adamw(
     return optax.adamw(rate, b1, b2, eps, weight_decay=decay, mask=weights_only)
 
 
+@lists_keywords
 def amsgrad(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -123,6 +127,7 @@ def amsgrad(
     return padding_safe(optax.amsgrad, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def nadam(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -160,6 +165,7 @@ def _nadam(
     return optax.adam(jnp.asarray(learning_rate), b1, b2, eps, nesterov=True)
 
 
+@lists_keywords
 def adamax(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -191,6 +197,7 @@ def adamax(
     return padding_safe(optax.adamax, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def lamb(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -235,6 +242,7 @@ def _lamb(
     return optax.lamb(rate, b1, b2, eps, weight_decay=decay, mask=weights_only)
 
 
+@lists_keywords
 def adabelief(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -272,6 +280,7 @@ def adabelief(
     return padding_safe(optax.adabelief, hyper)
 
 
+@lists_keywords
 def radam(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -311,6 +320,7 @@ def radam(
     return padding_safe(optax.radam, hyper | {"threshold": leaf("threshold", threshold)})
 
 
+@lists_keywords
 def yogi(
     learning_rate: Numbers = 1e-2, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-3
 ) -> Optimizer:
@@ -341,6 +351,7 @@ def yogi(
     return padding_safe(optax.yogi, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def schedule_free_adam(
     learning_rate: Numbers = 2.5e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:

@@ -24,6 +24,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Network
@@ -303,7 +304,7 @@ def _check_executor(executor: object) -> None:
     if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
         raise ValueError(
             "executor must be an object with submit, such as "
-            f"concurrent.futures.ProcessPoolExecutor(…), not {executor!r}."
+            f"concurrent.futures.ProcessPoolExecutor(…), not {brief(executor)}."
         )
     context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
