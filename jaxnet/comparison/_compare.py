@@ -22,8 +22,10 @@ from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.stages import Stages, tune
 from jaxnet.comparison.timing import known_seconds, measured_seconds
 from jaxnet.comparison.tuning import Contender, Range, Search, Tier
+from jaxnet.core.arguments import brief, path_of, require_function, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
+from jaxnet.core.hyperparameters import flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.doubtful import warn_if_doubtful
@@ -120,7 +122,13 @@ def compare(
     >>> [row["optimizer"] for row in comparison.summary], len(comparison.pairwise)
     (['sgd', 'adam'], 1)
     """
-    contenders, ranges = tuning.contenders(optimizers), ranges or {}
+    if folder is not None:
+        path_of("folder", folder)
+    require_function("on_progress", on_progress)
+    require_function("log", log)
+    timing = flag("timing", timing)
+    require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+    contenders, ranges = tuning.contenders(optimizers), {} if ranges is None else ranges
     protocol = Protocol.checked(
         tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed
     )
@@ -155,6 +163,12 @@ def _initial_searches(
     ranges: Mapping[str, Mapping[str, Range]],
 ) -> list[Search]:
     """Each contender's search before any extension."""
+    is_mapping = isinstance(ranges, Mapping)
+    if not is_mapping or not all(isinstance(of_label, Mapping) for of_label in ranges.values()):
+        raise ValueError(
+            "ranges must be a dict of dicts such as "
+            f'{{"adam": {{"learning_rate": (1e-4, 1)}}}}, not {brief(ranges)}.'
+        )
     unknown = set(ranges) - set(contenders)
     if unknown:
         raise ValueError(

@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxnet.comparison import tuning
 from jaxnet.comparison.tuning import Tier
+from jaxnet.core.arguments import brief
 from jaxnet.core.costs import Quadratic
-from jaxnet.core.hyperparameters import constant, count
+from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Split
 from jaxnet.recipes.recipe import Recipe
@@ -89,9 +90,9 @@ class Protocol:
             batch_size=count("batch_size", batch_size, low=1),
             tuning_seeds=_seeds("tuning_seeds", tuning_seeds, start=0, least=1),
             report_seeds=_seeds("seeds", seeds, start=REPORT_FROM, least=2),
-            targets=tuple(_target(target) for target in np.atleast_1d(targets).tolist()),
+            targets=_targets(targets),
             margin=constant("margin", margin, low=0),
-            seed=count("seed", seed, low=0),
+            seed=count("seed", seed, low=0, high=2**64),
         )
 
 
@@ -149,15 +150,21 @@ def _seeds(
     if isinstance(seeds, (list, tuple, np.ndarray, range)):
         numbers = tuple(count(name, seed, 0, 2**32) for seed in seeds)
         if len(numbers) < least or len(set(numbers)) < len(numbers):
-            raise ValueError(f"{name} must be {least} or more different numbers, not {seeds!r}.")
+            raise ValueError(
+                f"{name} must be {least} or more different numbers, not {brief(seeds)}."
+            )
         return numbers
-    n_seeds = count(name, seeds, low=least)
+    n_seeds = count(name, seeds, low=least, high=2**24)
     return tuple(range(start, start + n_seeds))
 
 
-def _target(target: float) -> float:
-    """A target score, validated."""
-    number = constant("targets", target)
-    if not 0 < number < 1:
-        raise ValueError(f"targets are validation scores in (0, 1), such as 0.95, not {number:g}.")
-    return number
+def _targets(targets: object) -> tuple[float, ...]:
+    """The target scores, validated."""
+    array = leaf("targets", targets, low=-np.inf)
+    if array is None or array.ndim > 1 or not np.all((array > 0) & (array < 1)):
+        raise ValueError(
+            f"targets are validation scores in (0, 1), such as 0.95, not {brief(targets)}."
+        )
+    return tuple(
+        constant("targets", number) for number in np.atleast_1d(np.asarray(targets, float)).tolist()
+    )

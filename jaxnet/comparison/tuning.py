@@ -16,6 +16,7 @@ from typing import Literal, SupportsIndex
 import jax
 import numpy as np
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import count
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes import optimizers
@@ -277,7 +278,7 @@ def contenders(candidates: object) -> dict[str, Recipe]:
     else:
         raise ValueError(
             "optimizers must be a list of constructors, names, optimizers or recipes, or a dict "
-            f"from labels to these, not {candidates!r}."
+            f"from labels to these, not {brief(candidates)}."
         )
     recipes: dict[str, Recipe] = {}
     for label, contender in pairs:
@@ -299,12 +300,19 @@ def _contender_recipe(contender: object) -> Recipe:
     if isinstance(contender, str):
         contender = named(contender)
     if not isinstance(contender, (Optimizer, Recipe)) and callable(contender):
-        contender = contender()
+        try:
+            contender = contender()
+        except TypeError as error:  # such as optax.adam, whose learning rate has no default
+            raise ValueError(
+                f"a contender must be called without arguments, as jaxnet.adam is: {error}; for a "
+                "rule of optax's, give jaxnet.custom(optax.adam, learning_rate=0.001)."
+            ) from None
     recipe = Recipe(contender) if isinstance(contender, Optimizer) else contender
     if not isinstance(recipe, Recipe):
         raise ValueError(
-            "a contender must be an optimizer such as jaxnet.adam, or a Recipe with one, not "
-            f"{contender!r}."
+            "a contender must be an optimizer such as jaxnet.adam or jaxnet.custom(optax.adam, "
+            "learning_rate=0.001), or a Recipe with one, not "
+            f"{brief(contender)}."
         )
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError(
@@ -346,9 +354,9 @@ def trials_of(tier: str, trials: SupportsIndex | None) -> int:
     Raises:
       ValueError: the tier is unknown, or cannot have this number of trials.
     """
-    if tier not in TRIALS:
-        raise ValueError(f'tier must be "defaults", "lr" or "full", not {tier!r}.')
-    n = count("trials", TRIALS[tier] if trials is None else trials, low=1)
+    if not isinstance(tier, str) or tier not in TRIALS:
+        raise ValueError(f'tier must be "defaults", "lr" or "full", not {brief(tier)}.')
+    n = count("trials", TRIALS[tier] if trials is None else trials, low=1, high=2**24)
     if tier == "defaults" and n != 1:
         raise ValueError(f'tier "defaults" has one trial, not {n}.')
     if tier != "defaults" and (n < 5 or (tier == "lr" and (n - 1) % DECADES)):

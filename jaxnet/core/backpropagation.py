@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxnet.core.network import Masks, Network, forward, forward_from, targets
+from jaxnet.core.network import Masks, Network, check_params, forward, forward_from, targets
 from jaxnet.core.types import AnyArray, Input, Inputs, Layer, Params, Target, Targets
 
 
@@ -122,6 +122,9 @@ def backprop(
     Returns:
       The gradient, shaped like `params`.
 
+    Raises:
+      ValueError: the parameters are no layers of floats, or another network's.
+
     Source: Nielsen, chapter 2, equations BP1 to BP4.
 
     >>> from jaxnet.core.network import init
@@ -131,6 +134,7 @@ def backprop(
     >>> [layer.w.shape for layer in example_gradient]
     [(2, 3), (3, 1)]
     """
+    check_params(net, params)
     layer_inputs, deltas = errors(net, params, x, y, masks)
     return tuple(
         Layer(w=jnp.outer(a, delta), b=delta)  # BP4, BP3
@@ -159,6 +163,9 @@ def gradient(
     Returns:
       The gradient, shaped like `params`.
 
+    Raises:
+      ValueError: the parameters are no layers of floats, or another network's.
+
     >>> from jaxnet.core.network import init
     >>> net = Network((2, 3, 2))
     >>> params = init(net, jax.random.key(0))
@@ -167,6 +174,7 @@ def gradient(
     >>> bool(jnp.allclose(mean[0].w, single[0].w))
     True
     """
+    check_params(net, params)
 
     def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
         return errors(net, params, x, y, masks)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnet.core.activations import ANY, Activation, Bounds, Softmax, sigmoid
+from jaxnet.core.arguments import require_kind
 from jaxnet.core.registry import Registry
 
 Vector = Float[Array, " n_out"]
@@ -87,6 +88,9 @@ class Quadratic(Cost):
     Args:
       output: the output activation; sigmoid by default.
 
+    Raises:
+      ValueError: the output is no activation.
+
     Source: Nielsen, chapter 1, equation 6 (for one example), and chapter 2, equation BP1.
 
     >>> Quadratic().fn(jnp.zeros(2), jnp.array([0.0, 1.0])).item()
@@ -94,6 +98,9 @@ class Quadratic(Cost):
     """
 
     output: Activation = sigmoid
+
+    def __post_init__(self) -> None:
+        require_kind("output", self.output, Activation, "jaxnet.activations.linear")
 
     @property
     def target_bounds(self) -> Bounds:
@@ -119,11 +126,17 @@ class AbsoluteError(Cost):
     Args:
       output: the output activation; sigmoid by default.
 
+    Raises:
+      ValueError: the output is no activation.
+
     >>> AbsoluteError().fn(jnp.zeros(2), jnp.array([0.0, 1.0])).item()
     1.0
     """
 
     output: Activation = sigmoid
+
+    def __post_init__(self) -> None:
+        require_kind("output", self.output, Activation, "jaxnet.activations.linear")
 
     @property
     def target_bounds(self) -> Bounds:

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
+from jaxnet.core.arguments import check_keywords
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -49,7 +51,8 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
 
     Returns:
       The decorator. The decorated function passes an old name on as the new one, warns, and
-      raises a TypeError where both are given. Its signature has the new names alone.
+      raises a TypeError where both are given. An unknown name is a TypeError that lists the known
+      ones. Its signature has the new names alone.
 
     >>> @renamed_arguments(colour="color")
     ... def paint(color: str) -> str:
@@ -71,6 +74,7 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
                         raise TypeError(f"{name} takes {new}, or its old name {old}, not both.")
                     warn_renamed(f"{name}({old}=)", f"{name}({new}=)")
                     kwargs[new] = kwargs.pop(old)
+            check_keywords(name, kwargs, function)
             return function(*args, **kwargs)
 
         with_new_names.__signature__ = inspect.signature(function)  # pyright: ignore[reportAttributeAccessIssue]

@@ -16,9 +16,11 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from jaxnet.core import initializers, network
+from jaxnet.core.arguments import brief, require_function, require_kind
 from jaxnet.core.backpropagation import gradient
 from jaxnet.core.checks import check_target_bounds
 from jaxnet.core.costs import Cost
+from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Params
 
@@ -126,6 +128,9 @@ def numerical_gradient(f: Callable[[PyTree], Array], params: PyTree) -> PyTree:
     >>> numerical_gradient(lambda p: p["a"] ** 2, {"a": np.array(3.0)})["a"].round(6).item()
     6.0
     """
+    require_function("f", f)
+    if f is None or not jax.tree.leaves(params):
+        raise ValueError("f must be a function of params, and params a pytree of float arrays.")
     with jax.enable_x64(True):
         theta, unravel = ravel_pytree(_float64(params))
         steps = 6e-6 * jnp.maximum(1, jnp.abs(theta))
@@ -160,6 +165,8 @@ def check_deltas(cost: Cost, n_out: int = 5, seed: int = 0) -> list[Check]:
     >>> all(check.passed for check in check_deltas(CrossEntropy()))
     True
     """
+    require_kind("cost", cost, Cost, "jaxnet.costs.CrossEntropy()")
+    n_out, seed = count("n_out", n_out, low=1), count("seed", seed, low=0, high=2**64)
     random = np.random.default_rng(seed)
     with jax.enable_x64(True):
         zs = jnp.asarray(2 * random.standard_normal((8, n_out)))
@@ -205,7 +212,8 @@ def check_gradients(
     >>> print(check_gradients(Network((4, 3, 2)))[0].name)
     layer 1 w (4, 3)
     """
-    random = np.random.default_rng(seed)
+    require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+    random = np.random.default_rng(count("seed", seed, low=0, high=2**32))
     n_in, n_out = net.sizes[0], net.sizes[-1]
     if xs is None:
         xs = random.random((3, n_in))
@@ -240,7 +248,16 @@ def check_gradients(
 
 def _float64(tree: PyTree) -> PyTree:
     """The tree with its arrays as JAX arrays in float64."""
-    return jax.tree.map(lambda array: jnp.asarray(np.asarray(array), jnp.float64), tree)
+
+    def converted(array: AnyArray) -> Array:
+        try:
+            return jnp.asarray(np.asarray(array, np.float64))
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(
+                f"params must be a pytree of float arrays, but holds {brief(array)}."
+            ) from None
+
+    return jax.tree.map(converted, tree)
 
 
 def _check(name: str, handwritten: AnyArray, autodiff: AnyArray, numerical: AnyArray) -> Check:

@@ -9,17 +9,22 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field
 from types import NotImplementedType
-from typing import Any, SupportsIndex, TypeVar, dataclass_transform, overload
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar, dataclass_transform, overload
 
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.core.arguments import brief, lists_keywords
 from jaxnet.core.types import AnyArray, Numbers
 
 _Instance = TypeVar("_Instance")
 _Value = TypeVar("_Value")
+
+
+MOST = 2**31
+"""Counts are below this number, since JAX's integers have 32 bits."""
 
 
 def count(name: str, value: object, low: int, high: int | None = None) -> int:
@@ -31,7 +36,7 @@ def count(name: str, value: object, low: int, high: int | None = None) -> int:
       name: what the number is called, for the error.
       value: the number; anything but a whole number in the range is refused.
       low: the smallest number allowed.
-      high: the number has to be below it; no limit, if None.
+      high: the number has to be below it; below 2³¹, which JAX's integers hold, if None.
 
     Returns:
       The number as a Python int.
@@ -43,13 +48,38 @@ def count(name: str, value: object, low: int, high: int | None = None) -> int:
     30
     """
     try:
-        number = operator.index(value) if isinstance(value, SupportsIndex) else None
+        number = None
+        if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+            number = operator.index(value)
     except TypeError:  # arrays have an __index__, but not all of them can use it
         number = None
-    if number is None or number < low or (high is not None and number >= high):
-        allowed = f"in [{low}, {high})" if high else f"of at least {low}"
-        raise ValueError(f"{name} must be a whole number {allowed}, not {value!r}.")
+    limit = MOST if high is None else high
+    if number is None or not low <= number < limit:
+        is_too_large = number is not None and number >= limit
+        allowed = f"in [{low}, {limit})" if high or is_too_large else f"of at least {low}"
+        raise ValueError(f"{name} must be a whole number {allowed}, not {brief(value)}.")
     return number
+
+
+def flag(name: str, value: object) -> bool:
+    """A truth value that a compiled program depends on.
+
+    Args:
+      name: what the value is called, for the error.
+      value: the value; anything but `True` and `False` is refused, as "no" would count as true.
+
+    Returns:
+      The value as a Python bool.
+
+    Raises:
+      ValueError: it is something else.
+
+    >>> flag("gauss_newton", np.True_)
+    True
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, not {brief(value)}.")
+    return bool(value)
 
 
 @overload
@@ -145,7 +175,7 @@ def pytree(cls: type[_Instance]) -> type[_Instance]:
     """
     if "__dataclass_fields__" in vars(cls):
         raise TypeError(f"@pytree makes {cls.__name__} a dataclass itself; leave @dataclass out.")
-    registered: Any = dataclass(frozen=True, eq=False)(cls)
+    registered: Any = lists_keywords(dataclass(frozen=True, eq=False)(cls))
     fields = dataclasses.fields(registered)
     static_names = [entry.name for entry in fields if entry.metadata.get("static", False)]
     child_names = [entry.name for entry in fields if entry.name not in static_names]
@@ -237,25 +267,18 @@ def leaf(
       A NumPy or JAX array in JAX's default float type, or `None`.
 
     Raises:
-      ValueError: the value is not a number in [low, high), or not whole.
+      ValueError: the value is not a number in [low, high), or not whole; texts and truth values
+        are no numbers.
 
     >>> leaf("learning_rate", 1)
     array(1., dtype=float32)
     """
     if value is None:
         return None
-    dtype = jax.dtypes.canonicalize_dtype(float)
     allowed = f"{name} must be a {'whole ' if whole else ''}number in [{low:g}, {high:g})"
-    if isinstance(value, jax.Array):
-        if jnp.issubdtype(value.dtype, jnp.complexfloating):
-            raise ValueError(f"{allowed}, not {value!r}.")
-        array = value.astype(dtype)
-    else:
-        try:
-            with np.errstate(over="ignore"):  # what overflows is refused below, as not finite
-                array = np.asarray(value, dtype)
-        except (TypeError, ValueError):
-            raise ValueError(f"{allowed}, not {value!r}.") from None
+    array = _as_floats(value)
+    if array is None:
+        raise ValueError(f"{allowed}, not {brief(value)}.")
     if not isinstance(array, jax.core.Tracer):
         numbers = np.asarray(array)
         wrong = numbers[~(np.isfinite(numbers) & (numbers >= low) & (numbers < high))]
@@ -264,6 +287,33 @@ def leaf(
         if wrong.size:
             raise ValueError(f"{allowed}, not {wrong.flat[0]:g}; choose one inside that range.")
     return array
+
+
+def _as_floats(value: object) -> AnyArray | None:
+    """Numbers in JAX's default float type; None for what is not made of real numbers.
+
+    Texts and truth values are none, although NumPy would make numbers of them.
+    """
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, bool) for entry in value):
+        return None
+    try:
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        if array.dtype == object:  # among them ints beyond 64 bits, and fractions
+            is_number = [
+                isinstance(entry, SupportsFloat) and not isinstance(entry, (bool, np.bool_))
+                for entry in np.asarray(array).flat
+            ]
+        else:
+            is_number = [
+                jnp.issubdtype(array.dtype, jnp.integer)
+                or jnp.issubdtype(array.dtype, jnp.floating)
+                or array.size == 0
+            ]
+        with np.errstate(over="ignore"):  # what overflows is refused by the caller, as not finite
+            return array.astype(dtype) if all(is_number) else None
+    except (TypeError, ValueError, OverflowError):  # ragged lists, lists of tracers, 10**400
+        return None
 
 
 def shown(value: Numbers) -> str:
@@ -303,5 +353,5 @@ def constant(name: str, value: object, low: float = -np.inf) -> float:
     """
     number = leaf(name, value, low)
     if number is None or np.ndim(number):
-        raise ValueError(f"{name} must be one number, not {value!r}.")
+        raise ValueError(f"{name} must be one number, not {brief(value)}.")
     return float(str(np.asarray(number)))

@@ -16,14 +16,16 @@ from numpy.typing import ArrayLike
 
 from jaxnet.core import initializers
 from jaxnet.core.activations import Activation, Softmax, sigmoid
+from jaxnet.core.arguments import brief, lists_keywords, require_choice, require_kind
 from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
-from jaxnet.core.types import AnyArray, Initializer, Input, Inputs, KeyArray, Params, Target
+from jaxnet.core.types import AnyArray, Initializer, Input, Inputs, KeyArray, Layer, Params, Target
 
 Masks = Sequence[Float[AnyArray, "..."]] | None
 """One vector per hidden layer that its activations are multiplied by (dropout), or no masks."""
 
 
+@lists_keywords
 @dataclass(frozen=True)
 class Network:
     """The architecture of a feed-forward network: a static, hashable choice.
@@ -52,6 +54,13 @@ class Network:
     def __post_init__(self) -> None:
         sizes = _checked_sizes(self.sizes)
         hidden = _checked_hidden(self.hidden, sizes)
+        if not isinstance(self.init, Initializer) or isinstance(self.init, type):
+            raise ValueError(
+                "init must be a function (key, n_in, n_out) -> Layer such as "
+                f"jaxnet.initializers.he, or jaxnet.initializers.gaussian(0.1), not "
+                f"{brief(self.init)}."
+            )
+        require_kind("cost", self.cost, Cost, "jaxnet.costs.CrossEntropy()")
         try:
             hash((hidden, self.cost, self.init))
         except TypeError as error:
@@ -64,21 +73,14 @@ class Network:
         all_equal = len(set(hidden)) <= 1
         single = hidden[0] if hidden else sigmoid
         object.__setattr__(self, "hidden", single if all_equal else hidden)
-        if not isinstance(self.cost, Cost):
-            raise ValueError(
-                f"cost must be a Cost such as jaxnet.costs.CrossEntropy(), not {self.cost!r}."
-            )
         if isinstance(self.cost.output, Softmax) and sizes[-1] == 1:
             raise ValueError("the softmax of a single output is always 1; take two outputs.")
         if self.n_params >= 2**31:
             raise ValueError(
-                f"sizes {sizes} make {self.n_params:,} parameters, but there must be fewer than "
-                "2³¹; choose smaller layers."
+                f"sizes {brief(sizes)} make {brief(self.n_params)} parameters, but there must be "
+                "fewer than 2³¹; choose smaller layers."
             )
-        if self.precision not in ("default", "high", "highest"):
-            raise ValueError(
-                f'precision must be "default", "high" or "highest", not {self.precision!r}.'
-            )
+        require_choice("precision", self.precision, ("default", "high", "highest"))
 
     @property
     def activations(self) -> tuple[Activation, ...]:
@@ -96,14 +98,15 @@ class Network:
 def _checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
     """The sizes as Python ints, if they are two or more positive whole numbers."""
     try:
-        integers = tuple(int(size) for size in sizes)
-        all_whole = integers == tuple(sizes)
-    except (TypeError, ValueError):
+        given_sizes = tuple(sizes)
+        integers = tuple(int(size) for size in given_sizes)
+        all_whole = integers == given_sizes and bool not in map(type, given_sizes)
+    except (TypeError, ValueError, OverflowError):
         integers, all_whole = (), False
     if not all_whole or len(integers) < 2 or min(integers) < 1:
         raise ValueError(
             f"sizes must be two or more positive whole numbers, input and output included, "
-            f"such as (784, 30, 10), not {sizes!r}."
+            f"such as (784, 30, 10), not {brief(sizes)}."
         )
     return integers
 
@@ -119,7 +122,7 @@ def _checked_hidden(
         isinstance(activation, Activation) for activation in hidden
     ):
         raise ValueError(
-            f"hidden must be an Activation such as jaxnet.activations.relu, not {hidden!r}."
+            f"hidden must be an Activation such as jaxnet.activations.relu, not {brief(hidden)}."
         )
     if len(hidden) != n_hidden:
         raise ValueError(
@@ -143,19 +146,60 @@ def init(net: Network, key: KeyArray) -> Params:
       A `Layer` for each layer, in JAX's default float type.
 
     Raises:
-      ValueError: the key is not a typed random key.
+      ValueError: the key is not a typed random key, or the network's initializer draws arrays of
+        other shapes.
 
     >>> params = init(Network((784, 30, 10)), jax.random.key(0))
     >>> [layer.w.shape for layer in params]
     [(784, 30), (30, 10)]
     """
-    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-        raise ValueError(f"init takes a random key, such as jax.random.key(0), not {key!r}.")
+    require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+    check_key("init", key)
     pairs = zip(net.sizes, net.sizes[1:])
     return tuple(
-        net.init(jax.random.fold_in(key, index), n_in, n_out)
+        _drawn_layer(net.init, jax.random.fold_in(key, index), n_in, n_out)
         for index, (n_in, n_out) in enumerate(pairs)
     )
+
+
+def check_key(function_name: str, key: object) -> None:
+    """Check that an argument is one typed random key.
+
+    Args:
+      function_name: the function that takes it, for the error.
+      key: the argument.
+
+    Raises:
+      ValueError: it is something else, such as a seed or an array of keys.
+
+    >>> check_key("init", jax.random.key(0))
+    """
+    is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not is_key or np.ndim(key):  # pyright: ignore[reportArgumentType]
+        raise ValueError(
+            f"{function_name} takes a random key, such as jax.random.key(0), not {brief(key)}."
+        )
+
+
+def _drawn_layer(draw: Initializer, key: KeyArray, n_in: int, n_out: int) -> Layer:
+    """A layer of an initializer, which may be a user's own: its shapes are checked."""
+    arrays = draw(key, n_in, n_out)
+    is_pair = isinstance(arrays, (tuple, list)) and len(arrays) == 2
+    shapes = tuple(map(_shape, arrays)) if is_pair else ()
+    if shapes != ((n_in, n_out), (n_out,)):
+        drawn = f"shapes {shapes}" if is_pair else brief(arrays)
+        raise ValueError(
+            f"init must draw Layer(w, b) with shapes {((n_in, n_out), (n_out,))} for {n_in} inputs "
+            f"and {n_out} units, but {brief(draw)} drew {drawn}."
+        )
+    return Layer(*arrays)
+
+
+def _shape(array: object) -> tuple[int, ...] | None:
+    """The shape of an array of floats; None for anything else."""
+    if isinstance(array, (jax.Array, np.ndarray)) and jnp.issubdtype(array.dtype, jnp.floating):
+        return tuple(array.shape)
+    return None
 
 
 def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
@@ -310,12 +354,13 @@ def logits(
 
     Raises:
       ValueError: x does not have the network's number of inputs, or holds something else than
-        finite numbers.
+        finite numbers; or the parameters are no layers of floats, or another network's.
 
     >>> net = Network((2, 3, 2))
     >>> logits(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
     (5, 2)
     """
+    check_params(net, params)
     examples = _flat_examples(x, net.sizes[0])
     if examples.ndim == 1:
         return forward(net, params, examples)[1][-1]
@@ -369,18 +414,25 @@ def _flat_examples(x: object, n_in: int) -> AnyArray:
 
 
 def check_params(net: Network, params: Params) -> None:
-    """Check that the parameters have the shapes that the network's sizes ask for.
+    """Check that the parameters are floats of the shapes that the network's sizes ask for.
 
     Args:
       net: the architecture.
       params: the parameters.
 
     Raises:
-      ValueError: their number or their shapes are others.
+      ValueError: they are no layers of floats, or their number or their shapes are others.
 
     >>> net = Network((2, 3, 2))
     >>> check_params(net, init(net, jax.random.key(0)))
     """
+    require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+    is_layers = isinstance(params, (tuple, list)) and all(isinstance(p, Layer) for p in params)
+    if not is_layers or any(_shape(array) is None for layer in params for array in layer):
+        raise ValueError(
+            "params must be a tuple of jaxnet.Layer(w, b) with arrays of floats, as jaxnet.init "
+            f"makes and Run.params holds them, not {brief(params)}."
+        )
     expected = [((n_in, n_out), (n_out,)) for n_in, n_out in zip(net.sizes, net.sizes[1:])]
     actual = [(np.shape(layer.w), np.shape(layer.b)) for layer in params]
     if actual != expected:

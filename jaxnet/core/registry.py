@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from jaxnet.core.arguments import brief
+
 T = TypeVar("T")
 
 
@@ -82,8 +84,9 @@ class Registry(Mapping[str, T]):
         """
         if isinstance(name, str) and name in self._entries:
             return self._entries[name]
-        hint = suggestion(str(name), self._entries)
-        raise ValueError(f"{name} is not a known {self.kind}; {hint}")
+        text = name if isinstance(name, str) else brief(name)
+        hint = suggestion(text, self._entries)
+        raise ValueError(f"{text} is not a known {self.kind}; {hint}")
 
     def name_of(self, value: object) -> str | None:
         """The name of an entry.

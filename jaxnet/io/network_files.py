@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxnet.core import activations, costs, initializers, network
 from jaxnet.core.activations import Activation
+from jaxnet.core.arguments import path_of
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.types import Initializer, Layer, Params
@@ -73,7 +74,7 @@ def save(path: str | Path, net: Network, params: Params) -> None:
     >>> loaded == net
     True
     """
-    path = Path(path)
+    path = path_of("path", path)
     network.check_params(net, params)
     layers = [Layer(np.asarray(layer.w), np.asarray(layer.b)) for layer in params]
     dtypes = {str(array.dtype) for layer in layers for array in layer}
@@ -114,7 +115,7 @@ def load(path: str | Path) -> tuple[Network, Params]:
     >>> [layer.w.shape for layer in params]
     [(2, 3), (3, 1)]
     """
-    path = Path(path)
+    path = path_of("path", path)
     kind = "a network"
     if _checked_suffix(path) == ".json":
         net, layers = reading.read_content(path, kind, _from_json)

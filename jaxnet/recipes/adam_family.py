@@ -12,6 +12,7 @@ import optax.contrib
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
+from jaxnet.core.arguments import lists_keywords
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.types import Numbers
 from jaxnet.recipes.optimizer import (
@@ -24,6 +25,7 @@ from jaxnet.recipes.optimizer import (
 )
 
 
+@lists_keywords
 def adam(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -55,6 +57,7 @@ def adam(
     return padding_safe(optax.adam, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def adamw(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -101,6 +104,7 @@ def _adamw(
     return optax.adamw(rate, b1, b2, eps, weight_decay=decay, mask=weights_only)
 
 
+@lists_keywords
 def amsgrad(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -132,6 +136,7 @@ def amsgrad(
     return padding_safe(optax.amsgrad, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def nadam(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -169,6 +174,7 @@ def _nadam(
     return optax.adam(jnp.asarray(learning_rate), b1, b2, eps, nesterov=True)
 
 
+@lists_keywords
 def adamax(
     learning_rate: Numbers = 1e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:
@@ -200,6 +206,7 @@ def adamax(
     return padding_safe(optax.adamax, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def lamb(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -244,6 +251,7 @@ def _lamb(
     return optax.lamb(rate, b1, b2, eps, weight_decay=decay, mask=weights_only)
 
 
+@lists_keywords
 def adabelief(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -281,6 +289,7 @@ def adabelief(
     return padding_safe(optax.adabelief, hyper)
 
 
+@lists_keywords
 def radam(
     learning_rate: Numbers = 1e-3,
     b1: Numbers = 0.9,
@@ -351,6 +360,7 @@ def _radam(
     return optax.chain(rescale, optax.scale_by_learning_rate(jnp.asarray(learning_rate)))
 
 
+@lists_keywords
 def yogi(
     learning_rate: Numbers = 1e-2, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-3
 ) -> Optimizer:
@@ -381,6 +391,7 @@ def yogi(
     return padding_safe(optax.yogi, with_rate(learning_rate, **moments(b1, b2, eps)))
 
 
+@lists_keywords
 def schedule_free_adam(
     learning_rate: Numbers = 2.5e-3, b1: Numbers = 0.9, b2: Numbers = 0.999, eps: Numbers = 1e-8
 ) -> Optimizer:

@@ -10,11 +10,13 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
-from jaxnet.core.hyperparameters import leaf
+from jaxnet.core.arguments import lists_keywords
+from jaxnet.core.hyperparameters import flag, leaf
 from jaxnet.core.types import AnyArray, Numbers
 from jaxnet.recipes.optimizer import Optimizer, padding_safe, with_rate
 
 
+@lists_keywords
 def adagrad(
     learning_rate: Numbers = 0.01, initial_accumulator_value: Numbers = 0.1, eps: Numbers = 1e-7
 ) -> Optimizer:
@@ -46,6 +48,7 @@ def adagrad(
     return padding_safe(optax.adagrad, hyper)
 
 
+@lists_keywords
 def adadelta(learning_rate: Numbers = 1.0, rho: Numbers = 0.9, eps: Numbers = 1e-6) -> Optimizer:
     """Adadelta: steps in the parameter's own unit, Δ = g√(D+ε)/√(s+ε), w ← w − ηΔ.
 
@@ -74,6 +77,7 @@ def adadelta(learning_rate: Numbers = 1.0, rho: Numbers = 0.9, eps: Numbers = 1e
     return padding_safe(optax.adadelta, hyper)
 
 
+@lists_keywords
 def rmsprop(
     learning_rate: Numbers = 1e-3,
     decay: Numbers = 0.9,
@@ -112,9 +116,11 @@ def rmsprop(
     hyper = with_rate(learning_rate, decay=leaf("decay", decay, high=1), eps=leaf("eps", eps))
     if momentum is not None:
         hyper["momentum"] = leaf("momentum", momentum, high=1)
-    return padding_safe(optax.rmsprop, hyper, (("centered", centered),) if centered else ())
+    options = (("centered", True),) if flag("centered", centered) else ()
+    return padding_safe(optax.rmsprop, hyper, options)
 
 
+@lists_keywords
 def sm3(learning_rate: Numbers = 0.1, momentum: Numbers = 0.9) -> Optimizer:
     """SM3: Adagrad that keeps one number per row and one per column instead of one per weight.
 
@@ -143,6 +149,7 @@ def sm3(learning_rate: Numbers = 0.1, momentum: Numbers = 0.9) -> Optimizer:
     return padding_safe(optax.sm3, hyper)
 
 
+@lists_keywords
 def rprop(
     learning_rate: Numbers = 1e-3,
     eta_minus: Numbers = 0.5,

@@ -15,6 +15,7 @@ from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.network import inputs
@@ -73,7 +74,7 @@ class Augmentation:
             sides = self.shape if isinstance(self.shape, (tuple, list)) else ()
             if len(sides) != 2:
                 raise ValueError(
-                    f"shape must be (height, width), not {self.shape!r}; for example (28, 28)."
+                    f"shape must be (height, width), not {brief(self.shape)}; for example (28, 28)."
                 )
             shape = tuple(count("shape", side, low=1) for side in sides)
             object.__setattr__(self, "shape", shape)

@@ -9,7 +9,8 @@ import optax.contrib
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
-from jaxnet.core.hyperparameters import leaf
+from jaxnet.core.arguments import lists_keywords
+from jaxnet.core.hyperparameters import count, leaf
 from jaxnet.core.types import KeyArray, Numbers
 from jaxnet.recipes.optimizer import (
     SMALLEST_SHARE,
@@ -20,6 +21,7 @@ from jaxnet.recipes.optimizer import (
 )
 
 
+@lists_keywords
 def sgd(learning_rate: Numbers = 0.5) -> Optimizer:
     """Stochastic gradient descent: w ← w − ηg.
 
@@ -42,6 +44,7 @@ def sgd(learning_rate: Numbers = 0.5) -> Optimizer:
     return padding_safe(optax.sgd, with_rate(learning_rate), linear=True)
 
 
+@lists_keywords
 def momentum(learning_rate: Numbers = 0.1, decay: Numbers = 0.9) -> Optimizer:
     """Gradient descent with momentum, in the book's form: v ← μv − ηg, w ← w + v.
 
@@ -75,6 +78,7 @@ def _momentum(learning_rate: ArrayLike, decay: ArrayLike) -> optax.GradientTrans
     return optax.chain(optax.scale_by_learning_rate(jnp.asarray(learning_rate)), optax.trace(decay))
 
 
+@lists_keywords
 def nesterov(learning_rate: Numbers = 0.1, decay: Numbers = 0.9) -> Optimizer:
     """Nesterov's momentum, in the book's form: v ← μv − ηg, w ← w + μv − ηg.
 
@@ -110,6 +114,7 @@ def _nesterov(learning_rate: ArrayLike, decay: ArrayLike) -> optax.GradientTrans
     )
 
 
+@lists_keywords
 def noisy_sgd(
     learning_rate: Numbers = 0.1, eta: Numbers = 0.01, gamma: Numbers = 0.55
 ) -> Optimizer:
@@ -161,6 +166,7 @@ def _noisy_sgd(
     )
 
 
+@lists_keywords
 def schedule_free_sgd(learning_rate: Numbers = 1.0, b1: Numbers = 0.9) -> Optimizer:
     """Gradient descent with an average of its parameters in place of a learning-rate schedule.
 
@@ -191,6 +197,7 @@ def schedule_free_sgd(learning_rate: Numbers = 1.0, b1: Numbers = 0.9) -> Optimi
     return padding_safe(optax.contrib.schedule_free_sgd, hyper, evaluation=evaluation)
 
 
+@lists_keywords
 def lion(
     learning_rate: Numbers = 1e-4,
     b1: Numbers = 0.9,
@@ -233,6 +240,7 @@ def _lion(
     return optax.lion(rate, b1, b2, weight_decay=decay, mask=weights_only)
 
 
+@lists_keywords
 def muon(learning_rate: Numbers = 0.02, beta: Numbers = 0.95, ns_steps: int = 5) -> Optimizer:
     """Muon: momentum made orthogonal for matrices of weights; NAdam for biases.
 
@@ -249,7 +257,7 @@ def muon(learning_rate: Numbers = 0.02, beta: Numbers = 0.95, ns_steps: int = 5)
     Args:
       learning_rate: η ≥ 0, by default 0.02; an array makes a sweep.
       beta: β in [0, 1), by default 0.95.
-      ns_steps: the number of Newton–Schulz iterations, by default 5: static.
+      ns_steps: the number of Newton–Schulz iterations, at least 1, by default 5: static.
 
     Returns:
       The optimizer.
@@ -263,7 +271,8 @@ def muon(learning_rate: Numbers = 0.02, beta: Numbers = 0.95, ns_steps: int = 5)
     'muon'
     """
     hyper = with_rate(learning_rate, beta=leaf("beta", beta, high=1))
-    return Optimizer(_muon, hyper, (("ns_steps", ns_steps),))
+    options = (("ns_steps", count("ns_steps", ns_steps, low=1)),)
+    return Optimizer(_muon, hyper, options)
 
 
 def _muon(learning_rate: ArrayLike, beta: ArrayLike, ns_steps: int) -> optax.GradientTransformation:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
+from jaxnet.core.arguments import brief, check_keywords, require_kind, require_options
+from jaxnet.core.hyperparameters import count, flag, leaf, pytree, shown, static
 from jaxnet.core.types import KeyArray, Numbers, Params
 from jaxnet.recipes.derivatives import with_finite_slopes, without_derivative
 
@@ -69,8 +71,8 @@ class Optimizer:
         `jax.jvp` and `jax.grad` of a run raise a ValueError that names the rule.
 
     Raises:
-      ValueError: a hyperparameter is not a finite number, or `version` is not a whole number of at
-        least 1.
+      ValueError: the rule is no function with a name, a hyperparameter is not a finite number, or
+        another field is not of its type.
 
     >>> sgd = Optimizer(optax.sgd, {"learning_rate": 0.5})
     >>> sgd, sgd.hyper["learning_rate"].dtype
@@ -90,13 +92,23 @@ class Optimizer:
     differentiable: bool = static(default=True)
 
     def __post_init__(self) -> None:
+        _check_rule(self.rule)
+        require_kind("hyper", self.hyper, dict, '{"learning_rate": 0.5}')
         for name, value in self.hyper.items():
             if value is None:
                 raise ValueError(
                     f"{name} must be a number, not None; leave it out for its default."
                 )
-        hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
+        hyper = {str(name): leaf(name, value, -np.inf) for name, value in self.hyper.items()}
         object.__setattr__(self, "hyper", hyper)
+        require_options("options", self.options)
+        for name in ("stochastic", "constant_rate", "curvature", "shaped", "linear"):
+            object.__setattr__(self, name, flag(name, getattr(self, name)))
+        if self.evaluation is not None and not callable(self.evaluation):
+            raise ValueError(
+                "evaluation must be a function (opt_state, params) -> params, or None, not "
+                f"{brief(self.evaluation)}."
+            )
         object.__setattr__(self, "version", count("version", self.version, low=1))
 
     @property
@@ -159,6 +171,21 @@ class Optimizer:
         return f"{self.name}({', '.join(numbers)})"
 
 
+def _check_rule(rule: object) -> None:
+    """Refuse what is no function of hyperparameters, and say what to write instead."""
+    if isinstance(rule, optax.GradientTransformation):
+        raise ValueError(
+            "rule must be the function that makes a transformation, not the transformation, whose "
+            "numbers are fixed: write jaxnet.custom(optax.adam, learning_rate=0.001) in place of "
+            "optax.adam(0.001)."
+        )
+    if not isinstance(rule, UpdateRule) or isinstance(rule, (type, Optimizer)):
+        raise ValueError(
+            "rule must be a function of hyperparameters such as optax.adam, with a name: "
+            f"jaxnet.custom(optax.adam, learning_rate=0.001), not {brief(rule)}."
+        )
+
+
 def custom(
     rule: UpdateRule, *, version: int = 1, **hyper: Numbers | str | Callable[..., object]
 ) -> Optimizer:
@@ -176,12 +203,13 @@ def custom(
       The optimizer.
 
     Raises:
-      ValueError: a hyperparameter is not a finite number, or `version` is not a whole number of at
-        least 1.
+      ValueError: a hyperparameter is not a finite number, the rule does not take one of them, or
+        does not make a transformation of them, or `version` is not a whole number of at least 1.
 
     >>> custom(optax.fromage, learning_rate=0.01)
     fromage(learning_rate=0.01)
     """
+    _check_rule(rule)
     leaves: dict[str, Numbers] = {}
     options: list[tuple[str, Hashable]] = []
     for name, value in hyper.items():
@@ -189,7 +217,32 @@ def custom(
             options.append((name, value))
         else:
             leaves[name] = value
-    return Optimizer(rule, leaves, tuple(options), version=version)
+    optimizer = Optimizer(rule, leaves, tuple(options), version=version)
+    _check_transformation(optimizer)
+    return optimizer
+
+
+def _check_transformation(optimizer: Optimizer) -> None:
+    """Refuse a rule that does not make an optax transformation of traced numbers."""
+    rule, options = optimizer.rule, dict(optimizer.options)
+    made: list[object] = []
+    try:
+        check_keywords(optimizer.name, [*optimizer.hyper, *options], rule)
+        number = jax.ShapeDtypeStruct((), jax.dtypes.canonicalize_dtype(float))
+        jax.eval_shape(
+            lambda hyper: made.append(rule(**hyper, **options)),
+            dict.fromkeys(optimizer.hyper, number),
+        )
+    except Exception as error:  # a rule may be anyone's
+        fault = str(error).partition("\n")[0].rstrip(".")
+        if isinstance(error, jax.errors.ConcretizationTypeError):
+            fault = "numbers are traced, so a rule must not branch on their values"
+        raise ValueError(f"rule cannot be called as {brief(optimizer)}: {fault}.") from None
+    if not isinstance(made[0], optax.GradientTransformation):
+        raise ValueError(
+            f"rule must return an optax transformation, but {optimizer.name} returned "
+            f"{brief(made[0])}; jaxnet's own optimizers are called as they are: jaxnet.sgd(0.5)."
+        )
 
 
 SMALLEST_SHARE = 1e-6

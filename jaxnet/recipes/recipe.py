@@ -4,10 +4,13 @@ import dataclasses
 
 import jax
 import numpy as np
+import optax
 from jax.typing import ArrayLike
 
+from jaxnet.core.arguments import brief, require_kind
 from jaxnet.core.hyperparameters import leaf, number, pytree, shown
 from jaxnet.core.types import Numbers
+from jaxnet.recipes import optimizers
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.schedules import Schedule
@@ -82,19 +85,19 @@ class Recipe:
 
     def _check_classes(self) -> None:
         """Refuse a part that is not of its class."""
-        for name, kind, example, required in (
-            ("optimizer", Optimizer, "jaxnet.sgd(0.5)", True),
-            ("augmentation", Augmentation, "jaxnet.Augmentation(shift=1)", False),
-            ("schedule", Schedule, "jaxnet.schedules.cosine(30) or .custom(optax's)", False),
-            ("stopping", Stopping, "jaxnet.stopping.no_improvement_in(10)", False),
+        if not isinstance(self.optimizer, Optimizer):
+            raise ValueError(
+                "optimizer must be an Optimizer such as jaxnet.sgd(0.5): "
+                f"{_remedy(self.optimizer)}."
+            )
+        for name, kind, example in (
+            ("augmentation", Augmentation, "jaxnet.Augmentation(shift=1)"),
+            ("schedule", Schedule, "jaxnet.schedules.cosine(30) or .custom(optax's)"),
+            ("stopping", Stopping, "jaxnet.stopping.no_improvement_in(10)"),
         ):
             part = getattr(self, name)
-            if not isinstance(part, kind) and (required or part is not None):
-                article = "an" if kind.__name__[0] in "AO" else "a"
-                raise ValueError(
-                    f"a recipe's {name} must be {article} {kind.__name__} such as {example}, "
-                    f"not {part!r}."
-                )
+            if part is not None:
+                require_kind(name, part, kind, example)
 
     @property
     def linear(self) -> bool:
@@ -178,3 +181,20 @@ class Recipe:
 
     def __repr__(self) -> str:
         return f"Recipe({', '.join(f'{name}={part}' for name, part in self.parts().items())})"
+
+
+def _remedy(optimizer: object) -> str:
+    """What to write in place of an argument that is no optimizer."""
+    if isinstance(optimizer, optax.GradientTransformation):
+        return (
+            "in place of an optax transformation such as optax.adam(0.001), write "
+            "jaxnet.custom(optax.adam, learning_rate=0.001)"
+        )
+    if isinstance(optimizer, str) and optimizer in optimizers.NAMED:
+        return f"in place of the name {optimizer!r}, write jaxnet.{optimizer}()"
+    name = getattr(optimizer, "__name__", None)
+    if callable(optimizer) and optimizers.NAMED.name_of(optimizer) is not None:
+        return f"in place of the function jaxnet.{name}, write what it returns, jaxnet.{name}()"
+    if callable(optimizer) and not isinstance(optimizer, type) and name is not None:
+        return f"in place of the function {name}, write jaxnet.custom({name}, learning_rate=0.001)"
+    return f"it is not {brief(optimizer)}"

@@ -16,6 +16,13 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
+from jaxnet.core.arguments import (
+    brief,
+    lists_keywords,
+    require_choice,
+    require_kind,
+    require_options,
+)
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.registry import Registry
 from jaxnet.core.types import Numbers
@@ -84,22 +91,26 @@ class Schedule:
     linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        hyper = {name: leaf(name, value, low=-np.inf) for name, value in self.hyper.items()}
-        object.__setattr__(self, "hyper", hyper)
-        if self.unit not in ("epochs", "steps"):
-            raise ValueError(f'unit must be "epochs" or "steps", not {self.unit!r}.')
-        if self.horizon is not None and self.horizon not in dict(self.spans):
+        if not isinstance(self.rule, ScheduleRule) or isinstance(self.rule, (type, Schedule)):
             raise ValueError(
-                f"horizon must name one of the lengths in spans, {list(dict(self.spans))}, "
-                f"not {self.horizon!r}."
+                "rule must be a function that makes a schedule, such as "
+                f"optax.cosine_decay_schedule, not {brief(self.rule)}."
             )
-        for name, length in self.spans:
-            is_number = isinstance(length, (int, float, np.number)) and not isinstance(length, bool)
-            if not is_number or not 0 < length < np.inf:
-                raise ValueError(
-                    f"{name} must be a positive number of {self.unit}, not {length!r}."
-                )
-        spans = tuple((name, float(length)) for name, length in self.spans)
+        require_kind("hyper", self.hyper, dict, '{"value": 1.0}')
+        if missing := [name for name, value in self.hyper.items() if value is None]:
+            raise ValueError(f"{missing[0]} must be a number, not None; leave it out.")
+        hyper = {str(name): leaf(name, value, -np.inf) for name, value in self.hyper.items()}
+        object.__setattr__(self, "hyper", hyper)
+        require_choice("unit", self.unit, ("epochs", "steps"))
+        require_options("options", self.options)
+        require_options("spans", self.spans)
+        lengths = [name for name, _ in self.spans]
+        if self.horizon is not None and brief(self.horizon) not in map(brief, lengths):
+            raise ValueError(
+                f"horizon must name one of the lengths in spans, {lengths}, not "
+                f"{brief(self.horizon)}."
+            )
+        spans = tuple((name, _length(name, length, self.unit)) for name, length in self.spans)
         object.__setattr__(self, "spans", spans)
         object.__setattr__(self, "version", count("version", self.version, low=1))
 
@@ -162,6 +173,15 @@ class Schedule:
         return f"{self.name}({', '.join(numbers)})"
 
 
+def _length(name: str, length: object, unit: Unit) -> float:
+    """A length of a schedule as a float, validated."""
+    is_number = isinstance(length, (int, float, np.integer, np.floating))
+    if is_number and not isinstance(length, bool) and 0 < length < 2**31:
+        return float(length)
+    raise ValueError(f"{name} must be a positive number of {unit}, not {brief(length)}.")
+
+
+@lists_keywords
 def constant(value: Numbers = 1.0) -> Schedule:
     """The same factor at every step.
 
@@ -180,6 +200,7 @@ def constant(value: Numbers = 1.0) -> Schedule:
     return Schedule(optax.constant_schedule, {"value": leaf("value", value)})
 
 
+@lists_keywords
 def exponential(rate: Numbers = 0.95, every: float = 1, unit: Unit = "epochs") -> Schedule:
     """A smooth exponential decay, rate^(t/every), with t the step or epoch from 0.
 
@@ -205,6 +226,7 @@ def _exponential(every: int, rate: ArrayLike) -> optax.Schedule:
     return lambda step: rate ** (step / every)
 
 
+@lists_keywords
 def staircase(rate: Numbers = 0.5, every: float = 10, unit: Unit = "epochs") -> Schedule:
     """A decay in steps, rate^⌊t/every⌋, with t the step or epoch from 0.
 
@@ -230,6 +252,7 @@ def _staircase(every: int, rate: ArrayLike) -> optax.Schedule:
     return lambda step: rate ** jnp.floor_divide(step, every)
 
 
+@lists_keywords
 def cosine(horizon: float, end: Numbers = 0.0, unit: Unit = "epochs") -> Schedule:
     """Half a cosine wave from 1 down to `end`: end + (1−end)(1+cos(πt/horizon))/2.
 
@@ -258,6 +281,7 @@ def _cosine(horizon: int, end: ArrayLike) -> optax.Schedule:
     return optax.cosine_decay_schedule(1.0, horizon, alpha=end)
 
 
+@lists_keywords
 def warmup(length: float = 1, start: Numbers = 0.0, unit: Unit = "epochs") -> Schedule:
     """A straight line from `start` to 1 over `length`, and 1 from then on.
 
@@ -282,6 +306,7 @@ def _warmup(warmup: int, start: ArrayLike) -> optax.Schedule:
     return optax.linear_schedule(start, 1.0, warmup)
 
 
+@lists_keywords
 def warmup_cosine(
     horizon: float,
     warmup: float = 1,
@@ -315,6 +340,7 @@ def _warmup_cosine(warmup: int, horizon: int, start: ArrayLike, end: ArrayLike) 
     return optax.warmup_cosine_decay_schedule(start, 1.0, warmup, horizon, end)
 
 
+@lists_keywords
 def one_cycle(
     horizon: float,
     warmup: float,
@@ -396,6 +422,8 @@ def custom(
             options.append((name, value))
         else:
             leaves[name] = value
+    if spans is not None:
+        require_kind("spans", spans, dict, '{"transition_steps": 10}')
     lengths = tuple((spans or {}).items())
     return Schedule(rule, leaves, lengths, unit, horizon, tuple(options), version)
 

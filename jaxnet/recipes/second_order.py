@@ -13,11 +13,13 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Float, PyTree
 
-from jaxnet.core.hyperparameters import count, leaf
+from jaxnet.core.arguments import lists_keywords
+from jaxnet.core.hyperparameters import count, flag, leaf
 from jaxnet.core.types import AnyArray, Numbers, Params
 from jaxnet.recipes.optimizer import Optimizer, padding_safe, with_rate
 
 
+@lists_keywords
 def lbfgs(memory_size: int = 10) -> Optimizer:
     """L-BFGS: w ← w − αHg, with H an approximation of the inverse Hessian matrix.
 
@@ -28,19 +30,24 @@ def lbfgs(memory_size: int = 10) -> Optimizer:
     iterations in a step; here a step is one iteration.
 
     Args:
-      memory_size: how many past steps are kept, by default 10: static.
+      memory_size: how many past steps are kept, at least 1, by default 10: static.
 
     Returns:
       The optimizer.
+
+    Raises:
+      ValueError: `memory_size` is out of its range.
 
     Source: Nocedal, Wright, Numerical optimization, 2006, algorithms 7.4, 3.5 and 3.6.
 
     >>> lbfgs()
     lbfgs()
     """
-    return padding_safe(optax.lbfgs, {}, (("memory_size", memory_size),), differentiable=False)
+    options = (("memory_size", count("memory_size", memory_size, low=1)),)
+    return padding_safe(optax.lbfgs, {}, options, differentiable=False)
 
 
+@lists_keywords
 def newton_cg(
     learning_rate: Numbers = 1.0,
     damping: Numbers = 1.0,
@@ -86,7 +93,7 @@ def newton_cg(
     hyper = {"damping": leaf("damping", damping), "tolerance": leaf("tolerance", tolerance, high=1)}
     options = (
         ("iterations", count("iterations", iterations, low=1)),
-        ("gauss_newton", bool(gauss_newton)),
+        ("gauss_newton", flag("gauss_newton", gauss_newton)),
     )
     return padding_safe(
         _newton_cg,
@@ -130,6 +137,9 @@ def _newton_cg(
 
         # From 0.95 of the last step instead of 0: a third of the work on MNIST, as Martens found.
         first_guess = tree.scale(0.95, state.step)
+        # In a sweep, cg asserts that all its operands have the same vmap axis. A choice between
+        # equals gives the gradient that of the parameters, and is no operation when compiled.
+        updates = jax.tree.map(lambda g, w: jnp.where(w == w, g, g), updates, params)
         direction, _ = jax.scipy.sparse.linalg.cg(
             damped,
             tree.scale(-1.0, updates),

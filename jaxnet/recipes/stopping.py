@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxnet.core.arguments import brief, lists_keywords, require_choice
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, EvaluatedSplit, History, Numbers, Params
@@ -60,11 +61,10 @@ class Stopping:
     linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.metric not in ("accuracy", "cost"):
-            raise ValueError(f'metric must be "accuracy" or "cost", not {self.metric!r}.')
-        if self.split not in ("evaluation", "training"):
+        require_choice("metric", self.metric, ("accuracy", "cost"))
+        if not isinstance(self.split, str) or self.split not in ("evaluation", "training"):
             raise ValueError(
-                f'split must be "evaluation" or "training", not {self.split!r}; '
+                f'split must be "evaluation" or "training", not {brief(self.split)}; '
                 "the test set never decides."
             )
         object.__setattr__(self, "patience", leaf("patience", self.patience, low=1, whole=True))
@@ -101,6 +101,7 @@ class Stopping:
         return f"Stopping({', '.join([*numbers, self.curve.replace('_', ' ')])})"
 
 
+@lists_keywords
 def no_improvement_in(
     n: Numbers,
     *,
@@ -131,6 +132,7 @@ def no_improvement_in(
     return Stopping(patience=n, target=target, metric=metric, split=split)
 
 
+@lists_keywords
 def reduce_on_plateau(
     n: Numbers,
     factor: Numbers = 0.5,
@@ -168,6 +170,7 @@ def reduce_on_plateau(
     )
 
 
+@lists_keywords
 def reach(
     target: Numbers,
     *,

@@ -18,9 +18,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxnet.core.arguments import brief, path_of, require_function
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
-from jaxnet.core.hyperparameters import count
+from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.data import datasets
@@ -46,11 +47,13 @@ from jaxnet.sweeps.ranking import ranking_curve, recipe_order
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
-from jaxnet.training.checks import check_recipe, checked
+from jaxnet.training.checks import check_not_traced, check_recipe, checked
 from jaxnet.training.devices import locked_folder
 
 LISTS = (list, tuple, range, np.ndarray)
 """The types of which an argument of `sweep` may have several values."""
+MOST_SEEDS = 2**24
+"""A larger number of seeds was meant as a seed: it would fill the memory before any training."""
 
 _Item = TypeVar("_Item")
 
@@ -140,16 +143,15 @@ def sweep(
     >>> study.history.evaluation_accuracy.shape, study.axes
     ((2, 3, 2), ('recipe', 'seed', 'epoch'))
     """
-    start_time = time.perf_counter()
-    loaded = _loaded(net, data)
+    check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
+    _check_reports(folder, tune_plan, on_progress, log)
+    start_time, loaded = time.perf_counter(), _loaded(net, data)
     if evaluate_on is None:
         evaluate_on = ("training",) if loaded.valid is None else ("evaluation",)
     settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, evaluate_on)
     seed_list = _checked_seeds(seeds)
     epochs, evaluate_on = operator.index(epochs), tuple(sorted(set(evaluate_on)))
-    factor = None
-    if successive_halving is not None:
-        factor = count("successive_halving", successive_halving, low=2)
+    factor = _checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
     _check_processes(len(rungs) > 1, folder, evaluate_on, tune_plan)
     loaded = loaded._replace(test=None)
@@ -322,6 +324,15 @@ def _check_processes(
         )
 
 
+def _check_reports(folder: object, tune_plan: object, on_progress: object, log: object) -> None:
+    """Check the arguments that say where results and reports go, and whether plans are timed."""
+    if folder is not None:
+        path_of("folder", folder)
+    flag("tune_plan", tune_plan)
+    require_function("on_progress", on_progress)
+    require_function("log", log)
+
+
 def _loaded(net: Network | Sequence[Network], data: Data) -> Dataset:
     """The splits, loaded, and converted to arrays that the networks can read."""
     loaded = data() if callable(data) else data
@@ -374,12 +385,12 @@ def _checked_settings(
 
 def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
     """The seeds, from a number of them or a list, checked."""
-    given_seeds = seeds if isinstance(seeds, LISTS) else range(count("seeds", seeds, 1))
+    given_seeds = seeds if isinstance(seeds, LISTS) else range(count("seeds", seeds, 1, MOST_SEEDS))
     seed_list = tuple(count("seeds", seed, 0, 2**32) for seed in given_seeds)
     if not seed_list or len(set(seed_list)) < len(seed_list):
         raise ValueError(
             "seeds must be a number of seeds, at least 1, or one or more different seeds, "
-            f"not {seeds!r}."
+            f"not {brief(seeds)}."
         )
     return seed_list
 
@@ -403,6 +414,13 @@ def _description(data: Dataset, evaluate_on: tuple[EvaluatedSplit, ...]) -> Json
         "monitor": list(evaluate_on),
         "dtype": str(jax.dtypes.canonicalize_dtype(float)),
     }
+
+
+def _checked_factor(successive_halving: SupportsIndex | None) -> int | None:
+    """The factor of successive halving, at least 2; None without it."""
+    if successive_halving is None:
+        return None
+    return count("successive_halving", successive_halving, low=2)
 
 
 def _rung_epochs(epochs: int, n_recipes: int, factor: int | None) -> list[int]:

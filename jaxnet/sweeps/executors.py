@@ -24,6 +24,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Network
@@ -313,7 +314,7 @@ def _check_executor(executor: object) -> None:
     if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
         raise ValueError(
             "executor must be an object with submit, such as "
-            f"concurrent.futures.ProcessPoolExecutor(…), not {executor!r}."
+            f"concurrent.futures.ProcessPoolExecutor(…), not {brief(executor)}."
         )
     # The standard library's executor has its context under the first name, loky's under the other.
     context = getattr(executor, "_mp_context", getattr(executor, "_context", None))

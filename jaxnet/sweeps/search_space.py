@@ -6,13 +6,14 @@ all arrays have one length. `grid` makes all combinations of values, `sample` dr
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from jaxnet.core.hyperparameters import count, leaf
+from jaxnet.core.arguments import brief, require_kind
+from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.types import Numbers
 from jaxnet.recipes import optimizers
 from jaxnet.recipes.augmentation import Augmentation
@@ -103,13 +104,23 @@ def grid(recipe: Recipe, **values: Numbers) -> Recipe:
     >>> len(swept), swept.l2.tolist()
     (6, [0.0, 1.0, 5.0, 0.0, 1.0, 5.0])
     """
-    columns = [np.atleast_1d(np.asarray(numbers, float)) for numbers in values.values()]
-    if not columns or any(column.ndim != 1 or not column.size for column in columns):
+    require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
+    columns = [_column(name, numbers) for name, numbers in values.items()]
+    if not columns:
         raise ValueError("grid takes one or more names, each with a number or a list of numbers.")
     combinations = np.meshgrid(*columns, indexing="ij")
     return _with_numbers(
         recipe, {name: array.ravel() for name, array in zip(values, combinations, strict=True)}
     )
+
+
+def _column(name: str, numbers: object) -> np.ndarray:
+    """The values of a hyperparameter as a vector of float64: ranges are checked later."""
+    if leaf(name, numbers, low=-np.inf) is not None:
+        column = np.atleast_1d(np.asarray(numbers, float))
+        if column.ndim == 1 and column.size:
+            return column
+    raise ValueError(f"{name} must be a number or a list of numbers, not {brief(numbers)}.")
 
 
 def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
@@ -121,7 +132,7 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
     Args:
       recipe: what all points have in common.
       n: the number of points, at least 1.
-      seed: the seed of the scrambling.
+      seed: the seed of the scrambling, at least 0.
       ranges: for each hyperparameter to vary, by name (see `grid`), a `LogUniform`, a `Uniform`, a
         `OneMinus`, or a pair (low, high), short for `LogUniform(low, high)`.
 
@@ -141,7 +152,9 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
     """
     from scipy.stats import qmc  # only here: to import it takes longer than all of jaxnet
 
-    count("n", n, low=1)
+    require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
+    n = count("n", n, low=1)
+    seed = count("seed", seed, low=0, high=2**64)
     if not ranges:
         raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
@@ -154,7 +167,7 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
 def _in_range(name: str, given_range: Range, unit_points: np.ndarray) -> np.ndarray:
     """Points of [0, 1), mapped to a range."""
     span = given_range if isinstance(given_range, Uniform) else _log_range(name, given_range)
-    low, high = (float(leaf(name, end)) for end in span)
+    low, high = (float(leaf(name, constant(name, end, low=0))) for end in span)
     if not low < high:
         raise ValueError(f"the range of {name} must have low < high, not ({low}, {high}).")
     if isinstance(span, Uniform):
@@ -168,9 +181,12 @@ def _in_range(name: str, given_range: Range, unit_points: np.ndarray) -> np.ndar
 def _log_range(name: str, given_range: Range) -> LogUniform | OneMinus:
     """A logarithmic range, of which a pair (low, high) is the short form."""
     try:
-        low, high = given_range  # pyright: ignore[reportGeneralTypeIssues]
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} needs a range (low, high), not {given_range!r}.") from None
+        ends = tuple(given_range)  # pyright: ignore[reportArgumentType]
+    except TypeError:  # it has no items
+        ends = ()
+    if len(ends) != 2:
+        raise ValueError(f"{name} needs a range (low, high), not {brief(given_range)}.")
+    low, high = (constant(name, end, low=0) for end in ends)
     if not low > 0:
         raise ValueError(
             f"the range of {name} begins at {low}, which has no logarithm; begin above 0, or take "
@@ -181,8 +197,6 @@ def _log_range(name: str, given_range: Range) -> LogUniform | OneMinus:
 
 def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
     """The recipe with other hyperparameters, checked by the constructors of its parts."""
-    if not isinstance(recipe, Recipe):
-        raise ValueError(f"grid and sample vary a Recipe, such as Recipe({recipe!r}).")
     names_by_part: dict[str, Collection[str]] = {
         "optimizer": recipe.optimizer.hyper,
         "schedule": recipe.schedule.hyper if recipe.schedule else (),
@@ -227,9 +241,21 @@ def _rebuilt(part: RecipePart, numbers: dict[str, np.ndarray]) -> RecipePart:
         checked = {name: leaf(name, column) for name, column in numbers.items()}
         return dataclasses.replace(part, hyper=part.hyper | checked)
     hyper = part.hyper | numbers
-    make = optimizers.NAMED.get(part.name)
-    if make is not None:
-        optimizer = make(**hyper, **dict(part.options))
-        if optimizer.rule is part.rule:
-            return dataclasses.replace(optimizer, version=part.version)
-    return dataclasses.replace(part, hyper=hyper)
+    like = _registered_like(part)
+    if like is None:
+        return dataclasses.replace(part, hyper=hyper)
+    optimizer = like(**hyper, **dict(part.options))
+    return dataclasses.replace(optimizer, version=part.version)
+
+
+def _registered_like(optimizer: Optimizer) -> Callable[..., Optimizer] | None:
+    """The constructor that made an optimizer; None for one of a user's own rule.
+
+    `custom(optax.sgd, momentum=0.9)` has the name of `jaxnet.sgd`, and even its rule.
+    """
+    constructor = optimizers.NAMED.get(optimizer.name)
+    if constructor is None:
+        return None
+    like = dataclasses.replace(constructor(), hyper=optimizer.hyper, version=optimizer.version)
+    is_same = like == dataclasses.replace(optimizer, options=like.options)
+    return constructor if is_same and set(optimizer.hyper) == set(constructor().hyper) else None

@@ -20,6 +20,7 @@ from jaxtyping import PyTree
 
 from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
+from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
@@ -31,7 +32,7 @@ from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training import checkpoints
-from jaxnet.training.checks import check_monitors, checked
+from jaxnet.training.checks import check_monitors, check_not_traced, checked
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
@@ -125,16 +126,20 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
+    check_not_traced("train", "jaxnet.fit is a pure function", data, recipe, seed, params)
     data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
     warn_if_doubtful(data, "the data")
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
+    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
+        if folder is not None:
+            path_of(name, folder)
     if time_budget is not None:
         constant("time_budget", time_budget, low=0)
-    if on_epoch is not None and not callable(on_epoch):
+    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
         raise ValueError(
-            f"on_epoch must be one function, not {on_epoch!r}; call several from one of yours."
+            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
         )
     parallelism, put, is_shared = _parallelism(devices, time_budget)
     program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)

@@ -5,8 +5,10 @@ however often a run is resumed: when epoch e is reported, what an earlier, lost 
 run wrote about epoch e and later ones is removed.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from jaxnet.core.arguments import path_of
 from jaxnet.core.types import History
 from jaxnet.io import files, reading
 from jaxnet.io.csv import decode, encode
@@ -35,16 +37,25 @@ def csv(path: str | Path) -> EpochCallback:
     >>> import tempfile
     >>> callback = csv(Path(tempfile.mkdtemp(), "run.csv"))
     """
-    path, columns = Path(path), ("epoch", *NUMBERS)
+    path, columns = path_of("path", path), ("epoch", *NUMBERS)
     _epoch_lines(path, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
+    return _CsvWriter(path, columns)
 
-    def write(report: EpochReport) -> None:
+
+@dataclass(frozen=True)
+class _CsvWriter:
+    """The callback that `csv` returns; it can be pickled."""
+
+    path: Path
+    columns: tuple[str, ...]
+
+    def __call__(self, report: EpochReport, /) -> None:
+        """Write the line of an epoch after those of the epochs before."""
+        path, columns = self.path, self.columns
         earlier = [line for epoch, line in _epoch_lines(path, columns) if epoch < report.epoch]
         line = [getattr(report, name) for name in columns]
         files.write_atomic(path, encode([columns, *earlier, line], nan="nan"))
-
-    return write
 
 
 def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[str]]]:
@@ -89,18 +100,32 @@ def tensorboard(folder: str | Path) -> EpochCallback:
     >>> callback = tensorboard("runs/xor")  # nothing is written before the first epoch
     """
     try:
-        import tensorboardX
+        import tensorboardX  # noqa: F401 (whether it is there is known before the training)
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "the TensorBoard callback needs tensorboardX: pip install 'jaxnet-mlp[tensorboard]'."
         ) from None
-    writers: list[tensorboardX.SummaryWriter] = []
+    return _EventWriter(str(path_of("folder", folder)))
 
-    def write(report: EpochReport) -> None:
+
+class _EventWriter:
+    """The callback that `tensorboard` returns; a pickled copy of it opens a file of its own."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.writers = folder, []
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"folder": self.folder, "writers": []}
+
+    def __call__(self, report: EpochReport, /) -> None:
+        """Write the events of an epoch."""
+        import tensorboardX
+
+        writers = self.writers
         if not writers:
             # It writes in a thread of its own, which a call of flush() would not wait for.
             writer = tensorboardX.SummaryWriter(
-                str(folder), purge_step=report.epoch, max_queue=1000, flush_secs=1
+                self.folder, purge_step=report.epoch, max_queue=1000, flush_secs=1
             )
             writers.append(writer)
         for name in NUMBERS:
@@ -113,5 +138,3 @@ def tensorboard(folder: str | Path) -> EpochCallback:
             writers[0].add_histogram(f"weights/{layer}", w, report.epoch)
         if report.epoch == report.epochs:
             writers.pop().close()  # waits for that thread
-
-    return write

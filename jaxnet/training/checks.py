@@ -10,14 +10,16 @@ from typing import SupportsIndex
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Integer
 
 from jaxnet.core import network
+from jaxnet.core.arguments import brief, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, Params
+from jaxnet.core.types import AnyArray, Dataset, Params, Split
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.monitors import Monitors
@@ -37,7 +39,26 @@ def check_recipe(recipe: object) -> None:
     """
     if not isinstance(recipe, Recipe):
         wrapped = ": wrap it, jaxnet.Recipe(…)" if isinstance(recipe, Optimizer) else ""
-        raise ValueError(f"recipe must be a Recipe, not {type(recipe).__name__}{wrapped}.")
+        raise ValueError(f"recipe must be a Recipe, not {brief(recipe)}{wrapped}.")
+
+
+def check_not_traced(function_name: str, instead: str, *arguments: object) -> None:
+    """Raise an error if a function that works on the host is being compiled or differentiated.
+
+    Args:
+      function_name: the function that was called.
+      instead: what to call instead, as a clause: "jaxnet.fit is a pure function".
+      *arguments: its arguments, any pytrees.
+
+    Raises:
+      ValueError: a number in them is traced.
+
+    >>> check_not_traced("train", "jaxnet.fit is a pure function", 0.5)
+    """
+    if any(isinstance(number, jax.core.Tracer) for number in jax.tree.leaves(arguments)):
+        raise ValueError(
+            f"{function_name} works on the host, so jit, vmap and grad cannot trace it: {instead}."
+        )
 
 
 def checked(
@@ -80,15 +101,11 @@ def checked(
     if count("batch_size", batch_size, low=1) > n_examples:
         raise ValueError(
             f"batch_size must be in [1, {n_examples}], the number of training examples, not "
-            f"{batch_size}."
+            f"{brief(batch_size)}."
         )
     if not isinstance(seed, jax.core.Tracer):
         count("seed", seed, low=0, high=2**32)
-    if not isinstance(evaluate_on, (tuple, list)) or not set(evaluate_on) <= set(SPLITS):
-        raise ValueError(
-            'evaluate_on must be a tuple of "evaluation" and "training", or empty, '
-            f"not {evaluate_on!r}."
-        )
+    check_evaluate_on(evaluate_on)
     if params is not None:
         network.check_params(net, params)
     n_steps = -(-n_examples // operator.index(batch_size))
@@ -96,6 +113,57 @@ def checked(
     _check_schedule(recipe, n_steps, operator.index(epochs))
     _check_stopping(data, recipe, evaluate_on)
     return data._replace(test=None)
+
+
+def check_epoch(
+    net: object, batch_size: object, data: object, order: object, key: object, recipe: object
+) -> int:
+    """Check the kinds of the arguments of `epoch`.
+
+    Args:
+      net: what the caller gave as the architecture.
+      batch_size: as the examples per mini-batch.
+      data: as the split to train on.
+      order: as the examples' indices.
+      key: as the run's key.
+      recipe: as the recipe.
+
+    Returns:
+      The batch size as a Python int.
+
+    Raises:
+      ValueError: one of them is of another kind, or the batch size is out of its range.
+    """
+    require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+    require_kind("data", data, Split, "jaxnet.datasets.mnist().train")
+    check_recipe(recipe)
+    network.check_key("epoch", key)
+    is_array = isinstance(order, (jax.Array, np.ndarray))
+    if not is_array or order.ndim != 1 or not jnp.issubdtype(order.dtype, jnp.integer):
+        raise ValueError(
+            "order must be a vector of the examples' indices, such as numpy.arange(n), not "
+            f"{brief(order)}."
+        )
+    return count("batch_size", batch_size, low=1, high=len(order) + 1)
+
+
+def check_evaluate_on(evaluate_on: object) -> None:
+    """Raise an error unless the argument names splits that may be evaluated.
+
+    Args:
+      evaluate_on: the argument that a caller gave as evaluate_on.
+
+    Raises:
+      ValueError: it is something else than a tuple or list of such names.
+    """
+    is_known = isinstance(evaluate_on, (tuple, list)) and all(
+        isinstance(name, str) and name in SPLITS for name in evaluate_on
+    )
+    if not is_known:
+        raise ValueError(
+            'evaluate_on must be a tuple of "evaluation" and "training", or empty, '
+            f"not {brief(evaluate_on)}."
+        )
 
 
 def check_monitors(monitors: object, net: Network, n_steps: int) -> None:
@@ -113,7 +181,9 @@ def check_monitors(monitors: object, net: Network, n_steps: int) -> None:
     if monitors is None:
         return
     if not isinstance(monitors, Monitors):
-        raise ValueError(f"monitors must be Monitors, such as jaxnet.Monitors(), not {monitors!r}.")
+        raise ValueError(
+            f"monitors must be Monitors, such as jaxnet.Monitors(), not {brief(monitors)}."
+        )
     if not sum(monitors.widths(net).values()):
         raise ValueError(
             f"{' and '.join(monitors.names)} are of hidden layers, but sizes {net.sizes} has none; "

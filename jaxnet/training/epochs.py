@@ -29,6 +29,7 @@ from jaxnet.acceleration.blocks import BLOCK_ROWS, block_steps
 from jaxnet.acceleration.first_layer import Span
 from jaxnet.acceleration.padding import UnitMasks, masks, pad_tree, unpad_tree
 from jaxnet.core import network
+from jaxnet.core.arguments import brief, require_kind
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import (
@@ -44,6 +45,7 @@ from jaxnet.core.types import (
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
+from jaxnet.training.checks import check_epoch
 from jaxnet.training.evaluation import Scores, scores
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
@@ -117,6 +119,9 @@ def epoch(
       The state after the epoch, of the same shapes; and the measurements, of shape (measurements,
       columns), which `Monitors.split` takes apart, or `None` without monitors.
 
+    Raises:
+      ValueError: an argument is of another kind.
+
     >>> from jaxnet import datasets, sgd
     >>> net, data, recipe = Network((2, 3, 2)), datasets.xor(n=20).train, Recipe(sgd(0.5))
     >>> key = jax.random.key(0)
@@ -125,6 +130,14 @@ def epoch(
     >>> state.step.item() == -(-n // 4)
     True
     """
+    require_kind("state", state, TrainState, "jaxnet.start(net, recipe, key)")
+    if monitors is not None:
+        require_kind("monitors", monitors, Monitors, "jaxnet.Monitors()")
+    if units is not None:
+        require_kind("units", units, UnitMasks, "jaxnet.acceleration.padding.masks(nets, net)")
+    if not isinstance(parallelism, Parallelism):
+        raise ValueError(f"parallelism must be a Parallelism, not {brief(parallelism)}.")
+    batch_size = check_epoch(net, batch_size, data, order, key, recipe)
     n = len(order)
     context = Context(net=net, n_examples=n, n_steps=-(-n // batch_size), key=key)
     arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))

@@ -6,8 +6,10 @@ which therefore have to stay the same when a file of the library is moved or an 
 a fingerprint names parts of the library by their registry names, never by their modules; it follows
 the fields of the dataclasses; and it leaves out what has its default value. A field that is added
 later, with a default that changes nothing, changes no fingerprint. A user's own function is named
-by the path by which it can be imported. Functions without such a path, closures and lambdas, cannot
-be told apart if the same function made them.
+by the path by which it can be imported. A function or class without such a path, a lambda or a
+closure, is named by its code, its defaults and what it has captured; an object of a user's own
+class by the class and the object's state. What remains, such as an object of a C library that shows
+no state, cannot be told from another one, and is refused.
 
 If the same settings are to give other bits on purpose, a version number is raised: the `version` of
 an optimizer or a schedule if its formula, its defaults or its rounding changed, `ENGINE` if that
@@ -17,10 +19,7 @@ holds for all runs.
 import dataclasses
 import functools
 import inspect
-import re
-import sys
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -35,13 +34,18 @@ from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
+from jaxnet.training.definitions import Definition, parts_of, public_path
 
 JsonValue = bool | int | float | str | list | dict | None
 """A value of JSON's types; lists and dictionaries hold such values."""
 
 ENGINE = 1
 """The version of all code that trains, except the rules: raised when bits change on purpose."""
-
+UNIDENTIFIED = (
+    "files name a run by all that it is made of, but {} does not show what it holds; use a "
+    "module-level function or a frozen dataclass for it."
+)
+"""The error for a part that cannot be told from another one."""
 
 ONE_OF_A_KIND = (Network, Recipe, Augmentation, Stopping)
 """Classes whose name is left out, because nothing else can stand in their place."""
@@ -61,16 +65,22 @@ def fingerprint(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
     Returns:
       The number of the training engine (`ENGINE`), the network, the recipe and the batch size.
 
+    Raises:
+      ValueError: a part of a user's own cannot be told from another one: see `described`.
+
     >>> from jaxnet.recipes.optimizers import adam
     >>> fingerprint(Network((2, 3, 2)), Recipe(adam(b1=0.5), l2=1.0), 10)["recipe"]
     {'optimizer': {'rule': 'adam', 'b1': 0.5}, 'l2': 1.0}
     """
-    return {
-        "engine": ENGINE,
-        "network": described(net),
-        "recipe": _described_recipe(recipe),
-        "batch_size": batch_size,
-    }
+    try:
+        return {
+            "engine": ENGINE,
+            "network": described(net),
+            "recipe": _described_recipe(recipe),
+            "batch_size": batch_size,
+        }
+    except RecursionError:
+        raise ValueError(UNIDENTIFIED.format("a part that refers to itself")) from None
 
 
 def _described_recipe(recipe: Recipe) -> JsonObject:
@@ -105,9 +115,12 @@ def described(value: object) -> JsonValue:
         array, or a collection of these.
 
     Returns:
-      The registry name of a part that has one; a dictionary for a dataclass, a mapping or a
-      function; a list for a sequence or an array; numbers, strings and `None` as they are; the
-      `repr` of anything else.
+      The registry name of a part that has one; a dictionary for a dataclass, a mapping, a function
+      or an object with a state; a list for a sequence or an array; numbers, strings and `None` as
+      they are; the `repr` of anything else.
+
+    Raises:
+      ValueError: the part shows no more of itself than its address in memory.
 
     >>> described(activations.relu), described(activations.LeakyRelu(0.1))
     ('relu', {'kind': 'LeakyRelu', 'slope': 0.1})
@@ -132,43 +145,39 @@ def described(value: object) -> JsonValue:
         return {"partial": [described(part) for part in (value.func, value.args, value.keywords)]}
     if inspect.ismethod(value):
         return {"method": [described(value.__self__), value.__name__]}
-    if isinstance(value, _Definition):
-        return {"function": _public_path(value)}
-    # The memory address of an object is no setting.
-    return re.sub(r" at 0x\w+", "", repr(value))
+    if isinstance(value, Definition):
+        return {"function": _described_definition(value)}
+    return _described_object(value)
 
 
-@runtime_checkable
-class _Definition(Protocol):
-    """A function or a class: it knows the name that it was defined with."""
-
-    __qualname__: str
-
-
-def _public_path(definition: _Definition) -> str:
-    """The shortest path by which a function or a class can be imported.
-
-    A library may move it between its private modules; its public path stays the same.
-
-    >>> import optax
-    >>> _public_path(optax.fromage)
-    'optax.fromage'
-    """
-    module, name = definition.__module__, definition.__qualname__
-    parts = module.split(".")
-    for n in range(1, len(parts)):
-        package = sys.modules.get(".".join(parts[:n]))
-        if getattr(package, name, None) is definition:
-            return f"{'.'.join(parts[:n])}.{name}"
-    return f"{module}.{name}"
+def _described_object(value: object) -> JsonValue:
+    """An object: the class and the state of one of a user's own class, else its `repr`."""
+    if hasattr(value, "__dict__"):
+        kind, state = _described_definition(type(value)), described(value.__getstate__())
+        return {"kind": kind, "state": state}
+    text = repr(value)
+    if " at 0x" in text:
+        raise ValueError(UNIDENTIFIED.format(text))
+    return text
 
 
-def _class_name(value: object) -> str:
-    """The registry name of a part's class, or its own name; for a user's class its path."""
+def _described_definition(definition: Definition) -> JsonValue:
+    """The path by which a function or a class can be imported, or else what it is made of."""
+    path = public_path(definition)
+    if path is not None:
+        return path
+    parts = parts_of(definition)
+    if parts is None:
+        raise ValueError(UNIDENTIFIED.format(definition.__qualname__))
+    return {name: described(part) for name, part in parts.items()}
+
+
+def _class_name(value: object) -> JsonValue:
+    """The registry name of a part's class, or its own name; for a user's class its definition."""
     cls = type(value)
     if cls.__module__.partition(".")[0] == "jaxnet":
         return costs.NAMED.name_of(cls) or cls.__qualname__
-    return _public_path(cls)
+    return _described_definition(cls)
 
 
 def _changed_fields(value: object) -> JsonObject:

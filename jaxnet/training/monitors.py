@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxnet.core.arguments import brief, lists_keywords
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Masks, Network, forward
 from jaxnet.core.types import AnyArray, Input, Inputs, Params
@@ -42,6 +43,7 @@ FLAT = 0.01
 Table = TypeVar("Table", np.ndarray, Array)
 
 
+@lists_keywords
 @dataclass(frozen=True)
 class Monitors:
     """Which quantities to measure during training, and how often (static).
@@ -62,10 +64,13 @@ class Monitors:
     every: int | None = None
 
     def __post_init__(self) -> None:
-        known = isinstance(self.names, (tuple, list)) and set(self.names) <= set(NAMES)
-        if not known or not self.names:
+        is_known = isinstance(self.names, (tuple, list)) and all(
+            isinstance(name, str) and name in NAMES for name in self.names
+        )
+        if not is_known or not self.names:
             raise ValueError(
-                f"the names of monitors must be a tuple of {', '.join(NAMES)}, not {self.names!r}."
+                f"the names of monitors must be a tuple of {', '.join(NAMES)}, not "
+                f"{brief(self.names)}."
             )
         object.__setattr__(self, "names", tuple(name for name in NAMES if name in self.names))
         if self.every is not None:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.types import Device
 
 Result = TypeVar("Result")
@@ -120,9 +121,9 @@ def check_devices(devices: Devices) -> Devices:
     """
     checked = tuple(devices) if isinstance(devices, (list, tuple)) else ()
     if not checked or not all(isinstance(device, jax.Device) for device in checked):
-        raise ValueError(f"devices must be a list such as jax.devices(), not {devices!r}.")
+        raise ValueError(f"devices must be a list such as jax.devices(), not {brief(devices)}.")
     if len(set(checked)) < len(checked):
         raise ValueError(
-            f"devices must be different ones, not {devices!r}; name each device only once."
+            f"devices must be different ones, not {brief(devices)}; name each device only once."
         )
     return checked

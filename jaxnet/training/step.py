@@ -11,7 +11,9 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.core import backpropagation, network
+from jaxnet.core.arguments import require_kind
 from jaxnet.core.deprecation import warn_renamed
+from jaxnet.core.hyperparameters import flag
 from jaxnet.core.network import Masks, Network
 from jaxnet.core.types import (
     AnyArray,
@@ -138,12 +140,20 @@ def start(
       The state at step 0: parameters in JAX's default float type, with the shapes of `net.sizes`;
       the optimizer's initial state; no best epoch yet.
 
+    Raises:
+      ValueError: an argument is of another kind, or the parameters are another network's.
+
     >>> from jaxnet import momentum
     >>> net = Network((2, 3, 2))
     >>> state = start(net, Recipe(momentum(0.1)), jax.random.key(0))
     >>> state.step.item(), [layer.w.shape for layer in state.params]
     (0, [(2, 3), (3, 2)])
     """
+    require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
+    network.check_key("start", key)
+    keep_best = flag("keep_best", keep_best)
+    if params is not None:
+        network.check_params(net, params)
     arrays = draw_params(net, key) if params is None else params
     dtype = jax.dtypes.canonicalize_dtype(float)
     initial: Params = tuple(

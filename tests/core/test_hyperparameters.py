@@ -1,4 +1,5 @@
 import dataclasses
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from jaxnet.acceleration.padding import UnitMasks
 from jaxnet.core.hyperparameters import leaf, pytree, static
 
 
-@pytest.mark.parametrize("value", [1, 1.0, np.float64(1), np.int32(1), np.ones(()), True])
+@pytest.mark.parametrize("value", [1, 1.0, np.float64(1), np.int32(1), np.ones(()), Fraction(1)])
 def test_a_leaf_has_one_type_whatever_it_was_given_as(value):
     assert leaf("x", value).dtype == np.float32
     assert not jax.typeof(leaf("x", value)).weak_type

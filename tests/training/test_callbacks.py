@@ -1,4 +1,6 @@
+import copy
 import csv
+import pickle
 import struct
 import sys
 
@@ -44,6 +46,18 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path, content):
         ValueError, match=r"notes.csv is not a file of the CSV callback: .*; choose another name"
     ):
         jn.callbacks.csv(tmp_path / "notes.csv")
+
+
+def test_a_callback_that_was_copied_to_another_process_writes_the_same(tmp_path):
+    """`concurrent.futures` sends it there by pickle."""
+    for name, make in (("run.csv", jn.callbacks.csv), ("events", jn.callbacks.tensorboard)):
+        original = make(tmp_path / name)
+        for callback in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
+            jn.train(NET, XOR, RECIPE, epochs=1, on_epoch=callback)
+        jn.train(NET, XOR, RECIPE, epochs=1, on_epoch=original)
+        pickle.dumps(original)  # also after it has opened its file
+    assert (tmp_path / "run.csv").read_text().startswith(HEADER + "\n1,")
+    assert len(list((tmp_path / "events").iterdir())) >= 1
 
 
 def test_a_csv_file_of_version_0_2_goes_on_with_data_costs(tmp_path):

@@ -2,12 +2,14 @@
 
 import inspect
 import json
+import pickle
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import cloudpickle
 import jax
 import numpy as np
 import optax
@@ -164,6 +166,104 @@ def test_parts_that_share_a_name_are_told_apart():
     ]  # fmt: skip
     described = [json.dumps(fingerprints.described(init)) for init in inits]
     assert len(set(described)) == len(inits)
+
+
+def _scaled(factor):
+    """A rule that has captured a number, as has the method of a class."""
+
+    def rule(learning_rate):
+        return optax.sgd(factor * learning_rate)
+
+    return rule
+
+
+def _drawing(std):
+    class Drawing:
+        spread = std
+
+        def __call__(self, key, n_in, n_out):
+            return jn.initializers.gaussian(std)(key, n_in, n_out)
+
+        @property
+        def width(self):
+            return 2 * std
+
+    return Drawing()
+
+
+class Stateful:
+    """An object of a user's own class, whose repr is an address in memory."""
+
+    def __init__(self, std):
+        self.std = std
+
+    def __call__(self, key, n_in, n_out):
+        return jn.initializers.gaussian(self.std)(key, n_in, n_out)
+
+
+class Terse(Stateful):
+    """Another one, whose repr hides its number."""
+
+    def __repr__(self):
+        return "Terse()"
+
+
+# Both of a pair stand in one line, have one name and, mostly, one code.
+LOOK_ALIKES = {
+    "lambdas": [lambda learning_rate: optax.sgd(learning_rate), lambda learning_rate: None],
+    "captured": [_scaled(1.0), _scaled(2.0)],
+    "captured arrays": [_scaled(np.float32(1.0)), _scaled(np.float32(2.0))],
+    "captured lambdas": [_scaled(lambda: 1), _scaled(lambda: 2)],
+    "defaults": [lambda learning_rate, s=s: optax.sgd(s * learning_rate) for s in (1, 2)],
+    "keyword defaults": [lambda rate, *, s=s: optax.sgd(s * rate) for s in (1, 2)],
+    "constants": [lambda rate: optax.sgd(rate, 0.5), lambda rate: optax.sgd(rate, 0.6)],
+    "partial": [partial(_scaled(s), learning_rate=1) for s in (1, 2)],
+    "compiled": [jax.jit(_scaled(s)) for s in (1.0, 2.0)],
+    "classes": [_drawing(0.1), _drawing(0.2)],
+    "objects": [Stateful(0.1), Stateful(0.2)],
+    "terse objects": [Terse(0.1), Terse(0.2)],
+    "methods": [Stateful(0.1).__call__, Stateful(0.2).__call__],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LOOK_ALIKES)
+def test_functions_and_objects_without_a_path_are_told_apart(kind):
+    first, second = (json.dumps(fingerprints.described(part)) for part in LOOK_ALIKES[kind])
+    assert first != second
+    assert "0x" not in first + second
+    copied = pickle.loads(cloudpickle.dumps(LOOK_ALIKES[kind][0]))  # as in another process
+    assert kind == "compiled" or json.dumps(fingerprints.described(copied)) == first
+
+
+def test_the_same_lambda_is_the_same_run_and_another_one_is_refused(tmp_path):
+    rules = [lambda learning_rate: optax.sgd(learning_rate) for _ in range(2)]
+    first, again = (jn.Recipe(jn.custom(rule, learning_rate=0.5)) for rule in rules)
+    other = jn.Recipe(jn.custom(_scaled(2.0), learning_rate=0.5))
+    jn.train(NET, XOR, first, epochs=1, checkpoint=tmp_path)
+    assert len(jn.train(NET, XOR, again, epochs=2, resume=tmp_path).history.training_cost) == 2
+    with pytest.raises(ValueError, match=r"recipe\.optimizer\.custom\.function\.captured"):
+        jn.train(NET, XOR, other, epochs=3, resume=tmp_path)
+
+
+def test_a_study_trains_both_of_two_rules_with_one_name(tmp_path):
+    recipes = [jn.Recipe(jn.custom(_scaled(s), learning_rate=0.1)) for s in (1.0, 5.0)]
+    options: dict[str, Any] = {"epochs": 1, "folder": tmp_path, "log": None}
+    alone = [jn.sweep(NET, XOR, recipe, **options | {"folder": None}) for recipe in recipes]
+    both = [jn.sweep(NET, XOR, recipe, **options) for recipe in recipes]
+    costs = [float(study.history.evaluation_cost.item()) for study in (*alone, *both)]
+    assert costs[:2] == costs[2:]
+    assert costs[0] != costs[1]
+
+
+def test_what_shows_no_more_than_its_address_or_refers_to_itself_is_refused():
+    with pytest.raises(ValueError, match="does not show what it holds; use a module-level"):
+        fingerprints.described(object())
+
+    def draw(key, n_in, n_out):
+        return draw(key, n_in, n_out)
+
+    with pytest.raises(ValueError, match="a part that refers to itself does not show"):
+        _of(jn.Recipe(jn.sgd()), jn.Network((2, 4, 2), init=draw))
 
 
 def test_a_users_own_rule_may_have_a_version():
