@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax
+import jax.core
 import jax.numpy as jnp
 from jax.extend import core
 from jax.extend.core import primitives
@@ -147,11 +148,15 @@ def _rewritten(value: Any) -> Any:
     return value.replace(jaxpr=value.jaxpr.replace(eqns=operations))
 
 
+def _is_float(of: object) -> bool:
+    """Whether a traced value is an array of floats: whole numbers are divided, too."""
+    return isinstance(of, jax.core.ShapedArray) and jnp.issubdtype(of.dtype, jnp.floating)
+
+
 def _replaced(operation: core.JaxprEqn) -> core.JaxprEqn:
     """The operation to do instead of one; those inside of loops and branches are replaced, too."""
-    primitive = operation.primitive
-    types: list[Any] = [operand.aval for operand in operation.invars]
-    if primitive in _REPLACED and jnp.issubdtype(types[0].dtype, jnp.floating):
+    primitive, types = operation.primitive, [operand.aval for operand in operation.invars]
+    if primitive in _REPLACED and all(map(_is_float, types)):
         (instead,) = jax.make_jaxpr(_REPLACED[primitive])(*types).eqns
         return instead.replace(invars=operation.invars, outvars=operation.outvars)
     if primitive.name.startswith("custom_"):  # it has a derivative of its own
