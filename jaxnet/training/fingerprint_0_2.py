@@ -25,6 +25,9 @@ MODULES = {
 }
 """The names that the modules of rules had in version 0.2.0, by today's names."""
 
+RULES = {"jaxnet.optimizers._radam": "optax._src.alias.radam"}
+"""The rules that were optax's own in version 0.2.0, by today's names; updates are the same."""
+
 
 def fingerprint_0_2(net: Network, recipe: Recipe, batch_size: int) -> JsonObject:
     """What version 0.2.0 wrote about a network and how it is trained; see `fingerprint`.
@@ -62,4 +65,5 @@ def _stopping_in_0_2(recipe: Recipe, rule: Stopping) -> str:
 
 def _path_in_0_2(rule: Callable[..., object]) -> str:
     """The module and name of a rule, as in version 0.2.0."""
-    return f"{MODULES.get(rule.__module__, rule.__module__)}.{rule.__name__}"
+    path = f"{MODULES.get(rule.__module__, rule.__module__)}.{rule.__name__}"
+    return RULES.get(path, path)

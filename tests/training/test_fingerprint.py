@@ -20,6 +20,7 @@ from jaxnet.core.hyperparameters import pytree
 from jaxnet.recipes import optimizers, schedules
 from jaxnet.training import fingerprint as fingerprints
 from jaxnet.training.fingerprint import differences, fingerprint
+from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 
 NET, XOR = jn.Network((2, 4, 2)), jn.datasets.xor(n=20)
 LENGTHS = {"horizon": 8.0, "warmup": 2.0}
@@ -321,3 +322,8 @@ def test_another_engine_number_refuses_a_run_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprints, "ENGINE", 99)
     with pytest.raises(ValueError, match="engine was 1 and is 99"):
         jn.train(NET, XOR, jn.Recipe(jn.sgd()), epochs=2, resume=tmp_path)
+
+
+def test_version_0_2_named_radam_by_optaxs_own_rule():
+    recipe = jn.Recipe(jn.radam())
+    assert fingerprint_0_2(NET, recipe, 10)["optimizer"] == ["optax._src.alias.radam"]
