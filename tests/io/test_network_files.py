@@ -182,7 +182,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path, suffix):
     for dtype in (np.int32, np.float16, jnp.bfloat16):
         params = jax.tree.map(lambda a, dtype=dtype: a.astype(dtype), _params(NET))
         with pytest.raises(
-            ValueError, match="arrays of floats|parameters must all be of one type, float32 or"
+            ValueError, match=r"arrays of floats|parameters must all be of one type, float32 or"
         ):
             jn.save(tmp_path / f"net.{suffix}", NET, params)
     with pytest.raises(OSError, match="its folder does not exist") as caught:
