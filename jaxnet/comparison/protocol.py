@@ -14,7 +14,7 @@ from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Split
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.checks import checked
+from jaxnet.training.checks import checked, count_of_seeds
 
 REPORT_FROM = 1000
 """The first seed of the report, if the caller names only a number of seeds: far from the tuning
@@ -154,8 +154,7 @@ def _seeds(
                 f"{name} must be {least} or more different numbers, not {brief(seeds)}."
             )
         return numbers
-    n_seeds = count(name, seeds, low=least, high=2**24)
-    return tuple(range(start, start + n_seeds))
+    return tuple(range(start, start + count_of_seeds(name, seeds, least)))
 
 
 def _targets(targets: object) -> tuple[float, ...]:

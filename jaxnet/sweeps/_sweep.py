@@ -47,13 +47,11 @@ from jaxnet.sweeps.ranking import ranking_curve, recipe_order
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
-from jaxnet.training.checks import check_not_traced, check_recipe, checked
+from jaxnet.training.checks import check_not_traced, check_recipe, checked, count_of_seeds
 from jaxnet.training.devices import locked_folder
 
 LISTS = (list, tuple, range, np.ndarray)
 """The types of which an argument of `sweep` may have several values."""
-MOST_SEEDS = 2**24
-"""A larger number of seeds was meant as a seed: it would fill the memory before any training."""
 
 _Item = TypeVar("_Item")
 
@@ -385,7 +383,7 @@ def _checked_settings(
 
 def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
     """The seeds, from a number of them or a list, checked."""
-    given_seeds = seeds if isinstance(seeds, LISTS) else range(count("seeds", seeds, 1, MOST_SEEDS))
+    given_seeds = seeds if isinstance(seeds, LISTS) else range(count_of_seeds("seeds", seeds, 1))
     seed_list = tuple(count("seeds", seed, 0, 2**32) for seed in given_seeds)
     if not seed_list or len(set(seed_list)) < len(seed_list):
         raise ValueError(

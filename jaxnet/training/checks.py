@@ -24,6 +24,8 @@ from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.monitors import Monitors
 
+MOST_SEEDS = 2**24
+"""A larger number of seeds was meant as a seed."""
 SPLITS = ("evaluation", "training")
 """The splits that may be evaluated after each epoch."""
 
@@ -113,6 +115,33 @@ def checked(
     _check_schedule(recipe, n_steps, operator.index(epochs))
     _check_stopping(data, recipe, evaluate_on)
     return data._replace(test=None)
+
+
+def count_of_seeds(name: str, value: object, low: int) -> int:
+    """A number of seeds, checked to be one and not a seed itself.
+
+    Args:
+      name: what the argument is called, for the error.
+      value: the argument.
+      low: the smallest number allowed.
+
+    Returns:
+      The number as a Python int.
+
+    Raises:
+      ValueError: it is not a whole number of at least `low`, or so large that a list of as many
+        networks would fill the memory before any training.
+
+    >>> count_of_seeds("seeds", 3, low=1)
+    3
+    """
+    n_seeds = count(name, value, low)
+    if n_seeds >= MOST_SEEDS:
+        raise ValueError(
+            f"{name} must be a number of seeds below {MOST_SEEDS}, not {n_seeds}; pass [{n_seeds}] "
+            "for this one seed."
+        )
+    return n_seeds
 
 
 def check_epoch(
