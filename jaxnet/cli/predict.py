@@ -206,7 +206,9 @@ def _rows_of_array(path: Path, n_in: int, invert: bool) -> tuple[Float[np.ndarra
 def _picture(path: Path, background: float) -> Float[np.ndarray, "height width"]:
     """The grey values of a picture file in [0, 1], on a background of this grey value."""
     remedy = "save it as a PNG, or as a .npy array"
-    return reading.read_file(path, "a picture", lambda file: _pixels(file, background), remedy)
+    return reading.read_file(
+        path, "a readable picture", lambda file: _pixels(file, background), remedy
+    )
 
 
 def _pixels(file: BinaryIO, background: float) -> Float[np.ndarray, "height width"]:
@@ -231,7 +233,7 @@ def _pixels(file: BinaryIO, background: float) -> Float[np.ndarray, "height widt
             )
             return alpha * grey + (1 - alpha) * np.float32(background)
     except UnidentifiedImageError:
-        raise ValueError("it is not a picture") from None
+        raise ValueError("its format is neither PNG nor JPEG") from None
 
 
 def _check_size(path: Path, shape: tuple[int, ...], n_in: int) -> None:

@@ -169,7 +169,7 @@ CELLS = {
     "train": {
         "unknown option": Cell("--lerning-rate 1", "--lerning-rate"),
         "unknown name": Cell("--data nonesuch", "nonesuch does not exist"),
-        "missing file": Cell("--data gone.npz", "gone.npz does not exist"),
+        "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Cell("--resume gone", "gone/config.json: No such file"),
         "damaged settings": Cell("--resume config", "config/config.json is not the config.json"),
         "output is a file": Cell("--runs net.json", "net.json"),
@@ -180,7 +180,7 @@ CELLS = {
     "sweep": {
         "unknown option": Cell("--seed 1", "options: --seed 1[.] See jaxnet sweep"),
         "unknown name": Cell("--vary speed=1,2", "speed is not a number of this recipe"),
-        "missing file": Cell("--data gone.npz", "gone.npz does not exist"),
+        "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Cell("--folder net.json/below", "net.json/below"),
         "damaged settings": Cell("--folder study", "study.json"),
         "output is a file": Cell("--folder net.json", "net.json"),
@@ -191,7 +191,7 @@ CELLS = {
     "compare": {
         "unknown option": Cell("--optimizer sgd", "options: --optimizer sgd[.] See"),
         "unknown name": Cell("--optimizers sgd adamm", "did you mean adam"),
-        "missing file": Cell("--data gone.npz", "gone.npz does not exist"),
+        "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Cell("--plot-only --name gone", "gone holds no comparison: No such file"),
         "damaged settings": Cell("--comparisons . --name manifest", "manifest/manifest.json"),
         "output is a file": Cell("--comparisons net.json", "net.json"),
@@ -202,7 +202,7 @@ CELLS = {
     "predict": {
         "unknown option": Cell("--tset 1", "--tset"),
         "unknown name": Cell("--data nonesuch", "nonesuch does not exist"),
-        "missing file": Cell("--data gone.npz", "gone.npz does not exist"),
+        "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Empty("see test_predict_refuses_networks_that_cannot_be_read"),
         "damaged settings": Empty("see test_predict_refuses_networks_that_cannot_be_read"),
         "output is a file": Empty("it writes no file"),
@@ -317,7 +317,7 @@ def test_a_message_with_a_line_break_is_one_line(here):
 def test_a_tilde_that_the_shell_left_is_the_home_folder(here, monkeypatch):
     monkeypatch.setenv("HOME", "/nowhere/home")
     args = COMMANDS["train"].split()
-    assert_refused(run(*args, "--data=~/data.npz"), "/nowhere/home/data.npz does not exist")
+    assert_refused(run(*args, "--data=~/data.npz"), "cannot read /nowhere/home/data.npz")
     assert_refused(run(*args, "--resume=~/run"), "/nowhere/home/run/config.json")
 
 

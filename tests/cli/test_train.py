@@ -286,7 +286,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
         (
             "predict net.json file",
-            "file is not a PNG: it is not a picture; write it again as a PNG or .npy",
+            "file is not a readable picture: its format is neither PNG nor JPEG; save it as a PNG",
         ),
         ("predict net.json gone.png", "cannot read gone.png: No such file"),
         (
@@ -520,4 +520,4 @@ def test_predict_refuses_a_network_whose_outputs_are_nan(here, capsys):
     jn.save("net.safetensors", net, (layer._replace(b=np.nan * layer.b),))
     status, out, err = _run(capsys, "predict", "net.safetensors", "--data", "digits", "--test", "3")
     assert (status, out) == (2, "")
-    assert err.startswith("jaxnet: the network's outputs for test 3 are NaN")
+    assert err.startswith("jaxnet: output 0 of the network for test 3 is nan")

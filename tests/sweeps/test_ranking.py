@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
-from jaxnet.io import files
+from jaxnet.io import files, reading
 from jaxnet.sweeps import chunk_sizes, ledger, ranking, store
 from jaxnet.sweeps import study as study_module
 
@@ -187,7 +187,9 @@ def test_the_best_lane_is_at_hand_without_training(kind, tmp_path, monkeypatch):
 def _as_an_older_version_wrote(folder):
     """Take the data costs and the best epochs' parameters out of the chunks of a folder."""
     for path in (folder / "chunks").iterdir():
-        arrays, header = files.read_sealed(path, store.KIND, store.FORMAT)
+        arrays, header = reading.read_file(
+            path, "a chunk", lambda file: files.read_sealed(file, store.KIND, store.FORMAT)
+        )
         arrays["outcome/history"] = arrays["outcome/history"][:4]
         for index in (4, 5):  # after the parameters, the step and the count of finite steps
             del arrays[f"state/{index:06d}"]

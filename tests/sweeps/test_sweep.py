@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jax import monitoring
 
 import jaxnet as jn
-from jaxnet.io import files
+from jaxnet.io import files, reading
 from jaxnet.sweeps import chunk_sizes, executors, planning
 from jaxnet.sweeps._sweep import _rung_epochs
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -160,7 +160,9 @@ def test_an_exception_in_a_callback_loses_no_epoch_of_a_sweep(tmp_path, monkeypa
         jn.sweep(NET, DATA, RECIPE, folder=tmp_path, on_progress=on_progress, **options)
     assert raised.value is mistake
     (chunk,) = (tmp_path / "chunks").iterdir()
-    _, header = files.read_sealed(chunk, "chunk", 2)
+    _, header = reading.read_file(
+        chunk, "a chunk", lambda file: files.read_sealed(file, "chunk", 2)
+    )
     assert 0 < header["epochs"] < 2000
     assert {path.name for path in tmp_path.iterdir()} == {"chunks", "study.json"}  # no lock is left
 
