@@ -145,6 +145,7 @@ def _config(folder: Path) -> Reader:
     config = json.loads((OLD / "cli_run" / "config.json").read_bytes())
     config["settings"] |= {"hidden": ["relu"], "patience": 3, "hyper": ["eps=1e-7"]}
     config["settings"] |= {"optimizer": "adam", "schedule": "cosine", "horizon": 4.0}
+    config["settings"] |= {"data": "mnist"}
     path = folder / "config.json"
     path.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
