@@ -46,7 +46,7 @@ for line in sys.stdin:  # a fork each, before JAX has begun: to import it takes 
 """
 
 
-def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_was(tmp_path):
+def test_a_run_killed_at_random_moments_ends_with_the_bits_of_one_that_never_was(tmp_path):
     """kill -9, again and again, each time resumed: while it trains, and while it writes."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     epochs, moments = 400, random.Random(0)
@@ -68,7 +68,7 @@ def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_
 
         run(whole)
         ended()
-        for _ in range(20):
+        for _ in range(8):
             pid, _ = run(broken, pause=0.002)  # it is past compiling
             time.sleep(moments.uniform(0, 0.06))
             os.kill(pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_a_run_killed_at_20_random_moments_ends_with_the_bits_of_one_that_never_
         _, first = run(broken)
         ended()
         process.stdin.close()
-    assert 20 < first < epochs  # it was really resumed, and not yet done
+    assert 8 < first < epochs  # it was really resumed, and not yet done
     first, other = np.load(whole / "done.npz"), np.load(broken / "done.npz")
     assert first.files == other.files
     for name in first.files:
