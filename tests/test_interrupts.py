@@ -126,7 +126,7 @@ def test_where_ctrl_c_is_ignored_it_stays_so():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "seconds"),
-    zip(interrupt.COMMANDS, (3.0, 2.0, 1.2, 0.6, 0.3), strict=True),
+    [*zip(interrupt.COMMANDS, (3.0, 2.0, 1.2, 0.6, 0.3), strict=True)],
 )
 def test_a_command_ends_by_one_line_at_any_moment(command: str, seconds: float, tmp_path: Path):
     """`tests/support/interrupt.py` tries twenty moments of each command."""
