@@ -1,5 +1,6 @@
 """Shapes in signatures are checked at run time here, and nowhere else."""
 
+import gc
 import os
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,22 @@ install_import_hook("jaxnet", "typecheck.typecheck")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("jaxnet", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("jaxnet")
+
+
+MEMORY_MAPS = Path("/proc/self/maps")
+"""The memory maps of this process, a line each, where the system is Linux."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_memory_maps():
+    """Forget compiled programs in time: each has maps, of which Linux allows a process 65,530.
+
+    Without this XLA ends a process that has run half of the tests by a segmentation fault.
+    """
+    yield
+    if MEMORY_MAPS.exists() and MEMORY_MAPS.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 collect_ignore = ["data"]
