@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxnet.comparison.comparison_folder import read_timing, write_json
+from jaxnet.comparison.comparison_folder import TIMING, read_timing, write_json
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
@@ -23,7 +23,7 @@ TIMED = 4
 
 def known_seconds(folder: Path) -> dict[str, float]:
     """Seconds per epoch by label, from a comparison's folder; empty if none were measured."""
-    path = folder / "timing.json"
+    path = folder / TIMING
     return read_timing(path) if path.exists() else {}
 
 
@@ -46,7 +46,7 @@ def measured_seconds(
         durations = _epoch_seconds(net, data, dataclasses.replace(recipe, schedule=None), protocol)
         if len(durations) > 1:
             seconds[label] = float(np.median(durations[1:]))
-    write_json(folder / "timing.json", seconds)
+    write_json(folder / TIMING, seconds)
     return seconds
 
 

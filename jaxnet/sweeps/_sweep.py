@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.arguments import brief, path_of, require_function
+from jaxnet.core.arguments import brief, path_of, require_function, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import count, flag
@@ -47,7 +47,7 @@ from jaxnet.sweeps.ranking import ranking_curve, recipe_order
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
-from jaxnet.training.checks import check_not_traced, check_recipe, checked, count_of_seeds
+from jaxnet.training.checks import check_not_traced, check_recipe, check_settings, count_of_seeds
 from jaxnet.training.devices import locked_folder
 
 LISTS = (list, tuple, range, np.ndarray)
@@ -368,15 +368,19 @@ def _checked_settings(
             "examples, not an empty list."
         )
     n_all = len(data.train.x)
+    fitting_data: dict[tuple[Network, int], Dataset] = {}  # whose check takes longest
     settings = []
     for net, size, n, recipe in itertools.product(nets, batch_sizes, n_examples_list, recipes):
         n_examples = n_all if n is None else count("examples", n, 1, n_all + 1)
+        require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
         check_recipe(recipe)
         rows = RecipeBatch(recipe).rows()
         if not rows:
             raise ValueError("the arrays of a recipe are empty; give each at least one number.")
-        train_data = first_examples(data, n_examples)
-        checked(net, train_data, rows[0], epochs, size, 0, None, evaluate_on)
+        if (net, n_examples) not in fitting_data:
+            fitting_data[net, n_examples] = check_data(net, first_examples(data, n_examples))
+        data_of_net = fitting_data[net, n_examples]
+        check_settings(net, data_of_net, rows[0], epochs, size, 0, None, evaluate_on)
         settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
     return tuple(settings)
 

@@ -92,6 +92,35 @@ def checked(
       ValueError: network, data and settings do not fit together.
     """
     data = check_data(net, data)
+    check_settings(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    return data._replace(test=None)
+
+
+def check_settings(
+    net: Network,
+    data: Dataset,
+    recipe: Recipe,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex,
+    seed: SupportsIndex | Integer[AnyArray, ""],
+    params: Params | None,
+    evaluate_on: Sequence[str],
+) -> None:
+    """Check all arguments of `train` and `fit` but the data, which takes longest.
+
+    Args:
+      net: the architecture.
+      data: the splits, as `jaxnet.core.checks.check_data` returns them.
+      recipe: how the network is to be trained.
+      epochs: how many times every example is visited.
+      batch_size: examples per mini-batch.
+      seed: the seed, traced or not.
+      params: initial parameters, or `None`.
+      evaluate_on: which splits to evaluate after each epoch.
+
+    Raises:
+      ValueError: network, data and settings do not fit together.
+    """
     check_recipe(recipe)
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError(
@@ -114,7 +143,6 @@ def checked(
     _check_parts(net, data, recipe)
     _check_schedule(recipe, n_steps, operator.index(epochs))
     _check_stopping(data, recipe, evaluate_on)
-    return data._replace(test=None)
 
 
 def count_of_seeds(name: str, value: object, low: int) -> int:
