@@ -206,21 +206,21 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
     in_words = ", ".join(f"{name} {number:.4g}" for name, number in numbers.items())
     which = f"seed {run.seed}"
     if len(study.seeds) > 1:
-        which = f"the median seed, {run.seed}, of its {len(study.seeds)}"
+        which += f", the median of {len(study.seeds)} seeds"
     sentence = (
-        f"The network that is written is of the best recipe, {recipe} ({in_words}), under {which}, "
-        f"after its best epoch, {run.best_epoch}"
+        f"Saved the network of the best recipe, {recipe} ({in_words}): {which}, after its best "
+        f"epoch, {run.best_epoch}."
     )
     if data.test is not None:
         scores = evaluation.evaluate(run.network, run.best_params, data.test)
         accuracy, cost = float(scores.accuracy), float(scores.cost)
         has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
-        score = f"{accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
-        sentence += f"; on the test set, which chose nothing: {score}"
+        score = f"an accuracy of {accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
+        sentence += f" On the test set, which had no part in the choice, it has {score}."
         best |= {
             "test_accuracy": accuracy if has_accuracy else None,
             "test_cost": cost if math.isfinite(cost) else None,
         }
     text = json.dumps(best, allow_nan=False) + "\n"
     files.write_atomic(folder / "best.json", text.encode())
-    return f"{sentence}."
+    return sentence

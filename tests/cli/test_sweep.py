@@ -61,9 +61,10 @@ def _check_best(rows, best, out):
     rate, l2 = float(first["learning_rate"]), float(first["l2"])
     assert (best["learning_rate"], best["l2"]) == pytest.approx((rate, l2))
     sentence = (
-        f"The network that is written is of the best recipe, {recipe} (learning_rate {rate:.4g}, "
-        f"l2 {l2:.4g}), under the median seed, {seed}, of its 2, after its best epoch, "
-        f"{best['epoch']}; on the test set, which chose nothing: {best['test_accuracy']:.2%}."
+        f"Saved the network of the best recipe, {recipe} (learning_rate {rate:.4g}, "
+        f"l2 {l2:.4g}): seed {seed}, the median of 2 seeds, after its best epoch, {best['epoch']}. "
+        "On the test set, which had no part in the choice, it has an accuracy of "
+        f"{best['test_accuracy']:.2%}."
     )
     assert sentence in out
 
@@ -136,7 +137,7 @@ def test_regression_without_a_validation_set(here, capsys):
     assert cli.main(f"{command} {options}".split()) == 0
     out = capsys.readouterr().out
     assert "There is no validation set: the training set ranks the recipes." in out
-    assert "on the test set, which chose nothing: a cost of 0." in out
+    assert "On the test set, which had no part in the choice, it has a cost of 0." in out
     best = json.loads((here / "study" / "best.json").read_text())
     assert best["test_accuracy"] is None
     assert 0 < best["test_cost"] < 1
