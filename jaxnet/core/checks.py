@@ -9,7 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxnet.core.activations import ANY
-from jaxnet.core.conversion import alike_targets, input_array, labels_of_floats, target_array
+from jaxnet.core.conversion import (
+    alike_targets,
+    input_array,
+    labels_of_floats,
+    target_array,
+    weight_array,
+)
 from jaxnet.core.costs import Cost
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, Split
@@ -77,15 +83,16 @@ apart (label 4 is 3); choose sizes that end with 4.
 
 
 def _readable_split(name: str, split: object) -> Split:
-    """The inputs and targets of a pair as arrays that a network can read."""
-    if not isinstance(split, (tuple, list)) or len(split) != 2:
+    """The arrays of a split as a network can read them."""
+    if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
         raise ValueError(
             f"the {name} split must be a Split of inputs and targets, such as jaxnet.Split(x, y), "
             f"not {type(split).__name__}."
         )
-    x, y = split
+    x, y, weight = (*split, None)[:3]
     source = f"the {name} split"
-    return Split(input_array(x, source), target_array(y, source))
+    targets = target_array(y, source)
+    return Split(input_array(x, source), targets, weight_array(weight, len(targets), source))
 
 
 def check_target_bounds(cost: Cost, name: str, ys: Float[np.ndarray, "n n_out"]) -> None:
@@ -136,11 +143,11 @@ def _remedy(ys: Float[np.ndarray, "n n_out"]) -> str:
 
 def _fitting_split(net: Network, name: str, split: Split) -> Split:
     """The split with inputs (n, n_in), and with labels or targets (n, n_out)."""
-    x = _fitting_inputs(net.sizes[0], name, *split)
+    x = _fitting_inputs(net.sizes[0], name, split.x, split.y)
     y = _fitting_targets(net.sizes[-1], name, x, split.y)
     if jnp.issubdtype(y.dtype, jnp.floating) and not isinstance(y, jax.core.Tracer):
         check_target_bounds(net.cost, name, np.asarray(y))
-    return Split(x, y)
+    return Split(x, y, split.weight)
 
 
 def _fitting_inputs(n_in: int, name: str, x: AnyArray, y: AnyArray) -> AnyArray:

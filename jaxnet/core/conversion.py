@@ -11,9 +11,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from jaxnet.core.types import AnyArray, Dataset, Split
+from jaxnet.core.types import AnyArray, Dataset
 
 READABLE = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
 """The types of inputs that are used without a conversion."""
@@ -75,6 +75,48 @@ def target_array(y: object, source: str) -> AnyArray:
     return array if is_common else array.astype(np.int32)
 
 
+def weight_array(
+    weight: object, n: int, source: str, what: str = "weights"
+) -> Float[AnyArray, " n"] | None:
+    """The weights of n examples as floats, checked; `None` as it is.
+
+    Args:
+      weight: an array, or what NumPy can make one of; or `None` if all examples count the same.
+      n: the number of examples.
+      source: where they are from, for errors.
+      what: what they are called in errors.
+
+    Returns:
+      n numbers of at least 0 in float32 or float64, with a positive sum.
+
+    Raises:
+      ValueError: they are not n such numbers.
+
+    >>> weight_array([1, 2, 0], 3, "example").tolist()
+    [1.0, 2.0, 0.0]
+    """
+    if weight is None:
+        return None
+    array = _finite_floats(_number_array(weight, source, what), source, what)
+    if array.shape != (n,):
+        raise ValueError(
+            f"{source}: the {what} have shape {tuple(array.shape)}; give one number for each of "
+            f"the {n} examples."
+        )
+    if isinstance(array, jax.core.Tracer):
+        return array
+    values = np.asarray(array)
+    if values.min() < 0:
+        where, value = place(values, values >= 0)
+        raise ValueError(
+            f"{source}: {where} of the {what} is {value}; they must be at least 0; leave the "
+            "example out, or give it the weight 0."
+        )
+    if not values.any():
+        raise ValueError(f"{source}: all {what} are 0; give at least one example a positive one.")
+    return array
+
+
 def labels_of_floats(y: AnyArray) -> Int[np.ndarray, " n"] | None:
     """The class labels that float targets stand for.
 
@@ -109,6 +151,7 @@ def alike_targets(data: Dataset, source: str) -> Dataset:
     Raises:
       ValueError: one split has labels, and another one has floats that are not class labels.
 
+    >>> from jaxnet.core.types import Split
     >>> x, one_hot = np.zeros((2, 3)), np.eye(2)
     >>> alike_targets(Dataset(Split(x, np.array([0, 1])), Split(x, one_hot)), "example").valid.y
     array([0, 1], dtype=int32)
@@ -126,7 +169,7 @@ def alike_targets(data: Dataset, source: str) -> Dataset:
                 f"targets are floats of shape {tuple(split.y.shape)}; give all splits labels, or "
                 "all of them floats."
             )
-        data = data._replace(**{field: Split(split.x, labels)})
+        data = data._replace(**{field: split._replace(y=labels)})
     return data
 
 

@@ -80,14 +80,30 @@ class Split(NamedTuple):
       x: the inputs, (n, n_in): uint8 pixels 0..255, which a network divides by 255, or floats,
         which it uses as they are.
       y: the targets: n integer class labels, or floats of shape (n, n_out).
+      weight: how much each example counts, n numbers of at least 0, not all of them 0; `None`, the
+        default, if all count the same. See `Recipe.normalization` for what training makes of them.
+        Costs and accuracies are weighted means, Σwᵢcᵢ/Σwᵢ.
 
     >>> split = Split(x=np.zeros((5, 784), np.uint8), y=np.arange(5))
-    >>> len(split.x)
-    5
+    >>> len(split.x), split.take(slice(2)).y.tolist()
+    (5, [0, 1])
     """
 
     x: AnyArray
     y: AnyArray
+    weight: Float[AnyArray, " n"] | None = None
+
+    def take(self, rows: slice | Sequence[int] | np.ndarray) -> "Split":
+        """The split of some of the examples.
+
+        Args:
+          rows: which examples: a slice, indices, or a boolean for each example.
+
+        Returns:
+          Their inputs, targets and weights.
+        """
+        weight = None if self.weight is None else self.weight[rows]
+        return Split(self.x[rows], self.y[rows], weight)
 
 
 class Dataset(NamedTuple):

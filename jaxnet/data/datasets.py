@@ -8,10 +8,12 @@ import functools
 import hashlib
 from pathlib import Path
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxnet.core.types import Dataset, Split
+from jaxnet.data.class_weights import ClassWeight, class_weighted
 from jaxnet.data.idx import IDX_FILES, idx, read_folder
 from jaxnet.data.npz import npz
 from jaxnet.data.splits import checked_split, matching_splits
@@ -21,6 +23,7 @@ __all__ = [
     "IDX_FILES",
     "MNIST_SHA256",
     "arrays",
+    "class_weighted",
     "digits",
     "function",
     "idx",
@@ -61,16 +64,19 @@ def mnist() -> Dataset:
     """
     folder = Path(__file__).parent / "mnist"
     data = read_folder(folder, 10_000, 10, dict(zip(IDX_FILES, MNIST_SHA256, strict=True)))
-    for array in (array for split in data for array in split or ()):
-        np.asarray(array).flags.writeable = False  # all callers share these arrays
+    for array in jax.tree.leaves(data):
+        array.flags.writeable = False  # all callers share these arrays
     return data
 
 
 def arrays(
     x: ArrayLike,
     y: ArrayLike,
-    valid: tuple[ArrayLike, ArrayLike] | None = None,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
+    valid: tuple[ArrayLike, ...] | None = None,
+    test: tuple[ArrayLike, ...] | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
 ) -> Dataset:
     """Your own arrays as a `Dataset`.
 
@@ -81,11 +87,16 @@ def arrays(
       y: their targets: n integer labels from 0, also booleans, a column (n, 1) or one-hot integers
         (n, n_classes); or floats (n, n_out). A column of whole floats becomes labels where a
         network of several outputs is trained on it, or another split has labels.
-      valid: a pair (x, y) to validate on, or `None`.
-      test: a pair (x, y) to test on, or `None`.
+      valid: a pair (x, y) to validate on, or (x, y, weight); `None` for none.
+      test: a pair (x, y) to test on, or (x, y, weight); `None` for none.
+      weight: how much each training example counts, n numbers of at least 0; `None`, the default,
+        if all count the same.
+      class_weight: what the weights of the training examples are multiplied by, class by class: see
+        `class_weighted`. `None`, the default, for nothing.
 
     Returns:
-      The data set, with inputs in uint8, float32 or float64 and labels in int32.
+      The data set, with inputs in uint8, float32 or float64, labels in int32 and weights in float32
+      or float64.
 
     Raises:
       ValueError: an array cannot be used, or the two of a pair do not match.
@@ -98,13 +109,14 @@ def arrays(
     >>> data.train.x.shape, data.valid
     ((4, 6), None)
     """
-    pairs = {"training data": (x, y), "validation data": valid, "test data": test}
+    given = {"training data": (x, y, weight), "validation data": valid, "test data": test}
     splits = []
-    for source, pair in pairs.items():
-        if pair is not None and (not isinstance(pair, (tuple, list)) or len(pair) != 2):
-            raise ValueError(f"the {source} must be a pair (x, y), not {type(pair).__name__}.")
-        splits.append(None if pair is None else checked_split(pair[0], pair[1], source))
-    return matching_splits(Dataset(*splits), "the arrays")
+    for source, split in given.items():
+        if split is not None and (not isinstance(split, (tuple, list)) or len(split) not in (2, 3)):
+            raise ValueError(f"the {source} must be a pair (x, y), not {type(split).__name__}.")
+        splits.append(None if split is None else checked_split(split, source))
+    data = matching_splits(Dataset(*splits), "the arrays")
+    return data if class_weight is None else class_weighted(data, class_weight)
 
 
 def digits() -> Dataset:
@@ -144,9 +156,8 @@ def sha256(data: Dataset) -> str:
     False
     """
     digest = hashlib.sha256()
-    for split in data:
-        for array in split or ():
-            array = np.ascontiguousarray(array)
-            digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(array.data)
+    for array in jax.tree.leaves(data):
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.data)
     return digest.hexdigest()

@@ -68,8 +68,8 @@ def read_folder(
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; name the folder with the four IDX files.")
     x, y, x_test, y_test = (read_file(folder, name, hashes.get(name)) for name in IDX_FILES)
-    train = checked_split(x, y, f"{folder} (training files)", n_classes)
-    test = checked_split(x_test, y_test, f"{folder} (t10k files)", n_classes)
+    train = checked_split((x, y), f"{folder} (training files)", n_classes)
+    test = checked_split((x_test, y_test), f"{folder} (t10k files)", n_classes)
     train, valid = hold_out_last(train, n_valid, str(folder))
     return matching_splits(Dataset(train, valid, test), str(folder))
 

@@ -65,4 +65,4 @@ def _split(
     for array_name in (x_name, y_name):
         if array_name not in arrays:
             raise ValueError(f"{path} has no array {array_name}; {_NEEDED}.")
-    return checked_split(arrays[x_name], arrays[y_name], f"{path} ({name})", n_classes)
+    return checked_split((arrays[x_name], arrays[y_name]), f"{path} ({name})", n_classes)

@@ -3,12 +3,19 @@
 import math
 import operator
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
 
-from jaxnet.core.conversion import alike_targets, input_array, labels_of_floats, target_array
+from jaxnet.core.conversion import (
+    alike_targets,
+    input_array,
+    labels_of_floats,
+    target_array,
+    weight_array,
+)
 from jaxnet.core.types import AnyArray, Dataset, Split
 from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
 
@@ -16,12 +23,13 @@ MIN_ORDERED = 10
 """Fewer examples may be in order of their classes by chance."""
 
 
-def checked_split(x: object, y: object, source: str, n_classes: int | None = None) -> Split:
+def checked_split(arrays: Sequence[object], source: str, n_classes: int | None = None) -> Split:
     """Convert the arrays of a split, check them, and flatten its examples.
 
     Args:
-      x: the inputs, (n, …): uint8 pixels, or finite numbers that are used as they are.
-      y: n integer labels, also as a column or one-hot, or finite float targets, (n,) or (n, n_out).
+      arrays: the inputs, (n, …), uint8 pixels or finite numbers that are used as they are; n
+        integer labels, also as a column or one-hot, or finite float targets, (n,) or (n, n_out);
+        and n weights or `None`, which may be left out.
       source: where the arrays are from, for errors.
       n_classes: the number of classes, which labels have to be below; floats are labels then, too.
         If None, labels have to be below 2³¹.
@@ -32,9 +40,10 @@ def checked_split(x: object, y: object, source: str, n_classes: int | None = Non
     Raises:
       ValueError: an array has another shape, type or range, or the two have different lengths.
 
-    >>> checked_split(np.zeros((2, 8, 8), np.uint8), [0, 1], "example").x.shape
+    >>> checked_split([np.zeros((2, 8, 8), np.uint8), [0, 1]], "example").x.shape
     (2, 64)
     """
+    x, y, weight = (*arrays, None)[:3]
     inputs = np.asarray(input_array(x, source))
     if inputs.ndim < 2:
         remedy = ": x.reshape(-1, 1), if each example is one number" if inputs.ndim else ""
@@ -61,7 +70,10 @@ def checked_split(x: object, y: object, source: str, n_classes: int | None = Non
         targets = labels
     if targets.dtype.kind != "f":
         targets = _checked_labels(targets, source, n_classes)
-    return Split(inputs.reshape(len(inputs), -1), targets)
+    weights = weight_array(weight, len(inputs), source)
+    return Split(
+        inputs.reshape(len(inputs), -1), targets, None if weights is None else np.asarray(weights)
+    )
 
 
 def _checked_labels(y: np.ndarray, source: str, n_classes: int | None) -> np.ndarray:
@@ -160,7 +172,7 @@ def hold_out_last(train: Split, n_valid: int | None, source: str) -> tuple[Split
         is_held_out = np.zeros(n_train, bool)
         is_held_out[np.random.default_rng(0).permutation(n_train)[:n_valid]] = True
         first, last = ~is_held_out, is_held_out
-    return Split(train.x[first], train.y[first]), Split(train.x[last], train.y[last])
+    return train.take(first), train.take(last)
 
 
 def _are_in_order_of_class(y: AnyArray) -> bool:

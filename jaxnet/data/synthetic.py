@@ -132,4 +132,4 @@ def _synthetic(
 ) -> Dataset:
     """A data set of three splits, each drawn with a random generator of its own."""
     generators = np.random.default_rng(seed).spawn(3)
-    return Dataset(*(checked_split(*draw(random), "synthetic data") for random in generators))
+    return Dataset(*(checked_split(draw(random), "synthetic data") for random in generators))

@@ -258,13 +258,14 @@ def expand(split: Split, shape: tuple[int, int] | None = None) -> Split:
     >>> expand(Split(np.ones((2, 9)), np.array([0, 1]))).x.shape
     (10, 9)
     """
-    x, y = (np.asarray(array) for array in split)
+    x, y = np.asarray(split.x), np.asarray(split.y)
     size = Augmentation(shape=shape).image_shape(x.shape[1])
     images = x.reshape(-1, *size)
     moved = [images] + [np.zeros_like(images) for _ in range(4)]
     moved[1][:, 1:], moved[2][:, :-1] = images[:, :-1], images[:, 1:]
     moved[3][:, :, 1:], moved[4][:, :, :-1] = images[:, :, :-1], images[:, :, 1:]
-    return Split(np.concatenate(moved).reshape(-1, x.shape[1]), np.concatenate([y] * 5))
+    weight = None if split.weight is None else np.concatenate([split.weight] * 5)
+    return Split(np.concatenate(moved).reshape(-1, x.shape[1]), np.concatenate([y] * 5), weight)
 
 
 if not TYPE_CHECKING:  # a type checker is to report unknown names

@@ -1,13 +1,15 @@
 """The class `Recipe`: how a network is trained."""
 
 import dataclasses
+from dataclasses import field
+from typing import Literal, get_args
 
 import jax
 import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxnet.core.arguments import brief, require_kind
+from jaxnet.core.arguments import brief, require_choice, require_kind
 from jaxnet.core.hyperparameters import leaf, number, pytree, shown
 from jaxnet.core.types import Numbers
 from jaxnet.recipes import optimizers
@@ -15,6 +17,9 @@ from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
+
+Normalization = Literal["training set", "batch"]
+"""What the costs of a mini-batch are divided by: see `Recipe.normalization`."""
 
 
 @pytree
@@ -40,6 +45,12 @@ class Recipe:
       schedule: the factor of the learning rate at each step.
       stopping: when to stop, or to lower the learning rate.
       init_scale: what the initial weights and biases are multiplied by, at least 0.
+      normalization: what the costs in a mini-batch, and its penalties, are divided by (static).
+        With "training set", the default, an example's weight is divided by the mean weight of all
+        training examples and by the mini-batch's size, and λ by n: a step is an unbiased estimate
+        of the weighted cost's gradient. With "batch" both are divided by the sum of the
+        mini-batch's own weights, as scikit-learn does. Without weights the two differ in what λ
+        means. In both a mini-batch whose weights are all 0 is skipped.
 
     Raises:
       ValueError: a number is out of its range, a part is of another class, or two parts do not go
@@ -61,9 +72,13 @@ class Recipe:
     schedule: Schedule | None = None
     stopping: Stopping | None = None
     init_scale: Numbers | None = number(default=None, linear=True)
+    normalization: Normalization = field(
+        default="training set", metadata={"static": True, "linear": True}
+    )
 
     def __post_init__(self) -> None:
         self._check_classes()
+        require_choice("normalization", self.normalization, get_args(Normalization))
         for name in ("l2", "l1", "init_scale"):
             object.__setattr__(self, name, leaf(name, getattr(self, name)))
         object.__setattr__(self, "max_norm", leaf("max_norm", self.max_norm, low=1e-6))
@@ -165,16 +180,21 @@ class Recipe:
         """All parts and numbers that the recipe has, in words.
 
         Returns:
-          What each is, by its name; those that are `None` are left out.
+          What each is, by its name; those that are `None`, or a static choice at its default, are
+          left out.
 
         >>> from jaxnet.recipes.optimizers import sgd
         >>> Recipe(sgd(0.5), l2=5.0).parts()
         {'optimizer': 'sgd(learning_rate=0.5)', 'l2': '5'}
         """
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if not (field.metadata.get("static") and getattr(self, field.name) == field.default)
+        }
         with_repr = (Optimizer, Augmentation, Schedule, Stopping)
         return {
-            name: repr(value) if isinstance(value, with_repr) else shown(value)
+            name: repr(value) if isinstance(value, (*with_repr, str)) else shown(value)
             for name, value in values.items()
             if value is not None
         }

@@ -11,22 +11,22 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.extend.random import threefry_2x32
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
 from jaxnet.core.activations import Softmax
 from jaxnet.core.costs import Cost
-from jaxnet.core.types import KeyArray, Layer, Numbers, Params
+from jaxnet.core.types import AnyArray, KeyArray, Layer, Numbers, Params
 from jaxnet.recipes.derivatives import root
 
 
 def penalty(
-    params: Params, n: int, l1: Numbers | None = None, l2: Numbers | None = None
+    params: Params, n: int | Num[AnyArray, ""], l1: Numbers | None = None, l2: Numbers | None = None
 ) -> Float[Array, ""]:
     """The penalty on the weights that is added to the cost, (λ₂/2n)Σw² + (λ₁/n)Σ|w|.
 
     Args:
       params: the network's parameters; biases are not penalized.
-      n: the number of training examples, at least 1.
+      n: the number of training examples, at least 1, or what stands in its place.
       l1: λ₁ ≥ 0; `None`, the default, leaves its term out.
       l2: λ₂ ≥ 0; `None`, the default, leaves its term out.
 
@@ -47,14 +47,18 @@ def penalty(
 
 
 def add_penalty_gradient(
-    grads: Params, params: Params, n: int, l1: Numbers | None = None, l2: Numbers | None = None
+    grads: Params,
+    params: Params,
+    n: int | Num[AnyArray, ""],
+    l1: Numbers | None = None,
+    l2: Numbers | None = None,
 ) -> Params:
     """The gradient of the cost with its penalty: (λ₂/n)w + (λ₁/n)sgn(w) is added for weights.
 
     Args:
       grads: the gradient of the cost without penalty, of the form of `params`.
       params: the network's parameters.
-      n: the number of training examples, at least 1.
+      n: the number of training examples, at least 1, or what stands in its place.
       l1: λ₁ ≥ 0; `None`, the default, leaves its term out. sgn(0) is 0.
       l2: λ₂ ≥ 0; `None`, the default, leaves its term out.
 

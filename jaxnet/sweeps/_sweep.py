@@ -9,7 +9,7 @@ import itertools
 import operator
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import SupportsIndex, TypeVar
@@ -17,6 +17,7 @@ from typing import SupportsIndex, TypeVar
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.typing import ArrayLike
 
 from jaxnet.core.arguments import brief, path_of, require_function, require_kind
 from jaxnet.core.checks import check_data
@@ -26,6 +27,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
+from jaxnet.data.resampling import Fold, Resampling, resampling_of
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -41,6 +43,7 @@ from jaxnet.sweeps.executors import (
     SweepReport,
     TaskExecutor,
 )
+from jaxnet.sweeps.folds import LaneFold, lane_folds, smallest_fold
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.ranking import ranking_curve, recipe_order
@@ -53,6 +56,8 @@ from jaxnet.training.devices import locked_folder
 LISTS = (list, tuple, range, np.ndarray)
 """The types of which an argument of `sweep` may have several values."""
 
+Resample = Resampling | Iterable[Fold | tuple[ArrayLike, ArrayLike]]
+"""What `sweep(resample=)` takes."""
 _Item = TypeVar("_Item")
 
 
@@ -66,6 +71,8 @@ def sweep(
     epochs: SupportsIndex = 10,
     batch_size: SupportsIndex | Sequence[int] = 10,
     examples: SupportsIndex | Sequence[int] | None = None,
+    resample: Resample | None = None,
+    standardize: bool = False,
     evaluate_on: Sequence[EvaluatedSplit] | None = None,
     folder: str | Path | None = None,
     executor: TaskExecutor | None = None,
@@ -96,6 +103,14 @@ def sweep(
         program.
       examples: the number of training examples to use, at least 1, from the first on, or a list of
         such numbers; each number makes another program. None uses all examples.
+      resample: folds of the training split, on each of which every recipe is trained under every
+        seed: such as `resampling.k_fold(5)`, or pairs of indices (train, test), as scikit-learn's
+        splitters yield them. The study has an axis "fold" then, and `Study.score` is that of each
+        fold's own test rows, at the best epoch by its validation rows (or by the data's validation
+        split; the last epoch without either). None trains on the whole training split.
+      standardize: whether to shift and scale the inputs of each fold so that those of its training
+        rows have the mean 0 and the standard deviation 1; only with `resample`. False leaves them
+        as they are.
       evaluate_on: the splits to evaluate after each epoch, of "evaluation" (the validation split)
         and "training". None is ("evaluation",) if the data has a validation split, and
         ("training",) otherwise. Evaluating the training split takes about
@@ -144,10 +159,15 @@ def sweep(
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
     _check_reports(folder, tune_plan, on_progress, log)
     start_time, loaded = time.perf_counter(), _loaded(net, data)
-    if evaluate_on is None:
-        evaluate_on = ("training",) if loaded.valid is None else ("evaluation",)
-    settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, evaluate_on)
     seed_list = _checked_seeds(seeds)
+    folds = _checked_folds(resample, standardize, loaded, seed_list)
+    whole = loaded if folds is None else smallest_fold(folds, loaded)
+    if evaluate_on is None:
+        evaluate_on = ("training",) if whole.valid is None else ("evaluation",)
+    settings = _checked_settings(
+        net, loaded, recipe, epochs, batch_size, examples, evaluate_on, whole
+    )
+    _check_with_folds(folds, examples, tune_plan, settings)
     epochs, evaluate_on = operator.index(epochs), tuple(sorted(set(evaluate_on)))
     factor = _checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
@@ -156,8 +176,8 @@ def sweep(
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
         store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
-        ledger = _read_ledger(settings, seed_list, store, epochs)
-        lanes = list(np.ndindex(len(settings), len(seed_list)))
+        ledger = _read_ledger(settings, seed_list, store, epochs, folds)
+        lanes = list(np.ndindex(len(settings), len(ledger.seeds)))
         loop = _RungLoop(
             ledger=ledger,
             data=loaded,
@@ -226,7 +246,7 @@ class _RungLoop:
     def plan_of(self, jobs: Sequence[Job]) -> Plan:
         """The plan of a sweep whose first rung trains these chunks."""
         splits = [split for split in self.data if split is not None]
-        data_bytes = sum(array.nbytes for split in splits for array in split)
+        data_bytes = sum(array.nbytes for array in jax.tree.leaves(splits))
         return predict_plan(
             planned_sizes(jobs),
             self.n_lanes,
@@ -254,10 +274,14 @@ class _RungLoop:
 
 
 def _read_ledger(
-    settings: tuple[Setting, ...], seeds: tuple[int, ...], store: Folder | None, epochs: int
+    settings: tuple[Setting, ...],
+    seeds: tuple[int, ...],
+    store: Folder | None,
+    epochs: int,
+    folds: list[list[LaneFold]] | None,
 ) -> Ledger:
     """The ledger with the chunks of a folder, which have had no more than `epochs` epochs."""
-    ledger = Ledger(settings, seeds, store)
+    ledger = Ledger(settings, seeds, store, folds)
     _wait_for_processes("read", store)  # before any process writes
     most_epochs = ledger.most_epochs()
     if store is not None and most_epochs > epochs:
@@ -358,8 +382,12 @@ def _checked_settings(
     batch_size: SupportsIndex | Sequence[int],
     examples: SupportsIndex | Sequence[int] | None,
     evaluate_on: Sequence[EvaluatedSplit],
+    whole: Dataset,
 ) -> tuple[Setting, ...]:
-    """All combinations of networks, batch sizes, numbers of examples and recipes, checked."""
+    """All combinations of networks, batch sizes, numbers of examples and recipes, checked.
+
+    `whole` is the data that networks train on where all examples are used: the smallest fold's.
+    """
     nets, recipes = _as_list(net), _as_list(recipe)
     batch_sizes, n_examples_list = _as_list(batch_size), _as_list(examples)
     if not (nets and recipes and batch_sizes and n_examples_list):
@@ -378,7 +406,8 @@ def _checked_settings(
         if not rows:
             raise ValueError("the arrays of a recipe are empty; give each at least one number.")
         if (net, n_examples) not in fitting_data:
-            fitting_data[net, n_examples] = check_data(net, first_examples(data, n_examples))
+            part = whole if n_examples == n_all else first_examples(data, n_examples)
+            fitting_data[net, n_examples] = check_data(net, part)
         data_of_net = fitting_data[net, n_examples]
         check_settings(net, data_of_net, rows[0], epochs, size, 0, None, evaluate_on)
         settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
@@ -395,6 +424,44 @@ def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
             f"not {brief(seeds)}."
         )
     return seed_list
+
+
+def _checked_folds(
+    resample: object, standardize: object, data: Dataset, seeds: Sequence[int]
+) -> list[list[LaneFold]] | None:
+    """The folds of each seed; None where all networks have the whole training split."""
+    standardize = flag("standardize", standardize)
+    if resample is None:
+        if standardize:
+            raise ValueError(
+                "standardize belongs to the folds of resample, which is None; standardize the data "
+                "themselves, or give resample."
+            )
+        return None
+    return lane_folds(resampling_of(resample), data.train, seeds, standardize)
+
+
+def _check_with_folds(
+    folds: list[list[LaneFold]] | None,
+    examples: object,
+    tune_plan: bool,
+    settings: Sequence[Setting],
+) -> None:
+    """Refuse what does not go together with folds."""
+    if folds is None:
+        return
+    for name, is_given in (("examples", examples is not None), ("tune_plan", tune_plan)):
+        if is_given:
+            raise ValueError(
+                f"{name} does not go together with resample; leave one of the two out."
+            )
+    if folds[0][0].shift is not None:
+        for setting in settings:
+            if setting.recipe.augmentation is not None:
+                raise ValueError(
+                    "standardize does not go together with augmentation, which takes images as "
+                    "they are; leave one of the two out."
+                )
 
 
 def _as_list(value: _Item | Sequence[_Item]) -> list[_Item]:

@@ -1,6 +1,6 @@
 """A chunk: lanes that are trained together, from their start to their end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import jax
@@ -14,11 +14,13 @@ from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import lanes
+from jaxnet.sweeps.folds import LaneFold, Room, stacked_subset
 from jaxnet.sweeps.lanes import GroupKeys, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
+from jaxnet.training.mini_batches import Subset
 from jaxnet.training.step import TrainState, compiled_draw_params
 
 OnEpoch = Callable[[int, np.ndarray, np.ndarray], bool]
@@ -49,6 +51,33 @@ class ChunkSpec(NamedTuple):
     """Whether the lanes still alive may move to a smaller program."""
     keep_best: bool
     """Whether each lane carries the parameters of its best epoch, too."""
+    folds: tuple[LaneFold, ...] | None = None
+    """The examples of each lane; None if all lanes have the whole training split."""
+    batch_sizes: tuple[int, ...] | None = None
+    """The batch size of each lane, at most that of the program, if there are folds."""
+    room: Room | None = None
+    """How many examples the program has room for, if there are folds."""
+
+    @property
+    def groups(self) -> tuple[Hashable, ...]:
+        """The group of each lane, by what its lanes share: seed, and fold and batch size if any."""
+        if self.folds is None or self.batch_sizes is None:
+            return self.seeds
+        return tuple(zip(self.seeds, self.folds, self.batch_sizes, strict=True))
+
+    def of_rows(self, rows: slice) -> "ChunkSpec":
+        """The spec of some of the lanes, with the layouts of all.
+
+        Args:
+          rows: the lanes.
+        """
+        return self._replace(
+            networks=self.networks[rows],
+            recipes=self.recipes.select(rows),
+            seeds=self.seeds[rows],
+            folds=None if self.folds is None else self.folds[rows],
+            batch_sizes=None if self.batch_sizes is None else self.batch_sizes[rows],
+        )
 
 
 class ChunkResult(NamedTuple):
@@ -122,14 +151,18 @@ class ChunkLoop(HostLoop):
       layouts: the layouts, by the epoch from which each is used.
       layout: the layout in use.
       slot_map: which lane is in which slot of the program in use; None until there is one.
-      keys, recipe, units, state: the program's arguments on the device, stacked: the groups' run
-        keys, the lanes' recipes, their masks of padded units, and their states.
+      keys, recipe, units, subset, state: the program's arguments on the device, stacked: the
+        groups' run keys, the lanes' recipes, their masks of padded units, the groups' examples, and
+        the lanes' states.
+      steps_before: the mini-batches that each lane had been trained on before the last epoch.
     """
 
     keys: GroupKeys
     recipe: Recipe
     units: UnitMasks | None
+    subset: Subset | None
     state: LaneState
+    steps_before: Int[jax.Array, "groups lanes"]
 
     def __init__(
         self,
@@ -140,7 +173,6 @@ class ChunkLoop(HostLoop):
         on_epoch: OnEpoch | None,
     ) -> None:
         self.spec, self.data, self.device, self.on_epoch = spec, data, device, on_epoch
-        self.n_steps_per_epoch = -(-len(data.train.x) // spec.batch_size)
         self.epoch_program = EpochProgram(spec.program_network, spec.batch_size, spec.evaluate_on)
         self._restore(before)
         self.done = self.curves.shape[2]
@@ -178,7 +210,7 @@ class ChunkLoop(HostLoop):
         if self.end_requested or not self.alive.any():
             return False
         if self.spec.repack:
-            smaller = smaller_layout(self.spec.seeds, self.layout, self.alive, index)
+            smaller = smaller_layout(self.spec.groups, self.layout, self.alive, index)
             if smaller is not None:
                 self.layouts[index] = smaller
         if self.slot_map is None or index in self.layouts:
@@ -205,6 +237,7 @@ class ChunkLoop(HostLoop):
         alive = jax.device_put(
             slot_map.is_occupied & self.alive[slot_map.source_lanes], device=self.device
         )
+        self.subset = jax.device_put(_subset(spec, slot_map), device=self.device)
         if self.state_rows is not None:
             states = jax.device_put(slot_map.stack(self.state_rows), device=self.device)
             self.state = LaneState(states, alive)
@@ -224,13 +257,15 @@ class ChunkLoop(HostLoop):
           The lanes' rows of the history, each curve (groups, lanes).
         """
         number = np.int32(index)
+        self.steps_before = self.state.train.step
         trained = lanes.train_lanes(
             self.epoch_program, self.data.train, self.keys, number, self.recipe, self.units,
-            self.state.train,
+            self.state.train, self.subset,
         )  # fmt: skip
         self.state, row = lanes.finish_lanes(
-            self.epoch_program, self.data, number, self.recipe, self.units, self.state, trained
-        )
+            self.epoch_program, self.data, number, self.recipe, self.units, self.state, trained,
+            self.subset,
+        )  # fmt: skip
         return row
 
     def note(self, index: int, result: History) -> bool:
@@ -244,10 +279,10 @@ class ChunkLoop(HostLoop):
         diverged = was_alive & ~is_alive & ~stopped
         self.alive[lane] = is_alive
         self.curves[:, lane, index] = [np.asarray(curve)[is_occupied] for curve in result]
-        n_finite_steps = np.asarray(train.finite_steps)[is_occupied][diverged]
-        step_in_epoch = n_finite_steps - index * self.n_steps_per_epoch + 1
+        steps = (train.finite_steps, self.steps_before, train.step)
+        n_finite, n_before, n_steps = (np.asarray(a)[is_occupied][diverged] for a in steps)
         self.diverged_epoch[lane[diverged]] = index + 1
-        self.diverged_step[lane[diverged]] = np.minimum(step_in_epoch, self.n_steps_per_epoch)
+        self.diverged_step[lane[diverged]] = np.minimum(n_finite + 1, n_steps) - n_before
         self.epochs[lane[was_alive & (is_alive | stopped)]] = index + 1
         self.computed[lane] += 1
         if self.on_epoch is not None:
@@ -336,6 +371,15 @@ def _initial_params(spec: ChunkSpec) -> Params:
                 layer.w[rows, :n_in, :n_out] = own_layer.w
                 layer.b[rows, :n_out] = own_layer.b
     return params
+
+
+def _subset(spec: ChunkSpec, slot_map: SlotMap) -> Subset | None:
+    """The examples of each group of a program; None where all have the whole training split."""
+    if spec.folds is None or spec.batch_sizes is None or spec.room is None:
+        return None
+    folds = [spec.folds[lane] for lane in slot_map.first_lanes]
+    batch_sizes = [spec.batch_sizes[lane] for lane in slot_map.first_lanes]
+    return stacked_subset(folds, batch_sizes, spec.room)
 
 
 def _unit_masks(spec: ChunkSpec) -> UnitMasks | None:

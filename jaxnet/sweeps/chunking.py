@@ -206,6 +206,9 @@ class ChunkPlanner:
             repack=has_stopping_rule,
             # Without a rule and a validation split the last epoch is the best.
             keep_best=has_stopping_rule or "evaluation" in self.evaluate_on,
+            folds=self.ledger.folds_of(lanes),
+            batch_sizes=None if self.ledger.folds is None else (first.batch_size,) * len(lanes),
+            room=self.ledger.room_of(lanes[0]),
         )
         return Job(spec, lanes, first.examples, before)
 
@@ -213,7 +216,7 @@ class ChunkPlanner:
         """Lanes that may share a program: they differ in numbers, seeds and widths only."""
         lanes_by_program: dict[Hashable, list[Lane]] = {}
         for lane in lanes:
-            key = _shared_program_key(self._setting(lane))
+            key = (_shared_program_key(self._setting(lane)), self.ledger.room_of(lane))
             lanes_by_program.setdefault(key, []).append(lane)
         return list(lanes_by_program.values())
 
@@ -222,7 +225,7 @@ class ChunkPlanner:
 
 
 def _shared_program_key(setting: Setting) -> Hashable:
-    """Settings with equal keys may share a program."""
+    """Settings with equal keys may share a program, where it has one room for their examples."""
     net, recipe, batch_size, n_examples = setting
     # Dropout is drawn at true widths, and some rules and activations depend on them.
     needs_true_widths = not can_pad(net, recipe) or recipe.dropout is not None

@@ -9,7 +9,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -397,24 +397,18 @@ def bisect_chunk(job: Job) -> list[Job]:
 
 def _part_of_job(job: Job, rows: slice) -> Job | None:
     """A job for these lanes alone, in the smallest program that holds them; None if all ended."""
-    spec, seeds = job.spec, job.spec.seeds[rows]
+    spec = job.spec.of_rows(rows)
     before = None if job.before is None else select_lanes(job.before, rows)
-    alive = np.ones(len(seeds), bool) if before is None else before.result.alive()
+    alive = np.ones(len(spec.seeds), bool) if before is None else before.result.alive()
     if not alive.any():
         return None
-    rows_by_seed: dict[int, list[int]] = {}
+    rows_by_group: dict[Hashable, list[int]] = {}
     for row in np.flatnonzero(alive).tolist():
-        rows_by_seed.setdefault(seeds[row], []).append(row)
-    groups = list(rows_by_seed.values())
+        rows_by_group.setdefault(spec.groups[row], []).append(row)
+    groups = list(rows_by_group.values())
     shape = len(groups), max(map(len, groups))
     layout = layout_of(groups, shape, 0 if before is None else before.n_epochs)
-    spec = spec._replace(
-        networks=spec.networks[rows],
-        recipes=spec.recipes.select(rows),
-        seeds=seeds,
-        layouts=(layout,),
-    )
-    return Job(spec, job.lanes[rows], job.n_examples, before)
+    return Job(spec._replace(layouts=(layout,)), job.lanes[rows], job.n_examples, before)
 
 
 def _results_as_they_end(

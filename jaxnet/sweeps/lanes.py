@@ -30,6 +30,7 @@ from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Spli
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.recipe_batch import group_axes
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch
+from jaxnet.training.mini_batches import Subset
 from jaxnet.training.parallelism import SINGLE, SingleNetwork
 from jaxnet.training.step import TrainState, start
 
@@ -145,20 +146,25 @@ def _train(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    subset: Subset | None = None,
 ) -> TrainState:
     """The states of all lanes after training epoch number `index`, counted from 0."""
 
     def of_group(
-        key: KeyArray, recipe: Recipe, units: UnitMasks | None, state: TrainState
+        key: KeyArray,
+        recipe: Recipe,
+        units: UnitMasks | None,
+        state: TrainState,
+        subset: Subset | None,
     ) -> TrainState:
         group = lane_group(program.net, recipe, state.step.shape[-1])
         recipe, units, state = group.squeeze_single((recipe, units, state))
         trained, _ = train_epoch(
-            _group_program(program, group), data, key, index, recipe, units, state
+            _group_program(program, group), data, key, index, recipe, units, state, subset
         )
         return group.unsqueeze_single(trained)
 
-    return jax.vmap(of_group, (0, group_axes(recipe), 0, 0))(keys, recipe, units, state)
+    return jax.vmap(of_group, (0, group_axes(recipe), 0, 0, 0))(keys, recipe, units, state, subset)
 
 
 def _finish(
@@ -169,6 +175,7 @@ def _finish(
     units: UnitMasks | None,
     state: LaneState,
     trained: TrainState,
+    subset: Subset | None = None,
 ) -> tuple[LaneState, History]:
     """Evaluate an epoch of all lanes; those that are dead, or diverged in it, keep their state.
 
@@ -180,22 +187,28 @@ def _finish(
       units: the lanes' masks of padded units, stacked, or None if no lane is padded.
       state: the lanes before the epoch.
       trained: their training states after it.
+      subset: the examples of each group, or None for all.
 
     Returns:
       The lanes after the epoch, and their rows of the history, (groups, lanes).
     """
 
     def of_group(
-        recipe: Recipe, units: UnitMasks | None, state: LaneState, trained: TrainState
+        recipe: Recipe,
+        units: UnitMasks | None,
+        state: LaneState,
+        trained: TrainState,
+        subset: Subset | None,
     ) -> tuple[LaneState, History]:
         group = lane_group(program.net, recipe, state.alive.shape[-1])
         group_program = _group_program(program, group)
         recipe, units, state, trained = group.squeeze_single((recipe, units, state, trained))
-        result = finish_epoch(group_program, data, index, recipe, units, trained)
+        result = finish_epoch(group_program, data, index, recipe, units, trained, subset)
         freeze = group_program.parallelism(_freeze_if_diverged)
         return group.unsqueeze_single(freeze((state, result)))
 
-    return jax.vmap(of_group, (group_axes(recipe), 0, 0, 0))(recipe, units, state, trained)
+    in_axes = (group_axes(recipe), 0, 0, 0, 0)
+    return jax.vmap(of_group, in_axes)(recipe, units, state, trained, subset)
 
 
 def _group_program(program: EpochProgram, group: LaneGroup) -> EpochProgram:

@@ -4,7 +4,7 @@ The bits of a result depend on the size of the program (on how a matrix product 
 size that a lane was trained in is recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -95,12 +95,15 @@ class SlotMap:
 
 
 def smaller_layout(
-    seeds: Sequence[int], layout: Layout, alive: Bool[np.ndarray, " lanes"], epoch: int
+    groups_of_lanes: Sequence[Hashable],
+    layout: Layout,
+    alive: Bool[np.ndarray, " lanes"],
+    epoch: int,
 ) -> Layout | None:
     """A layout of at most half the size for the lanes still alive, or None if they need more.
 
     Args:
-      seeds: the seed of each lane of the chunk.
+      groups_of_lanes: the group of each lane of the chunk: lanes of one group share it.
       layout: the present layout.
       alive: whether each lane of the chunk is still trained.
       epoch: the epoch, from 0, from which the new layout would be used.
@@ -108,9 +111,10 @@ def smaller_layout(
     Returns:
       A layout whose numbers of groups and of lanes are powers of 2, or None.
     """
-    alive_lanes = np.flatnonzero(alive)
-    alive_seeds = np.asarray(seeds)[alive_lanes]
-    groups = [alive_lanes[alive_seeds == seed] for seed in dict.fromkeys(alive_seeds)]
+    lanes_by_group: dict[Hashable, list[int]] = {}
+    for lane in np.flatnonzero(alive).tolist():
+        lanes_by_group.setdefault(groups_of_lanes[lane], []).append(lane)
+    groups = list(lanes_by_group.values())
     n_groups = _next_power_of_2(len(groups))
     n_lanes = _next_power_of_2(max(map(len, groups)))
     if 2 * n_groups * n_lanes > layout.n_groups * layout.n_lanes:

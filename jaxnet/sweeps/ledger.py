@@ -1,5 +1,6 @@
 """The ledger: the results of a sweep's lanes while it goes on, in memory and in its folder."""
 
+import itertools
 import pickle
 from collections.abc import Collection, Sequence
 
@@ -10,6 +11,7 @@ from jax.experimental import multihost_utils
 from jaxnet.core.types import Dataset, EvaluatedSplit, History
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.sweeps.chunk import TrainedChunk
+from jaxnet.sweeps.folds import LaneFold, Room, room_for
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import best_epochs, ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.store import (
@@ -18,6 +20,7 @@ from jaxnet.sweeps.store import (
     Lane,
     LaneParams,
     Record,
+    RunKey,
     Setting,
     lane_params,
     select_lanes,
@@ -35,13 +38,15 @@ KEPT_BYTES = 2**26
 class Ledger:
     """The results of a sweep's lanes while it goes on, in memory and in its folder.
 
-    Two lanes are the same *run* if their settings have the same key and their seeds are equal: one
-    result is that of both.
+    Two lanes are the same *run* if their settings have the same key, and their seeds and folds are
+    equal: one result is that of both. The second place of a lane is that of its group: the seed
+    or, with folds, the seed and the fold, the folds varying fastest.
 
     Args:
       settings: the settings, along the study's axis recipe.
-      seeds: the seeds, along the study's axis seed.
+      seeds: the seed of each group.
       folder: keeps the trained chunks; None keeps them in memory.
+      folds: for each seed its folds; None if all lanes have the whole training split.
 
     Attributes:
       setting_keys: the key of each setting.
@@ -58,16 +63,23 @@ class Ledger:
     """
 
     def __init__(
-        self, settings: tuple[Setting, ...], seeds: tuple[int, ...], folder: Folder | None
+        self,
+        settings: tuple[Setting, ...],
+        seeds: tuple[int, ...],
+        folder: Folder | None,
+        folds: Sequence[Sequence[LaneFold]] | None = None,
     ) -> None:
-        self.settings, self.seeds, self.folder = settings, seeds, folder
+        self.settings, self.folder = settings, folder
+        self.n_folds = None if folds is None else len(folds[0])
+        self.seeds = tuple(seed for seed in seeds for _ in range(self.n_folds or 1))
+        self.folds = None if folds is None else tuple(itertools.chain(*folds))
         self.setting_keys = [setting.key() for setting in settings]
-        self.lanes_by_run: dict[tuple[str, int], list[Lane]] = {}
-        for lane in np.ndindex(len(settings), len(seeds)):
+        self.lanes_by_run: dict[RunKey, list[Lane]] = {}
+        for lane in np.ndindex(len(settings), len(self.seeds)):
             self.lanes_by_run.setdefault(self._run(lane), []).append(lane)
         self.records: list[Record] = []
         self.row_by_lane: dict[Lane, tuple[int, int]] = {}
-        self.lane_scores = np.full((len(settings), len(seeds)), -np.inf)
+        self.lane_scores = np.full((len(settings), len(self.seeds)), -np.inf)
         self.kept_params: dict[Lane, LaneParams] = {}
         self._unsent_records: list[Record] = []
         _check_keys(self.setting_keys, settings)
@@ -250,6 +262,11 @@ class Ledger:
         numbers["stopped"] = numbers["stopped"].astype(bool)
         has_ended = numbers["stopped"] | (numbers["diverged_epoch"] > 0)
         n_saved = (epochs - numbers.pop("computed"))[has_ended].sum()
+        saved = n_saved / (epochs * has_ended.size)
+        if self.n_folds is not None:
+            axes = (len(self.settings), -1, self.n_folds)
+            curves = curves.reshape(len(curves), *axes, epochs)
+            numbers = {name: array.reshape(axes) for name, array in numbers.items()}
         source = Source(
             data=data,
             evaluate_on=evaluate_on,
@@ -257,22 +274,35 @@ class Ledger:
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,
             params=dict(self.kept_params),
+            folds=self.folds,
         )
         return Study(
             settings=self.settings,
-            seeds=np.array(self.seeds),
+            seeds=np.array(self.seeds[:: self.n_folds or 1]),
             history=History(*curves),
             **numbers,
             plan=plan,
             seconds=seconds,
-            saved=n_saved / (epochs * has_ended.size),
+            saved=saved,
             source=source,
         )
 
-    def _run(self, lane: Lane) -> tuple[str, int]:
-        """The setting's key and the seed of a lane: equal for lanes that are the same run."""
-        recipe, seed = lane
-        return self.setting_keys[recipe], self.seeds[seed]
+    def folds_of(self, lanes: Sequence[Lane]) -> tuple[LaneFold, ...] | None:
+        """The fold of each of these lanes; None without folds."""
+        return None if self.folds is None else tuple(self.folds[group] for _, group in lanes)
+
+    def room_of(self, lane: Lane) -> Room | None:
+        """The room for examples of a program that trains this lane; None without folds."""
+        if self.folds is None:
+            return None
+        setting, fold = self.settings[lane[0]], self.folds[lane[1]]
+        return room_for(self.folds, fold, setting.batch_size, setting.recipe.schedule)
+
+    def _run(self, lane: Lane) -> RunKey:
+        """The setting's key, the seed and the fold: equal for lanes that are the same run."""
+        recipe, group = lane
+        run = self.setting_keys[recipe], self.seeds[group]
+        return run if self.folds is None else (*run, self.folds[group].key)
 
     def _add_record(self, record: Record) -> None:
         self.records.append(record)

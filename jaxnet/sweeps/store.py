@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Params, Split
+from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.files import Origin
 from jaxnet.io.reading import JsonObject
@@ -34,6 +34,8 @@ FORMAT = 2
 """The format of a chunk's file and of study.json."""
 Lane = tuple[int, int]
 """A lane by its places on a study's axes recipe and seed, counted from 0."""
+RunKey = tuple[str, int] | tuple[str, int, str]
+"""A run by the key of its setting and its seed, and by the key of its fold if it has one."""
 ARRAYS = (
     "epochs",
     "computed",
@@ -110,8 +112,8 @@ class Setting(NamedTuple):
 class Record(NamedTuple):
     """A trained chunk, as a file of a study's folder holds it."""
 
-    lanes: tuple[tuple[str, int], ...]
-    """For each lane the key of its setting, and its seed."""
+    lanes: tuple[RunKey, ...]
+    """For each lane the key of its setting, its seed, and the key of its fold if it has one."""
     program_sizes: tuple[int, ...]
     """The sizes of the network that the program was compiled for."""
     result: ChunkResult
@@ -211,7 +213,7 @@ class Folder:
         for path in sorted((self.path / "chunks").glob("*.safetensors")):
             record, _ = _read(path, ("outcome",), self.description)
             if record.file is not None:
-                lanes = tuple((keys.get(key, key), seed) for key, seed in record.lanes)
+                lanes = tuple((keys.get(key, key), *rest) for key, *rest in record.lanes)
                 record = record._replace(lanes=lanes)
                 self.older_files[record.name()] = path
             yield record
@@ -297,7 +299,7 @@ def _record(arrays: dict[str, np.ndarray], header: JsonObject) -> Record:
         has_own_inputs=header["swept"],
         origins=tuple(Origin(**origin) for origin in origins),
     )
-    lanes = tuple((key, seed) for key, seed in header["lanes"])
+    lanes = tuple(map(tuple, header["lanes"]))
     return Record(lanes, tuple(header["program"]), result, None)
 
 
@@ -348,7 +350,7 @@ def first_examples(data: Dataset, n: int) -> Dataset:
     5
     """
     train = data.train
-    return data if n == len(train.x) else data._replace(train=Split(train.x[:n], train.y[:n]))
+    return data if n == len(train.x) else data._replace(train=train.take(slice(n)))
 
 
 def state_like(program_sizes: tuple[int, ...], setting: Setting) -> TrainState:

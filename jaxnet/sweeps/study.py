@@ -16,6 +16,7 @@ from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
 from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
+from jaxnet.sweeps.folds import LaneFold, room_for
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -55,6 +56,8 @@ class Source:
     """Keeps the chunks' last states, if there is a folder."""
     params: dict[Lane, LaneParams]
     """Without a folder, the parameters of lanes of the best recipes."""
+    folds: tuple[LaneFold, ...] | None
+    """The fold of each group: those of the first seed first; None without folds."""
 
 
 class Study(NamedTuple):
@@ -108,7 +111,15 @@ class Study(NamedTuple):
     saved: float
     source: Source
 
-    axes = AXES
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes of the curves: recipe, seed, fold if there are folds, and epoch."""
+        return AXES if self.source.folds is None else (*AXES[:-1], "fold", AXES[-1])
+
+    @property
+    def n_folds(self) -> int:
+        """The number of folds of each seed; 1 without folds."""
+        return 1 if self.source.folds is None else len(self.source.folds) // len(self.seeds)
 
     @property
     def score(self) -> Float[np.ndarray, "recipes seeds"]:
@@ -151,7 +162,7 @@ class Study(NamedTuple):
         """
         return int(recipe_order(self.score)[0])
 
-    def run(self, recipe: int, seed: int) -> Run:
+    def run(self, recipe: int, seed: int, fold: int | None = None) -> Run:
         """A network as the `Run` that `train` would have returned.
 
         Its parameters come from the folder or, without one, from memory, which holds those of the
@@ -160,6 +171,7 @@ class Study(NamedTuple):
         Args:
           recipe: the network's place on the axis recipe, from 0; negative counts from the end.
           seed: its place on the axis seed (not the seed itself), likewise.
+          fold: its place on the axis fold, likewise; `None`, the default, in a study without folds.
 
         Returns:
           The finished run.
@@ -167,18 +179,19 @@ class Study(NamedTuple):
         Raises:
           ValueError: the study has no such network, or the sweep was interrupted before it.
         """
-        lane = self._lane(recipe, seed)
+        lane = self._lane(recipe, seed, fold)
         params = self._kept_params(lane)
         if params is None or params.best is None:
-            return self.replay(*lane)
+            return self.replay(recipe, seed, fold)
         return self._as_run(lane, params.last, params.best)
 
-    def params(self, recipe: int, seed: int) -> Params:
+    def params(self, recipe: int, seed: int, fold: int | None = None) -> Params:
         """A network's parameters after its last epoch; it is trained again if they are not kept.
 
         Args:
           recipe: the network's place on the axis recipe, from 0; negative counts from the end.
           seed: its place on the axis seed (not the seed itself), likewise.
+          fold: its place on the axis fold, likewise; `None`, the default, in a study without folds.
 
         Returns:
           The parameters, as `predict` and `save` take them.
@@ -186,16 +199,17 @@ class Study(NamedTuple):
         Raises:
           ValueError: the study has no such network, or the sweep was interrupted before it.
         """
-        lane = self._lane(recipe, seed)
+        lane = self._lane(recipe, seed, fold)
         params = self._kept_params(lane)
-        return self.replay(*lane).params if params is None else params.last
+        return self.replay(recipe, seed, fold).params if params is None else params.last
 
-    def replay(self, recipe: int, seed: int, alone: bool = False) -> Run:
+    def replay(self, recipe: int, seed: int, fold: int | None = None, alone: bool = False) -> Run:
         """Train a network again.
 
         Args:
           recipe: the network's place on the axis recipe, from 0; negative counts from the end.
           seed: its place on the axis seed (not the seed itself), likewise.
+          fold: its place on the axis fold, likewise; `None`, the default, in a study without folds.
           alone: False trains it in programs of the sizes that the sweep used, to the same bits;
             True trains it by `train`, whose results may differ in the last places.
 
@@ -205,17 +219,17 @@ class Study(NamedTuple):
         Raises:
           ValueError: the study has no such network, or the sweep was interrupted before it.
         """
-        lane = self._lane(recipe, seed)
+        lane = self._lane(recipe, seed, fold)
         setting = self.settings[lane[0]]
         data = first_examples(self.source.data, setting.examples)
         if alone:
             return train(
                 setting.network,
-                data,
+                data if self.source.folds is None else self.source.folds[lane[1]].of(data),
                 setting.recipe,
-                epochs=max(1, int(self.epochs[lane])),
+                epochs=max(1, int(self.epochs[self._places(lane)])),
                 batch_size=setting.batch_size,
-                seed=int(self.seeds[lane[1]]),
+                seed=self._seed(lane),
                 evaluate_on=self.source.evaluate_on,
             )
         states = train_chunk(self._replay_spec(lane), data).states
@@ -239,37 +253,41 @@ class Study(NamedTuple):
         >>> [(row["learning_rate"], row["seed"], row["epoch"]) for row in study.rows()]
         [(0.10000000149011612, 0, 1), (0.10000000149011612, 0, 2)]
         """
-        for recipe, seed in np.ndindex(self.epochs.shape):
+        for places in np.ndindex(self.epochs.shape):
+            recipe, seed, *fold = places
             lane_columns = {
                 "recipe": recipe,
                 **self.settings[recipe].columns(),
                 "seed": int(self.seeds[seed]),
-                "ending": self.ending(recipe, seed),
+                **({"fold": fold[0]} if fold else {}),
+                "ending": self.ending(*places),
             }
-            for epoch in range(self.epochs[recipe, seed]):
+            for epoch in range(self.epochs[places]):
                 curves = {
-                    name: float(curve[recipe, seed, epoch])
+                    name: float(curve[*places, epoch])
                     for name, curve in zip(CURVES, self.history, strict=True)
                 }
                 yield lane_columns | {"epoch": epoch + 1} | curves
 
-    def ending(self, recipe: int, seed: int) -> Ending:
+    def ending(self, recipe: int, seed: int, fold: int | None = None) -> Ending:
         """How a network's training ended, in a word.
 
         Args:
           recipe: the network's place on the axis recipe, from 0.
           seed: its place on the axis seed (not the seed itself), from 0.
+          fold: its place on the axis fold, from 0; `None`, the default, in a study without folds.
 
         Returns:
           "done" after all epochs, "stopped" by the stopping rule or successive halving, "diverged",
           or "interrupted" by Ctrl-C.
         """
-        if self.diverged_epoch[recipe, seed]:
+        places = (recipe, seed) if fold is None else (recipe, seed, fold)
+        if self.diverged_epoch[places]:
             return "diverged"
-        if self.stopped[recipe, seed]:
+        if self.stopped[places]:
             return "stopped"
         n_epochs_asked_for = self.history.training_cost.shape[-1]
-        return "done" if self.epochs[recipe, seed] == n_epochs_asked_for else "interrupted"
+        return "done" if self.epochs[places] == n_epochs_asked_for else "interrupted"
 
     def to_csv(self, path: str | Path) -> None:
         """Write `rows` as a CSV file, atomically; a curve that was not evaluated stays empty.
@@ -320,21 +338,39 @@ class Study(NamedTuple):
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
 
-    def _lane(self, recipe: int, seed: int) -> Lane:
+    def _lane(self, recipe: int, seed: int, fold: int | None) -> Lane:
         """The lane at these places on the axes, checked; negative places count from the end."""
-        try:
-            lane = range(len(self.settings))[recipe], range(len(self.seeds))[seed]
-        except IndexError:
+        if fold is None and self.source.folds is not None:
             raise ValueError(
-                f"there is no network ({recipe}, {seed}): the study has {len(self.settings)} "
-                f"recipes and {len(self.seeds)} seeds, counted from 0."
+                f"the study has {self.n_folds} folds; name the place of one of them, from 0."
+            )
+        try:
+            place = range(len(self.seeds))[seed] * self.n_folds + range(self.n_folds)[fold or 0]
+            lane = range(len(self.settings))[recipe], place
+        except IndexError:
+            folds = "" if self.source.folds is None else f", {self.n_folds} folds"
+            places = (recipe, seed) if fold is None else (recipe, seed, fold)
+            raise ValueError(
+                f"there is no network {places}: the study has {len(self.settings)} recipes and "
+                f"{len(self.seeds)} seeds{folds}, counted from 0."
             ) from None
         if lane not in self.source.row_by_lane:
             raise ValueError(
-                f"network {lane} was not started, because the sweep was interrupted; if "
-                "sweep was given a folder, make the same call again to continue."
+                f"network {self._places(lane)} was not started, because the sweep was interrupted; "
+                "if sweep was given a folder, make the same call again to continue."
             )
         return lane
+
+    def _places(self, lane: Lane) -> tuple[int, ...]:
+        """The places of a lane on the axes recipe, seed and fold."""
+        if self.source.folds is None:
+            return lane
+        recipe, group = lane
+        return recipe, *divmod(group, self.n_folds)
+
+    def _seed(self, lane: Lane) -> int:
+        """The seed of a lane."""
+        return int(self.seeds[self._places(lane)[1]])
 
     def _kept_params(self, lane: Lane) -> LaneParams | None:
         """A lane's parameters, from memory or the folder, or None if they are not kept."""
@@ -346,42 +382,50 @@ class Study(NamedTuple):
             states = self.source.folder.states(record, state_like(record.program_sizes, setting))
         except LookupError:  # a later call has trained it for longer
             return None
-        best_is_last = bool(self.best_epoch[lane] == self.epochs[lane])
+        places = self._places(lane)
+        best_is_last = bool(self.best_epoch[places] == self.epochs[places])
         return lane_params(setting, states, row, best_is_last)
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
         """The spec that trains this lane alone, in the slots that it had in the sweep."""
         setting = self.settings[lane[0]]
-        net = setting.network
+        net, folds = setting.network, self.source.folds
         index, row = self.source.row_by_lane[lane]
         record = self.source.records[index]
+        fold = room = None
+        if folds is not None:
+            fold = folds[lane[1]]
+            room = room_for(folds, fold, setting.batch_size, setting.recipe.schedule)
         recipes = RecipeBatch.stacked([setting.recipe])
         if not record.result.has_own_inputs:
             recipes = recipes.with_shared_inputs()
         return ChunkSpec(
             networks=(net,),
             recipes=recipes,
-            seeds=(int(self.seeds[lane[1]]),),
+            seeds=(self._seed(lane),),
             program_network=Network(
                 record.program_sizes, net.hidden, net.cost, net.init, net.precision
             ),
             layouts=tuple(slot.single_lane_layout() for slot in record.result.slots[row]),
             batch_size=setting.batch_size,
-            epochs=max(1, int(self.epochs[lane])),
+            epochs=max(1, int(self.epochs[self._places(lane)])),
             evaluate_on=self.source.evaluate_on,
             repack=False,
             keep_best=True,
+            folds=None if fold is None else (fold,),
+            batch_sizes=None if fold is None else (setting.batch_size,),
+            room=room,
         )
 
     def _as_run(self, lane: Lane, params: Params, best_params: Params) -> Run:
         """A lane's results as a `Run`."""
-        setting, n_epochs = self.settings[lane[0]], int(self.epochs[lane])
-        ending = self.ending(*lane)
+        setting, places = self.settings[lane[0]], self._places(lane)
+        n_epochs, ending = int(self.epochs[places]), self.ending(*places)
         stopped = None
         if ending == "diverged":
             stopped = (
-                f"training diverged in epoch {self.diverged_epoch[lane]}, at mini-batch "
-                f"{self.diverged_step[lane]} of it."
+                f"training diverged in epoch {self.diverged_epoch[places]}, at mini-batch "
+                f"{self.diverged_step[places]} of it."
             )
         elif ending == "stopped":
             stopped = f"stopped after epoch {n_epochs}."
@@ -390,10 +434,10 @@ class Study(NamedTuple):
             recipe=setting.recipe,
             epochs=self.history.training_cost.shape[-1],
             batch_size=setting.batch_size,
-            seed=int(self.seeds[lane[1]]),
+            seed=self._seed(lane),
             params=params,
-            history=History(*(curve[*lane, :n_epochs] for curve in self.history)),
-            best_epoch=int(self.best_epoch[lane]),
+            history=History(*(curve[*places, :n_epochs] for curve in self.history)),
+            best_epoch=int(self.best_epoch[places]),
             best_params=best_params,
             monitors={},
             ending=ending,

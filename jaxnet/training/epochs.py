@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.acceleration import first_layer
@@ -47,6 +46,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training.checks import check_epoch
 from jaxnet.training.evaluation import Scores, scores
+from jaxnet.training.mini_batches import MiniBatches, Rows, Subset, mini_batches
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
@@ -73,15 +73,6 @@ Measurements = Float[Array, "n_measured n_columns"] | None
 """What monitors measured, a row per measurement (`Monitors.split` names the columns); or `None`."""
 
 
-class MiniBatches(NamedTuple):
-    """Mini-batches to train, one after the other."""
-
-    indices: Int[Array, "n_steps batch"]
-    """Each mini-batch's examples, by their indices in the split."""
-    weights: Float[Array, "n_steps batch"]
-    """Each example's weight in its mini-batch's mean; 0 where it only fills the mini-batch up."""
-
-
 @renamed_arguments(over="parallelism")
 def epoch(
     net: Network,
@@ -94,11 +85,13 @@ def epoch(
     monitors: Monitors | None = None,
     units: UnitMasks | None = None,
     parallelism: Parallelism = SINGLE,
+    subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Train on every example once, in mini-batches.
 
     The last, smaller mini-batch is filled up with examples of weight 0, and is divided by its true
-    size. This is the one training loop of jaxnet.
+    size. A mini-batch whose examples all have the weight 0 is skipped: the state stays as it is,
+    with its counters. This is the one training loop of jaxnet.
 
     Args:
       net: the architecture (static).
@@ -112,8 +105,11 @@ def epoch(
       monitors: what to measure in some of the mini-batches (static), or `None`; not with lanes.
       units: which hidden units are the network's own, if some are padding; `None` if all are.
       parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
-        several networks, which share `data`, `order` and `key` and are stacked in `recipe`, `units`
-        and `state`, or divides the mini-batches among devices.
+        several networks, which share `data`, `order`, `key` and `subset` and are stacked in
+        `recipe`, `units` and `state`, or divides the mini-batches among devices.
+      subset: the network's own number of examples and batch size, if `order` and `batch_size` are
+        larger, and how its inputs are scaled; the first `subset.sizes.n_examples` entries of
+        `order` are the network's own. `None`, the default, for all of the data as they are.
 
     Returns:
       The state after the epoch, of the same shapes; and the measurements, of shape (measurements,
@@ -122,6 +118,7 @@ def epoch(
     Raises:
       ValueError: an argument is of another kind.
 
+    >>> import numpy as np
     >>> from jaxnet import datasets, sgd
     >>> net, data, recipe = Network((2, 3, 2)), datasets.xor(n=20).train, Recipe(sgd(0.5))
     >>> key = jax.random.key(0)
@@ -138,10 +135,13 @@ def epoch(
     if not isinstance(parallelism, Parallelism):
         raise ValueError(f"parallelism must be a Parallelism, not {brief(parallelism)}.")
     batch_size = check_epoch(net, batch_size, data, order, key, recipe)
-    n = len(order)
-    context = Context(net=net, n_examples=n, n_steps=-(-n // batch_size), key=key)
+    sizes = None if subset is None else subset.sizes
+    batches = mini_batches(
+        order, batch_size, state.params[0].w.dtype, data.weight, recipe.normalization, sizes
+    )
+    n_examples = len(order) if sizes is None else sizes.n_examples
+    context = Context(net=net, n_examples=n_examples, n_steps=len(batches.indices), key=key)
     arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))
-    batches = _mini_batches(order, batch_size, state.params[0].w.dtype)
     n_span_steps = first_layer.span_steps(net, recipe, batch_size, parallelism.n_lanes)
     in_span = monitors is None and n_span_steps > 0
     shared = _Shared(
@@ -150,6 +150,7 @@ def epoch(
         parallelism=parallelism,
         units=units,
         recipe=recipe,
+        subset=subset,
         max_steps=n_span_steps if in_span else max(1, BLOCK_ROWS // batch_size),
         in_span=in_span,
     )
@@ -166,57 +167,69 @@ class _Shared(NamedTuple):
     parallelism: Parallelism
     units: UnitMasks | None
     recipe: Recipe
+    subset: Subset | None
     max_steps: int
     """The largest number of mini-batches in a block."""
     in_span: bool
     """Whether the first layer is trained in the span of each block."""
 
 
-def _mini_batches(order: Int[AnyArray, " n"], batch_size: int, dtype: np.dtype) -> MiniBatches:
-    """All mini-batches of an epoch."""
-    n = len(order)
-    n_steps = -(-n // batch_size)
-    indices = jnp.pad(jnp.asarray(order), (0, n_steps * batch_size - n)).reshape(-1, batch_size)
-    sizes = np.minimum(batch_size, n - batch_size * np.arange(n_steps))
-    weights = (np.arange(batch_size) < sizes[:, None]) / sizes[:, None]
-    return MiniBatches(indices, jnp.asarray(weights, dtype))
+class _StepExamples(NamedTuple):
+    """What `mini_batch` takes of a step, or of all steps of a block, stacked."""
+
+    step: Int[Array, "..."]
+    xs: AnyArray
+    ys: AnyArray
+    weights: Float[Array, "..."]
+    weight_sum: Float[Array, "..."] | None
+    is_trained: Bool[Array, "..."] | None
 
 
 def _train_blocks(shared: _Shared, state: TrainState, batches: MiniBatches) -> TrainState:
     """Train mini-batches in blocks of equal size, and those left over in a smaller block."""
-    n_steps, batch_size = batches.indices.shape
+    n_steps = len(batches.indices)
     if not n_steps:
         return state
     train_block = partial(_train_in_span if shared.in_span else _train_steps, shared)
     size = block_steps(n_steps, shared.max_steps)
-    n_full = n_steps // size * size
-    blocks = MiniBatches(*(a[:n_full].reshape(-1, size, batch_size) for a in batches))
+    blocks = _blocks(batches, size)
     state, _ = jax.lax.scan(lambda state, block: (train_block(state, block), None), state, blocks)
-    rest = MiniBatches(*(a[n_full:] for a in batches))
-    return train_block(state, rest) if n_full < n_steps else state
+    return train_block(state, _rest(batches, size)) if n_steps % size else state
+
+
+def _blocks(batches: MiniBatches, size: int) -> MiniBatches:
+    """As many whole blocks of `size` mini-batches as there are, with an axis for the blocks."""
+    n_full = len(batches.indices) // size * size
+    return jax.tree.map(lambda a: a[:n_full].reshape(-1, size, *a.shape[1:]), batches)
+
+
+def _rest(batches: MiniBatches, size: int) -> MiniBatches:
+    """The mini-batches after the whole blocks of `size`."""
+    n_full = len(batches.indices) // size * size
+    return jax.tree.map(lambda a: a[n_full:], batches)
 
 
 def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
     """Train a block step by step."""
     context, parallelism = shared.context, shared.parallelism
     recipe, units = shared.recipe, shared.units
-    steps, xs, ys, weights = _gather(shared, state, block)
+    examples = _gather(shared, state, block)
     if parallelism.n_lanes == 1:  # drawing masks for many steps at once is faster
-        batches = jax.vmap(partial(mini_batch, context, recipe, units))(steps, xs, ys, weights)
+        batches = jax.vmap(partial(mini_batch, context, recipe, units))(*examples)
         train_batch = lambda state, batch: step(context, recipe, units, state, batch)
         return jax.lax.scan(train_batch, state, batches)[0]
 
-    def train_step(state: TrainState, arrays: tuple[AnyArray, ...]) -> tuple[TrainState, None]:
+    def train_step(state: TrainState, examples: _StepExamples) -> tuple[TrainState, None]:
         def of_network(
-            network: tuple[Recipe, UnitMasks | None, TrainState], *arrays: AnyArray
+            network: tuple[Recipe, UnitMasks | None, TrainState], examples: _StepExamples
         ) -> TrainState:
             recipe, units, state = network
-            batch = mini_batch(context, recipe, units, *arrays)
+            batch = mini_batch(context, recipe, units, *examples)
             return step(context, recipe, units, state, batch)[0]
 
-        return parallelism(of_network)((recipe, units, state), *arrays), None
+        return parallelism(of_network)((recipe, units, state), examples), None
 
-    return jax.lax.scan(train_step, state, (steps, xs, ys, weights))[0]
+    return jax.lax.scan(train_step, state, examples)[0]
 
 
 def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
@@ -224,8 +237,8 @@ def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> Tr
     context, parallelism = shared.context, shared.parallelism
     recipe, units = shared.recipe, shared.units
     net, n_steps = context.net, len(block.indices)
-    steps, xs, ys, weights = _gather(shared, state, block)
-    rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
+    examples = _gather(shared, state, block)
+    rows = network.inputs(examples.xs.reshape(-1, net.sizes[0]), block.weights.dtype)
     gram = jnp.dot(rows, rows.T, precision=net.precision).reshape(*block.indices.shape, -1)
 
     def to_coefficients(state: TrainState, rows: Array) -> tuple[TrainState, Span]:
@@ -242,16 +255,16 @@ def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> Tr
         return state._replace(params=params, opt_state=opt_state)
 
     def train_step(
-        carry: tuple[TrainState, Span], arrays: tuple[AnyArray, ...]
+        carry: tuple[TrainState, Span], arrays: tuple[Array, Array, _StepExamples]
     ) -> tuple[tuple[TrainState, Span], None]:
         def of_network(
             network: tuple[Recipe, UnitMasks | None, TrainState, Span],
             index: Array,
             gram: Array,
-            *arrays: AnyArray,
+            examples: _StepExamples,
         ) -> tuple[TrainState, Span]:
             recipe, units, state, span = network
-            batch = mini_batch(context, recipe, units, *arrays)
+            batch = mini_batch(context, recipe, units, *examples)
             gradient_of = partial(first_layer.gradient_in_span, net, span, index, gram)
             state, errors = step(context, recipe, units, state, batch, gradient_of)
             assert errors is not None  # gradient_of returns them
@@ -259,7 +272,7 @@ def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> Tr
 
         return parallelism(of_network)((recipe, units, *carry), *arrays), None
 
-    arrays = (jnp.arange(n_steps), gram, steps, xs, ys, weights)
+    arrays = (jnp.arange(n_steps), gram, examples)
     (last, span), _ = jax.lax.scan(train_step, parallelism(to_coefficients)(state, rows), arrays)
     return parallelism(to_weights)((last, state, span), rows)
 
@@ -271,28 +284,31 @@ def _train_measured(
     context, recipe, units = shared.context, shared.recipe, shared.units
 
     def train_stretch(state: TrainState, stretch: MiniBatches) -> tuple[TrainState, Array | None]:
-        state = _train_blocks(shared, state, MiniBatches(*(a[:-1] for a in stretch)))
-        indices, weights = (a[-1] for a in stretch)
-        xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]))
-        batch = mini_batch(context, recipe, units, state.step, xs, ys, weights)
+        state = _train_blocks(shared, state, jax.tree.map(lambda a: a[:-1], stretch))
+        last = jax.tree.map(lambda a: a[-1:], stretch)
+        batch = mini_batch(
+            context, recipe, units, *jax.tree.map(lambda a: a[0], _gather(shared, state, last))
+        )
         return step(context, recipe, units, state, batch, None, monitors)
 
-    n_steps, batch_size = batches.indices.shape
-    every = monitors.every or n_steps
-    n_full = n_steps // every * every
-    stretches = MiniBatches(*(a[:n_full].reshape(-1, every, batch_size) for a in batches))
-    state, measured = jax.lax.scan(train_stretch, state, stretches)
-    rest = MiniBatches(*(a[n_full:] for a in batches))
-    return _train_blocks(shared, state, rest), measured
+    every = monitors.every or len(batches.indices)
+    state, measured = jax.lax.scan(train_stretch, state, _blocks(batches, every))
+    return _train_blocks(shared, state, _rest(batches, every)), measured
 
 
-def _gather(shared: _Shared, state: TrainState, block: MiniBatches) -> tuple[AnyArray, ...]:
-    """The numbers of a block's steps, their inputs, targets and weights."""
-    indices, weights = block
+def _gather(shared: _Shared, state: TrainState, block: MiniBatches) -> _StepExamples:
+    """What `mini_batch` takes of each step of a block."""
     # The step's number is the same for all networks that are trained together.
-    steps = jnp.ravel(state.step)[0] + jnp.arange(len(indices))
-    xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]), axis=1)
-    return steps, xs, ys, weights
+    first = jnp.ravel(state.step)[0]
+    if block.is_trained is None:
+        steps = first + jnp.arange(len(block.indices))
+    else:  # a skipped step is not counted
+        steps = first + jnp.cumsum(block.is_trained, dtype=jnp.int32) - block.is_trained
+    data, rows = shared.data, block.indices
+    xs, ys = shared.parallelism.split((data.x[rows], data.y[rows]), axis=1)
+    if shared.subset is not None:
+        xs = shared.subset.inputs(xs, block.weights.dtype)
+    return _StepExamples(steps, xs, ys, block.weights, block.weight_sums, block.is_trained)
 
 
 def train_epoch(
@@ -303,12 +319,18 @@ def train_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Shuffle the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
-    order = shuffle(address(key, "order", index), len(data.x))
+    order_key = address(key, "order", index)
+    if subset is None:
+        order = shuffle(order_key, len(data.x))
+    else:
+        n, n_examples = subset.train.shape[-1], subset.sizes.n_examples
+        order = jnp.asarray(subset.train)[shuffle(order_key, n, n_examples)]
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
-        program.parallelism,
+        program.parallelism, subset,
     )  # fmt: skip
 
 
@@ -365,6 +387,7 @@ def finish_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    subset: Subset | None = None,
 ) -> EpochResult:
     """Evaluate the networks after an epoch and update their stopping rules.
 
@@ -378,22 +401,34 @@ def finish_epoch(
       recipe: how it was trained.
       units: which hidden units are the network's own, if some are padding.
       state: the state after `train_epoch`.
+      subset: the examples of the networks, and how their inputs are scaled; `None`, the default,
+        for all as they are.
 
     Returns:
       The result of the epoch.
     """
     net, parallelism = program.net, program.parallelism
     n_steps = -(-len(data.train.x) // program.batch_size)
-    sizes = [0 if split is None else len(split.x) for split in (data.valid, data.train)]
+    evaluated = {"evaluation": (data.valid, None), "training": (data.train, None)}
+    if subset is not None:
+        n_steps = subset.sizes.n_steps
+        evaluated["training"] = (data.train, Rows(subset.train, subset.sizes.n_examples))
+        if subset.valid is not None:
+            evaluated["evaluation"] = (data.train, subset.valid)
+    sizes = [
+        rows.n if rows is not None else 0 if split is None else len(split.x)
+        for split, rows in evaluated.values()
+    ]
 
     def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
         recipe, units, state = network
         params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
         return params if units is None else units.zero_padding(params)
 
-    def scores_on(name: str, split: Split | None) -> Scores | None:
+    def scores_on(name: str) -> Scores | None:
+        split, rows = evaluated[name]
         if name in program.evaluate_on and split is not None:
-            return scores(net, params, split, parallelism)
+            return scores(net, params, split, parallelism, rows, subset)
         return None
 
     def update_watch(
@@ -407,7 +442,7 @@ def finish_epoch(
         return state._replace(watch=watch), row, rate, finite
 
     params = parallelism(evaluation_params)((recipe, units, state))
-    evaluation, training = scores_on("evaluation", data.valid), scores_on("training", data.train)
+    evaluation, training = scores_on("evaluation"), scores_on("training")
     state, row, rate, finite = parallelism(update_watch)(
         (recipe, state, params, evaluation, training)
     )

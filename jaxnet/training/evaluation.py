@@ -14,6 +14,7 @@ from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
+from jaxnet.training.mini_batches import Rows, Subset
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
 CHUNK = 1000
@@ -39,9 +40,10 @@ def evaluate(
     """The cost and the accuracy of a network on a split.
 
     The cost is the mean over the split plus the penalties, with the *split's* size for n, as in
-    network2's `total_cost`. An example is classified correctly if its largest output is that of its
-    label; a network of one output says 1 where it is above ½, and 0 elsewhere. An example with an
-    output that is NaN is classified wrongly.
+    network2's `total_cost`. Where the split has weights, mean and accuracy are weighted. An example
+    is classified correctly if its largest output is that of its label; a network of one output says
+    1 where it is above ½, and 0 elsewhere. An example with an output that is NaN is classified
+    wrongly.
 
     Args:
       net: the architecture.
@@ -66,39 +68,79 @@ def evaluate(
     return _compiled_penalized_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
 
 
-def scores(net: Network, params: Params, split: Split, parallelism: Parallelism = SINGLE) -> Scores:
+def scores(
+    net: Network,
+    params: Params,
+    split: Split,
+    parallelism: Parallelism = SINGLE,
+    rows: Rows | None = None,
+    subset: Subset | None = None,
+) -> Scores:
     """The accuracy, and the cost without penalties, for use inside a program: nothing is checked.
 
     Args:
       net: the architecture.
       params: its parameters; those of all lanes, stacked, if `parallelism` has lanes.
-      split: the examples and their targets, which lanes share.
+      split: the examples and their targets, which lanes share. Both are means over the examples,
+        weighted if the split has weights.
       parallelism: how many networks and devices take part.
+      rows: which of the examples count; `None`, the default, for all.
+      subset: how the inputs are scaled; `None`, the default, if they are not.
 
     Returns:
       The scores; with lanes, each has an axis for them.
     """
-    xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
+    examples = jax.tree.map(jnp.asarray, split)
+    n = len(examples.x) if rows is None else rows.indices.shape[-1]
 
-    def sum_over_examples(params: Params, xs: Array, ys: Array) -> Scores:
-        of_examples = jax.vmap(lambda x, y: _score(net, params, x, y))
-        return jax.tree.map(jnp.sum, of_examples(xs, ys))
+    def sum_over_examples(params: Params, examples: Split) -> Scores:
+        scores = jax.vmap(lambda x, y: _score(net, params, x, y))(examples.x, examples.y)
+        if examples.weight is not None:
+            weight = examples.weight.astype(scores.cost.dtype)
+            scores = jax.tree.map(lambda scores: weight * scores, scores)
+        return jax.tree.map(jnp.sum, scores)
 
-    def means(total: Scores) -> Scores:
+    def means(total: Scores, divisor: int | Array) -> Scores:
         # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: not 0.9634.
-        n = jax.lax.optimization_barrier(jnp.asarray(len(xs), total.cost.dtype))
-        return Scores(total.cost / n, total.accuracy / n)
+        divisor = jax.lax.optimization_barrier(jnp.asarray(divisor, total.cost.dtype))
+        return Scores(total.cost / divisor, total.accuracy / divisor)
 
-    sums = parallelism(sum_over_examples)
-    size = min(CHUNK, len(xs))
-    n_full = len(xs) // size * size
-    chunks = tuple(a[:n_full].reshape(-1, size, *a.shape[1:]) for a in (xs, ys))
-    sums_of_chunk = lambda _, chunk: (None, sums(params, *parallelism.split(chunk)))
-    _, chunk_sums = jax.lax.scan(sums_of_chunk, None, chunks)
+    def sums_of(chunk: Split | _WeightedRows) -> Scores:
+        part = chunk
+        if isinstance(part, _WeightedRows):
+            part = Split(examples.x[part.indices], examples.y[part.indices], part.weight)
+        if subset is not None:
+            part = part._replace(x=subset.inputs(part.x, params[0].w.dtype))
+        return parallelism(sum_over_examples)(params, parallelism.split(part))
+
+    to_cut, divisor = examples, n if examples.weight is None else jnp.sum(examples.weight)
+    if rows is not None:
+        weight = _weights_of_rows(examples, rows)
+        to_cut, divisor = _WeightedRows(jnp.asarray(rows.indices), weight), jnp.sum(weight)
+    size = min(CHUNK, n)
+    n_full = n // size * size
+    chunks = jax.tree.map(lambda a: a[:n_full].reshape(-1, size, *a.shape[1:]), to_cut)
+    _, chunk_sums = jax.lax.scan(lambda _, chunk: (None, sums_of(chunk)), None, chunks)
     total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
-    if n_full < len(xs):
-        total = jax.tree.map(jnp.add, total, sums(params, xs[n_full:], ys[n_full:]))
-    return parallelism(means)(total)
+    if n_full < n:
+        rest = jax.tree.map(lambda a: a[n_full:], to_cut)
+        total = jax.tree.map(jnp.add, total, sums_of(rest))
+    return parallelism(means)(total, divisor)
+
+
+class _WeightedRows(NamedTuple):
+    """Some examples of a split, by their indices, and how much each counts."""
+
+    indices: Int[Array, " n_all"]
+    weight: Float[Array, " n_all"]
+
+
+def _weights_of_rows(examples: Split, rows: Rows) -> Float[Array, " n_all"]:
+    """The weight of each example of some rows, 0 where it only fills them up."""
+    is_example = jnp.arange(rows.indices.shape[-1]) < rows.n
+    if examples.weight is None:
+        return is_example.astype(jax.dtypes.canonicalize_dtype(float))
+    return jnp.where(is_example, examples.weight[rows.indices], 0)
 
 
 def _penalized_scores(

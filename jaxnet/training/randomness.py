@@ -42,7 +42,7 @@ def address(
     return jax.random.fold_in(jax.random.fold_in(key, STREAMS.index(stream)), index)
 
 
-def shuffle(key: KeyArray, n: int) -> Int[Array, " n"]:
+def shuffle(key: KeyArray, n: int, n_examples: Int[AnyArray, ""] | None = None) -> Int[Array, " n"]:
     """A random order of n examples, by sorting random 32-bit numbers.
 
     With 50,000 numbers a pair is equal in one epoch of four, and keeps its order then: a bias of
@@ -57,14 +57,19 @@ def shuffle(key: KeyArray, n: int) -> Int[Array, " n"]:
     Args:
       key: the random key.
       n: the number of examples, at least 1.
+      n_examples: how many of them to order, from the first on, at least 1 and at most n; the others
+        follow. `None`, the default, for all.
 
     Returns:
-      A permutation of 0 … n − 1.
+      A permutation of 0 … n − 1. Its first `n_examples` entries are those of
+      `shuffle(key, n_examples)`, since a random number depends on its own index alone.
 
-    >>> sorted(shuffle(jax.random.key(0), 5).tolist())
-    [0, 1, 2, 3, 4]
+    >>> shuffle(jax.random.key(0), 5).tolist(), shuffle(jax.random.key(0), 8, 5)[:5].tolist()
+    ([1, 4, 2, 0, 3], [1, 4, 2, 0, 3])
     """
     bits = jax.random.bits(key, (n,), jnp.uint32)
+    if n_examples is not None:  # of equal numbers the first comes first, so that these come last
+        bits = jnp.where(jnp.arange(n) < n_examples, bits, jnp.uint32(2**32 - 1))
     positions = order = jnp.arange(n, dtype=jnp.uint32)
     n_position_bits = (n - 1).bit_length()
     for low in range(0, 32, 32 - n_position_bits):

@@ -75,7 +75,7 @@ class Context(NamedTuple):
 
     net: Network
     """The architecture."""
-    n_examples: int
+    n_examples: int | Int[AnyArray, ""]
     """Examples in the training split: the n of λ/n."""
     n_steps: int
     """Mini-batches per epoch."""
@@ -91,8 +91,11 @@ class Batch(NamedTuple):
     ys: Targets
     """The targets, smoothed."""
     weights: Float[AnyArray, " batch"]
-    """The examples' weights: they sum to 1, and are 0 for examples that only fill the mini-batch
-    up."""
+    """The factors of the examples' costs, 0 for examples that only fill the mini-batch up."""
+    weight_sum: Float[AnyArray, ""] | None
+    """The n of λ/n, if it is the mini-batch's own; `None` if it is that of the training set."""
+    is_trained: Bool[AnyArray, ""] | None
+    """Whether the step is trained, or skipped whole; `None` if it is trained."""
     hidden_keep: list[Bool[Array, "..."]] | None
     """Which units of each hidden layer dropout keeps, (batch, n_l); `None` without dropout."""
     input_keep: Bool[Array, "..."] | None
@@ -181,6 +184,8 @@ def mini_batch(
     xs: Inputs,
     ys: Targets,
     weights: Float[AnyArray, " batch"],
+    weight_sum: Float[AnyArray, ""] | None = None,
+    is_trained: Bool[AnyArray, ""] | None = None,
 ) -> Batch:
     """The mini-batch of one step: augmented inputs, smoothed targets, and dropout's choices.
 
@@ -191,7 +196,9 @@ def mini_batch(
       step: the number of the step, from 0: the address of its randomness.
       xs: the examples' inputs.
       ys: their targets.
-      weights: the examples' weights in the mean.
+      weights: the factors of the examples' costs.
+      weight_sum: the n of λ/n, if it is the mini-batch's own.
+      is_trained: whether the step is trained; `None` if it is.
 
     Returns:
       What `step` trains on.
@@ -216,7 +223,10 @@ def mini_batch(
             )
             for index, width in enumerate(widths, start=1)
         ]
-    return Batch(xs=xs, ys=ys, weights=weights, hidden_keep=hidden_keep, input_keep=input_keep)
+    return Batch(
+        xs=xs, ys=ys, weights=weights, weight_sum=weight_sum, is_trained=is_trained,
+        hidden_keep=hidden_keep, input_keep=input_keep,
+    )  # fmt: skip
 
 
 def step(
@@ -228,7 +238,7 @@ def step(
     gradient_of: GradientOf | None = None,
     monitors: Monitors | None = None,
 ) -> tuple[TrainState, Array | None]:
-    """Train one mini-batch.
+    """Train one mini-batch, or leave the state as it is where `batch.is_trained` is false.
 
     Args:
       context: the constants of the epoch.
@@ -251,7 +261,8 @@ def step(
         extra = None
     else:
         grads, extra = gradient_of(params, batch.ys, masks, batch.weights)
-    total = add_penalty_gradient(grads, params, context.n_examples, recipe.l1, recipe.l2)
+    n = context.n_examples if batch.weight_sum is None else batch.weight_sum
+    total = add_penalty_gradient(grads, params, n, recipe.l1, recipe.l2)
     optimizer = recipe.optimizer_at(state.step, context.n_steps, state.watch.scale)
     transformation = optimizer.transformation(address(context.key, "step", state.step))
     extra_args = _update_arguments(context, recipe, optimizer, params, xs, masks, batch, total)
@@ -260,20 +271,22 @@ def step(
     trained: PyTree = optax.apply_updates(params, updates)
     if recipe.max_norm is not None:
         trained = regularization.apply_max_norm(trained, recipe.max_norm)
-    if monitors is not None:
-        rate = optimizer.hyper.get("learning_rate")
-        moved = jax.tree.map(jnp.subtract, trained, params)
-        record = StepRecord(
-            params=params, grads=grads, moved=moved, rate=rate, xs=xs, masks=masks,
-            weights=batch.weights,
-        )  # fmt: skip
-        extra = _measured(monitors, net, units, record)
     # A NaN anywhere spreads to the whole output layer in the next step: its biases suffice.
     finite_steps = state.finite_steps + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
     after = TrainState(
         params=trained, opt_state=opt_state, step=state.step + 1, finite_steps=finite_steps,
         watch=state.watch,
     )  # fmt: skip
+    if batch.is_trained is not None:
+        after = jax.tree.map(partial(jnp.where, batch.is_trained), after, state)
+    if monitors is not None:
+        rate = optimizer.hyper.get("learning_rate")
+        moved = jax.tree.map(jnp.subtract, after.params, params)
+        record = StepRecord(
+            params=params, grads=grads, moved=moved, rate=rate, xs=xs, masks=masks,
+            weights=batch.weights,
+        )  # fmt: skip
+        extra = _measured(monitors, net, units, record)
     return after, extra
 
 
@@ -293,7 +306,8 @@ def _update_arguments(
     """
     if optimizer.linear:  # its update depends on gradients, weights and its own state alone
         return {}
-    net, n, l1, l2 = context.net, context.n_examples, recipe.l1, recipe.l2
+    net, l1, l2 = context.net, recipe.l1, recipe.l2
+    n = context.n_examples if batch.weight_sum is None else batch.weight_sum
 
     def value_fn(params: Params) -> Float[Array, ""]:
         return _mean_cost(net, params, xs, masks, batch) + penalty(params, n, l1, l2)
