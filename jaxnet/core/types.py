@@ -22,8 +22,8 @@ Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
 Numbers = ArrayLike | Sequence[float]
 """A hyperparameter as a caller gives it: a number, traced or not, or an array of them (a sweep)."""
 
-EvaluatedSplit = Literal["evaluation", "training"]
-"""A split that is evaluated after each epoch: the validation split, or the training split."""
+EvaluatedSplit = Literal["validation", "training", "test", "evaluation"]
+"""A split that is evaluated after each epoch; "evaluation" is network2's word for "validation"."""
 
 Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
 """The inputs of one example: floats, or uint8 pixels."""
@@ -108,6 +108,15 @@ class Dataset(NamedTuple):
     test: Split | None = None
 
 
+CURVES = (
+    "evaluation_cost",
+    "evaluation_accuracy",
+    "training_cost",
+    "training_accuracy",
+    "evaluation_data_cost",
+    "training_data_cost",
+)
+"""The fields of `History` that every run has: its costs and accuracies."""
 _UNKNOWN = np.array(np.nan)
 
 
@@ -129,6 +138,11 @@ class History(NamedTuple):
         default.
       training_data_cost: the cost on the training split without penalties, (epochs,); NaN by
         default.
+      metrics: further curves, (epochs,) each, by the split and the metric: "evaluation_auc" for the
+        validation split, "training_auc", "test_auc"; and of the test split "test_cost",
+        "test_data_cost" and "test_accuracy", if it was evaluated. Empty by default.
+      monitors: what `Monitors` measured, by the monitor's name, (epochs, measurements, layers)
+        each; empty by default.
 
     >>> cost, accuracy, missing = np.array([0.5, 0.3]), np.array([0.8, 0.9]), np.full(2, np.nan)
     >>> history = History(cost, accuracy, missing, missing)
@@ -142,14 +156,35 @@ class History(NamedTuple):
     training_accuracy: Float[AnyArray, "..."]
     evaluation_data_cost: Float[AnyArray, "..."] = _UNKNOWN
     training_data_cost: Float[AnyArray, "..."] = _UNKNOWN
+    metrics: dict[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
+    monitors: dict[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
+
+    CURVES = CURVES
+
+    @property
+    def curves(self) -> dict[str, Float[AnyArray, "..."]]:
+        """All curves by name: the six costs and accuracies, then the metrics."""
+        return {name: getattr(self, name) for name in CURVES} | dict(sorted(self.metrics.items()))
+
+    def to_array(self) -> Float[np.ndarray, "curves ..."]:
+        """All curves along the first axis, in the order of `curves`.
+
+        Returns:
+          The array from which `from_array` makes the history again.
+        """
+        return np.array([np.asarray(curve) for curve in self.curves.values()])
 
     @classmethod
-    def from_array(cls, curves: Float[AnyArray, "curves ..."]) -> "History":
-        """The history whose curves are stacked in an array, such as `np.array(history)`.
+    def from_array(
+        cls, curves: Float[AnyArray, "curves ..."], metric_names: Sequence[str] = ()
+    ) -> "History":
+        """The history whose curves are stacked in an array, such as `history.to_array()`.
 
         Args:
-          curves: the curves along the first axis, in the order of the fields. An array with the
-            first four alone, as version 0.2.0 wrote it, has unknown data costs: they are NaN.
+          curves: the curves along the first axis, in the order of the fields, and then those of the
+            metrics. An array with the first four alone, as version 0.2.0 wrote it, has unknown data
+            costs: they are NaN.
+          metric_names: the names of the metrics, in alphabetical order; none by default.
 
         Returns:
           The history, with NumPy arrays.
@@ -158,5 +193,7 @@ class History(NamedTuple):
         array([nan, nan])
         """
         curves = np.asarray(curves)
-        missing = np.full((len(cls._fields) - len(curves), *curves.shape[1:]), np.nan, curves.dtype)
-        return cls(*curves, *missing)
+        known, of_metrics = curves[: len(CURVES)], curves[len(CURVES) :]
+        missing = np.full((len(CURVES) - len(known), *curves.shape[1:]), np.nan, curves.dtype)
+        metrics = dict(zip(metric_names, of_metrics, strict=True))
+        return cls(*known, *missing, metrics=metrics)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.types import Dataset, EvaluatedSplit, History
+from jaxnet.core.types import Dataset, History
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.planning import Plan
@@ -24,6 +24,7 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.sweeps.study import Source, Study
+from jaxnet.training.measured import Measured
 from jaxnet.training.step import TrainState
 
 N_KEPT_PARAMS = 16
@@ -42,6 +43,7 @@ class Ledger:
       settings: the settings, along the study's axis recipe.
       seeds: the seeds, along the study's axis seed.
       folder: keeps the trained chunks; None keeps them in memory.
+      choices: what the networks measure, and what ranks them.
 
     Attributes:
       setting_keys: the key of each setting.
@@ -58,9 +60,14 @@ class Ledger:
     """
 
     def __init__(
-        self, settings: tuple[Setting, ...], seeds: tuple[int, ...], folder: Folder | None
+        self,
+        settings: tuple[Setting, ...],
+        seeds: tuple[int, ...],
+        folder: Folder | None,
+        choices: Measured,
     ) -> None:
         self.settings, self.seeds, self.folder = settings, seeds, folder
+        self.choices = choices
         self.setting_keys = [setting.key() for setting in settings]
         self.lanes_by_run: dict[tuple[str, int], list[Lane]] = {}
         for lane in np.ndindex(len(settings), len(seeds)):
@@ -211,7 +218,7 @@ class Ledger:
             lanes_by_record.setdefault(index, []).append(lane)
         for index, lanes in lanes_by_record.items():
             rule = self.settings[lanes[0][0]].recipe.stopping
-            record_scores = _scores_after(self.records[index], rule, until)
+            record_scores = _scores_after(self.records[index], rule, until, self.choices)
             for lane in lanes:
                 scores[lane] = record_scores[self.row_by_lane[lane][1]]
         return scores
@@ -223,7 +230,6 @@ class Ledger:
         plan: Plan,
         seconds: float,
         data: Dataset,
-        evaluate_on: tuple[EvaluatedSplit, ...],
     ) -> Study:
         """The study of all lanes.
 
@@ -233,16 +239,15 @@ class Ledger:
           plan: the sweep's plan.
           seconds: how long the sweep took.
           data: the splits.
-          evaluate_on: the splits that were evaluated.
         """
         shape = (len(self.settings), len(self.seeds))
         dtype = jax.dtypes.canonicalize_dtype(float)
-        curves = np.full((len(History._fields), *shape, epochs), np.nan, dtype)
+        history = self._unknown_history(epochs, dtype)
         numbers = {name: np.zeros(shape, int) for name in ARRAYS if name != "best_score"}
         for lane, (index, row) in self.row_by_lane.items():
             result = self.records[index].result
-            lane_curves = np.array(result.history)[:, row]
-            curves[:, *lane, : lane_curves.shape[1]] = lane_curves
+            for array, known in zip(*map(jax.tree.leaves, (history, result.history)), strict=True):
+                array[lane][: known.shape[1]] = known[row]
             for name, array in numbers.items():
                 array[lane] = getattr(result, name)[row]
         for lane in dropped_lanes:
@@ -252,7 +257,7 @@ class Ledger:
         n_saved = (epochs - numbers.pop("computed"))[has_ended].sum()
         source = Source(
             data=data,
-            evaluate_on=evaluate_on,
+            measured=self.choices,
             records=tuple(self.records),
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,
@@ -261,13 +266,29 @@ class Ledger:
         return Study(
             settings=self.settings,
             seeds=np.array(self.seeds),
-            history=History(*curves),
+            history=history,
             **numbers,
             plan=plan,
             seconds=seconds,
             saved=n_saved / (epochs * has_ended.size),
             source=source,
         )
+
+    def _unknown_history(self, epochs: int, dtype: np.dtype) -> History:
+        """A history of NaN with the axes recipe, seed and epoch."""
+        shape = (len(self.settings), len(self.seeds), epochs)
+        names, monitors = self.choices.metric_names, self.choices.monitors
+        curves = np.full((len(History.CURVES) + len(names), *shape), np.nan, dtype)
+        history = History.from_array(curves, names)
+        if monitors is None:
+            return history
+        first = self.settings[0]
+        n_measured = len(monitors.rows(-(-first.examples // first.batch_size)))
+        widths = monitors.widths(first.network).items()
+        tables = {
+            name: np.full((*shape, n_measured, width), np.nan, dtype) for name, width in widths
+        }
+        return history._replace(monitors=tables)
 
     def _run(self, lane: Lane) -> tuple[str, int]:
         """The setting's key and the seed of a lane: equal for lanes that are the same run."""
@@ -276,7 +297,7 @@ class Ledger:
 
     def _add_record(self, record: Record) -> None:
         self.records.append(record)
-        scores = _scores_after(record, None, record.n_epochs)
+        scores = _scores_after(record, None, record.n_epochs, self.choices)
         for row, run in enumerate(record.lanes):
             for lane in self.lanes_by_run.get(run, ()):
                 before = self.row_by_lane.get(lane)
@@ -337,10 +358,13 @@ def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:
             )
 
 
-def _scores_after(record: Record, rule: Stopping | None, until: int) -> np.ndarray:
+def _scores_after(
+    record: Record, rule: Stopping | None, until: int, choices: Measured
+) -> np.ndarray:
     """The scores that a chunk's lanes, which have this stopping rule, had after `until` epochs."""
     result, best = record.result, record.result.best_epoch
     if until < record.n_epochs:
-        best = best_epochs(rule, result.history, np.minimum(result.epochs, until))
+        epochs = np.minimum(result.epochs, until)
+        best = best_epochs(rule, result.history, epochs, choices.best_by(rule))
     diverged = np.where(result.diverged_epoch <= until, result.diverged_epoch, 0)
-    return ranking_scores(result.history, best, diverged)
+    return ranking_scores(result.history, best, diverged, choices.rank_by)

@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit, History, Params
+from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
 from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
 from jaxnet.sweeps.planning import Plan
-from jaxnet.sweeps.ranking import ranking_scores, recipe_order, seeds_from_median
+from jaxnet.sweeps.ranking import ranking_curve, ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import (
     Folder,
@@ -30,13 +30,13 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.training import train
+from jaxnet.training.measured import Measured
 from jaxnet.training.run import Ending, Run
 
 if TYPE_CHECKING:
     import pandas  # pyright: ignore[reportMissingImports]
 
 AXES = ("recipe", "seed", "epoch")
-CURVES = History._fields
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Source:
 
     data: Dataset
     """The training and validation splits."""
-    evaluate_on: tuple[EvaluatedSplit, ...]
-    """The splits that were evaluated after each epoch."""
+    measured: Measured
+    """What was measured after each epoch and during it, and what ranks the networks."""
     records: tuple[Record, ...]
     """The trained chunks."""
     row_by_lane: dict[Lane, tuple[int, int]]
@@ -67,7 +67,8 @@ class Study(NamedTuple):
     Attributes:
       settings: along the axis recipe: network, recipe, batch size and number of examples.
       seeds: the seeds along the axis seed.
-      history: the curves, each (recipe, seed, epoch); NaN where not evaluated.
+      history: the curves and metrics, each (recipe, seed, epoch), and the monitors, each (recipe,
+        seed, epoch, measurements, layers); NaN where not evaluated.
       epochs: epochs trained.
       best_epoch: the best epoch by the stopping rule's metric, from 1; 0 is the start. Without a
         rule it is the one with the highest evaluation accuracy or, without accuracies, the lowest
@@ -114,12 +115,21 @@ class Study(NamedTuple):
     def score(self) -> Float[np.ndarray, "recipes seeds"]:
         """The score that ranks the networks, (recipe, seed); higher is better.
 
-        It is that of the best epoch, whose parameters are `Run.best_params`: the evaluation
-        accuracy or, where there are no accuracies, minus the evaluation cost without penalties. If
-        no validation split was evaluated, the training curves count in the same way. A network
-        that diverged has −∞.
+        It is that of the best epoch, whose parameters are `Run.best_params`: the curve
+        `ranked_by`, with a minus sign if lower is better. A network that diverged has −∞.
         """
-        return ranking_scores(self.history, self.best_epoch, self.diverged_epoch)
+        rank_by = self.source.measured.rank_by
+        return ranking_scores(self.history, self.best_epoch, self.diverged_epoch, rank_by)
+
+    @property
+    def ranked_by(self) -> str:
+        """The name of the curve that ranks the networks, in `History.curves`.
+
+        It is that of `sweep(select_by=…)`. By default it is the evaluation accuracy or, where there
+        are no accuracies, the evaluation cost without penalties; if no validation split was
+        evaluated, the training curves count in the same way.
+        """
+        return ranking_curve(self.history, self.source.measured.rank_by)
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -208,6 +218,7 @@ class Study(NamedTuple):
         lane = self._lane(recipe, seed)
         setting = self.settings[lane[0]]
         data = first_examples(self.source.data, setting.examples)
+        measured = self.source.measured
         if alone:
             return train(
                 setting.network,
@@ -216,7 +227,9 @@ class Study(NamedTuple):
                 epochs=max(1, int(self.epochs[lane])),
                 batch_size=setting.batch_size,
                 seed=int(self.seeds[lane[1]]),
-                evaluate_on=self.source.evaluate_on,
+                evaluate_on=measured.evaluate_on,
+                metrics=dict(measured.metrics),
+                monitors=measured.monitors,
             )
         states = train_chunk(self._replay_spec(lane), data).states
         opt_state, params, best = jax.tree.map(
@@ -249,7 +262,7 @@ class Study(NamedTuple):
             for epoch in range(self.epochs[recipe, seed]):
                 curves = {
                     name: float(curve[recipe, seed, epoch])
-                    for name, curve in zip(CURVES, self.history, strict=True)
+                    for name, curve in self.history.curves.items()
                 }
                 yield lane_columns | {"epoch": epoch + 1} | curves
 
@@ -351,7 +364,7 @@ class Study(NamedTuple):
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
         """The spec that trains this lane alone, in the slots that it had in the sweep."""
-        setting = self.settings[lane[0]]
+        setting, measured = self.settings[lane[0]], self.source.measured
         net = setting.network
         index, row = self.source.row_by_lane[lane]
         record = self.source.records[index]
@@ -368,15 +381,20 @@ class Study(NamedTuple):
             layouts=tuple(slot.single_lane_layout() for slot in record.result.slots[row]),
             batch_size=setting.batch_size,
             epochs=max(1, int(self.epochs[lane])),
-            evaluate_on=self.source.evaluate_on,
+            evaluate_on=measured.evaluate_on,
             repack=False,
             keep_best=True,
+            metrics=measured.metrics,
+            monitors=measured.monitors,
+            criterion=measured.best_by(setting.recipe.stopping),
         )
 
     def _as_run(self, lane: Lane, params: Params, best_params: Params) -> Run:
         """A lane's results as a `Run`."""
         setting, n_epochs = self.settings[lane[0]], int(self.epochs[lane])
-        ending = self.ending(*lane)
+        ending, monitors = self.ending(*lane), self.source.measured.monitors
+        history = jax.tree.map(lambda curve: curve[lane][:n_epochs], self.history)
+        n_steps = -(-setting.examples // setting.batch_size)
         stopped = None
         if ending == "diverged":
             stopped = (
@@ -392,10 +410,12 @@ class Study(NamedTuple):
             batch_size=setting.batch_size,
             seed=int(self.seeds[lane[1]]),
             params=params,
-            history=History(*(curve[*lane, :n_epochs] for curve in self.history)),
+            history=history,
             best_epoch=int(self.best_epoch[lane]),
             best_params=best_params,
-            monitors={},
+            monitors=(
+                {} if monitors is None else monitors.by_measurement(history.monitors, n_steps)
+            ),
             ending=ending,
             stopped=stopped,
         )

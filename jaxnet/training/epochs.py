@@ -14,7 +14,6 @@ written for one network on one device; a `parallelism` other than `SINGLE` runs 
 networks, or on several devices.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -45,8 +44,10 @@ from jaxnet.core.types import (
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
+from jaxnet.recipes.stopping import Criterion
 from jaxnet.training.checks import check_epoch
-from jaxnet.training.evaluation import Scores, scores
+from jaxnet.training.evaluation import Scores, scores_and_metrics
+from jaxnet.training.metrics import NamedMetrics, metric_names
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
@@ -62,14 +63,51 @@ class EpochProgram:
     batch_size: int
     """Examples per mini-batch."""
     evaluate_on: tuple[EvaluatedSplit, ...] = ()
-    """The splits to evaluate after the epoch: "evaluation", "training", both or none."""
+    """The splits to evaluate after the epoch: "evaluation", "test", "training", or none."""
     monitors: Monitors | None = None
     """What to measure in some of the mini-batches."""
     parallelism: Parallelism = SINGLE
     """How many networks and devices take part."""
+    metrics: NamedMetrics = ()
+    """What to evaluate besides costs and accuracies."""
+    criterion: Criterion | None = None
+    """Which curve decides on the best epoch; None for the stopping rule's, or the default."""
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the history's metrics, in alphabetical order."""
+        return metric_names(self.evaluate_on, self.metrics)
+
+    def with_measurements(self, row: History, table: Array | None) -> History:
+        """The row of the history of an epoch, with what its monitors measured.
+
+        Args:
+          row: the row.
+          table: the measurements, (measurements, columns); None without monitors.
+        """
+        if self.monitors is None or table is None:
+            return row
+        return row._replace(monitors=self.monitors.split(self.net, table))
+
+    def unknown_row(self, n_steps: int, dtype: np.dtype) -> History:
+        """The row of the history of an epoch that is not trained: all numbers are NaN.
+
+        Args:
+          n_steps: mini-batches per epoch.
+          dtype: the float type of the numbers.
+        """
+        unknown, monitors = jnp.full((), jnp.nan, dtype), {}
+        if self.monitors is not None:
+            n_measured = len(self.monitors.rows(n_steps))
+            monitors = {
+                name: jnp.full((n_measured, width), jnp.nan, dtype)
+                for name, width in self.monitors.widths(self.net).items()
+            }
+        curves = [unknown] * len(History.CURVES)
+        return History(*curves, dict.fromkeys(self.metric_names, unknown), monitors)
 
 
-Measurements = Float[Array, "n_measured n_columns"] | None
+Measurements = Float[Array, "*networks n_measured n_columns"] | None
 """What monitors measured, a row per measurement (`Monitors.split` names the columns); or `None`."""
 
 
@@ -109,7 +147,7 @@ def epoch(
       key: the run's own key, from which the key of each mini-batch is derived.
       recipe: how it is trained.
       state: the state before the epoch, from `start` or from the epoch before.
-      monitors: what to measure in some of the mini-batches (static), or `None`; not with lanes.
+      monitors: what to measure in some of the mini-batches (static), or `None`.
       units: which hidden units are the network's own, if some are padding; `None` if all are.
       parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
         several networks, which share `data`, `order` and `key` and are stacked in `recipe`, `units`
@@ -117,7 +155,8 @@ def epoch(
 
     Returns:
       The state after the epoch, of the same shapes; and the measurements, of shape (measurements,
-      columns), which `Monitors.split` takes apart, or `None` without monitors.
+      columns), which `Monitors.split` takes apart, or `None` without monitors; with several
+      networks their axis comes first.
 
     Raises:
       ValueError: an argument is of another kind.
@@ -268,14 +307,23 @@ def _train_measured(
     shared: _Shared, monitors: Monitors, state: TrainState, batches: MiniBatches
 ) -> tuple[TrainState, Measurements]:
     """Train in stretches: the last step of each is trained by itself and measured."""
-    context, recipe, units = shared.context, shared.recipe, shared.units
+    context, parallelism = shared.context, shared.parallelism
+
+    def measured_step(
+        network: tuple[Recipe, UnitMasks | None, TrainState], *arrays: AnyArray
+    ) -> tuple[TrainState, Array | None]:
+        recipe, units, state = network
+        batch = mini_batch(context, recipe, units, *arrays)
+        return step(context, recipe, units, state, batch, None, monitors)
 
     def train_stretch(state: TrainState, stretch: MiniBatches) -> tuple[TrainState, Array | None]:
         state = _train_blocks(shared, state, MiniBatches(*(a[:-1] for a in stretch)))
         indices, weights = (a[-1] for a in stretch)
-        xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]))
-        batch = mini_batch(context, recipe, units, state.step, xs, ys, weights)
-        return step(context, recipe, units, state, batch, None, monitors)
+        xs, ys = parallelism.split((shared.data.x[indices], shared.data.y[indices]))
+        networks = (shared.recipe, shared.units, state)
+        # The step's number is the same for all networks that are trained together.
+        number = jnp.ravel(state.step)[0]
+        return parallelism(measured_step)(networks, number, xs, ys, weights)
 
     n_steps, batch_size = batches.indices.shape
     every = monitors.every or n_steps
@@ -283,6 +331,8 @@ def _train_measured(
     stretches = MiniBatches(*(a[:n_full].reshape(-1, every, batch_size) for a in batches))
     state, measured = jax.lax.scan(train_stretch, state, stretches)
     rest = MiniBatches(*(a[n_full:] for a in batches))
+    if parallelism.n_lanes > 1:
+        measured = jnp.moveaxis(measured, 0, 1)
     return _train_blocks(shared, state, rest), measured
 
 
@@ -343,6 +393,10 @@ def train_epoch_padded(
     return padded._replace(params=params, opt_state=opt_state), measured
 
 
+Evaluated = dict[str, tuple[Scores, dict[str, Float[Array, "..."]]]]
+"""The scores and the metrics on each split that was evaluated, by the split's name."""
+
+
 class EpochResult(NamedTuple):
     """Result of one epoch; with lanes each array has an axis for them."""
 
@@ -351,7 +405,7 @@ class EpochResult(NamedTuple):
     params: Params
     """The parameters to evaluate and to keep, as `Optimizer.evaluation_params` gives them."""
     row: History
-    """The epoch's costs and accuracies, NaN where a split is not evaluated."""
+    """The epoch's costs, accuracies and metrics, NaN where a split is not evaluated."""
     learning_rate: Float[Array, "..."]
     """η of the last step; NaN where the optimizer has none."""
     finite: Bool[Array, "..."]
@@ -384,64 +438,70 @@ def finish_epoch(
     """
     net, parallelism = program.net, program.parallelism
     n_steps = -(-len(data.train.x) // program.batch_size)
-    sizes = [0 if split is None else len(split.x) for split in (data.valid, data.train)]
 
     def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
         recipe, units, state = network
         params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
         return params if units is None else units.zero_padding(params)
 
-    def scores_on(name: str, split: Split | None) -> Scores | None:
-        if name in program.evaluate_on and split is not None:
-            return scores(net, params, split, parallelism)
-        return None
-
     def update_watch(
-        network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None],
+        network: tuple[Recipe, TrainState, Params, Evaluated],
     ) -> tuple[TrainState, History, Array, Array]:
-        recipe, state, params, *split_scores = network
-        row, finite = _history_row(recipe, state, params, split_scores, sizes)
+        recipe, state, params, evaluated = network
+        row, finite = _history_row(program, data, recipe, state, params, evaluated)
         optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
         rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), params[0].w.dtype)
-        watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
+        watch = stopping.update(
+            recipe.stopping, state.watch, params, row, index + 1, program.criterion
+        )
         return state._replace(watch=watch), row, rate, finite
 
     params = parallelism(evaluation_params)((recipe, units, state))
-    evaluation, training = scores_on("evaluation", data.valid), scores_on("training", data.train)
-    state, row, rate, finite = parallelism(update_watch)(
-        (recipe, state, params, evaluation, training)
-    )
+    evaluated = {
+        name: scores_and_metrics(net, params, split, program.metrics, parallelism)
+        for name in program.evaluate_on
+        if (split := _split_called(data, name)) is not None
+    }
+    state, row, rate, finite = parallelism(update_watch)((recipe, state, params, evaluated))
     return EpochResult(state=state, params=params, row=row, learning_rate=rate, finite=finite)
 
 
+def _split_called(data: Dataset, name: str) -> Split | None:
+    """The split that is evaluated under this name."""
+    return {"evaluation": data.valid, "training": data.train, "test": data.test}[name]
+
+
 def _history_row(
+    program: EpochProgram,
+    data: Dataset,
     recipe: Recipe,
     state: TrainState,
     params: Params,
-    split_scores: Sequence[Scores | None],
-    sizes: Sequence[int],
+    evaluated: Evaluated,
 ) -> tuple[History, Bool[Array, ""]]:
     """The epoch's row of the history, and whether all parameters and costs are finite.
 
+    The test split decides on nothing, so that a cost on it may be infinite.
+
     Args:
+      program: the static choices.
+      data: the splits, whose sizes divide the penalties.
       recipe: how the network is trained; its penalties are added to the costs.
       state: the state after the epoch.
       params: the parameters that were evaluated.
-      split_scores: the scores, without penalties, on the evaluated split and on the training split;
-        None for a split that was not evaluated.
-      sizes: the number of examples of each.
+      evaluated: the scores, without penalties, and the metrics on each split that was evaluated.
     """
     unknown = jnp.full((), jnp.nan, params[0].w.dtype)
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
-    curves = []
-    for scores_of_split, n in zip(split_scores, sizes, strict=True):
-        if scores_of_split is None:
-            curves.append((unknown, unknown, unknown))
-        else:
-            data_cost, accuracy = scores_of_split
-            cost = data_cost + penalty(params, n, recipe.l1, recipe.l2)
+    curves = dict.fromkeys((*History.CURVES, *program.metric_names), unknown)
+    for split, (split_scores, metrics) in evaluated.items():
+        n_examples = len(_split_called(data, split).x)
+        cost = split_scores.cost + penalty(params, n_examples, recipe.l1, recipe.l2)
+        if split != "test":
             finite.append(jnp.isfinite(cost))
-            curves.append((cost, accuracy, data_cost))
-    (cost, accuracy, data_cost), training = curves
-    row = History(cost, accuracy, training[0], training[1], data_cost, training[2])
-    return row, jnp.all(jnp.stack(finite))
+        numbers = {
+            "cost": cost, "accuracy": split_scores.accuracy, "data_cost": split_scores.cost,
+        } | metrics  # fmt: skip
+        curves |= {f"{split}_{name}": number for name, number in numbers.items()}
+    known = [curves.pop(name) for name in History.CURVES]
+    return History(*known, metrics=curves), jnp.all(jnp.stack(finite))

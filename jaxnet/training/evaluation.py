@@ -14,6 +14,7 @@ from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
+from jaxnet.training.metrics import NamedMetrics
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
 CHUNK = 1000
@@ -99,6 +100,59 @@ def scores(net: Network, params: Params, split: Split, parallelism: Parallelism 
     if n_full < len(xs):
         total = jax.tree.map(jnp.add, total, sums(params, xs[n_full:], ys[n_full:]))
     return parallelism(means)(total)
+
+
+def weights_of(split: Split, dtype: np.dtype) -> Float[Array, " n"]:
+    """The weight of each example of a split: 1.
+
+    Args:
+      split: the examples.
+      dtype: the float type of the weights.
+    """
+    # Behind the barrier XLA divides by their sum: see `scores`.
+    return jax.lax.optimization_barrier(jnp.ones(len(split.x), dtype))
+
+
+def scores_and_metrics(
+    net: Network,
+    params: Params,
+    split: Split,
+    metrics: NamedMetrics,
+    parallelism: Parallelism = SINGLE,
+) -> tuple[Scores, dict[str, Float[Array, "..."]]]:
+    """What `scores` returns, and the values of metrics, for use inside a program.
+
+    Outputs are computed in chunks of examples; a metric sees those of the whole split.
+
+    Args:
+      net: the architecture.
+      params: its parameters; those of all lanes, stacked, if `parallelism` has lanes.
+      split: the examples and their targets, which lanes share.
+      metrics: the metrics with their names; without any nothing but the scores is computed.
+      parallelism: how many networks and devices take part.
+
+    Returns:
+      The scores, and each metric by its name; with lanes, each has an axis for them.
+    """
+    if not metrics:
+        return scores(net, params, split, parallelism), {}
+    xs, ys = jnp.asarray(split.x), jnp.asarray(split.y)
+    dtype = params[0].w.dtype
+
+    def of_network(
+        params: Params, xs: Array, ys: Array, weights: Array
+    ) -> tuple[Scores, dict[str, Array]]:
+        def of_example(example: tuple[Input, Target]) -> tuple[Scores, Array]:
+            x, y = example
+            z = network.logits(net, params, x)
+            return _score_of_logits(net, z, y), net.cost.output.fn(z)
+
+        of_examples, outputs = jax.lax.map(of_example, (xs, ys), batch_size=min(CHUNK, len(xs)))
+        means = jax.tree.map(lambda array: jnp.sum(weights * array) / jnp.sum(weights), of_examples)
+        values = {name: metric(outputs, ys, weights) for name, metric in metrics}
+        return means, {name: jnp.asarray(value, dtype) for name, value in values.items()}
+
+    return parallelism(of_network)(params, xs, ys, weights_of(split, dtype))
 
 
 def _penalized_scores(
@@ -187,7 +241,11 @@ def confusion(
 
 def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
-    z = network.logits(net, params, x)
+    return _score_of_logits(net, network.logits(net, params, x), y)
+
+
+def _score_of_logits(net: Network, z: Float[Array, " n_out"], y: Target) -> Scores:
+    """The score of one example, from its logits."""
     label = _predicted_label(net, net.cost.output.fn(z))
     target = network.targets(y, net.sizes[-1], z.dtype)
     is_correct = jnp.full((), jnp.nan, z.dtype)

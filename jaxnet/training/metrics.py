@@ -22,7 +22,7 @@ output that is NaN is classified wrongly.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -45,6 +45,10 @@ Weights = Float[AnyArray, " n"]
 """The weights of n examples, at least 0."""
 MetricFunction = Callable[[AnyArray, AnyArray, AnyArray], Array]
 """A function of outputs, targets and weights whose value is a scalar; see `Metric.__call__`."""
+NamedMetrics = tuple[tuple[str, MetricFunction], ...]
+"""Metrics with the names that a caller gave them, in alphabetical order; static."""
+TEST_CURVES = ("test_accuracy", "test_cost", "test_data_cost")
+"""The metrics of a history whose test split is evaluated, besides those that were asked for."""
 Average = Literal["macro", "micro"]
 """How classes are averaged: each class counts the same, or each decision does."""
 
@@ -105,6 +109,20 @@ class Metric(ABC):
         Returns:
           A scalar.
         """
+
+
+def metric_names(evaluate_on: Sequence[str], metrics: NamedMetrics) -> tuple[str, ...]:
+    """The names of a history's metrics, in alphabetical order.
+
+    Args:
+      evaluate_on: the splits that are evaluated.
+      metrics: the metrics with their names.
+
+    >>> metric_names(("evaluation", "training"), (("auc", roc_auc),))
+    ('evaluation_auc', 'training_auc')
+    """
+    names = [f"{split}_{name}" for split in evaluate_on for name, _ in metrics]
+    return tuple(sorted([*names, *(TEST_CURVES if "test" in evaluate_on else ())]))
 
 
 def higher_is_better(metric: MetricFunction) -> bool:
