@@ -163,29 +163,25 @@ def sweep(
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
     _check_reports(folder, tune_plan, on_progress, log)
     start_time, loaded = time.perf_counter(), _loaded(net, data)
-    if evaluate_on is None:
-        evaluate_on = ("training",) if loaded.valid is None else ("evaluation",)
-    choices = measured(evaluate_on, metrics, monitors, select_by)
+    splits = _default_splits(loaded) if evaluate_on is None else evaluate_on
+    choices = measured(splits, metrics, monitors, select_by)
     settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices)
     seed_list, epochs = _checked_seeds(seeds), operator.index(epochs)
     factor = _checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
     _check_processes(len(rungs) > 1, folder, choices, tune_plan)
-    if "test" not in choices.evaluate_on:
-        loaded = loaded._replace(test=None)
+    loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
         store = None if folder is None else Folder(folder, _description(loaded, choices))
-        choices = _with_rules_metric(choices, settings)
-        ledger = Ledger(settings, seed_list, store, choices)
-        _check_epochs(ledger, epochs)
+        ledger = _read_ledger(settings, seed_list, store, choices, epochs)
         lanes = list(np.ndindex(len(settings), len(seed_list)))
         loop = _RungLoop(
             ledger=ledger,
             data=loaded,
-            planner=ChunkPlanner(ledger, loaded, choices, tune_plan, runner.devices),
+            planner=ChunkPlanner(ledger, loaded, ledger.choices, tune_plan, runner.devices),
             runner=runner,
-            progress=Progress(len(lanes), on_progress, choices),
+            progress=Progress(len(lanes), on_progress, ledger.choices),
             log=log,
             n_lanes=len(lanes),
             epochs=epochs,
@@ -284,9 +280,20 @@ def _with_rules_metric(choices: Measured, settings: tuple[Setting, ...]) -> Meas
     return replace(choices, select_by=metric)
 
 
-def _check_epochs(ledger: Ledger, epochs: int) -> None:
-    """Refuse a folder whose chunks have had more than `epochs` epochs."""
-    store = ledger.folder
+def _default_splits(data: Dataset) -> tuple[EvaluatedSplit, ...]:
+    """The splits to evaluate where a caller does not say which."""
+    return ("training",) if data.valid is None else ("validation",)
+
+
+def _read_ledger(
+    settings: tuple[Setting, ...],
+    seeds: tuple[int, ...],
+    store: Folder | None,
+    choices: Measured,
+    epochs: int,
+) -> Ledger:
+    """The ledger with the chunks of a folder, which have had no more than `epochs` epochs."""
+    ledger = Ledger(settings, seeds, store, _with_rules_metric(choices, settings))
     _wait_for_processes("read", store)  # before any process writes
     most_epochs = ledger.most_epochs()
     if store is not None and most_epochs > epochs:
@@ -294,6 +301,7 @@ def _check_epochs(ledger: Ledger, epochs: int) -> None:
             f"epochs is {epochs}, but networks of this study in {store.path} have had "
             f"{most_epochs} already; ask for as many or more, or choose another folder."
         )
+    return ledger
 
 
 def _warn_of_versions(study: Study) -> None:

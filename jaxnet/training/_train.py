@@ -143,15 +143,7 @@ def train(
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
-    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
-        if folder is not None:
-            path_of(name, folder)
-    if time_budget is not None:
-        constant("time_budget", time_budget, low=0)
-    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
-        raise ValueError(
-            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
-        )
+    _check_reports(on_epoch, checkpoint, resume, time_budget)
     parallelism, put, is_shared = _parallelism(devices, time_budget)
     program = EpochProgram(
         net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
@@ -181,6 +173,24 @@ def train(
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
     return loop.run(seed)
+
+
+def _check_reports(
+    on_epoch: object,
+    checkpoint: str | Path | None,
+    resume: str | Path | None,
+    time_budget: float | None,
+) -> None:
+    """Check the arguments that say where results go, and when the run ends by the clock."""
+    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
+        if folder is not None:
+            path_of(name, folder)
+    if time_budget is not None:
+        constant("time_budget", time_budget, low=0)
+    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
+        raise ValueError(
+            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
+        )
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
@@ -361,8 +371,9 @@ class _TrainLoop(HostLoop[Measured]):
         history = _history_of(self.log, self.program.metric_names, dtype)
         if monitors is None:
             return history
-        shape = (len(self.log.measured), -1, sum(monitors.widths(net).values()))
-        table = np.array(self.log.measured).reshape(shape if shape[0] else (0, 0, shape[2]))
+        n_measured = len(monitors.rows(-(-len(self.data.train.x) // self.program.batch_size)))
+        shape = (len(self.log.measured), n_measured, sum(monitors.widths(net).values()))
+        table = np.array(self.log.measured, dtype).reshape(shape)
         return history._replace(monitors=monitors.split(net, table))
 
 

@@ -47,7 +47,8 @@ from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.stopping import Criterion
 from jaxnet.training.checks import check_epoch
 from jaxnet.training.evaluation import Scores, scores_and_metrics
-from jaxnet.training.metrics import NamedMetrics, metric_names
+from jaxnet.training.measured import metric_names
+from jaxnet.training.metrics import NamedMetrics
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
@@ -104,7 +105,9 @@ class EpochProgram:
                 for name, width in self.monitors.widths(self.net).items()
             }
         curves = [unknown] * len(History.CURVES)
-        return History(*curves, dict.fromkeys(self.metric_names, unknown), monitors)
+        return History(
+            *curves, metrics=dict.fromkeys(self.metric_names, unknown), monitors=monitors
+        )
 
 
 Measurements = Float[Array, "*networks n_measured n_columns"] | None
@@ -331,7 +334,7 @@ def _train_measured(
     stretches = MiniBatches(*(a[:n_full].reshape(-1, every, batch_size) for a in batches))
     state, measured = jax.lax.scan(train_stretch, state, stretches)
     rest = MiniBatches(*(a[n_full:] for a in batches))
-    if parallelism.n_lanes > 1:
+    if parallelism.n_lanes > 1 and measured is not None:
         measured = jnp.moveaxis(measured, 0, 1)
     return _train_blocks(shared, state, rest), measured
 
@@ -495,8 +498,9 @@ def _history_row(
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
     curves = dict.fromkeys((*History.CURVES, *program.metric_names), unknown)
     for split, (split_scores, metrics) in evaluated.items():
-        n_examples = len(_split_called(data, split).x)
-        cost = split_scores.cost + penalty(params, n_examples, recipe.l1, recipe.l2)
+        examples = _split_called(data, split)
+        assert examples is not None  # it was evaluated
+        cost = split_scores.cost + penalty(params, len(examples.x), recipe.l1, recipe.l2)
         if split != "test":
             finite.append(jnp.isfinite(cost))
         numbers = {
@@ -504,4 +508,4 @@ def _history_row(
         } | metrics  # fmt: skip
         curves |= {f"{split}_{name}": number for name, number in numbers.items()}
     known = [curves.pop(name) for name in History.CURVES]
-    return History(*known, metrics=curves), jnp.all(jnp.stack(finite))
+    return History(*known, metrics={**curves}), jnp.all(jnp.stack(finite))

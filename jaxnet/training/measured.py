@@ -13,13 +13,15 @@ from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.stopping import METRICS, Criterion, Stopping
 from jaxnet.training.fingerprint import described
-from jaxnet.training.metrics import MetricFunction, NamedMetrics, higher_is_better, metric_names
+from jaxnet.training.metrics import MetricFunction, NamedMetrics
 from jaxnet.training.monitors import Monitors
 
 SPLITS = ("validation", "training", "test", "evaluation")
 """The splits that may be evaluated after each epoch; the last is another word for the first."""
 RESERVED = (*METRICS, "data_cost")
 """What every run records anyway."""
+TEST_CURVES = ("test_accuracy", "test_cost", "test_data_cost")
+"""The metrics of a history whose test split is evaluated, besides those that were asked for."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,47 @@ def measured(
             'evaluate_on must be a tuple of "validation", "training" and "test", or empty, '
             f"not {brief(evaluate_on)}."
         )
-    splits = sorted({"evaluation" if name == "validation" else name for name in evaluate_on})
+    splits: set[EvaluatedSplit] = {
+        "evaluation" if name == "validation" else name for name in evaluate_on
+    }
     named = _checked_metrics({} if metrics is None else metrics)
-    choices = Measured(tuple(splits), named, monitors, select_by)
+    choices = Measured(tuple(sorted(splits)), named, monitors, select_by)
     if select_by is not None:
         check_metric_name("select_by", select_by, choices)
-        if not {"evaluation", "training"} & set(splits):
+        if not {"evaluation", "training"} & splits:
             raise ValueError(
                 f"select_by is {select_by}, but neither the validation nor the training split is "
                 'evaluated; add "validation" to evaluate_on.'
             )
     return choices
+
+
+def metric_names(evaluate_on: Sequence[str], metrics: NamedMetrics) -> tuple[str, ...]:
+    """The names of a history's metrics, in alphabetical order.
+
+    Args:
+      evaluate_on: the splits that are evaluated.
+      metrics: the metrics with their names.
+
+    >>> from jaxnet.training.metrics import roc_auc
+    >>> metric_names(("evaluation", "training"), (("auc", roc_auc),))
+    ('evaluation_auc', 'training_auc')
+    """
+    names = [f"{split}_{name}" for split in evaluate_on for name, _ in metrics]
+    return tuple(sorted([*names, *(TEST_CURVES if "test" in evaluate_on else ())]))
+
+
+def higher_is_better(metric: MetricFunction) -> bool:
+    """Whether a higher value of a metric is better, which holds for functions that do not say.
+
+    Args:
+      metric: a metric, or any function in place of one.
+
+    >>> from jaxnet.training.metrics import mae, roc_auc
+    >>> higher_is_better(roc_auc), higher_is_better(mae)
+    (True, False)
+    """
+    return bool(getattr(metric, "higher_is_better", True))
 
 
 def check_metric_name(argument: str, name: object, choices: Measured) -> None:

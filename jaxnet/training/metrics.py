@@ -22,7 +22,7 @@ output that is NaN is classified wrongly.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -47,8 +47,6 @@ MetricFunction = Callable[[AnyArray, AnyArray, AnyArray], Array]
 """A function of outputs, targets and weights whose value is a scalar; see `Metric.__call__`."""
 NamedMetrics = tuple[tuple[str, MetricFunction], ...]
 """Metrics with the names that a caller gave them, in alphabetical order; static."""
-TEST_CURVES = ("test_accuracy", "test_cost", "test_data_cost")
-"""The metrics of a history whose test split is evaluated, besides those that were asked for."""
 Average = Literal["macro", "micro"]
 """How classes are averaged: each class counts the same, or each decision does."""
 
@@ -111,32 +109,6 @@ class Metric(ABC):
         """
 
 
-def metric_names(evaluate_on: Sequence[str], metrics: NamedMetrics) -> tuple[str, ...]:
-    """The names of a history's metrics, in alphabetical order.
-
-    Args:
-      evaluate_on: the splits that are evaluated.
-      metrics: the metrics with their names.
-
-    >>> metric_names(("evaluation", "training"), (("auc", roc_auc),))
-    ('evaluation_auc', 'training_auc')
-    """
-    names = [f"{split}_{name}" for split in evaluate_on for name, _ in metrics]
-    return tuple(sorted([*names, *(TEST_CURVES if "test" in evaluate_on else ())]))
-
-
-def higher_is_better(metric: MetricFunction) -> bool:
-    """Whether a higher value of a metric is better, which holds for functions that do not say.
-
-    Args:
-      metric: a metric, or any function in place of one.
-
-    >>> higher_is_better(roc_auc), higher_is_better(mae)
-    (True, False)
-    """
-    return bool(getattr(metric, "higher_is_better", True))
-
-
 @dataclass(frozen=True)
 class Accuracy(Metric):
     """The share of examples that are classified correctly; of a matrix, in all their labels.
@@ -179,6 +151,14 @@ class ClassMetric(Metric):
         default) averages over all.
       average: "macro" (the default), the mean over the classes that appear or are predicted, or
         over all outputs of a matrix; or "micro", of the sums over all classes.
+
+    >>> @dataclass(frozen=True)
+    ... class Jaccard(ClassMetric):
+    ...     def of_sums(self, n_hits, n_predicted, n_true):
+    ...         return n_hits / (n_predicted + n_true - n_hits)
+    >>> outputs = jnp.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    >>> Jaccard(label=1)(outputs, jnp.array([0, 1, 1])).item()
+    0.5
     """
 
     label: int | None = None
@@ -488,7 +468,7 @@ def _require_labels(metric: Metric, targets: MetricTargets) -> None:
         )
 
 
-def _mean(values: Array, weights: Weights) -> Float[Array, ""]:
+def _mean(values: AnyArray, weights: Weights) -> Float[Array, ""]:
     """The weighted mean Σwv / Σw, in which what has no weight may be NaN."""
     values = jnp.asarray(values, weights.dtype)
     return jnp.sum(jnp.where(weights > 0, weights * values, 0)) / jnp.sum(weights)
@@ -547,7 +527,7 @@ def _class_sums(
 
 
 def _area(
-    outputs: Float[Array, " n"], is_positive: Bool[Array, " n"], weights: Weights
+    outputs: Float[AnyArray, " n"], is_positive: Bool[AnyArray, " n"], weights: Weights
 ) -> Float[Array, ""]:
     """The area under the ROC curve of one output.
 
@@ -570,7 +550,7 @@ def _area(
 
 
 def _r_squared(
-    outputs: Float[Array, " n"], targets: Float[Array, " n"], weights: Weights
+    outputs: Float[AnyArray, " n"], targets: Float[AnyArray, " n"], weights: Weights
 ) -> Float[Array, ""]:
     """R² of one output."""
     counts = weights > 0

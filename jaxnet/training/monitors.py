@@ -134,7 +134,10 @@ class Monitors:
         """
         n_epochs, rows = len(next(iter(history.values()))), self.rows(n_steps) + 1
         steps = np.arange(n_epochs)[:, None] * n_steps + rows
-        flat = {name: array.reshape(-1, array.shape[-1]) for name, array in history.items()}
+        flat = {
+            name: array.reshape(n_epochs * len(rows), array.shape[-1])
+            for name, array in history.items()
+        }
         return {"step": steps.reshape(-1)} | flat
 
 

@@ -83,7 +83,7 @@ def _state_leaves(setting, program):
 
 def _write_chunk(folder, leaves, lanes=LANES):
     result = _outcome()
-    arrays = {"history": np.array(result.history)[:4]}  # it kept no data costs
+    arrays = {"history": result.history.to_array()[:4]}  # it kept no data costs
     arrays |= {name: np.asarray(getattr(result, name)) for name in store.ARRAYS}
     states = {f"state/{index:03d}": leaf for index, leaf in enumerate(leaves)}
     header = {

@@ -60,7 +60,9 @@ MATRICES = {
         RNG.uniform(size=(60, 4)), RNG.integers(0, 2, (60, 4)).astype(bool),
         RNG.integers(0, 2, 60).astype(float),
     ),
-    "one label": (np.round(RNG.uniform(size=(60, 4)), 1), np.tile([1.0, 0.0, 1.0, 0.0], (60, 1)), None),
+    "labels of one kind": (
+        np.round(RNG.uniform(size=(60, 4)), 1), np.tile([1.0, 0.0, 1.0, 0.0], (60, 1)), None
+    ),
     "one example": (RNG.uniform(size=(1, 3)), np.array([[1.0, 0.0, 1.0]]), None),
 }  # fmt: skip
 NUMBERS = {
