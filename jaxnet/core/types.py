@@ -5,7 +5,7 @@ A NamedTuple of arrays (`Layer`, `Split`, `History`) is a pytree, which JAX's `j
 hashable, equal by value, and a part of the compiled program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
@@ -156,8 +156,8 @@ class History(NamedTuple):
     training_accuracy: Float[AnyArray, "..."]
     evaluation_data_cost: Float[AnyArray, "..."] = _UNKNOWN
     training_data_cost: Float[AnyArray, "..."] = _UNKNOWN
-    metrics: dict[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
-    monitors: dict[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
+    metrics: Mapping[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
+    monitors: Mapping[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
 
     CURVES = CURVES
 

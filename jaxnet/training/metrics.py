@@ -536,7 +536,9 @@ def _area(
     """
     positive = jnp.where(is_positive, weights, 0)
     negative = jnp.where(is_positive, 0, weights)
-    ordered, positive, negative = jax.lax.sort((outputs, positive, negative), num_keys=1)
+    ordered, positive, negative = jax.lax.sort(
+        (jnp.asarray(outputs), positive, negative), num_keys=1
+    )
     up_to = jnp.cumsum(negative)  # of the negative examples up to each place
     is_new = ordered[1:] != ordered[:-1]
     yes = jnp.ones(1, bool)
