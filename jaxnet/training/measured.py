@@ -159,11 +159,14 @@ def check_metric_name(argument: str, name: object, choices: Measured) -> None:
       ValueError: it is neither "accuracy", "cost" nor in `metrics`.
     """
     known = [*METRICS, *(own_name for own_name, _ in choices.metrics)]
-    if not isinstance(name, str) or name not in known:
-        text = name if isinstance(name, str) else brief(name)
+    if not isinstance(name, str):
         raise ValueError(
-            f"{argument} {text} is neither accuracy, nor cost, nor in metrics; "
-            f"{suggestion(text, known)}"
+            f"{argument} must be the name of a metric, such as accuracy, not {brief(name)}."
+        )
+    if name not in known:
+        raise ValueError(
+            f"{argument} {name} is neither accuracy, nor cost, nor in metrics; "
+            f"{suggestion(name, known)}"
         )
 
 
