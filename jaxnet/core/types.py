@@ -156,8 +156,8 @@ class History(NamedTuple):
     training_accuracy: Float[AnyArray, "..."]
     evaluation_data_cost: Float[AnyArray, "..."] = _UNKNOWN
     training_data_cost: Float[AnyArray, "..."] = _UNKNOWN
-    metrics: Mapping[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
-    monitors: Mapping[str, Float[AnyArray, "..."]] = {}  # noqa: RUF012 (nobody writes into it)
+    metrics: Mapping[str, Float[AnyArray, "..."]] = {}
+    monitors: Mapping[str, Float[AnyArray, "..."]] = {}
 
     CURVES = CURVES
 

@@ -120,7 +120,7 @@ class Monitors:
         }
 
     def by_measurement(
-        self, history: Mapping[str, np.ndarray], n_steps: int
+        self, history: Mapping[str, AnyArray], n_steps: int
     ) -> dict[str, np.ndarray]:
         """The measurements of a run one after the other, as `Run.monitors` has them.
 
@@ -135,7 +135,7 @@ class Monitors:
         n_epochs, rows = len(next(iter(history.values()))), self.rows(n_steps) + 1
         steps = np.arange(n_epochs)[:, None] * n_steps + rows
         flat = {
-            name: array.reshape(n_epochs * len(rows), array.shape[-1])
+            name: np.asarray(array).reshape(n_epochs * len(rows), array.shape[-1])
             for name, array in history.items()
         }
         return {"step": steps.reshape(-1)} | flat
