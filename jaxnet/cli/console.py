@@ -21,7 +21,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
-from jaxnet.sweeps.ranking import ranking_curve, recipe_order
+from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.study import Study
 from jaxnet.training.run import EpochReport
 
@@ -193,7 +193,7 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
     """The best n recipes of a study by their mean score over seeds, with the named numbers."""
     n_recipes = len(study.settings)
     order = recipe_order(study.score)[:n]
-    curve = ranking_curve(study.history)
+    curve = study.ranked_by
     split = "training" if curve.startswith("training") else "validation"
     title = f"The best {len(order)} of {n_recipes} recipes, by {split} over the seeds"
     table = Table(box=box.SIMPLE, title=title if len(order) < n_recipes else None)

@@ -21,7 +21,6 @@ from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
-from jaxnet.sweeps.ranking import ranking_curve
 from jaxnet.sweeps.study import Study
 from jaxnet.training import devices, evaluation
 
@@ -200,7 +199,7 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
         "seed": run.seed,
         "seeds": len(study.seeds),
         "epoch": run.best_epoch,
-        "selected_by": ranking_curve(study.history),
+        "selected_by": study.ranked_by,
         "score": float(study.score[lane]),
     }
     in_words = ", ".join(f"{name} {number:.4g}" for name, number in numbers.items())

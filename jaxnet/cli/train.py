@@ -38,6 +38,7 @@ from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
+from jaxnet.training.measured import measured
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.run import EpochReport, Run
 
@@ -103,7 +104,7 @@ class Train(Training):
         net = self.full_network()
         recipe, data = self.recipe(), check_data(net, read(self.data))
         counts = (self.epochs, self.batch_size, self.seed)
-        checks.checked(net, data, recipe, *counts, None, self.evaluate_on)
+        checks.checked(net, data, recipe, *counts, None, measured(self.evaluate_on))
         checks.check_monitors(self._monitors(), net, -(-len(data.train.x) // self.batch_size))
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))

@@ -15,6 +15,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked, count_of_seeds
+from jaxnet.training.measured import Measured
 
 REPORT_FROM = 1000
 """The first seed of the report, if the caller names only a number of seeds: far from the tuning
@@ -114,7 +115,16 @@ def check(
     if not protocol.targets:
         raise ValueError("targets must be one validation score or more, such as 0.95.")
     for recipe in contenders.values():
-        checked(net, data, recipe, protocol.epochs, protocol.batch_size, 0, None, ("evaluation",))
+        checked(
+            net,
+            data,
+            recipe,
+            protocol.epochs,
+            protocol.batch_size,
+            0,
+            None,
+            Measured(("evaluation",)),
+        )
     if shared := set(protocol.tuning_seeds) & set(protocol.report_seeds):
         raise ValueError(
             f"seed {min(shared)} would tune and report; seeds and tuning_seeds must have no number "

@@ -5,7 +5,7 @@ A NamedTuple of arrays (`Layer`, `Split`, `History`) is a pytree, which JAX's `j
 hashable, equal by value, and a part of the compiled program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
@@ -22,8 +22,8 @@ Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
 Numbers = ArrayLike | Sequence[float]
 """A hyperparameter as a caller gives it: a number, traced or not, or an array of them (a sweep)."""
 
-EvaluatedSplit = Literal["evaluation", "training"]
-"""A split that is evaluated after each epoch: the validation split, or the training split."""
+EvaluatedSplit = Literal["validation", "training", "test", "evaluation"]
+"""A split that is evaluated after each epoch; "evaluation" is network2's word for "validation"."""
 
 Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
 """The inputs of one example: floats, or uint8 pixels."""
@@ -124,6 +124,15 @@ class Dataset(NamedTuple):
     test: Split | None = None
 
 
+CURVES = (
+    "evaluation_cost",
+    "evaluation_accuracy",
+    "training_cost",
+    "training_accuracy",
+    "evaluation_data_cost",
+    "training_data_cost",
+)
+"""The fields of `History` that every run has: its costs and accuracies."""
 _UNKNOWN = np.array(np.nan)
 
 
@@ -145,6 +154,11 @@ class History(NamedTuple):
         default.
       training_data_cost: the cost on the training split without penalties, (epochs,); NaN by
         default.
+      metrics: further curves, (epochs,) each, by the split and the metric: "evaluation_auc" for the
+        validation split, "training_auc", "test_auc"; and of the test split "test_cost",
+        "test_data_cost" and "test_accuracy", if it was evaluated. Empty by default.
+      monitors: what `Monitors` measured, by the monitor's name, (epochs, measurements, layers)
+        each; empty by default.
 
     >>> cost, accuracy, missing = np.array([0.5, 0.3]), np.array([0.8, 0.9]), np.full(2, np.nan)
     >>> history = History(cost, accuracy, missing, missing)
@@ -158,14 +172,35 @@ class History(NamedTuple):
     training_accuracy: Float[AnyArray, "..."]
     evaluation_data_cost: Float[AnyArray, "..."] = _UNKNOWN
     training_data_cost: Float[AnyArray, "..."] = _UNKNOWN
+    metrics: Mapping[str, Float[AnyArray, "..."]] = {}
+    monitors: Mapping[str, Float[AnyArray, "..."]] = {}
+
+    CURVES = CURVES
+
+    @property
+    def curves(self) -> dict[str, Float[AnyArray, "..."]]:
+        """All curves by name: the six costs and accuracies, then the metrics."""
+        return {name: getattr(self, name) for name in CURVES} | dict(sorted(self.metrics.items()))
+
+    def to_array(self) -> Float[np.ndarray, "curves ..."]:
+        """All curves along the first axis, in the order of `curves`.
+
+        Returns:
+          The array from which `from_array` makes the history again.
+        """
+        return np.array([np.asarray(curve) for curve in self.curves.values()])
 
     @classmethod
-    def from_array(cls, curves: Float[AnyArray, "curves ..."]) -> "History":
-        """The history whose curves are stacked in an array, such as `np.array(history)`.
+    def from_array(
+        cls, curves: Float[AnyArray, "curves ..."], metric_names: Sequence[str] = ()
+    ) -> "History":
+        """The history whose curves are stacked in an array, such as `history.to_array()`.
 
         Args:
-          curves: the curves along the first axis, in the order of the fields. An array with the
-            first four alone, as version 0.2.0 wrote it, has unknown data costs: they are NaN.
+          curves: the curves along the first axis, in the order of the fields, and then those of the
+            metrics. An array with the first four alone, as version 0.2.0 wrote it, has unknown data
+            costs: they are NaN.
+          metric_names: the names of the metrics, in alphabetical order; none by default.
 
         Returns:
           The history, with NumPy arrays.
@@ -174,5 +209,7 @@ class History(NamedTuple):
         array([nan, nan])
         """
         curves = np.asarray(curves)
-        missing = np.full((len(cls._fields) - len(curves), *curves.shape[1:]), np.nan, curves.dtype)
-        return cls(*curves, *missing)
+        known, of_metrics = curves[: len(CURVES)], curves[len(CURVES) :]
+        missing = np.full((len(CURVES) - len(known), *curves.shape[1:]), np.nan, curves.dtype)
+        metrics = dict(zip(metric_names, of_metrics, strict=True))
+        return cls(*known, *missing, metrics=metrics)

@@ -239,7 +239,7 @@ def history_csv(history: History) -> bytes:
     r"""The curves of a history as the content of a CSV file, a line for each epoch.
 
     Args:
-      history: the curves, (epochs,) each.
+      history: the curves and metrics, (epochs,) each.
 
     Returns:
       The content of the file, with all digits; a value that was not evaluated is an empty cell.
@@ -248,5 +248,6 @@ def history_csv(history: History) -> bytes:
     >>> history_csv(History(np.array([0.5]), nothing, nothing, nothing)).splitlines()[1]
     b'1,0.5,,,,,'
     """
-    rows = zip(*np.broadcast_arrays(*history), strict=True)
-    return encode([("epoch", *History._fields), *((n, *row) for n, row in enumerate(rows, 1))])
+    curves = history.curves
+    rows = zip(*np.broadcast_arrays(*curves.values()), strict=True)
+    return encode([("epoch", *curves), *((n, *row) for n, row in enumerate(rows, 1))])

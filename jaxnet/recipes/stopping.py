@@ -5,7 +5,7 @@ So it is part of the compiled run, of each network of a sweep, and of a checkpoi
 never decides.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import jax
 import jax.core
@@ -13,13 +13,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxnet.core.arguments import brief, lists_keywords, require_choice
+from jaxnet.core.arguments import brief, lists_keywords
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, EvaluatedSplit, History, Numbers, Params
 
-Metric = Literal["accuracy", "cost"]
-"""What a rule compares: a higher accuracy is better, and a lower cost (without penalties)."""
+METRICS = ("accuracy", "cost")
+"""What every run measures: a higher accuracy is better, and a lower cost (without penalties)."""
+
+
+class Criterion(NamedTuple):
+    """What decides on the best epoch of a run (static).
+
+    Attributes:
+      curve: the name of a curve, as in `History.curves`: "evaluation_auc".
+      higher_is_better: whether the epoch with the highest value is the best, or that with the
+        lowest.
+
+    >>> Criterion("evaluation_auc", higher_is_better=True).curve
+    'evaluation_auc'
+    """
+
+    curve: str
+    higher_is_better: bool
+
+
+SPLITS = ("evaluation", "training", "validation")
+"""The splits that may decide; "validation" is another word for "evaluation"."""
 
 
 @pytree
@@ -39,14 +59,16 @@ class Stopping:
         fraction of what it would be without the rule.
       target: the run stops once the metric is at least (an accuracy) or at most (a cost) this; at
         least 0. `None` for no target.
-      metric: "accuracy" (the default) or "cost", the cost without penalties.
-      split: "evaluation" (the default) or "training": what the metric is measured on.
+      metric: "accuracy" (the default), "cost", the cost without penalties, or the name of one of
+        the run's `metrics=`, which says whether higher is better.
+      split: "evaluation" (the default; or "validation", which is the same) or "training": what the
+        metric is measured on.
       linear: whether it leaves the first layer's update linear: it does, since it changes the
         learning rate alone. See `Recipe.linear`.
 
     Raises:
-      ValueError: a number is out of its range, `metric` or `split` is unknown, there is neither a
-        patience nor a target, or only one of `factor` and `floor`.
+      ValueError: a number is out of its range, `metric` is no name, `split` is unknown, there is
+        neither a patience nor a target, or only one of `factor` and `floor`.
 
     >>> Stopping(patience=10)
     Stopping(patience=10, evaluation accuracy)
@@ -56,17 +78,22 @@ class Stopping:
     factor: Numbers | None = None
     floor: Numbers | None = None
     target: Numbers | None = None
-    metric: Metric = static(default="accuracy")
+    metric: str = static(default="accuracy")
     split: EvaluatedSplit = static(default="evaluation")
     linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_choice("metric", self.metric, ("accuracy", "cost"))
-        if not isinstance(self.split, str) or self.split not in ("evaluation", "training"):
+        if not isinstance(self.metric, str) or not self.metric.isidentifier():
+            raise ValueError(
+                'metric must be "accuracy", "cost" or the name of one of the run\'s metrics, not '
+                f"{brief(self.metric)}."
+            )
+        if not isinstance(self.split, str) or self.split not in SPLITS:
             raise ValueError(
                 f'split must be "evaluation" or "training", not {brief(self.split)}; '
                 "the test set never decides."
             )
+        object.__setattr__(self, "split", self.split.replace("validation", "evaluation"))
         object.__setattr__(self, "patience", leaf("patience", self.patience, low=1, whole=True))
         object.__setattr__(self, "factor", leaf("factor", self.factor, high=1))
         object.__setattr__(self, "floor", leaf("floor", self.floor, high=1))
@@ -90,7 +117,7 @@ class Stopping:
 
     @property
     def curve(self) -> str:
-        """The field of `History` that decides: "evaluation_accuracy", "training_data_cost", …."""
+        """The curve that decides, such as "evaluation_accuracy" or "evaluation_auc"."""
         return f"{self.split}_{'data_cost' if self.metric == 'cost' else self.metric}"
 
     def __repr__(self) -> str:
@@ -105,7 +132,7 @@ class Stopping:
 def no_improvement_in(
     n: Numbers,
     *,
-    metric: Metric = "accuracy",
+    metric: str = "accuracy",
     split: EvaluatedSplit = "evaluation",
     target: Numbers | None = None,
 ) -> Stopping:
@@ -113,8 +140,8 @@ def no_improvement_in(
 
     Args:
       n: the patience in epochs, a whole number of at least 1.
-      metric: "accuracy" (the default) or "cost" (without penalties), which decides on the best
-        epoch.
+      metric: "accuracy" (the default), "cost" (without penalties) or the name of one of the run's
+        metrics, which decides on the best epoch.
       split: "evaluation" (the default) or "training", the split whose metric decides.
       target: the metric at which the run stops, as in `reach`; `None` (the default) for none.
 
@@ -122,7 +149,7 @@ def no_improvement_in(
       The rule.
 
     Raises:
-      ValueError: a number is out of its range, or `metric` or `split` is unknown.
+      ValueError: a number is out of its range, `metric` is no name, or `split` is unknown.
 
     Source: Nielsen, chapter 3, early stopping.
 
@@ -138,7 +165,7 @@ def reduce_on_plateau(
     factor: Numbers = 0.5,
     floor: Numbers = 1 / 128,
     *,
-    metric: Metric = "accuracy",
+    metric: str = "accuracy",
     split: EvaluatedSplit = "evaluation",
     target: Numbers | None = None,
 ) -> Stopping:
@@ -149,8 +176,8 @@ def reduce_on_plateau(
       factor: what the learning rate is multiplied by, in [0, 1), by default ½.
       floor: the fraction of the first learning rate at which the run stops, in [0, 1), by default
         1/128.
-      metric: "accuracy" (the default) or "cost" (without penalties), which decides on the best
-        epoch.
+      metric: "accuracy" (the default), "cost" (without penalties) or the name of one of the run's
+        metrics, which decides on the best epoch.
       split: "evaluation" (the default) or "training", the split whose metric decides.
       target: the metric at which the run stops, as in `reach`; `None` (the default) for none.
 
@@ -158,7 +185,7 @@ def reduce_on_plateau(
       The rule.
 
     Raises:
-      ValueError: a number is out of its range, or `metric` or `split` is unknown.
+      ValueError: a number is out of its range, `metric` is no name, or `split` is unknown.
 
     Source: Nielsen, chapter 3, the exercise on learning rate schedules.
 
@@ -174,7 +201,7 @@ def reduce_on_plateau(
 def reach(
     target: Numbers,
     *,
-    metric: Metric = "accuracy",
+    metric: str = "accuracy",
     split: EvaluatedSplit = "evaluation",
     patience: Numbers | None = None,
 ) -> Stopping:
@@ -183,8 +210,8 @@ def reach(
     Args:
       target: the accuracy, in [0, 1], or the cost without penalties, at least 0, at which the run
         stops.
-      metric: "accuracy" (the default) or "cost" (without penalties), which decides on the best
-        epoch.
+      metric: "accuracy" (the default), "cost" (without penalties) or the name of one of the run's
+        metrics, which decides on the best epoch.
       split: "evaluation" (the default) or "training", the split whose metric decides.
       patience: epochs without a new best after which the run stops, too; `None` (the default) for
         none.
@@ -193,7 +220,7 @@ def reach(
       The rule.
 
     Raises:
-      ValueError: a number is out of its range, or `metric` or `split` is unknown.
+      ValueError: a number is out of its range, `metric` is no name, or `split` is unknown.
 
     >>> reach(0.98)
     Stopping(target=0.98, evaluation accuracy)
@@ -250,25 +277,32 @@ def watch(params: Params, keep_best: bool = True) -> Watch:
     )
 
 
-def score(rule: Stopping | None, row: History) -> Float[Array, "..."]:
+def score(
+    rule: Stopping | None, row: History, criterion: Criterion | None = None
+) -> Float[Array, "..."]:
     """The score of an epoch, or of many: the best epoch is the one with the highest.
 
     Args:
       rule: the stopping rule; `None` for a run without one.
       row: the costs and accuracies of the epoch, NaN where they were not measured; with axes for
         many epochs.
+      criterion: what decides in place of the rule's accuracy or cost; `None` (the default) for
+        these.
 
     Returns:
-      The rule's metric, a cost with a minus sign. Without a rule, the evaluation accuracy, or minus
-      the evaluation cost without penalties if there is no accuracy; NaN if neither was measured.
+      The curve that decides, with a minus sign if lower is better. Without a rule and a criterion,
+      the evaluation accuracy, or minus the evaluation cost without penalties if there is no
+      accuracy; NaN if neither was measured.
 
     >>> row = History(*map(jnp.array, (0.5, 0.75, 0.3, 1.0, 0.25, 0.125)))
     >>> score(None, row).item(), score(Stopping(1, metric="cost"), row).item()
     (0.75, -0.25)
     """
-    if rule is not None:
-        value = jnp.asarray(getattr(row, rule.curve))
-        return value if rule.metric == "accuracy" else -value
+    if criterion is None and rule is not None:
+        criterion = Criterion(rule.curve, rule.metric != "cost")
+    if criterion is not None:
+        value = jnp.asarray(row.curves[criterion.curve])
+        return value if criterion.higher_is_better else -value
     accuracy = jnp.asarray(row.evaluation_accuracy)
     return jnp.where(jnp.isnan(accuracy), -jnp.asarray(row.evaluation_data_cost), accuracy)
 
@@ -279,6 +313,7 @@ def update(
     params: Params,
     row: History,
     epoch: Int[AnyArray, ""] | int,
+    criterion: Criterion | None = None,
 ) -> Watch:
     """The state of early stopping after an epoch.
 
@@ -289,6 +324,8 @@ def update(
       params: the parameters at the end of the epoch.
       row: the costs and accuracies of the epoch, NaN where they were not measured.
       epoch: the number of the epoch, counted from 1.
+      criterion: what decides in place of the rule's accuracy or cost; `None` (the default) for
+        these.
 
     Returns:
       The new state.
@@ -300,7 +337,7 @@ def update(
     >>> after.best_score.item(), after.best_epoch.item(), after.stopped.item()
     (0.75, 1, True)
     """
-    new_score = score(rule, row)
+    new_score = score(rule, row, criterion)
     # Without a rule nothing may be evaluated: the score is NaN then, and the last epoch the best.
     is_best = (
         new_score > before.best_score if rule is not None else ~(new_score <= before.best_score)
@@ -321,7 +358,8 @@ def update(
             stopped |= scale <= jnp.asarray(rule.floor) * (1 + 1e-5)
     if rule is not None and rule.target is not None:
         target = jnp.asarray(rule.target)
-        stopped |= new_score >= (target if rule.metric == "accuracy" else -target)
+        rises = rule.metric != "cost" if criterion is None else criterion.higher_is_better
+        stopped |= new_score >= (target if rises else -target)
     return Watch(
         best=best,
         best_score=jnp.where(is_best, new_score, before.best_score),

@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.types import AnyArray, History
-from jaxnet.sweeps.ranking import ranking_curve
 from jaxnet.sweeps.study import Study
 
 
@@ -170,7 +169,7 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
     """
     figure = Figure(figsize=(max(5.0, 4.2 * len(names)), 3.8), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    curve = ranking_curve(study.history)
+    curve = study.ranked_by
     is_accuracy = curve.endswith("accuracy")
     sign = 1 if is_accuracy else -1  # the score of a cost is the negative cost
     scores = np.where(np.isfinite(study.score), study.score, np.nan) * sign

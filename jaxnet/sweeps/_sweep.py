@@ -9,8 +9,8 @@ import itertools
 import operator
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import SupportsIndex, TypeVar
 
@@ -46,12 +46,21 @@ from jaxnet.sweeps.executors import (
 from jaxnet.sweeps.folds import LaneFold, lane_folds, smallest_fold
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
-from jaxnet.sweeps.ranking import ranking_curve, recipe_order
+from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
-from jaxnet.training.checks import check_not_traced, check_recipe, check_settings, count_of_seeds
+from jaxnet.training.checks import (
+    check_monitors,
+    check_not_traced,
+    check_recipe,
+    check_settings,
+    count_of_seeds,
+)
 from jaxnet.training.devices import locked_folder
+from jaxnet.training.measured import Measured, measured
+from jaxnet.training.metrics import MetricFunction
+from jaxnet.training.monitors import Monitors
 
 LISTS = (list, tuple, range, np.ndarray)
 """The types of which an argument of `sweep` may have several values."""
@@ -74,6 +83,9 @@ def sweep(
     resample: Resample | None = None,
     standardize: bool = False,
     evaluate_on: Sequence[EvaluatedSplit] | None = None,
+    metrics: Mapping[str, MetricFunction] | None = None,
+    monitors: Monitors | None = None,
+    select_by: str | None = None,
     folder: str | Path | None = None,
     executor: TaskExecutor | None = None,
     successive_halving: SupportsIndex | None = None,
@@ -106,15 +118,23 @@ def sweep(
       resample: folds of the training split, on each of which every recipe is trained under every
         seed: such as `resampling.k_fold(5)`, or pairs of indices (train, test), as scikit-learn's
         splitters yield them. The study has an axis "fold" then, and `Study.score` is that of each
-        fold's own test rows, at the best epoch by its validation rows (or by the data's validation
-        split; the last epoch without either). None trains on the whole training split.
+        fold's own test rows, after the best epoch by its validation rows (or by the data's
+        validation split; after the last epoch without either). None trains on the whole training
+        split.
       standardize: whether to shift and scale the inputs of each fold so that those of its training
         rows have the mean 0 and the standard deviation 1; only with `resample`. False leaves them
         as they are.
-      evaluate_on: the splits to evaluate after each epoch, of "evaluation" (the validation split)
-        and "training". None is ("evaluation",) if the data has a validation split, and
-        ("training",) otherwise. Evaluating the training split takes about
-        half as long as an epoch of training.
+      evaluate_on: the splits to evaluate after each epoch, of "validation", "training" and "test",
+        which ranks nothing. None is ("validation",) if the data has a validation split, and
+        ("training",) otherwise. Evaluating the training split takes about half as long as an epoch
+        of training. With `resample` the test rows are always evaluated.
+      metrics: what else to evaluate on these splits, by name, as in `train`; None for nothing.
+      monitors: what to measure in each network during training: see `jaxnet.Monitors`. Networks of
+        different widths share no program then. None for nothing.
+      select_by: "accuracy", "cost" or the name of one of `metrics`, on the validation split or,
+        where it is not evaluated, on the training split: it ranks the networks and decides on the
+        best epoch of those without a stopping rule. None is the metric that all stopping rules have
+        in common, if it is one of `metrics`, and otherwise accuracy, or cost without labels.
       folder: a folder that keeps the study, made if it does not exist, and locked by the sweep. The
         same call goes on where an earlier one ended; a call with more seeds, recipes or epochs
         trains only what is missing.
@@ -162,28 +182,28 @@ def sweep(
     seed_list = _checked_seeds(seeds)
     folds = _checked_folds(resample, standardize, loaded, seed_list)
     whole = loaded if folds is None else smallest_fold(folds, loaded)
-    if evaluate_on is None:
-        evaluate_on = ("training",) if whole.valid is None else ("evaluation",)
-    settings = _checked_settings(
-        net, loaded, recipe, epochs, batch_size, examples, evaluate_on, whole
-    )
+    splits = _default_splits(whole) if evaluate_on is None else evaluate_on
+    if folds is not None:
+        splits = (*splits, "test")
+    choices = measured(splits, metrics, monitors, select_by)
+    settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices, whole)
     _check_with_folds(folds, examples, tune_plan, settings)
-    epochs, evaluate_on = operator.index(epochs), tuple(sorted(set(evaluate_on)))
+    epochs = operator.index(epochs)
     factor = _checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
-    _check_processes(len(rungs) > 1, folder, evaluate_on, tune_plan)
-    loaded = loaded._replace(test=None)
+    _check_processes(len(rungs) > 1, folder, choices, tune_plan)
+    loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
-        store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
-        ledger = _read_ledger(settings, seed_list, store, epochs, folds)
+        store = None if folder is None else Folder(folder, _description(loaded, choices))
+        ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds)
         lanes = list(np.ndindex(len(settings), len(ledger.seeds)))
         loop = _RungLoop(
             ledger=ledger,
             data=loaded,
-            planner=ChunkPlanner(ledger, loaded, evaluate_on, tune_plan, runner.devices),
+            planner=ChunkPlanner(ledger, loaded, ledger.choices, tune_plan, runner.devices),
             runner=runner,
-            progress=Progress(len(lanes), on_progress),
+            progress=Progress(len(lanes), on_progress, ledger.choices),
             log=log,
             n_lanes=len(lanes),
             epochs=epochs,
@@ -198,7 +218,6 @@ def sweep(
         plan=plan._replace(backed_off=runner.n_bisections),
         seconds=time.perf_counter() - start_time,
         data=loaded,
-        evaluate_on=evaluate_on,
     )
     _warn_of_versions(study)
     return study
@@ -273,15 +292,31 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
+def _with_rules_metric(choices: Measured, settings: tuple[Setting, ...]) -> Measured:
+    """The choices with the metric that all stopping rules have in common, if nothing else ranks."""
+    rules = [setting.recipe.stopping for setting in settings]
+    names = {None if rule is None else rule.metric for rule in rules}
+    metric = names.pop()
+    if choices.select_by is not None or names or metric not in dict(choices.metrics):
+        return choices
+    return replace(choices, select_by=metric)
+
+
+def _default_splits(data: Dataset) -> tuple[EvaluatedSplit, ...]:
+    """The splits to evaluate where a caller does not say which."""
+    return ("training",) if data.valid is None else ("validation",)
+
+
 def _read_ledger(
     settings: tuple[Setting, ...],
     seeds: tuple[int, ...],
     store: Folder | None,
+    choices: Measured,
     epochs: int,
     folds: list[list[LaneFold]] | None,
 ) -> Ledger:
     """The ledger with the chunks of a folder, which have had no more than `epochs` epochs."""
-    ledger = Ledger(settings, seeds, store, folds)
+    ledger = Ledger(settings, seeds, store, _with_rules_metric(choices, settings), folds)
     _wait_for_processes("read", store)  # before any process writes
     most_epochs = ledger.most_epochs()
     if store is not None and most_epochs > epochs:
@@ -311,7 +346,7 @@ def _warn_of_versions(study: Study) -> None:
 
 def _penalties_rank(study: Study) -> bool:
     """Whether costs rank, and those of some networks are known with penalties only."""
-    name = ranking_curve(study.history)
+    name = study.ranked_by
     if not name.endswith("data_cost"):
         return False
     data_costs = np.asarray(getattr(study.history, name))
@@ -325,14 +360,14 @@ def _penalties_rank(study: Study) -> bool:
 def _check_processes(
     has_rungs: bool,
     folder: str | Path | None,
-    evaluate_on: tuple[EvaluatedSplit, ...],
+    choices: Measured,
     tune_plan: bool,
 ) -> None:
     """Refuse successive halving, or several processes, without what they need."""
-    if has_rungs and not evaluate_on:
+    if has_rungs and not {"evaluation", "training"} & set(choices.evaluate_on):
         raise ValueError(
-            "successive_halving ranks by evaluations, but evaluate_on is empty; make it "
-            '("evaluation",) or ("training",).'
+            "successive_halving ranks by evaluations, but evaluate_on has neither; make it "
+            '("validation",) or ("training",).'
         )
     if has_rungs and folder is None and jax.process_count() > 1:
         raise ValueError(
@@ -381,7 +416,7 @@ def _checked_settings(
     epochs: SupportsIndex,
     batch_size: SupportsIndex | Sequence[int],
     examples: SupportsIndex | Sequence[int] | None,
-    evaluate_on: Sequence[EvaluatedSplit],
+    choices: Measured,
     whole: Dataset,
 ) -> tuple[Setting, ...]:
     """All combinations of networks, batch sizes, numbers of examples and recipes, checked.
@@ -409,7 +444,8 @@ def _checked_settings(
             part = whole if n_examples == n_all else first_examples(data, n_examples)
             fitting_data[net, n_examples] = check_data(net, part)
         data_of_net = fitting_data[net, n_examples]
-        check_settings(net, data_of_net, rows[0], epochs, size, 0, None, evaluate_on)
+        check_settings(net, data_of_net, rows[0], epochs, size, 0, None, choices)
+        check_monitors(choices.monitors, net, -(-n_examples // operator.index(size)))
         settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
     return tuple(settings)
 
@@ -475,14 +511,17 @@ def _wait_for_processes(point: str, store: Folder | None) -> None:
         multihost_utils.sync_global_devices(point)
 
 
-def _description(data: Dataset, evaluate_on: tuple[EvaluatedSplit, ...]) -> JsonObject:
+def _description(data: Dataset, choices: Measured) -> JsonObject:
     """The contents of study.json: equal in all calls for one folder."""
-    return {
+    description = {
         "format": FORMAT,
         "data": datasets.sha256(data),
-        "monitor": list(evaluate_on),
+        "monitor": list(choices.evaluate_on),
         "dtype": str(jax.dtypes.canonicalize_dtype(float)),
     }
+    if choices.monitors is not None:
+        description["monitors"] = repr(choices.monitors)
+    return description | choices.settings()
 
 
 def _checked_factor(successive_halving: SupportsIndex | None) -> int | None:

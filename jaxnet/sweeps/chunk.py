@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device, EvaluatedSplit, History, Layer, Params
+from jaxnet.core.types import AnyArray, Dataset, Device, EvaluatedSplit, History, Layer, Params
 from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.stopping import Criterion
 from jaxnet.sweeps import lanes
 from jaxnet.sweeps.folds import LaneFold, Room, stacked_subset
 from jaxnet.sweeps.lanes import GroupKeys, LaneState
@@ -20,12 +21,15 @@ from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
+from jaxnet.training.metrics import NamedMetrics
 from jaxnet.training.mini_batches import Subset
+from jaxnet.training.monitors import Monitors
 from jaxnet.training.step import TrainState, compiled_draw_params
 
 OnEpoch = Callable[[int, np.ndarray, np.ndarray], bool]
 """`(epochs done, curves so far, alive) -> whether to end training`: the curves have the shape
-(curves, lanes, epochs done), `alive` says of each lane whether it is still trained."""
+(curves, lanes, epochs done), in the order of `History.curves`; `alive` says of each lane whether it
+is still trained."""
 
 
 class ChunkSpec(NamedTuple):
@@ -46,17 +50,34 @@ class ChunkSpec(NamedTuple):
     epochs: int
     """Epochs to train in all, those of earlier calls included."""
     evaluate_on: tuple[EvaluatedSplit, ...]
-    """The splits to evaluate after each epoch: "evaluation", "training"."""
+    """The splits to evaluate after each epoch: "evaluation", "test", "training"."""
     repack: bool
     """Whether the lanes still alive may move to a smaller program."""
     keep_best: bool
     """Whether each lane carries the parameters of its best epoch, too."""
+    metrics: NamedMetrics = ()
+    """What to evaluate besides costs and accuracies."""
+    monitors: Monitors | None = None
+    """What to measure in some of the mini-batches; the lanes' widths are the same then."""
+    criterion: Criterion | None = None
+    """What decides on the best epoch; None for the stopping rule's metric, or the default."""
     folds: tuple[LaneFold, ...] | None = None
     """The examples of each lane; None if all lanes have the whole training split."""
     batch_sizes: tuple[int, ...] | None = None
     """The batch size of each lane, at most that of the program, if there are folds."""
     room: Room | None = None
     """How many examples the program has room for, if there are folds."""
+
+    def epoch_program(self) -> EpochProgram:
+        """The static choices of an epoch of one network."""
+        return EpochProgram(
+            net=self.program_network,
+            batch_size=self.batch_size,
+            evaluate_on=self.evaluate_on,
+            monitors=self.monitors,
+            metrics=self.metrics,
+            criterion=self.criterion,
+        )
 
     @property
     def groups(self) -> tuple[Hashable, ...]:
@@ -87,7 +108,8 @@ class ChunkResult(NamedTuple):
     """
 
     history: History
-    """The curves, each (lanes, epochs), NaN after a lane's end."""
+    """The curves, each (lanes, epochs), and the monitors, (lanes, epochs, measurements, layers);
+    NaN after a lane's end."""
     epochs: Int[np.ndarray, " lanes"]
     """Epochs trained."""
     computed: Int[np.ndarray, " lanes"]
@@ -128,7 +150,7 @@ class TrainedChunk(NamedTuple):
         return self.result.history.training_cost.shape[1]
 
 
-class ChunkLoop(HostLoop):
+class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
     """The loop over the epochs of a chunk, with the results of its lanes so far.
 
     A slot is a lane's place in a compiled program. A layout says how many slots a program has and
@@ -143,7 +165,8 @@ class ChunkLoop(HostLoop):
 
     Attributes:
       epoch_program: the static choices of an epoch.
-      curves: the curves of the fields of `History`, (curves, lanes, epochs).
+      curves: the curves, in the order of `History.curves`, (curves, lanes, epochs).
+      measured: what the monitors measured, (lanes, epochs, measurements, columns).
       epochs, computed, diverged_epoch, diverged_step: see `ChunkResult`; updated every epoch.
       alive: whether each lane is still trained, (lanes,).
       slots: for each lane, the slots that it was trained in.
@@ -173,11 +196,12 @@ class ChunkLoop(HostLoop):
         on_epoch: OnEpoch | None,
     ) -> None:
         self.spec, self.data, self.device, self.on_epoch = spec, data, device, on_epoch
-        self.epoch_program = EpochProgram(spec.program_network, spec.batch_size, spec.evaluate_on)
+        self.epoch_program = spec.epoch_program()
         self._restore(before)
         self.done = self.curves.shape[2]
-        epochs_to_come = ((0, 0), (0, 0), (0, spec.epochs - self.done))
-        self.curves = np.pad(self.curves, epochs_to_come, constant_values=np.nan)
+        to_come, none = (0, spec.epochs - self.done), (0, 0)
+        self.curves = np.pad(self.curves, (none, none, to_come), constant_values=np.nan)
+        self.measured = np.pad(self.measured, (none, to_come, none, none), constant_values=np.nan)
         self.layouts = {layout.epoch: layout for layout in spec.layouts}
         self.layout = [layout for layout in spec.layouts if layout.epoch <= self.done][-1]
         self.slot_map: SlotMap | None = None
@@ -186,7 +210,9 @@ class ChunkLoop(HostLoop):
     def _restore(self, before: TrainedChunk | None) -> None:
         """Take over the results and states of an earlier call with fewer epochs, or start."""
         n_lanes = len(self.spec.seeds)
-        self.curves = np.full((len(History._fields), n_lanes, 0), np.nan)
+        n_curves = len(History.CURVES) + len(self.epoch_program.metric_names)
+        self.curves = np.full((n_curves, n_lanes, 0), np.nan)
+        self.measured = np.zeros((n_lanes, 0, *self._table_shape()))
         self.epochs, self.computed = np.zeros(n_lanes, int), np.zeros(n_lanes, int)
         self.diverged_epoch, self.diverged_step = np.zeros(n_lanes, int), np.zeros(n_lanes, int)
         self.alive = np.ones(n_lanes, bool)
@@ -197,13 +223,28 @@ class ChunkLoop(HostLoop):
             return
         result = before.result
         self.state_rows = jax.tree.map(np.array, before.states)
-        self.curves = np.array(result.history)
+        self.curves = result.history.to_array()
+        if self.spec.monitors is not None:
+            names = self.spec.monitors.widths(self.spec.program_network)
+            tables = [result.history.monitors[name] for name in names]
+            self.measured = np.concatenate(tables, axis=-1)
         self.epochs[:], self.computed[:] = result.epochs, result.computed
         self.diverged_epoch[:] = result.diverged_epoch
         self.diverged_step[:] = result.diverged_step
         self.alive = result.alive()
         self.slots = list(map(list, result.slots))
         self.earlier_origins = result.origins
+
+    def _table_shape(self) -> tuple[int, int]:
+        """The numbers of measurements of an epoch, and of their columns; 0 without monitors."""
+        monitors = self.spec.monitors
+        if monitors is None:
+            return 0, 0
+        widths = monitors.widths(self.spec.program_network)
+        n_steps = -(-len(self.data.train.x) // self.spec.batch_size)
+        if self.spec.room is not None:
+            n_steps = self.spec.room.n_steps
+        return len(monitors.rows(n_steps)), sum(widths.values())
 
     def enter(self, index: int) -> bool:
         """Prepare the program of epoch number `index`; False if no lane is left to train."""
@@ -250,15 +291,16 @@ class ChunkLoop(HostLoop):
         )
         self.state = LaneState(states, alive)
 
-    def advance(self, index: int) -> History:
+    def advance(self, index: int) -> tuple[History, AnyArray | None]:
         """Train and evaluate epoch number `index` of all lanes.
 
         Returns:
-          The lanes' rows of the history, each curve (groups, lanes).
+          The lanes' rows of the history, each curve (groups, lanes); and what the monitors
+          measured, (groups, lanes, measurements, columns).
         """
         number = np.int32(index)
         self.steps_before = self.state.train.step
-        trained = lanes.train_lanes(
+        trained, measured = lanes.train_lanes(
             self.epoch_program, self.data.train, self.keys, number, self.recipe, self.units,
             self.state.train, self.subset,
         )  # fmt: skip
@@ -266,9 +308,9 @@ class ChunkLoop(HostLoop):
             self.epoch_program, self.data, number, self.recipe, self.units, self.state, trained,
             self.subset,
         )  # fmt: skip
-        return row
+        return row, measured
 
-    def note(self, index: int, result: History) -> bool:
+    def note(self, index: int, result: tuple[History, AnyArray | None]) -> bool:
         """Add epoch `index` to the lanes' results and report it to `on_epoch`; always True."""
         assert self.slot_map is not None
         lane, is_occupied = self.slot_map.occupants, self.slot_map.is_occupied
@@ -278,7 +320,14 @@ class ChunkLoop(HostLoop):
         stopped = np.asarray(train.watch.stopped)[is_occupied]
         diverged = was_alive & ~is_alive & ~stopped
         self.alive[lane] = is_alive
-        self.curves[:, lane, index] = [np.asarray(curve)[is_occupied] for curve in result]
+        row, measured = result
+        self.curves[:, lane, index] = [
+            np.asarray(curve)[is_occupied] for curve in row.curves.values()
+        ]
+        if measured is not None:
+            has_ended_epoch = was_alive & (is_alive | stopped)
+            of_lanes = np.asarray(measured)[is_occupied][has_ended_epoch]
+            self.measured[lane[has_ended_epoch], index] = of_lanes
         steps = (train.finite_steps, self.steps_before, train.step)
         n_finite, n_before, n_steps = (np.asarray(a)[is_occupied][diverged] for a in steps)
         self.diverged_epoch[lane[diverged]] = index + 1
@@ -314,7 +363,7 @@ class ChunkLoop(HostLoop):
         watch = self.state_rows.watch
         origins = (*self.earlier_origins, files.origin(self.device))
         result = ChunkResult(
-            history=History(*self.curves[:, :, :n_epochs]),
+            history=self._history(n_epochs),
             epochs=self.epochs,
             computed=self.computed,
             best_epoch=np.asarray(watch.best_epoch),
@@ -327,6 +376,15 @@ class ChunkLoop(HostLoop):
             origins=tuple(dict.fromkeys(origins)),
         )
         return TrainedChunk(result, self.state_rows)
+
+    def _history(self, n_epochs: int) -> History:
+        """The curves of these epochs, and what the monitors measured in them."""
+        names, monitors = self.epoch_program.metric_names, self.spec.monitors
+        history = History.from_array(self.curves[:, :, :n_epochs], names)
+        if monitors is None:
+            return history
+        table = self.measured[:, :n_epochs]
+        return history._replace(monitors=monitors.split(self.spec.program_network, table))
 
 
 def train_chunk(

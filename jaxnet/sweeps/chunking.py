@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device, EvaluatedSplit
+from jaxnet.core.types import Dataset, Device
 from jaxnet.sweeps import chunk_sizes, planning, store
 from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.executors import Job
@@ -21,6 +21,7 @@ from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record, Setting
+from jaxnet.training.measured import Measured
 
 N_TIMED_STEPS = 100
 """Mini-batches of each epoch that is timed."""
@@ -44,14 +45,14 @@ class ChunkPlanner:
     Attributes:
       ledger: what is known of all lanes.
       data: the splits.
-      evaluate_on: the splits to evaluate.
+      choices: what to measure.
       tune_plan: whether to time how many lanes make the best program.
       devices: the devices of this process that train.
     """
 
     ledger: Ledger
     data: Dataset
-    evaluate_on: tuple[EvaluatedSplit, ...]
+    choices: Measured
     tune_plan: bool
     devices: Sequence[Device]
 
@@ -132,7 +133,7 @@ class ChunkPlanner:
         data = store.first_examples(
             self.data, min(setting.examples, N_TIMED_STEPS * setting.batch_size)
         )
-        if "training" in self.evaluate_on:
+        if "training" in self.choices.evaluate_on:
             data = data._replace(valid=None)
         data = jax.device_put(data, self.devices[0])
         timed_lanes = [lanes[index % len(lanes)] for index in range(n_lanes)]
@@ -192,7 +193,7 @@ class ChunkPlanner:
         """The job of training these lanes in a program whose network has these sizes."""
         settings = [self._setting(lane) for lane in lanes]
         first = settings[0]
-        has_stopping_rule = first.recipe.stopping is not None
+        choices, rule = self.choices, first.recipe.stopping
         recipes = RecipeBatch.stacked([setting.recipe for setting in settings])
         spec = ChunkSpec(
             networks=tuple(setting.network for setting in settings),
@@ -202,10 +203,13 @@ class ChunkPlanner:
             layouts=(layout,),
             batch_size=first.batch_size,
             epochs=until,
-            evaluate_on=self.evaluate_on,
-            repack=has_stopping_rule,
-            # Without a rule and a validation split the last epoch is the best.
-            keep_best=has_stopping_rule or "evaluation" in self.evaluate_on,
+            evaluate_on=choices.evaluate_on,
+            repack=rule is not None,
+            # Where nothing decides on the best epoch, it is the last one.
+            keep_best="evaluation" in choices.evaluate_on or bool(rule or choices.rank_by),
+            metrics=choices.metrics,
+            monitors=choices.monitors,
+            criterion=choices.best_by(rule),
             folds=self.ledger.folds_of(lanes),
             batch_sizes=None if self.ledger.folds is None else (first.batch_size,) * len(lanes),
             room=self.ledger.room_of(lanes[0]),
@@ -216,7 +220,8 @@ class ChunkPlanner:
         """Lanes that may share a program: they differ in numbers, seeds and widths only."""
         lanes_by_program: dict[Hashable, list[Lane]] = {}
         for lane in lanes:
-            key = (_shared_program_key(self._setting(lane)), self.ledger.room_of(lane))
+            has_monitors = self.choices.monitors is not None
+            key = _shared_program_key(self._setting(lane), has_monitors), self.ledger.room_of(lane)
             lanes_by_program.setdefault(key, []).append(lane)
         return list(lanes_by_program.values())
 
@@ -224,11 +229,12 @@ class ChunkPlanner:
         return self.ledger.settings[lane[0]]
 
 
-def _shared_program_key(setting: Setting) -> Hashable:
+def _shared_program_key(setting: Setting, has_monitors: bool) -> Hashable:
     """Settings with equal keys may share a program, where it has one room for their examples."""
     net, recipe, batch_size, n_examples = setting
-    # Dropout is drawn at true widths, and some rules and activations depend on them.
-    needs_true_widths = not can_pad(net, recipe) or recipe.dropout is not None
+    # Dropout is drawn at true widths, monitors measure a network's own units, and some rules and
+    # activations depend on their number.
+    needs_true_widths = not can_pad(net, recipe) or recipe.dropout is not None or has_monitors
     hidden_widths = net.sizes[1:-1]
     if not needs_true_widths:  # widths up to the same power of 2 share a program
         hidden_widths = tuple(1 << (width - 1).bit_length() for width in hidden_widths)

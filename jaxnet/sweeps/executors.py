@@ -33,6 +33,7 @@ from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chun
 from jaxnet.sweeps.layout import layout_of
 from jaxnet.sweeps.ranking import ranking_scores
 from jaxnet.sweeps.store import Lane, first_examples, select_lanes
+from jaxnet.training.measured import Measured
 
 Data = Dataset | Callable[[], Dataset]
 """The splits, or a function that returns them."""
@@ -141,10 +142,16 @@ class Progress:
     Args:
       n_lanes: networks of the whole sweep.
       on_progress: called by `report`, or None.
+      choices: what the networks measure, and what ranks them.
     """
 
-    def __init__(self, n_lanes: int, on_progress: Callable[[SweepReport], None] | None) -> None:
-        self.n_lanes, self.on_progress = n_lanes, on_progress
+    def __init__(
+        self,
+        n_lanes: int,
+        on_progress: Callable[[SweepReport], None] | None,
+        choices: Measured,
+    ) -> None:
+        self.n_lanes, self.on_progress, self.choices = n_lanes, on_progress, choices
         self.start_time = time.perf_counter()
         self.n_lane_epochs_expected = self.n_lane_epochs_trained = 0
         self.n_ended = self.n_diverged = 0
@@ -171,8 +178,11 @@ class Progress:
             n_lanes = len(alive)
             self.n_lane_epochs_trained += n_lanes
             self.n_alive_by_job[id(job)] = int(alive.sum())
-            newest = History(*curves[:, :, -1:])  # NaN for a lane that ended before
-            scores = ranking_scores(newest, np.ones(n_lanes, int), np.zeros(n_lanes, bool))
+            # NaN for a lane that ended before
+            newest = History.from_array(curves[:, :, -1:], self.choices.metric_names)
+            scores = ranking_scores(
+                newest, np.ones(n_lanes, int), np.zeros(n_lanes, bool), self.choices.rank_by
+            )
             self.best_score = max(self.best_score, scores.max())
 
     def add_result(self, job: Job, result: ChunkResult) -> None:
@@ -180,7 +190,9 @@ class Progress:
         with self.lock:
             if self.n_alive_by_job.pop(id(job), None) is None:  # a worker trained it
                 self.n_lane_epochs_trained += job.n_lane_epochs
-                scores = ranking_scores(result.history, result.best_epoch, result.diverged_epoch)
+                scores = ranking_scores(
+                    result.history, result.best_epoch, result.diverged_epoch, self.choices.rank_by
+                )
                 self.best_score = max(self.best_score, scores.max())
             self.n_ended += len(job.lanes)
             n_diverged_before = (
@@ -448,6 +460,8 @@ def _train_in_worker(job: Job, data: Data, x64: bool) -> list[FinishedJob]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     with jax.enable_x64(x64):
         whole = _load_data(data) if callable(data) else data
+        if "test" not in job.spec.evaluate_on:
+            whole = whole._replace(test=None)
         part = first_examples(whole, job.n_examples)
         return [FinishedJob(job, train_chunk(job.spec, part, None, job.before))]
 
@@ -455,4 +469,4 @@ def _train_in_worker(job: Job, data: Data, x64: bool) -> list[FinishedJob]:
 @lru_cache(maxsize=1)
 def _load_data(data: Callable[[], Dataset]) -> Dataset:
     """What a function returns, loaded once per worker."""
-    return data()._replace(test=None)
+    return data()

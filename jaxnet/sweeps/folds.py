@@ -13,7 +13,6 @@ import numpy as np
 
 from jaxnet.core.types import AnyArray, Dataset, Split
 from jaxnet.data.resampling import Fold, Resampling
-from jaxnet.recipes.schedules import Schedule
 from jaxnet.training.mini_batches import Rows, Sizes, Subset
 
 
@@ -104,23 +103,19 @@ def smallest_fold(folds: Sequence[Sequence[LaneFold]], data: Dataset) -> Dataset
     return smallest.of(data.train, data.valid)
 
 
-def room_for(
-    folds: Sequence[LaneFold], fold: LaneFold, batch_size: int, schedule: Schedule | None
-) -> Room:
+def room_for(folds: Sequence[LaneFold], fold: LaneFold, batch_size: int, own_steps: bool) -> Room:
     """The room for examples in the program that trains a lane.
-
-    A schedule counts in epochs, so that a lane with one needs a program with as many mini-batches
-    as its own epochs have.
 
     Args:
       folds: all folds of the study, so that a program's sizes do not depend on which lanes are
         missing.
       fold: the lane's own.
       batch_size: examples per mini-batch.
-      schedule: the schedule of the lane's recipe, if it has one.
+      own_steps: whether the program has as many mini-batches per epoch as the lane itself: for a
+        schedule, which may count in epochs, and for monitors.
     """
     n_steps = fold.n_steps(batch_size)
-    fitting = [lane for lane in folds if schedule is None or lane.n_steps(batch_size) == n_steps]
+    fitting = [lane for lane in folds if not own_steps or lane.n_steps(batch_size) == n_steps]
     return Room(
         n_train=max(len(lane.fold.train) for lane in fitting),
         n_valid=max(len(_valid(lane.fold)) for lane in fitting),

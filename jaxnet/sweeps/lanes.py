@@ -29,7 +29,13 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.recipe_batch import group_axes
-from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch
+from jaxnet.training.epochs import (
+    EpochProgram,
+    EpochResult,
+    Measurements,
+    finish_epoch,
+    train_epoch,
+)
 from jaxnet.training.mini_batches import Subset
 from jaxnet.training.parallelism import SINGLE, SingleNetwork
 from jaxnet.training.step import TrainState, start
@@ -147,8 +153,12 @@ def _train(
     units: UnitMasks | None,
     state: TrainState,
     subset: Subset | None = None,
-) -> TrainState:
-    """The states of all lanes after training epoch number `index`, counted from 0."""
+) -> tuple[TrainState, Measurements]:
+    """Train epoch number `index`, counted from 0, of all lanes.
+
+    Returns:
+      Their states after it, and what the monitors measured, (groups, lanes, measurements, columns).
+    """
 
     def of_group(
         key: KeyArray,
@@ -156,13 +166,15 @@ def _train(
         units: UnitMasks | None,
         state: TrainState,
         subset: Subset | None,
-    ) -> TrainState:
+    ) -> tuple[TrainState, Measurements]:
         group = lane_group(program.net, recipe, state.step.shape[-1])
         recipe, units, state = group.squeeze_single((recipe, units, state))
-        trained, _ = train_epoch(
+        trained, measured = train_epoch(
             _group_program(program, group), data, key, index, recipe, units, state, subset
         )
-        return group.unsqueeze_single(trained)
+        if measured is not None and group.n_lanes == 1:
+            measured = measured[None]
+        return group.unsqueeze_single(trained), measured
 
     return jax.vmap(of_group, (0, group_axes(recipe), 0, 0, 0))(keys, recipe, units, state, subset)
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.types import Dataset, EvaluatedSplit, History
+from jaxnet.core.types import Dataset, History
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.folds import LaneFold, Room, room_for
@@ -27,6 +27,7 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.sweeps.study import Source, Study
+from jaxnet.training.measured import Measured
 from jaxnet.training.step import TrainState
 
 N_KEPT_PARAMS = 16
@@ -46,6 +47,7 @@ class Ledger:
       settings: the settings, along the study's axis recipe.
       seeds: the seed of each group.
       folder: keeps the trained chunks; None keeps them in memory.
+      choices: what the networks measure, and what ranks them.
       folds: for each seed its folds; None if all lanes have the whole training split.
 
     Attributes:
@@ -67,9 +69,10 @@ class Ledger:
         settings: tuple[Setting, ...],
         seeds: tuple[int, ...],
         folder: Folder | None,
+        choices: Measured,
         folds: Sequence[Sequence[LaneFold]] | None = None,
     ) -> None:
-        self.settings, self.folder = settings, folder
+        self.settings, self.folder, self.choices = settings, folder, choices
         self.n_folds = None if folds is None else len(folds[0])
         self.seeds = tuple(seed for seed in seeds for _ in range(self.n_folds or 1))
         self.folds = None if folds is None else tuple(itertools.chain(*folds))
@@ -223,7 +226,7 @@ class Ledger:
             lanes_by_record.setdefault(index, []).append(lane)
         for index, lanes in lanes_by_record.items():
             rule = self.settings[lanes[0][0]].recipe.stopping
-            record_scores = _scores_after(self.records[index], rule, until)
+            record_scores = _scores_after(self.records[index], rule, until, self.choices)
             for lane in lanes:
                 scores[lane] = record_scores[self.row_by_lane[lane][1]]
         return scores
@@ -235,7 +238,6 @@ class Ledger:
         plan: Plan,
         seconds: float,
         data: Dataset,
-        evaluate_on: tuple[EvaluatedSplit, ...],
     ) -> Study:
         """The study of all lanes.
 
@@ -245,16 +247,15 @@ class Ledger:
           plan: the sweep's plan.
           seconds: how long the sweep took.
           data: the splits.
-          evaluate_on: the splits that were evaluated.
         """
         shape = (len(self.settings), len(self.seeds))
         dtype = jax.dtypes.canonicalize_dtype(float)
-        curves = np.full((len(History._fields), *shape, epochs), np.nan, dtype)
+        history = self._unknown_history(epochs, dtype)
         numbers = {name: np.zeros(shape, int) for name in ARRAYS if name != "best_score"}
         for lane, (index, row) in self.row_by_lane.items():
             result = self.records[index].result
-            lane_curves = np.array(result.history)[:, row]
-            curves[:, *lane, : lane_curves.shape[1]] = lane_curves
+            for array, known in zip(*map(jax.tree.leaves, (history, result.history)), strict=True):
+                array[lane][: known.shape[1]] = known[row]
             for name, array in numbers.items():
                 array[lane] = getattr(result, name)[row]
         for lane in dropped_lanes:
@@ -264,12 +265,13 @@ class Ledger:
         n_saved = (epochs - numbers.pop("computed"))[has_ended].sum()
         saved = n_saved / (epochs * has_ended.size)
         if self.n_folds is not None:
-            axes = (len(self.settings), -1, self.n_folds)
-            curves = curves.reshape(len(curves), *axes, epochs)
-            numbers = {name: array.reshape(axes) for name, array in numbers.items()}
+            with_folds = (len(self.settings), -1, self.n_folds)
+            history, numbers = jax.tree.map(
+                lambda array: array.reshape(*with_folds, *array.shape[2:]), (history, numbers)
+            )
         source = Source(
             data=data,
-            evaluate_on=evaluate_on,
+            measured=self.choices,
             records=tuple(self.records),
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,
@@ -279,7 +281,7 @@ class Ledger:
         return Study(
             settings=self.settings,
             seeds=np.array(self.seeds[:: self.n_folds or 1]),
-            history=History(*curves),
+            history=history,
             **numbers,
             plan=plan,
             seconds=seconds,
@@ -296,7 +298,8 @@ class Ledger:
         if self.folds is None:
             return None
         setting, fold = self.settings[lane[0]], self.folds[lane[1]]
-        return room_for(self.folds, fold, setting.batch_size, setting.recipe.schedule)
+        own_steps = self.choices.monitors is not None or setting.recipe.schedule is not None
+        return room_for(self.folds, fold, setting.batch_size, own_steps)
 
     def _run(self, lane: Lane) -> RunKey:
         """The setting's key, the seed and the fold: equal for lanes that are the same run."""
@@ -304,9 +307,25 @@ class Ledger:
         run = self.setting_keys[recipe], self.seeds[group]
         return run if self.folds is None else (*run, self.folds[group].key)
 
+    def _unknown_history(self, epochs: int, dtype: np.dtype) -> History:
+        """A history of NaN with the axes recipe, seed and epoch."""
+        shape = (len(self.settings), len(self.seeds), epochs)
+        names, monitors = self.choices.metric_names, self.choices.monitors
+        curves = np.full((len(History.CURVES) + len(names), *shape), np.nan, dtype)
+        history = History.from_array(curves, names)
+        if monitors is None:
+            return history
+        first = self.settings[0]
+        n_measured = len(monitors.rows(-(-first.examples // first.batch_size)))
+        widths = monitors.widths(first.network).items()
+        tables = {
+            name: np.full((*shape, n_measured, width), np.nan, dtype) for name, width in widths
+        }
+        return history._replace(monitors=tables)
+
     def _add_record(self, record: Record) -> None:
         self.records.append(record)
-        scores = _scores_after(record, None, record.n_epochs)
+        scores = _scores_after(record, None, record.n_epochs, self.choices)
         for row, run in enumerate(record.lanes):
             for lane in self.lanes_by_run.get(run, ()):
                 before = self.row_by_lane.get(lane)
@@ -367,10 +386,13 @@ def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:
             )
 
 
-def _scores_after(record: Record, rule: Stopping | None, until: int) -> np.ndarray:
+def _scores_after(
+    record: Record, rule: Stopping | None, until: int, choices: Measured
+) -> np.ndarray:
     """The scores that a chunk's lanes, which have this stopping rule, had after `until` epochs."""
     result, best = record.result, record.result.best_epoch
     if until < record.n_epochs:
-        best = best_epochs(rule, result.history, np.minimum(result.epochs, until))
+        epochs = np.minimum(result.epochs, until)
+        best = best_epochs(rule, result.history, epochs, choices.best_by(rule))
     diverged = np.where(result.diverged_epoch <= until, result.diverged_epoch, 0)
-    return ranking_scores(result.history, best, diverged)
+    return ranking_scores(result.history, best, diverged, choices.rank_by)

@@ -4,12 +4,13 @@ A score is that of the network which would be used: of the parameters after its 
 without penalties, so that networks with different penalties can be compared.
 """
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxnet.core.types import History
 from jaxnet.recipes import stopping
-from jaxnet.recipes.stopping import Stopping
+from jaxnet.recipes.stopping import Criterion, Stopping
 
 CURVES = ("evaluation_accuracy", "evaluation_data_cost", "training_accuracy", "training_data_cost")
 """The fields of `History` that can rank networks; the first that was evaluated does."""
@@ -23,7 +24,7 @@ def with_data_costs(history: History) -> History:
     Args:
       history: the curves, of any shape.
     """
-    curves = History(*map(np.asarray, history))
+    curves = jax.tree.map(np.asarray, history)
     pairs = (
         (curves.evaluation_data_cost, curves.evaluation_cost),
         (curves.training_data_cost, curves.training_cost),
@@ -32,16 +33,19 @@ def with_data_costs(history: History) -> History:
     return curves._replace(evaluation_data_cost=evaluation, training_data_cost=training)
 
 
-def ranking_curve(history: History) -> str:
-    """The field of `History` that ranks networks with these histories.
+def ranking_curve(history: History, criterion: Criterion | None = None) -> str:
+    """The curve of a history that ranks networks with these histories.
 
     Args:
       history: the curves, of any shape.
+      criterion: what ranks; `None` (the default) for the first of `CURVES` that was evaluated.
 
     >>> cost, missing = np.array([0.5, 0.3]), np.full(2, np.nan)
     >>> ranking_curve(History(cost, missing, missing, missing, cost))
     'evaluation_data_cost'
     """
+    if criterion is not None:
+        return criterion.curve
     curves = with_data_costs(history)
     evaluated = [name for name in CURVES if np.isfinite(getattr(curves, name)).any()]
     return evaluated[0] if evaluated else CURVES[0]
@@ -51,6 +55,7 @@ def ranking_scores(
     history: History,
     epochs: Int[np.ndarray, "*lanes"],
     diverged: Int[np.ndarray, "*lanes"] | Bool[np.ndarray, "*lanes"],
+    criterion: Criterion | None = None,
 ) -> Float[np.ndarray, "*lanes"]:
     """The score by which lanes are ranked, as `Study.score` defines it.
 
@@ -58,23 +63,27 @@ def ranking_scores(
       history: the curves, each with the axes of the lanes and then the axis of epochs.
       epochs: the epoch, from 1, whose network is scored: the best one, for what would be used.
       diverged: not 0 for a lane that diverged, whose score is −∞.
+      criterion: what ranks; `None` (the default) for an accuracy or a cost.
 
     >>> cost, missing = np.array([[0.5, 0.3, 0.4]]), np.full((1, 3), np.nan)
     >>> history = History(cost + 1, missing, missing, missing, cost)
     >>> ranking_scores(history, np.array([2]), np.array([0]))
     array([-0.3])
     """
-    name = ranking_curve(history)
-    curve = getattr(with_data_costs(history), name)
-    if name.endswith("cost"):
-        curve = -curve
+    name = ranking_curve(history, criterion)
+    curve = np.asarray(with_data_costs(history).curves[name])
+    rises = not name.endswith("cost") if criterion is None else criterion.higher_is_better
+    curve = curve if rises else -curve
     index = np.maximum(epochs - 1, 0)[..., None]
     score = np.take_along_axis(curve, index, axis=-1)[..., 0]
     return np.where((diverged > 0) | ~np.isfinite(score), -np.inf, score)
 
 
 def best_epochs(
-    rule: Stopping | None, history: History, epochs: Int[np.ndarray, " lanes"]
+    rule: Stopping | None,
+    history: History,
+    epochs: Int[np.ndarray, " lanes"],
+    criterion: Criterion | None = None,
 ) -> Int[np.ndarray, " lanes"]:
     """The best of the first epochs of each lane, from 1, as training itself would have noted it.
 
@@ -82,12 +91,14 @@ def best_epochs(
       rule: the stopping rule of the lanes; `None` for lanes without one.
       history: the curves, each of shape (lanes, epochs).
       epochs: how many epochs of each lane count.
+      criterion: what decides in place of the rule's accuracy or cost; `None` (the default) for
+        these.
 
     >>> accuracy, missing = np.array([[0.5, 0.8, 0.8, 0.9]]), np.full((1, 4), np.nan)
     >>> best_epochs(None, History(missing, accuracy, missing, missing), np.array([3]))
     array([2])
     """
-    scores = np.asarray(stopping.score(rule, with_data_costs(history)))
+    scores = np.asarray(stopping.score(rule, with_data_costs(history), criterion))
     counts = np.arange(scores.shape[-1]) < epochs[:, None]
     scores = np.where(counts & ~np.isnan(scores), scores, -np.inf)
     was_evaluated = np.isfinite(scores).any(axis=-1)

@@ -182,7 +182,9 @@ class Folder:
         assert states is not None
         if self.is_version_0_2:
             self._write_header()
-        arrays = {"outcome/history": np.array(result.history)}
+        arrays = {"outcome/history": result.history.to_array()}
+        measured = result.history.monitors.items()
+        arrays |= {f"outcome/monitors/{name}": np.asarray(array) for name, array in measured}
         arrays |= {f"outcome/{name}": np.asarray(getattr(result, name)) for name in ARRAYS}
         leaves = enumerate(jax.tree.leaves(states))
         arrays |= {f"state/{index:06d}": np.asarray(leaf) for index, leaf in leaves}
@@ -195,6 +197,8 @@ class Folder:
             "study": self.description,
             "origins": [origin._asdict() for origin in result.origins],
         }
+        if result.history.metrics:
+            header["metrics"] = sorted(result.history.metrics)
         path = self._file(record)
         files.write_sealed(path, KIND, FORMAT, arrays, header)
         older = self.older_files.pop(record.name(), None)
@@ -292,8 +296,9 @@ def _parsed(
 def _record(arrays: dict[str, np.ndarray], header: JsonObject) -> Record:
     """The record that a chunk's file holds, without the states."""
     origins = header.get("origins", [header["origin"]])
+    history = History.from_array(arrays["history"], header.get("metrics", ()))
     result = ChunkResult(
-        history=History.from_array(arrays["history"]),
+        history=history._replace(monitors=files.section(arrays, "monitors")),
         **{name: arrays[name] for name in ARRAYS},
         slots=tuple(tuple(Slot(*slot) for slot in slots) for slots in header["places"]),
         has_own_inputs=header["swept"],
@@ -314,10 +319,10 @@ def concatenate_chunks(chunks: Sequence[TrainedChunk]) -> TrainedChunk:
     if not all(states.watch.best for states in all_states):  # a chunk of an older version
         all_states = list(map(_without_best_params, all_states))
     joined = {name: np.concatenate([getattr(r, name) for r in results]) for name in ARRAYS}
-    curves = zip(*(result.history for result in results), strict=True)
+    histories = [result.history for result in results]
     origins = [origin for result in results for origin in result.origins]
     result = ChunkResult(
-        history=History(*(np.concatenate(curve) for curve in curves)),
+        history=jax.tree.map(lambda *curves: np.concatenate(curves), *histories),
         **joined,
         slots=tuple(slots for result in results for slots in result.slots),
         has_own_inputs=any(result.has_own_inputs for result in results),
@@ -331,7 +336,7 @@ def select_lanes(chunk: TrainedChunk, rows: slice) -> TrainedChunk:
     """The lanes of these rows of a chunk."""
     result = chunk.result
     selected = result._replace(
-        history=History(*(curve[rows] for curve in result.history)),
+        history=jax.tree.map(lambda curve: curve[rows], result.history),
         **{name: getattr(result, name)[rows] for name in ARRAYS},
         slots=result.slots[rows],
     )

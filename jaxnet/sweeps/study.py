@@ -11,14 +11,15 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit, History, Params
+from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
+from jaxnet.recipes.stopping import Criterion
 from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
 from jaxnet.sweeps.folds import LaneFold, room_for
 from jaxnet.sweeps.planning import Plan
-from jaxnet.sweeps.ranking import ranking_scores, recipe_order, seeds_from_median
+from jaxnet.sweeps.ranking import ranking_curve, ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import (
     Folder,
@@ -31,13 +32,13 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.training import train
+from jaxnet.training.measured import Measured
 from jaxnet.training.run import Ending, Run
 
 if TYPE_CHECKING:
     import pandas  # pyright: ignore[reportMissingImports]
 
 AXES = ("recipe", "seed", "epoch")
-CURVES = History._fields
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Source:
 
     data: Dataset
     """The training and validation splits."""
-    evaluate_on: tuple[EvaluatedSplit, ...]
-    """The splits that were evaluated after each epoch."""
+    measured: Measured
+    """What was measured after each epoch and during it, and what ranks the networks."""
     records: tuple[Record, ...]
     """The trained chunks."""
     row_by_lane: dict[Lane, tuple[int, int]]
@@ -63,6 +64,8 @@ class Source:
 class Study(NamedTuple):
     """All results of a sweep: arrays with the named axes (recipe, seed, epoch).
 
+    With `sweep(resample=…)` there is an axis fold after that of the seeds.
+
     A place on the axis recipe is a setting: a recipe with its network, batch size and number of
     examples. The curves of `history` have all three axes and are NaN after a network's end; all
     other arrays have one number per network, and the axes (recipe, seed).
@@ -70,7 +73,8 @@ class Study(NamedTuple):
     Attributes:
       settings: along the axis recipe: network, recipe, batch size and number of examples.
       seeds: the seeds along the axis seed.
-      history: the curves, each (recipe, seed, epoch); NaN where not evaluated.
+      history: the curves and metrics, each (recipe, seed, epoch), and the monitors, each (recipe,
+        seed, epoch, measurements, layers); NaN where not evaluated.
       epochs: epochs trained.
       best_epoch: the best epoch by the stopping rule's metric, from 1; 0 is the start. Without a
         rule it is the one with the highest evaluation accuracy or, without accuracies, the lowest
@@ -101,11 +105,11 @@ class Study(NamedTuple):
     settings: tuple[Setting, ...]
     seeds: Int[np.ndarray, " seeds"]
     history: History
-    epochs: Int[np.ndarray, "recipes seeds"]
-    best_epoch: Int[np.ndarray, "recipes seeds"]
-    stopped: Bool[np.ndarray, "recipes seeds"]
-    diverged_epoch: Int[np.ndarray, "recipes seeds"]
-    diverged_step: Int[np.ndarray, "recipes seeds"]
+    epochs: Int[np.ndarray, "recipes seeds *folds"]
+    best_epoch: Int[np.ndarray, "recipes seeds *folds"]
+    stopped: Bool[np.ndarray, "recipes seeds *folds"]
+    diverged_epoch: Int[np.ndarray, "recipes seeds *folds"]
+    diverged_step: Int[np.ndarray, "recipes seeds *folds"]
     plan: Plan
     seconds: float
     saved: float
@@ -122,15 +126,33 @@ class Study(NamedTuple):
         return 1 if self.source.folds is None else len(self.source.folds) // len(self.seeds)
 
     @property
-    def score(self) -> Float[np.ndarray, "recipes seeds"]:
-        """The score that ranks the networks, (recipe, seed); higher is better.
+    def score(self) -> Float[np.ndarray, "recipes seeds *folds"]:
+        """The score that ranks the networks, (recipe, seed) or (recipe, seed, fold).
 
-        It is that of the best epoch, whose parameters are `Run.best_params`: the evaluation
-        accuracy or, where there are no accuracies, minus the evaluation cost without penalties. If
-        no validation split was evaluated, the training curves count in the same way. A network
-        that diverged has −∞.
+        It is that of the best epoch, whose parameters are `Run.best_params`: the curve
+        `ranked_by`, with a minus sign if lower is better. A network that diverged has −∞.
         """
-        return ranking_scores(self.history, self.best_epoch, self.diverged_epoch)
+        return ranking_scores(self.history, self.best_epoch, self.diverged_epoch, self._rank_by)
+
+    @property
+    def ranked_by(self) -> str:
+        """The name of the curve that ranks the networks, in `History.curves`.
+
+        It is that of `sweep(select_by=…)`. By default it is the evaluation accuracy or, where there
+        are no accuracies, the evaluation cost without penalties; if no validation split was
+        evaluated, the training curves count in the same way. In a study with folds it is that of
+        the test rows, which had no part in the training.
+        """
+        return ranking_curve(self.history, self._rank_by)
+
+    @property
+    def _rank_by(self) -> Criterion | None:
+        """What ranks the networks; None for the default of a study without folds."""
+        measured = self.source.measured
+        if self.source.folds is None:
+            return measured.rank_by
+        accuracy = np.asarray(self.history.metrics["test_accuracy"])
+        return measured.test_criterion("accuracy" if np.isfinite(accuracy).any() else "cost")
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -143,15 +165,17 @@ class Study(NamedTuple):
         return tuple(dict.fromkeys(origins))
 
     @property
-    def best_lane(self) -> tuple[int, int]:
-        """The typical network of the best recipe: its places on the axes recipe and seed, from 0.
+    def best_lane(self) -> tuple[int, ...]:
+        """The typical network of the best recipe: its places on recipe, seed and any fold, from 0.
 
         It is the network of `best_recipe` with the median score over the seeds; of an even number
         of seeds, the lower of the two in the middle. The highest score of all would be that of a
         lucky seed. Seeds that diverged do not count, if there are others.
         """
         recipe = self.best_recipe
-        return recipe, int(seeds_from_median(self.score[recipe])[0])
+        scores = self.score[recipe]
+        median = int(seeds_from_median(scores.ravel())[0])
+        return recipe, *map(int, np.unravel_index(median, scores.shape))
 
     @property
     def best_recipe(self) -> int:
@@ -160,7 +184,7 @@ class Study(NamedTuple):
         The mean of a recipe with a diverged seed is −∞. If all recipes have one, those with the
         fewest count, and of these the mean over the other seeds.
         """
-        return int(recipe_order(self.score)[0])
+        return int(recipe_order(self.score.reshape(len(self.settings), -1))[0])
 
     def run(self, recipe: int, seed: int, fold: int | None = None) -> Run:
         """A network as the `Run` that `train` would have returned.
@@ -222,6 +246,7 @@ class Study(NamedTuple):
         lane = self._lane(recipe, seed, fold)
         setting = self.settings[lane[0]]
         data = first_examples(self.source.data, setting.examples)
+        measured = self.source.measured
         if alone:
             return train(
                 setting.network,
@@ -230,7 +255,9 @@ class Study(NamedTuple):
                 epochs=max(1, int(self.epochs[self._places(lane)])),
                 batch_size=setting.batch_size,
                 seed=self._seed(lane),
-                evaluate_on=self.source.evaluate_on,
+                evaluate_on=measured.evaluate_on,
+                metrics=dict(measured.metrics),
+                monitors=measured.monitors,
             )
         states = train_chunk(self._replay_spec(lane), data).states
         opt_state, params, best = jax.tree.map(
@@ -265,7 +292,7 @@ class Study(NamedTuple):
             for epoch in range(self.epochs[places]):
                 curves = {
                     name: float(curve[*places, epoch])
-                    for name, curve in zip(CURVES, self.history, strict=True)
+                    for name, curve in self.history.curves.items()
                 }
                 yield lane_columns | {"epoch": epoch + 1} | curves
 
@@ -388,14 +415,15 @@ class Study(NamedTuple):
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
         """The spec that trains this lane alone, in the slots that it had in the sweep."""
-        setting = self.settings[lane[0]]
+        setting, measured = self.settings[lane[0]], self.source.measured
         net, folds = setting.network, self.source.folds
         index, row = self.source.row_by_lane[lane]
         record = self.source.records[index]
         fold = room = None
         if folds is not None:
             fold = folds[lane[1]]
-            room = room_for(folds, fold, setting.batch_size, setting.recipe.schedule)
+            own_steps = measured.monitors is not None or setting.recipe.schedule is not None
+            room = room_for(folds, fold, setting.batch_size, own_steps)
         recipes = RecipeBatch.stacked([setting.recipe])
         if not record.result.has_own_inputs:
             recipes = recipes.with_shared_inputs()
@@ -409,9 +437,12 @@ class Study(NamedTuple):
             layouts=tuple(slot.single_lane_layout() for slot in record.result.slots[row]),
             batch_size=setting.batch_size,
             epochs=max(1, int(self.epochs[self._places(lane)])),
-            evaluate_on=self.source.evaluate_on,
+            evaluate_on=measured.evaluate_on,
             repack=False,
             keep_best=True,
+            metrics=measured.metrics,
+            monitors=measured.monitors,
+            criterion=measured.best_by(setting.recipe.stopping),
             folds=None if fold is None else (fold,),
             batch_sizes=None if fold is None else (setting.batch_size,),
             room=room,
@@ -421,6 +452,9 @@ class Study(NamedTuple):
         """A lane's results as a `Run`."""
         setting, places = self.settings[lane[0]], self._places(lane)
         n_epochs, ending = int(self.epochs[places]), self.ending(*places)
+        monitors = self.source.measured.monitors
+        history = jax.tree.map(lambda curve: curve[places][:n_epochs], self.history)
+        n_steps = -(-setting.examples // setting.batch_size)
         stopped = None
         if ending == "diverged":
             stopped = (
@@ -436,10 +470,12 @@ class Study(NamedTuple):
             batch_size=setting.batch_size,
             seed=self._seed(lane),
             params=params,
-            history=History(*(curve[*places, :n_epochs] for curve in self.history)),
+            history=history,
             best_epoch=int(self.best_epoch[places]),
             best_params=best_params,
-            monitors={},
+            monitors=(
+                {} if monitors is None else monitors.by_measurement(history.monitors, n_steps)
+            ),
             ending=ending,
             stopped=stopped,
         )

@@ -1,6 +1,6 @@
 """Train one network: steps, epochs, runs, checkpoints, evaluation, monitors and callbacks."""
 
-from jaxnet.training import callbacks
+from jaxnet.training import callbacks, metrics
 from jaxnet.training._fit import fit
 from jaxnet.training._train import train
 from jaxnet.training.devices import use_all_cores
@@ -20,6 +20,7 @@ __all__ = [
     "epoch",
     "evaluate",
     "fit",
+    "metrics",
     "start",
     "train",
     "use_all_cores",

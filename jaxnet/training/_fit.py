@@ -1,7 +1,7 @@
 """`fit`: a whole training run as a pure function."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import SupportsIndex
 
 import jax
@@ -14,8 +14,11 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.checks import checked
+from jaxnet.training.checks import check_monitors, checked
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
+from jaxnet.training.measured import measured
+from jaxnet.training.metrics import MetricFunction
+from jaxnet.training.monitors import Monitors
 from jaxnet.training.step import TrainState, start
 
 
@@ -29,7 +32,9 @@ def fit(
     batch_size: SupportsIndex = 10,
     seed: int | np.integer | Integer[AnyArray, ""] = 0,
     params: Params | None = None,
-    evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
+    evaluate_on: Sequence[EvaluatedSplit] = ("validation", "training"),
+    metrics: Mapping[str, MetricFunction] | None = None,
+    monitors: Monitors | None = None,
 ) -> tuple[Params, History]:
     """Train a network as a pure function, which can be compiled, mapped and differentiated.
 
@@ -49,12 +54,16 @@ def fit(
         default.
       seed: the seed of initial weights and mini-batches, in [0, 2³²); 0 by default.
       params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
-      evaluate_on: which splits to evaluate after each epoch (static): "evaluation" (the validation
-        split), "training", both (the default) or none.
+      evaluate_on: which splits to evaluate after each epoch (static), of "validation", "training"
+        (the default is these two) and "test", which decides on nothing.
+      metrics: what else to evaluate on these splits, by name, as in `train` (static); `None` for
+        nothing.
+      monitors: what to measure during training (static): see `jaxnet.Monitors`; `None` for nothing.
 
     Returns:
       The parameters after the last epoch, or with a stopping rule those after the best one; and the
-      history, whose curves have shape (epochs,) and are NaN after a stop. To tune a number of the
+      history, whose curves have shape (epochs,), and its monitors (epochs, measurements, layers);
+      all are NaN after a stop. To tune a number of the
       recipe, differentiate `history.evaluation_data_cost[-1]`: `evaluation_cost` contains the
       penalty itself, so that its derivative makes a larger λ look worse than it is.
 
@@ -73,22 +82,32 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    choices = measured(evaluate_on, metrics, monitors)
+    data = checked(net, data, recipe, epochs, batch_size, seed, params, choices)
     warn_if_doubtful(data, "the data")
     epochs, batch_size = operator.index(epochs), operator.index(batch_size)
+    n_steps = -(-len(data.train.x) // batch_size)
+    check_monitors(monitors, net, n_steps)
     key = jax.random.key(seed, impl="threefry2x32")
     state = start(net, recipe, key, params)
-    program = EpochProgram(net, batch_size, tuple(evaluate_on))
+    program = EpochProgram(
+        net=net,
+        batch_size=batch_size,
+        evaluate_on=choices.evaluate_on,
+        monitors=monitors,
+        metrics=choices.metrics,
+        criterion=choices.best_by(recipe.stopping),
+    )
 
     def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
         def train() -> tuple[TrainState, History]:
-            after, _ = train_epoch(program, data.train, key, index, recipe, None, state)
+            after, table = train_epoch(program, data.train, key, index, recipe, None, state)
             result = finish_epoch(program, data, index, recipe, None, after)
-            return result.state, result.row
+            return result.state, program.with_measurements(result.row, table)
 
         if recipe.stopping is None:
             return train()
-        nan_row = History(*[jnp.full((), jnp.nan, state.params[0].w.dtype)] * len(History._fields))
+        nan_row = program.unknown_row(n_steps, state.params[0].w.dtype)
         return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
 
     state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))

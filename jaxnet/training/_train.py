@@ -9,7 +9,7 @@ import operator
 import signal
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, SupportsIndex
@@ -38,6 +38,8 @@ from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, trai
 from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
+from jaxnet.training.measured import measured
+from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, DataParallel, Devices, Parallelism, check_devices
 from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run
@@ -57,7 +59,8 @@ def train(
     batch_size: SupportsIndex = 10,
     seed: SupportsIndex = 0,
     params: Params | None = None,
-    evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
+    evaluate_on: Sequence[EvaluatedSplit] = ("validation", "training"),
+    metrics: Mapping[str, MetricFunction] | None = None,
     monitors: Monitors | None = None,
     on_epoch: EpochCallback | None = None,
     checkpoint: str | Path | None = None,
@@ -74,15 +77,22 @@ def train(
     Args:
       net: the architecture.
       data: the training split is trained on; the validation split, where there is one, is
-        evaluated after every epoch and decides on the best one. The test split is not touched.
+        evaluated after every epoch and decides on the best one. The test split is not touched,
+        unless `evaluate_on` names it; it decides on nothing.
       recipe: how the network is trained, with scalars for numbers (arrays are for sweeps).
       epochs: how many times every example is visited, at most; at least 1, 30 by default.
       batch_size: examples per mini-batch, in [1, number of training examples]; 10 by default.
       seed: the seed of initial weights and mini-batches, in [0, 2³²); 0 by default. The weights are
         drawn at an address of their own under it: they are not `init(net, jax.random.key(seed))`.
       params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
-      evaluate_on: which splits to evaluate after each epoch: "evaluation" (the validation split),
-        "training", both (the default) or none.
+      evaluate_on: which splits to evaluate after each epoch, of "validation", "training" (the
+        default is these two) and "test". The curves of the validation split are called
+        "evaluation_cost" and so on, as in network2; those of the test split are in
+        `History.metrics`.
+      metrics: what else to evaluate on these splits, by names of your choice: functions such as
+        those of `jaxnet.metrics`, or your own, of the output activations (n, n_out), the targets
+        and the examples' weights (n,). `{"auc": jaxnet.metrics.roc_auc}` records
+        "evaluation_auc" and "training_auc" in `History.metrics`. `None` for nothing.
       monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
       on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
         `jaxnet.callbacks`; `None` for none. A KeyboardInterrupt that it raises ends the run like
@@ -127,22 +137,18 @@ def train(
     (20,)
     """
     check_not_traced("train", "jaxnet.fit is a pure function", data, recipe, seed, params)
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    choices = measured(evaluate_on, metrics, monitors)
+    data = checked(net, data, recipe, epochs, batch_size, seed, params, choices)
     warn_if_doubtful(data, "the data")
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
-    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
-        if folder is not None:
-            path_of(name, folder)
-    if time_budget is not None:
-        constant("time_budget", time_budget, low=0)
-    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
-        raise ValueError(
-            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
-        )
+    _check_reports(on_epoch, checkpoint, resume, time_budget)
     parallelism, put, is_shared = _parallelism(devices, time_budget)
-    program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
+    program = EpochProgram(
+        net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
+        choices.best_by(recipe.stopping),
+    )  # fmt: skip
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     # Drawn by a program of its own, which all recipes share: it takes longest to compile.
     initial = compiled_draw_params(net, key) if params is None else params
@@ -151,11 +157,12 @@ def train(
     with locked_folder(checkpoint, is_shared):
         writer = None
         if checkpoint is not None:  # hashing the data takes time
-            settings, older_settings = _run_settings(program, data, recipe, seed, params)
+            settings = _run_settings(program, data, recipe, seed, params)
+            settings = [setting | choices.settings() for setting in settings]
             if resume is not None:
-                state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
-                state = _with_unpenalized_best_score(state, log, data, recipe)
-            writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
+                state, log = _read_checkpoint(resume, state, settings, program, epochs)
+                state = _with_unpenalized_best_score(state, log, data, recipe, program)
+            writer = _CheckpointWriter(checkpoint, settings[0], every, n_written=len(log.rows))
         loop = _TrainLoop(
             program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
             log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
@@ -166,6 +173,24 @@ def train(
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
     return loop.run(seed)
+
+
+def _check_reports(
+    on_epoch: object,
+    checkpoint: str | Path | None,
+    resume: str | Path | None,
+    time_budget: float | None,
+) -> None:
+    """Check the arguments that say where results go, and when the run ends by the clock."""
+    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
+        if folder is not None:
+            path_of(name, folder)
+    if time_budget is not None:
+        constant("time_budget", time_budget, low=0)
+    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
+        raise ValueError(
+            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
+        )
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
@@ -179,7 +204,7 @@ class _Log(NamedTuple):
     """The results of the epochs so far."""
 
     rows: list[np.ndarray]
-    """The row of the history of each epoch, a number for each field of `History`."""
+    """The row of the history of each epoch, a number for each of its curves."""
     measured: list[np.ndarray]
     """The measurements of each epoch, (measurements, columns); (0,) without monitors."""
 
@@ -238,13 +263,17 @@ class _TrainLoop(HostLoop[Measured]):
             batch_size=program.batch_size,
             evaluate_on=program.evaluate_on,
             parallelism=program.parallelism,
+            metrics=program.metrics,
+            criterion=program.criterion,
         )
 
     def enter(self, index: int) -> bool:
         """Whether to train this epoch: no stop, Ctrl-C or time budget has ended the run."""
         after, budget = f"after epoch {index} of {self.epochs}", self.time_budget
         if self.state.watch.stopped:
-            self.ending, self.stopped = _ending_by_rule(index, self.recipe, self.state)
+            self.ending, self.stopped = _ending_by_rule(
+                index, self.recipe, self.program, self.state
+            )
         elif self.interrupts:
             self.ending, self.stopped = "interrupted", f"interrupted {after}."
         elif budget is not None and time.perf_counter() - self.start_time >= budget:
@@ -271,7 +300,7 @@ class _TrainLoop(HostLoop[Measured]):
             self.stopped = _divergence_message(index + 1, float(epoch.learning_rate))
             return False
         self.state, self.params = epoch.state, epoch.params
-        self.log.rows.append(np.asarray(epoch.row))
+        self.log.rows.append(epoch.row.to_array())
         self.log.measured.append(np.asarray([] if measured is None else measured))
         if self.writer is not None and (index + 1) % self.writer.every == 0:
             self._write_checkpoint()
@@ -293,7 +322,9 @@ class _TrainLoop(HostLoop[Measured]):
                 error.add_note(f"The last checkpoint could not be written: {failure}.")
             raise
         if self.stopped is None:
-            self.ending, self.stopped = _ending_by_rule(self.epochs, self.recipe, self.state)
+            self.ending, self.stopped = _ending_by_rule(
+                self.epochs, self.recipe, self.program, self.state
+            )
         self._write_checkpoint()
 
     def _write_checkpoint(self) -> None:
@@ -302,8 +333,9 @@ class _TrainLoop(HostLoop[Measured]):
 
     def run(self, seed: int) -> Run:
         """The finished run."""
-        watch = self.state.watch
-        dtype = self.state.params[0].w.dtype
+        watch, monitors = self.state.watch, self.program.monitors
+        history = self._history(self.state.params[0].w.dtype)
+        n_steps = -(-len(self.data.train.x) // self.program.batch_size)
         return Run(
             network=self.program.net,
             recipe=self.recipe,
@@ -311,10 +343,10 @@ class _TrainLoop(HostLoop[Measured]):
             batch_size=self.program.batch_size,
             seed=seed,
             params=self.params,
-            history=History(*np.array(self.log.rows, dtype).reshape(-1, len(History._fields)).T),
+            history=history,
             best_epoch=int(watch.best_epoch),
             best_params=watch.best,
-            monitors=self._all_measurements(),
+            monitors={} if monitors is None else monitors.by_measurement(history.monitors, n_steps),
             ending=self.ending,
             stopped=self.stopped,
         )
@@ -324,24 +356,31 @@ class _TrainLoop(HostLoop[Measured]):
         return EpochReport(
             epoch=epoch,
             epochs=self.epochs,
-            **{name: float(number) for name, number in result.row._asdict().items()},
+            **{name: float(getattr(result.row, name)) for name in History.CURVES},
             learning_rate=float(result.learning_rate),
             best_epoch=int(result.state.watch.best_epoch),
             seconds=time.perf_counter() - self.start_time,
             params=jax.tree.map(np.asarray, result.params),
             monitors={} if monitors is None else monitors.split(net, np.asarray(measured)),
+            metrics={name: float(number) for name, number in result.row.metrics.items()},
         )
 
-    def _all_measurements(self) -> dict[str, np.ndarray]:
-        """All measurements of the run by name, and their steps."""
+    def _history(self, dtype: np.dtype) -> History:
+        """The curves of all epochs, and what the monitors measured in each."""
         net, monitors = self.program.net, self.program.monitors
+        history = _history_of(self.log, self.program.metric_names, dtype)
         if monitors is None:
-            return {}
-        n_steps = -(-len(self.data.train.x) // self.program.batch_size)
-        rows = monitors.rows(n_steps) + 1
-        table = np.array(self.log.measured).reshape(-1, sum(monitors.widths(net).values()))
-        steps = np.arange(len(self.log.measured))[:, None] * n_steps + rows
-        return {"step": steps.reshape(-1)} | monitors.split(net, table)
+            return history
+        n_measured = len(monitors.rows(-(-len(self.data.train.x) // self.program.batch_size)))
+        shape = (len(self.log.measured), n_measured, sum(monitors.widths(net).values()))
+        table = np.array(self.log.measured, dtype).reshape(shape)
+        return history._replace(monitors=monitors.split(net, table))
+
+
+def _history_of(log: _Log, metric_names: Sequence[str], dtype: np.dtype) -> History:
+    """The curves of the epochs so far."""
+    n_curves = len(History.CURVES) + len(metric_names)
+    return History.from_array(np.array(log.rows, dtype).reshape(-1, n_curves).T, metric_names)
 
 
 def _parallelism(
@@ -367,13 +406,17 @@ def _parallelism(
     return parallelism, put, n_processes == jax.process_count() > 1
 
 
-def _ending_by_rule(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
+def _ending_by_rule(
+    epochs: int, recipe: Recipe, program: EpochProgram, state: TrainState
+) -> tuple[Ending, str | None]:
     """Whether, and why, the stopping rule ended a run after this many epochs."""
     rule, watch = recipe.stopping, state.watch
     if rule is None or not watch.stopped:
         return "done", None
     metric = rule.curve.replace("_", " ")
-    sign = 1 if rule.metric == "accuracy" else -1
+    criterion = program.criterion
+    rises = rule.metric != "cost" if criterion is None else criterion.higher_is_better
+    sign = 1 if rises else -1
     best = float(watch.best_score) * sign
     if rule.target is not None and float(watch.best_score) >= float(np.asarray(rule.target)) * sign:
         reason = f"the {metric} has reached {best:g}"
@@ -388,15 +431,15 @@ def _ending_by_rule(epochs: int, recipe: Recipe, state: TrainState) -> tuple[End
 def _read_checkpoint(
     folder: str | Path,
     state: TrainState,
-    settings: JsonObject,
-    older_settings: JsonObject,
+    settings: Sequence[JsonObject],
+    program: EpochProgram,
     epochs: int,
 ) -> tuple[TrainState, _Log]:
     """The state and the log in the checkpoint of a run, if it has had no more epochs."""
     like = {"state": state, "history": None, "measured": None}
-    saved = checkpoints.load(folder, like, settings, older_settings)
+    saved = checkpoints.load(folder, like, *settings)
     curves = np.asarray(saved["history"]).T
-    rows = np.array(History.from_array(curves)).T
+    rows = History.from_array(curves, program.metric_names).to_array().T
     log = _Log(list(rows), list(np.asarray(saved["measured"])))
     if len(log.rows) > epochs:
         raise ValueError(
@@ -407,14 +450,14 @@ def _read_checkpoint(
 
 
 def _with_unpenalized_best_score(
-    state: TrainState, log: _Log, data: Dataset, recipe: Recipe
+    state: TrainState, log: _Log, data: Dataset, recipe: Recipe, program: EpochProgram
 ) -> TrainState:
     """The state of a resumed run, with a best score that is comparable with those to come.
 
     Until version 0.3 the best epoch of a run without accuracies and without a rule was that of the
     lowest cost with penalties. Of that epoch the parameters are known, hence its penalty.
     """
-    history = History(*np.array(log.rows).reshape(-1, len(History._fields)).T)
+    history = _history_of(log, program.metric_names, np.dtype(float))
     has_data_cost = np.isfinite(history.evaluation_data_cost)
     is_older = np.isfinite(history.evaluation_cost) & ~has_data_cost
     ranks_by_cost = recipe.stopping is None and np.isnan(history.evaluation_accuracy).all()

@@ -14,7 +14,9 @@ from jaxnet.io import files, reading
 from jaxnet.io.csv import decode, encode
 from jaxnet.training.run import EpochCallback, EpochReport
 
-NUMBERS = tuple(name for name in EpochReport._fields[2:] if name not in ("params", "monitors"))
+NUMBERS = tuple(
+    name for name in EpochReport._fields[2:] if name not in ("params", "monitors", "metrics")
+)
 """The numbers of a report that are written, by name."""
 N_ADDED_COLUMNS = 2
 """The columns at the end, the data costs, that the files of version 0.2.0 do not have."""
@@ -25,8 +27,8 @@ def csv(path: str | Path) -> EpochCallback:
 
     Args:
       path: the file; its folder is made if there is none. The columns are the epoch, the costs and
-        accuracies, the learning rate, the best epoch so far, the seconds, and the costs without
-        penalties; a curve that was not evaluated is `nan`.
+        accuracies, the learning rate, the best epoch so far, the seconds, the costs without
+        penalties, and the metrics; a curve that was not evaluated is `nan`.
 
     Returns:
       The callback, for `train(on_epoch=…)`.
@@ -52,14 +54,17 @@ class _CsvWriter:
 
     def __call__(self, report: EpochReport, /) -> None:
         """Write the line of an epoch after those of the epochs before."""
-        path, columns = self.path, self.columns
-        earlier = [line for epoch, line in _epoch_lines(path, columns) if epoch < report.epoch]
-        line = [getattr(report, name) for name in columns]
-        files.write_atomic(path, encode([columns, *earlier, line], nan="nan"))
+        names = (*self.columns, *report.metrics)
+        lines = _epoch_lines(self.path, self.columns)
+        earlier = [line for line in lines if int(line["epoch"]) < report.epoch]
+        rows = [[line.get(name, "nan") for name in names] for line in earlier]
+        numbers = [getattr(report, name) for name in self.columns]
+        content = [names, *rows, [*numbers, *report.metrics.values()]]
+        files.write_atomic(self.path, encode(content, nan="nan"))
 
 
-def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[str]]]:
-    """The lines of a file that `csv` wrote, each with its epoch; none if there is no file."""
+def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """The lines of a file that `csv` wrote, by the names of columns; none if there is no file."""
     if not path.exists():
         return []
     return reading.read_content(
@@ -70,15 +75,18 @@ def _epoch_lines(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[s
     )
 
 
-def _parsed_lines(content: bytes, columns: tuple[str, ...]) -> list[tuple[int, list[str]]]:
+def _parsed_lines(content: bytes, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """The lines in the content of a file that `csv` wrote; errors are bare reasons."""
     header, *lines = decode(content) or [[]]
-    if tuple(header) not in (columns, columns[:-N_ADDED_COLUMNS]):
+    has_columns = tuple(header[: len(columns)]) == columns  # followed by those of metrics
+    if not has_columns and tuple(header) != columns[:-N_ADDED_COLUMNS]:
         raise ValueError("its first line is another")
     if any(len(line) != len(header) for line in lines):
         raise ValueError("a line of it is cut off")
-    missing = ["nan"] * (len(columns) - len(header))
-    return [(int(line[0]), [*line, *missing]) for line in lines]
+    parsed = [dict(zip(header, line, strict=True)) for line in lines]
+    for line in parsed:
+        int(line["epoch"])
+    return parsed
 
 
 def tensorboard(folder: str | Path) -> EpochCallback:
@@ -129,8 +137,10 @@ class _EventWriter:
             )
             writers.append(writer)
         for name in NUMBERS:
-            tag = name.replace("_", "/", 1) if name in History._fields else name
+            tag = name.replace("_", "/", 1) if name in History.CURVES else name
             writers[0].add_scalar(tag, getattr(report, name), report.epoch)
+        for name, number in report.metrics.items():
+            writers[0].add_scalar(name.replace("_", "/", 1), number, report.epoch)
         for name, rows in report.monitors.items():
             for layer, mean in enumerate(rows.mean(axis=0), start=1):
                 writers[0].add_scalar(f"{name}/layer_{layer}", mean, report.epoch)

@@ -5,7 +5,6 @@ the value, what is allowed and the remedy.
 """
 
 import operator
-from collections.abc import Sequence
 from typing import SupportsIndex
 
 import jax
@@ -22,12 +21,11 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, Params, Split
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.training.measured import Measured, check_metric_name, check_metrics
 from jaxnet.training.monitors import Monitors
 
 MOST_SEEDS = 2**24
 """A larger number of seeds was meant as a seed."""
-SPLITS = ("evaluation", "training")
-"""The splits that may be evaluated after each epoch."""
 
 
 def check_recipe(recipe: object) -> None:
@@ -71,7 +69,7 @@ def checked(
     batch_size: SupportsIndex,
     seed: SupportsIndex | Integer[AnyArray, ""],
     params: Params | None,
-    evaluate_on: Sequence[str] = SPLITS,
+    choices: Measured,
 ) -> Dataset:
     """Check the arguments of `train` and `fit`.
 
@@ -83,17 +81,17 @@ def checked(
       batch_size: examples per mini-batch.
       seed: the seed, traced or not.
       params: initial parameters, or `None`.
-      evaluate_on: which splits to evaluate after each epoch.
+      choices: what to measure.
 
     Returns:
-      The data without its test split, in arrays that a network can read.
+      The data in arrays that a network can read, without its test split unless that is evaluated.
 
     Raises:
       ValueError: network, data and settings do not fit together.
     """
     data = check_data(net, data)
-    check_settings(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
-    return data._replace(test=None)
+    check_settings(net, data, recipe, epochs, batch_size, seed, params, choices)
+    return data if "test" in choices.evaluate_on else data._replace(test=None)
 
 
 def check_settings(
@@ -104,7 +102,7 @@ def check_settings(
     batch_size: SupportsIndex,
     seed: SupportsIndex | Integer[AnyArray, ""],
     params: Params | None,
-    evaluate_on: Sequence[str],
+    choices: Measured,
 ) -> None:
     """Check all arguments of `train` and `fit` but the data, which takes longest.
 
@@ -116,7 +114,7 @@ def check_settings(
       batch_size: examples per mini-batch.
       seed: the seed, traced or not.
       params: initial parameters, or `None`.
-      evaluate_on: which splits to evaluate after each epoch.
+      choices: what to measure.
 
     Raises:
       ValueError: network, data and settings do not fit together.
@@ -136,13 +134,13 @@ def check_settings(
         )
     if not isinstance(seed, jax.core.Tracer):
         count("seed", seed, low=0, high=2**32)
-    check_evaluate_on(evaluate_on)
+    check_metrics(net, data, choices)
     if params is not None:
         network.check_params(net, params)
     n_steps = -(-n_examples // operator.index(batch_size))
     _check_parts(net, data, recipe)
     _check_schedule(recipe, n_steps, operator.index(epochs))
-    _check_stopping(data, recipe, evaluate_on)
+    _check_stopping(data, recipe, choices)
 
 
 def count_of_seeds(name: str, value: object, low: int) -> int:
@@ -202,25 +200,6 @@ def check_epoch(
             f"{brief(order)}."
         )
     return count("batch_size", batch_size, low=1, high=len(order) + 1)
-
-
-def check_evaluate_on(evaluate_on: object) -> None:
-    """Raise an error unless the argument names splits that may be evaluated.
-
-    Args:
-      evaluate_on: the argument that a caller gave as evaluate_on.
-
-    Raises:
-      ValueError: it is something else than a tuple or list of such names.
-    """
-    is_known = isinstance(evaluate_on, (tuple, list)) and all(
-        isinstance(name, str) and name in SPLITS for name in evaluate_on
-    )
-    if not is_known:
-        raise ValueError(
-            'evaluate_on must be a tuple of "evaluation" and "training", or empty, '
-            f"not {brief(evaluate_on)}."
-        )
 
 
 def check_monitors(monitors: object, net: Network, n_steps: int) -> None:
@@ -288,13 +267,14 @@ def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
         )
 
 
-def _check_stopping(data: Dataset, recipe: Recipe, evaluate_on: Sequence[str]) -> None:
+def _check_stopping(data: Dataset, recipe: Recipe, choices: Measured) -> None:
     """Check that the metric of the recipe's stopping rule is evaluated, and exists."""
     rule = recipe.stopping
     if rule is None:
         return
+    check_metric_name("the stopping rule's metric", rule.metric, choices)
     split = data.valid if rule.split == "evaluation" else data.train
-    if split is None or rule.split not in evaluate_on:
+    if split is None or rule.split not in choices.evaluate_on:
         fault = (
             "but the data has no validation set; give the data one, or the rule another split."
             if split is None

@@ -14,13 +14,14 @@ written for one network on one device; a `parallelism` other than `SINGLE` runs 
 networks, or on several devices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.acceleration import first_layer
@@ -44,8 +45,11 @@ from jaxnet.core.types import (
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
+from jaxnet.recipes.stopping import Criterion
 from jaxnet.training.checks import check_epoch
-from jaxnet.training.evaluation import Scores, scores
+from jaxnet.training.evaluation import Scores, scores_and_metrics
+from jaxnet.training.measured import metric_names
+from jaxnet.training.metrics import NamedMetrics
 from jaxnet.training.mini_batches import MiniBatches, Rows, Subset, mini_batches
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
@@ -62,14 +66,53 @@ class EpochProgram:
     batch_size: int
     """Examples per mini-batch."""
     evaluate_on: tuple[EvaluatedSplit, ...] = ()
-    """The splits to evaluate after the epoch: "evaluation", "training", both or none."""
+    """The splits to evaluate after the epoch: "evaluation", "test", "training", or none."""
     monitors: Monitors | None = None
     """What to measure in some of the mini-batches."""
     parallelism: Parallelism = SINGLE
     """How many networks and devices take part."""
+    metrics: NamedMetrics = ()
+    """What to evaluate besides costs and accuracies."""
+    criterion: Criterion | None = None
+    """Which curve decides on the best epoch; None for the stopping rule's, or the default."""
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the history's metrics, in alphabetical order."""
+        return metric_names(self.evaluate_on, self.metrics)
+
+    def with_measurements(self, row: History, table: Array | None) -> History:
+        """The row of the history of an epoch, with what its monitors measured.
+
+        Args:
+          row: the row.
+          table: the measurements, (measurements, columns); None without monitors.
+        """
+        if self.monitors is None or table is None:
+            return row
+        return row._replace(monitors=self.monitors.split(self.net, table))
+
+    def unknown_row(self, n_steps: int, dtype: np.dtype) -> History:
+        """The row of the history of an epoch that is not trained: all numbers are NaN.
+
+        Args:
+          n_steps: mini-batches per epoch.
+          dtype: the float type of the numbers.
+        """
+        unknown, monitors = jnp.full((), jnp.nan, dtype), {}
+        if self.monitors is not None:
+            n_measured = len(self.monitors.rows(n_steps))
+            monitors = {
+                name: jnp.full((n_measured, width), jnp.nan, dtype)
+                for name, width in self.monitors.widths(self.net).items()
+            }
+        curves = [unknown] * len(History.CURVES)
+        return History(
+            *curves, metrics=dict.fromkeys(self.metric_names, unknown), monitors=monitors
+        )
 
 
-Measurements = Float[Array, "n_measured n_columns"] | None
+Measurements = Float[Array, "*networks n_measured n_columns"] | None
 """What monitors measured, a row per measurement (`Monitors.split` names the columns); or `None`."""
 
 
@@ -102,7 +145,7 @@ def epoch(
       key: the run's own key, from which the key of each mini-batch is derived.
       recipe: how it is trained.
       state: the state before the epoch, from `start` or from the epoch before.
-      monitors: what to measure in some of the mini-batches (static), or `None`; not with lanes.
+      monitors: what to measure in some of the mini-batches (static), or `None`.
       units: which hidden units are the network's own, if some are padding; `None` if all are.
       parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
         several networks, which share `data`, `order`, `key` and `subset` and are stacked in
@@ -113,7 +156,8 @@ def epoch(
 
     Returns:
       The state after the epoch, of the same shapes; and the measurements, of shape (measurements,
-      columns), which `Monitors.split` takes apart, or `None` without monitors.
+      columns), which `Monitors.split` takes apart, or `None` without monitors; with several
+      networks their axis comes first.
 
     Raises:
       ValueError: an argument is of another kind.
@@ -281,18 +325,25 @@ def _train_measured(
     shared: _Shared, monitors: Monitors, state: TrainState, batches: MiniBatches
 ) -> tuple[TrainState, Measurements]:
     """Train in stretches: the last step of each is trained by itself and measured."""
-    context, recipe, units = shared.context, shared.recipe, shared.units
+    context, parallelism = shared.context, shared.parallelism
+
+    def measured_step(
+        network: tuple[Recipe, UnitMasks | None, TrainState], examples: _StepExamples
+    ) -> tuple[TrainState, Array | None]:
+        recipe, units, state = network
+        batch = mini_batch(context, recipe, units, *examples)
+        return step(context, recipe, units, state, batch, None, monitors)
 
     def train_stretch(state: TrainState, stretch: MiniBatches) -> tuple[TrainState, Array | None]:
         state = _train_blocks(shared, state, jax.tree.map(lambda a: a[:-1], stretch))
-        last = jax.tree.map(lambda a: a[-1:], stretch)
-        batch = mini_batch(
-            context, recipe, units, *jax.tree.map(lambda a: a[0], _gather(shared, state, last))
-        )
-        return step(context, recipe, units, state, batch, None, monitors)
+        last = _gather(shared, state, jax.tree.map(lambda a: a[-1:], stretch))
+        networks = (shared.recipe, shared.units, state)
+        return parallelism(measured_step)(networks, jax.tree.map(lambda a: a[0], last))
 
     every = monitors.every or len(batches.indices)
     state, measured = jax.lax.scan(train_stretch, state, _blocks(batches, every))
+    if parallelism.n_lanes > 1 and measured is not None:
+        measured = jnp.moveaxis(measured, 0, 1)
     return _train_blocks(shared, state, _rest(batches, every)), measured
 
 
@@ -365,6 +416,10 @@ def train_epoch_padded(
     return padded._replace(params=params, opt_state=opt_state), measured
 
 
+Evaluated = dict[str, tuple[Scores, dict[str, Float[Array, "..."]]]]
+"""The scores and the metrics on each split that was evaluated, by the split's name."""
+
+
 class EpochResult(NamedTuple):
     """Result of one epoch; with lanes each array has an axis for them."""
 
@@ -373,7 +428,7 @@ class EpochResult(NamedTuple):
     params: Params
     """The parameters to evaluate and to keep, as `Optimizer.evaluation_params` gives them."""
     row: History
-    """The epoch's costs and accuracies, NaN where a split is not evaluated."""
+    """The epoch's costs, accuracies and metrics, NaN where a split is not evaluated."""
     learning_rate: Float[Array, "..."]
     """η of the last step; NaN where the optimizer has none."""
     finite: Bool[Array, "..."]
@@ -409,74 +464,84 @@ def finish_epoch(
     """
     net, parallelism = program.net, program.parallelism
     n_steps = -(-len(data.train.x) // program.batch_size)
-    evaluated = {"evaluation": (data.valid, None), "training": (data.train, None)}
     if subset is not None:
         n_steps = subset.sizes.n_steps
-        evaluated["training"] = (data.train, Rows(subset.train, subset.sizes.n_examples))
-        if subset.valid is not None:
-            evaluated["evaluation"] = (data.train, subset.valid)
-    sizes = [
-        rows.n if rows is not None else 0 if split is None else len(split.x)
-        for split, rows in evaluated.values()
-    ]
 
     def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
         recipe, units, state = network
         params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
         return params if units is None else units.zero_padding(params)
 
-    def scores_on(name: str) -> Scores | None:
-        split, rows = evaluated[name]
-        if name in program.evaluate_on and split is not None:
-            return scores(net, params, split, parallelism, rows, subset)
-        return None
-
     def update_watch(
-        network: tuple[Recipe, TrainState, Params, Scores | None, Scores | None],
+        network: tuple[Recipe, TrainState, Params, Evaluated],
     ) -> tuple[TrainState, History, Array, Array]:
-        recipe, state, params, *split_scores = network
-        row, finite = _history_row(recipe, state, params, split_scores, sizes)
+        recipe, state, params, evaluated = network
+        row, finite = _history_row(program, n_evaluated, recipe, state, params, evaluated)
         optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
         rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), params[0].w.dtype)
-        watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
+        watch = stopping.update(
+            recipe.stopping, state.watch, params, row, index + 1, program.criterion
+        )
         return state._replace(watch=watch), row, rate, finite
 
     params = parallelism(evaluation_params)((recipe, units, state))
-    evaluation, training = scores_on("evaluation"), scores_on("training")
-    state, row, rate, finite = parallelism(update_watch)(
-        (recipe, state, params, evaluation, training)
-    )
+    n_evaluated, evaluated = {}, {}
+    for name in program.evaluate_on:
+        split, rows = _examples_called(data, name, subset)
+        if split is not None:
+            n_evaluated[name] = len(split.x) if rows is None else rows.n
+            evaluated[name] = scores_and_metrics(
+                net, params, split, program.metrics, parallelism, rows, subset
+            )
+    state, row, rate, finite = parallelism(update_watch)((recipe, state, params, evaluated))
     return EpochResult(state=state, params=params, row=row, learning_rate=rate, finite=finite)
 
 
+def _examples_called(
+    data: Dataset, name: str, subset: Subset | None
+) -> tuple[Split | None, Rows | None]:
+    """The split that is evaluated under this name, and its rows if not all of them count."""
+    splits = {"evaluation": data.valid, "training": data.train, "test": data.test}
+    if subset is None:
+        return splits[name], None
+    rows = {
+        "evaluation": subset.valid,
+        "training": Rows(subset.train, subset.sizes.n_examples),
+        "test": subset.test,
+    }[name]
+    return (splits[name], None) if rows is None else (data.train, rows)
+
+
 def _history_row(
+    program: EpochProgram,
+    n_evaluated: Mapping[str, int | Int[AnyArray, ""]],
     recipe: Recipe,
     state: TrainState,
     params: Params,
-    split_scores: Sequence[Scores | None],
-    sizes: Sequence[int],
+    evaluated: Evaluated,
 ) -> tuple[History, Bool[Array, ""]]:
     """The epoch's row of the history, and whether all parameters and costs are finite.
 
+    The test split decides on nothing, so that a cost on it may be infinite.
+
     Args:
+      program: the static choices.
+      n_evaluated: the examples of each split that was evaluated: they divide the penalties.
       recipe: how the network is trained; its penalties are added to the costs.
       state: the state after the epoch.
       params: the parameters that were evaluated.
-      split_scores: the scores, without penalties, on the evaluated split and on the training split;
-        None for a split that was not evaluated.
-      sizes: the number of examples of each.
+      evaluated: the scores, without penalties, and the metrics on each split that was evaluated.
     """
     unknown = jnp.full((), jnp.nan, params[0].w.dtype)
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
-    curves = []
-    for scores_of_split, n in zip(split_scores, sizes, strict=True):
-        if scores_of_split is None:
-            curves.append((unknown, unknown, unknown))
-        else:
-            data_cost, accuracy = scores_of_split
-            cost = data_cost + penalty(params, n, recipe.l1, recipe.l2)
+    curves = dict.fromkeys((*History.CURVES, *program.metric_names), unknown)
+    for split, (split_scores, metrics) in evaluated.items():
+        cost = split_scores.cost + penalty(params, n_evaluated[split], recipe.l1, recipe.l2)
+        if split != "test":
             finite.append(jnp.isfinite(cost))
-            curves.append((cost, accuracy, data_cost))
-    (cost, accuracy, data_cost), training = curves
-    row = History(cost, accuracy, training[0], training[1], data_cost, training[2])
-    return row, jnp.all(jnp.stack(finite))
+        numbers = {
+            "cost": cost, "accuracy": split_scores.accuracy, "data_cost": split_scores.cost,
+        } | metrics  # fmt: skip
+        curves |= {f"{split}_{name}": number for name, number in numbers.items()}
+    known = [curves.pop(name) for name in History.CURVES]
+    return History(*known, metrics={**curves}), jnp.all(jnp.stack(finite))

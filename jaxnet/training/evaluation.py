@@ -14,6 +14,7 @@ from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
+from jaxnet.training.metrics import NamedMetrics
 from jaxnet.training.mini_batches import Rows, Subset
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
@@ -143,6 +144,60 @@ def _weights_of_rows(examples: Split, rows: Rows) -> Float[Array, " n_all"]:
     return jnp.where(is_example, examples.weight[rows.indices], 0)
 
 
+def scores_and_metrics(
+    net: Network,
+    params: Params,
+    split: Split,
+    metrics: NamedMetrics,
+    parallelism: Parallelism = SINGLE,
+    rows: Rows | None = None,
+    subset: Subset | None = None,
+) -> tuple[Scores, dict[str, Float[Array, "..."]]]:
+    """What `scores` returns, and the values of metrics, for use inside a program.
+
+    Outputs are computed in chunks of examples; a metric sees those of the whole split.
+
+    Args:
+      net: the architecture.
+      params: its parameters; those of all lanes, stacked, if `parallelism` has lanes.
+      split: the examples and their targets, which lanes share.
+      metrics: the metrics with their names; without any nothing but the scores is computed.
+      parallelism: how many networks and devices take part.
+      rows: which of the examples count; `None`, the default, for all.
+      subset: how the inputs are scaled; `None`, the default, if they are not.
+
+    Returns:
+      The scores, and each metric by its name; with lanes, each has an axis for them.
+    """
+    if not metrics:
+        return scores(net, params, split, parallelism, rows, subset), {}
+    examples, dtype = jax.tree.map(jnp.asarray, split), params[0].w.dtype
+    if rows is not None:
+        weight = _weights_of_rows(examples, rows)
+        examples = examples.take(rows.indices)._replace(weight=weight)
+    if examples.weight is None:
+        examples = examples._replace(weight=jnp.ones(len(examples.x)))
+    # Behind the barrier XLA divides by the sum of the weights: see `scores`.
+    weights = jax.lax.optimization_barrier(examples.weight.astype(dtype))
+
+    def of_network(
+        params: Params, examples: Split, weights: Array
+    ) -> tuple[Scores, dict[str, Array]]:
+        def of_example(example: tuple[Input, Target]) -> tuple[Scores, Array]:
+            x, y = example
+            x = x if subset is None else subset.inputs(x, dtype)
+            z = network.logits(net, params, x)
+            return _score_of_logits(net, z, y), net.cost.output.fn(z)
+
+        xs, ys = examples.x, examples.y
+        of_examples, outputs = jax.lax.map(of_example, (xs, ys), batch_size=min(CHUNK, len(xs)))
+        means = jax.tree.map(lambda array: jnp.sum(weights * array) / jnp.sum(weights), of_examples)
+        values = {name: metric(outputs, ys, weights) for name, metric in metrics}
+        return means, {name: jnp.asarray(value, dtype) for name, value in values.items()}
+
+    return parallelism(of_network)(params, examples, weights)
+
+
 def _penalized_scores(
     net: Network, params: Params, split: Split, l1: Numbers | None, l2: Numbers | None
 ) -> Scores:
@@ -229,7 +284,11 @@ def confusion(
 
 def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
-    z = network.logits(net, params, x)
+    return _score_of_logits(net, network.logits(net, params, x), y)
+
+
+def _score_of_logits(net: Network, z: Float[Array, " n_out"], y: Target) -> Scores:
+    """The score of one example, from its logits."""
     label = _predicted_label(net, net.cost.output.fn(z))
     target = network.targets(y, net.sizes[-1], z.dtype)
     is_correct = jnp.full((), jnp.nan, z.dtype)

@@ -13,7 +13,7 @@ without penalties::
     learning_rate   η of the step, after the schedule and the stopping rule (one number)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -118,6 +118,27 @@ class Monitors:
             name: table[..., end - width : end]
             for (name, width), end in zip(widths.items(), ends, strict=True)
         }
+
+    def by_measurement(
+        self, history: Mapping[str, AnyArray], n_steps: int
+    ) -> dict[str, np.ndarray]:
+        """The measurements of a run one after the other, as `Run.monitors` has them.
+
+        Args:
+          history: the measurements by name, each of shape (epochs, measurements, layers).
+          n_steps: mini-batches per epoch.
+
+        Returns:
+          For each name an array of shape (measurements of the run, layers), and under "step" the
+          mini-batch of each measurement, counted from 1 over the whole run.
+        """
+        n_epochs, rows = len(next(iter(history.values()))), self.rows(n_steps) + 1
+        steps = np.arange(n_epochs)[:, None] * n_steps + rows
+        flat = {
+            name: np.asarray(array).reshape(n_epochs * len(rows), array.shape[-1])
+            for name, array in history.items()
+        }
+        return {"step": steps.reshape(-1)} | flat
 
 
 class StepRecord(NamedTuple):

@@ -41,6 +41,8 @@ class EpochReport(NamedTuple):
         where it is not evaluated.
       training_data_cost: the cost on the training split without penalties; NaN (the default) where
         it is not evaluated.
+      metrics: the epoch's metrics, by the names in `History.metrics`: "evaluation_auc"; empty by
+        default.
 
     >>> from jaxnet import Network, Recipe, datasets, sgd, train
     >>> reports = []
@@ -64,6 +66,7 @@ class EpochReport(NamedTuple):
     monitors: dict[str, np.ndarray]
     evaluation_data_cost: float = math.nan
     training_data_cost: float = math.nan
+    metrics: dict[str, float] = {}  # noqa: RUF012 (nobody writes into it)
 
 
 @runtime_checkable
@@ -90,7 +93,7 @@ class Run:
       batch_size: examples per mini-batch.
       seed: the seed of initial weights, mini-batches and all other randomness.
       params: the parameters after the last epoch.
-      history: the costs and accuracies after each epoch.
+      history: the costs, accuracies and metrics after each epoch.
       best_epoch: the best epoch, counted from 1; 0 is the start. The stopping rule's metric
         decides. Without a rule it is the highest evaluation accuracy or, without accuracies, the
         lowest evaluation cost without penalties; the last epoch where no validation split was

@@ -52,7 +52,7 @@ def test_old_arguments_do_what_the_new_ones_do():
         f"sweep({a}=) is now called sweep({b}=)" for a, b in zip(old, new, strict=True)
     }
     expected = jn.sweep(NET, XOR, RECIPE, epochs=2, **new)
-    for curve, wanted in zip(study.history, expected.history, strict=True):
+    for curve, wanted in zip(study.history.to_array(), expected.history.to_array(), strict=True):
         assert curve.tobytes() == wanted.tobytes()
     with pytest.warns(DeprecationWarning, match=r"train\(monitor=\) is now called"):
         run = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.1)), epochs=1, monitor=())

@@ -83,7 +83,7 @@ def _state_leaves(setting, program):
 
 def _write_chunk(folder, leaves, lanes=LANES):
     result = _outcome()
-    arrays = {"history": np.array(result.history)[:4]}  # it kept no data costs
+    arrays = {"history": result.history.to_array()[:4]}  # it kept no data costs
     arrays |= {name: np.asarray(getattr(result, name)) for name in store.ARRAYS}
     states = {f"state/{index:03d}": leaf for index, leaf in enumerate(leaves)}
     header = {
@@ -161,7 +161,7 @@ def test_a_chunk_is_read(study):
     assert record.file is not None
     expected = _outcome()
     assert all(map(np.array_equal, record.result.history[:4], expected.history))
-    assert np.isnan(record.result.history[4:]).all()
+    assert np.isnan(record.result.history.to_array()[4:]).all()
     for name in store.ARRAYS:
         assert np.array_equal(getattr(record.result, name), getattr(expected, name)), name
     assert (record.result.slots, record.result.has_own_inputs) == (expected.slots, True)
@@ -201,7 +201,7 @@ def test_a_changed_chunk_is_refused(study):
     (record,) = kept.records({})
     whole = path.read_bytes()
     for array, read in (
-        (np.array(_outcome().history)[:4], lambda: list(kept.records({}))),
+        (_outcome().history.to_array()[:4], lambda: list(kept.records({}))),
         (max(leaves, key=np.size), lambda: kept.states(record, like)),
     ):
         position = whole.index(array.tobytes())

@@ -48,7 +48,7 @@ SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_se
 RIGHT_IN: dict[str, dict[str, Any]] = {
     "custom": {"learning_rate": 0.1}, "grid": {"learning_rate": [0.1]},
     "sample": {"learning_rate": (0.1, 1.0)}, "epoch": {"data": DATA.train, "batch_size": 10},
-    "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
+    "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
 BAD: dict[str, Any] = {
@@ -88,7 +88,7 @@ OTHER_WORDS = {
 }  # fmt: skip
 """What an error calls an argument by another name than its own."""
 MODULES = (
-    jn.activations, jn.callbacks, jn.costs, jn.initializers, jn.schedules, jn.stopping,
+    jn.activations, jn.callbacks, jn.costs, jn.initializers, jn.metrics, jn.schedules, jn.stopping,
 )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ sys.path.insert(0, sys.argv[4])
 from jaxnet.training.parallelism import DataParallel
 import jaxnet as jn, numpy as np, tests.sweeps.test_executors as t
 study = jn.sweep(t.NET, t.data(), t.RECIPE, **t.OPTIONS)
-np.save(sys.argv[5], np.array(study.history))
+np.save(sys.argv[5], study.history.to_array())
 if sys.argv[2] == "4":
     sys.exit()
 lane = study.best_lane
@@ -98,7 +98,7 @@ def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
     for other in results[1:]:
         assert np.array_equal(results[0], other, equal_nan=True)
     alone = jn.sweep(NET, data(), RECIPE, **OPTIONS)
-    np.testing.assert_allclose(results[0], np.array(alone.history), rtol=1e-5)
+    np.testing.assert_allclose(results[0], alone.history.to_array(), rtol=1e-5)
     if n == 4:
         return
     run = jn.train(NET, data(), DROPPED, **OPTIONS_OF_ONE)
@@ -139,7 +139,7 @@ def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):
         return results
 
     whole, torn = swept(tmp_path / "whole", False), swept(tmp_path / "torn", True)
-    for a, b in zip(whole.history, torn.history, strict=True):
+    for a, b in zip(whole.history.to_array(), torn.history.to_array(), strict=True):
         assert np.array_equal(a, b, equal_nan=True)
     assert (torn.epochs == 40).all()
 

@@ -45,7 +45,7 @@ def _close(states, result, row, run, net=NET, rtol=1e-9):
     for layer, single, n_in, n_out in zip(params, run.params, net.sizes, net.sizes[1:]):
         np.testing.assert_allclose(layer.w[:n_in, :n_out], single.w, rtol, rtol)
         np.testing.assert_allclose(layer.b[:n_out], single.b, rtol, rtol)
-    for curve, alone in zip(result.history, run.history, strict=True):
+    for curve, alone in zip(result.history.to_array(), run.history.to_array(), strict=True):
         np.testing.assert_allclose(curve[row][: len(alone)], alone, rtol)
 
 

@@ -59,7 +59,7 @@ def test_the_score_is_the_accuracy_after_the_best_epoch(rule):
         assert study.score[lane] == accuracy[(*lane, best)]
     again = ranking.best_epochs(
         RULES[rule],
-        jn.History(*(curve.reshape(6, -1) for curve in study.history)),
+        jn.History.from_array(study.history.to_array().reshape(6, 6, -1)),
         study.epochs.ravel(),
     )
     assert np.array_equal(again, study.best_epoch.ravel())
@@ -106,7 +106,7 @@ def test_the_best_recipe_has_the_highest_mean_and_the_best_lane_its_median_seed(
     for seeds in (1, 4, 5):
         first = (slice(None), slice(seeds))
         study = whole._replace(
-            history=jn.History(*(curve[first] for curve in whole.history)),
+            history=jn.History.from_array(whole.history.to_array()[:, *first]),
             best_epoch=whole.best_epoch[first],
             diverged_epoch=whole.diverged_epoch[first],
         )

@@ -59,7 +59,9 @@ def test_a_sweep_converts_what_people_bring(by_workers):
             executor=executor if by_workers else None,
             **options,
         )
-    for curve, expected_curve in zip(study.history, expected.history, strict=True):
+    for curve, expected_curve in zip(
+        study.history.to_array(), expected.history.to_array(), strict=True
+    ):
         np.testing.assert_array_equal(curve, expected_curve)
     assert np.isfinite(study.history.evaluation_accuracy).all()
 
@@ -72,7 +74,11 @@ def _named_f(slope):
 
 def _same(single, other):
     assert single.settings[0]._replace(recipe=None) == other.settings[0]._replace(recipe=None)
-    for a, b in zip((*single.history, *single[3:7]), (*other.history, *other[3:7]), strict=True):
+    for a, b in zip(
+        (single.history.to_array(), *single[3:7]),
+        (other.history.to_array(), *other[3:7]),
+        strict=True,
+    ):
         assert np.array_equal(a, b, equal_nan=True)
 
 

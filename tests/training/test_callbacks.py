@@ -31,7 +31,7 @@ def test_a_csv_file_has_a_line_an_epoch_however_often_the_run_is_resumed(tmp_pat
     with open(path) as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
-    for name, curve in run.history._asdict().items():
+    for name, curve in run.history.curves.items():
         np.testing.assert_allclose([float(row[name]) for row in rows], curve, rtol=1e-6)
     rates = [float(row["learning_rate"]) for row in rows]
     assert rates == pytest.approx([0.5 * 0.5 ** (epoch - 1 / 10) for epoch in (1, 2, 3, 4)])

@@ -33,7 +33,7 @@ def train(folder, epochs, pause):
         epochs=epochs, seed=3, checkpoint=folder, resume=resume, on_epoch=said,
     )
     np.savez(pathlib.Path(folder, "done.npz"), *jax.tree.leaves((run.params, run.best_params)),
-             *run.history, run.best_epoch)
+             *run.history.to_array(), run.best_epoch)
 
 for line in sys.stdin:  # a fork each, before JAX has begun: to import it takes seconds
     pid = os.fork()
@@ -91,7 +91,7 @@ def test_a_resumed_run_may_have_more_epochs(tmp_path):
     never = jn.train(NET, XOR, RECIPE, epochs=5)
     for first, two in zip(jax.tree.leaves(longer.params), jax.tree.leaves(never.params)):
         assert np.array_equal(first, two)
-    assert all(map(np.array_equal, longer.history, never.history))
+    assert all(map(np.array_equal, longer.history.to_array(), never.history.to_array()))
     assert longer.best_epoch == never.best_epoch
     with pytest.raises(ValueError, match=r"epochs is 4, but .* has had 5 already"):
         jn.train(NET, XOR, RECIPE, epochs=4, resume=tmp_path)
@@ -123,7 +123,7 @@ def test_a_checkpoint_without_data_costs_goes_on(tmp_path):
         for ours, expected in pairs:
             assert np.array_equal(ours, expected)
     assert np.isnan(resumed.history.evaluation_data_cost[:2]).all()
-    for curve, expected in zip(resumed.history, whole.history, strict=True):
+    for curve, expected in zip(resumed.history.to_array(), whole.history.to_array(), strict=True):
         assert np.array_equal(curve[2:], expected[2:])
 
 
@@ -279,7 +279,7 @@ def test_a_run_that_stopped_stays_stopped_when_it_is_resumed(tmp_path):
     assert run.ending == "stopped"
     again = jn.train(NET, XOR, recipe, epochs=200, resume=tmp_path)
     assert again.ending == "stopped"
-    assert all(map(np.array_equal, again.history, run.history))
+    assert all(map(np.array_equal, again.history.to_array(), run.history.to_array()))
 
 
 def _raise_at(epoch, error):
