@@ -14,9 +14,10 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.trainable import Trainable, trainable_masks
 from jaxnet.training.checks import checked
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
-from jaxnet.training.step import TrainState, start
+from jaxnet.training.step import TrainState, evaluation_params, start
 
 
 @renamed_arguments(monitor="evaluate_on")
@@ -30,6 +31,7 @@ def fit(
     seed: int | np.integer | Integer[AnyArray, ""] = 0,
     params: Params | None = None,
     evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
+    trainable: Trainable = None,
 ) -> tuple[Params, History]:
     """Train a network as a pure function, which can be compiled, mapped and differentiated.
 
@@ -51,6 +53,8 @@ def fit(
       params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
       evaluate_on: which splits to evaluate after each epoch (static): "evaluation" (the validation
         split), "training", both (the default) or none.
+      trainable: which parameters are trained, as in `jaxnet.train`; arrays in it may be traced,
+        single booleans are static. `None`, the default, trains all.
 
     Returns:
       The parameters after the last epoch, or with a stopping rule those after the best one; and the
@@ -77,13 +81,14 @@ def fit(
     warn_if_doubtful(data, "the data")
     epochs, batch_size = operator.index(epochs), operator.index(batch_size)
     key = jax.random.key(seed, impl="threefry2x32")
-    state = start(net, recipe, key, params)
+    masks = trainable_masks(net, trainable)
+    state = start(net, recipe, key, params, trainable=masks)
     program = EpochProgram(net, batch_size, tuple(evaluate_on))
 
     def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
         def train() -> tuple[TrainState, History]:
-            after, _ = train_epoch(program, data.train, key, index, recipe, None, state)
-            result = finish_epoch(program, data, index, recipe, None, after)
+            after, _ = train_epoch(program, data.train, key, index, recipe, None, state, masks)
+            result = finish_epoch(program, data, index, recipe, None, after, masks)
             return result.state, result.row
 
         if recipe.stopping is None:
@@ -94,4 +99,4 @@ def fit(
     state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))
     if recipe.stopping is not None:
         return state.watch.best, history
-    return recipe.optimizer.evaluation_params(state.opt_state, state.params), history
+    return evaluation_params(recipe, state, masks), history

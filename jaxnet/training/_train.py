@@ -28,9 +28,11 @@ from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArr
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
+from jaxnet.io import files
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
+from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
 from jaxnet.training import checkpoints
 from jaxnet.training.checks import check_monitors, check_not_traced, checked
 from jaxnet.training.devices import locked_folder
@@ -41,7 +43,7 @@ from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, DataParallel, Devices, Parallelism, check_devices
 from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run
-from jaxnet.training.step import TrainState, compiled_draw_params, start
+from jaxnet.training.step import TrainState, compiled_draw_params, evaluation_params, start
 
 Measured = tuple[EpochResult, AnyArray | None]
 """The result of an epoch, and what the monitors measured."""
@@ -65,6 +67,7 @@ def train(
     resume: str | Path | None = None,
     time_budget: float | None = None,
     devices: Devices | None = None,
+    trainable: Trainable = None,
 ) -> Run:
     """Train a network, an epoch at a time.
 
@@ -103,6 +106,11 @@ def train(
         of one CPU gain nothing: the large products of a single device use them all already. Sums
         over examples are rounded in another order, so only the last places of numbers change. For
         many small networks `sweep` uses all devices better.
+      trainable: which parameters are trained: one boolean, or a tuple with an entry per layer, each
+        a boolean or a `Layer(w, b)` of booleans and arrays of the parameters' shapes; 0 and 1 are
+        booleans, too. All others keep the bits that they have at the start, and the optimizer sees
+        0 for them and for their gradients. Other values in the arrays compile nothing anew. `None`,
+        the default, trains all.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
@@ -126,10 +134,13 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    check_not_traced("train", "jaxnet.fit is a pure function", data, recipe, seed, params)
+    check_not_traced(
+        "train", "jaxnet.fit is a pure function", data, recipe, seed, params, trainable
+    )
     data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
     warn_if_doubtful(data, "the data")
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
+    masks = trainable_masks(net, trainable)
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
     for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
@@ -143,22 +154,22 @@ def train(
         )
     parallelism, put, is_shared = _parallelism(devices, time_budget)
     program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
-    data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
+    data, key, masks = put((data, jax.random.key(seed, impl="threefry2x32"), masks))
     # Drawn by a program of its own, which all recipes share: it takes longest to compile.
     initial = compiled_draw_params(net, key) if params is None else params
-    state, log = _compiled_start(net, recipe, key, initial), _Log([], [])
+    state, log = _compiled_start(net, recipe, key, initial, trainable=masks), _Log([], [])
     checkpoint = resume if checkpoint is None else checkpoint
     with locked_folder(checkpoint, is_shared):
         writer = None
         if checkpoint is not None:  # hashing the data takes time
-            settings, older_settings = _run_settings(program, data, recipe, seed, params)
+            settings, older_settings = _run_settings(program, data, recipe, seed, params, masks)
             if resume is not None:
                 state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
                 state = _with_unpenalized_best_score(state, log, data, recipe)
             writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
         loop = _TrainLoop(
-            program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
-            log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
+            program=program, data=data, recipe=recipe, trainable=masks, key=key, epochs=epochs,
+            state=put(state), log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
         )  # fmt: skip
         with interruptible() as interrupts_so_far:
             loop.interrupts = interrupts_so_far
@@ -210,6 +221,7 @@ class _TrainLoop(HostLoop[Measured]):
     program: EpochProgram
     data: Dataset
     recipe: Recipe
+    trainable: TrainableMasks | None
     key: KeyArray
     epochs: int
     state: TrainState
@@ -226,7 +238,7 @@ class _TrainLoop(HostLoop[Measured]):
     def __post_init__(self) -> None:
         net, recipe, state, program = self.program.net, self.recipe, self.state, self.program
         self.done, self.start_time = len(self.log.rows), time.perf_counter()
-        self.params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+        self.params = evaluation_params(recipe, state, self.trainable)
         self.training_program = EpochProgram(
             net=program_network([net], recipe),
             batch_size=program.batch_size,
@@ -256,10 +268,11 @@ class _TrainLoop(HostLoop[Measured]):
         """Train this epoch, in a program of padded widths, and evaluate the network."""
         number, net = np.int32(index), self.program.net
         after, measured = _compiled_train(
-            self.training_program, net, self.data.train, self.key, number, self.recipe, self.state
-        )
+            self.training_program, net, self.data.train, self.key, number, self.recipe, self.state,
+            self.trainable,
+        )  # fmt: skip
         result = _compiled_finish(
-            self.evaluation_program, self.data, number, self.recipe, None, after
+            self.evaluation_program, self.data, number, self.recipe, None, after, self.trainable
         )
         return result, measured
 
@@ -426,7 +439,12 @@ def _with_unpenalized_best_score(
 
 
 def _run_settings(
-    program: EpochProgram, data: Dataset, recipe: Recipe, seed: int, params: Params | None
+    program: EpochProgram,
+    data: Dataset,
+    recipe: Recipe,
+    seed: int,
+    params: Params | None,
+    masks: TrainableMasks | None,
 ) -> tuple[JsonObject, JsonObject]:
     """The settings that identify a run in its checkpoints; and the same as version 0.2 wrote them.
 
@@ -440,6 +458,10 @@ def _run_settings(
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
+    if masks is not None:
+        by_path, _ = jax.tree_util.tree_flatten_with_path(masks)
+        arrays = {jax.tree_util.keystr(path): np.asarray(mask) for path, mask in by_path}
+        run_settings["trainable"] = files.sha256(arrays)
     return fingerprint(*training) | run_settings, fingerprint_0_2(*training) | run_settings
 
 

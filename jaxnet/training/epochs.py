@@ -45,12 +45,13 @@ from jaxnet.core.types import (
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
+from jaxnet.recipes.trainable import TrainableMasks, is_first_layer_whole, pad_masks
 from jaxnet.training.checks import check_epoch
 from jaxnet.training.evaluation import Scores, scores
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
-from jaxnet.training.step import Context, TrainState, mini_batch, start, step
+from jaxnet.training.step import Context, TrainState, evaluation_params, mini_batch, start, step
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def epoch(
     monitors: Monitors | None = None,
     units: UnitMasks | None = None,
     parallelism: Parallelism = SINGLE,
+    trainable: TrainableMasks | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Train on every example once, in mini-batches.
 
@@ -112,8 +114,10 @@ def epoch(
       monitors: what to measure in some of the mini-batches (static), or `None`; not with lanes.
       units: which hidden units are the network's own, if some are padding; `None` if all are.
       parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
-        several networks, which share `data`, `order` and `key` and are stacked in `recipe`, `units`
-        and `state`, or divides the mini-batches among devices.
+        several networks, which share `data`, `order` and `key` and are stacked in `recipe`,
+        `units`, `state` and `trainable`, or divides the mini-batches among devices.
+      trainable: which numbers are trained: a `Layer` per layer of boolean arrays, or of `None` for
+        arrays that are trained whole; `None`, the default, trains all.
 
     Returns:
       The state after the epoch, of the same shapes; and the measurements, of shape (measurements,
@@ -143,7 +147,7 @@ def epoch(
     arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))
     batches = _mini_batches(order, batch_size, state.params[0].w.dtype)
     n_span_steps = first_layer.span_steps(net, recipe, batch_size, parallelism.n_lanes)
-    in_span = monitors is None and n_span_steps > 0
+    in_span = monitors is None and n_span_steps > 0 and is_first_layer_whole(trainable)
     shared = _Shared(
         context=context,
         data=arrays,
@@ -152,6 +156,7 @@ def epoch(
         recipe=recipe,
         max_steps=n_span_steps if in_span else max(1, BLOCK_ROWS // batch_size),
         in_span=in_span,
+        trainable=trainable,
     )
     if monitors is None:
         return _train_blocks(shared, state, batches), None
@@ -170,6 +175,8 @@ class _Shared(NamedTuple):
     """The largest number of mini-batches in a block."""
     in_span: bool
     """Whether the first layer is trained in the span of each block."""
+    trainable: TrainableMasks | None
+    """Which numbers are trained."""
 
 
 def _mini_batches(order: Int[AnyArray, " n"], batch_size: int, dtype: np.dtype) -> MiniBatches:
@@ -199,22 +206,25 @@ def _train_blocks(shared: _Shared, state: TrainState, batches: MiniBatches) -> T
 def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
     """Train a block step by step."""
     context, parallelism = shared.context, shared.parallelism
-    recipe, units = shared.recipe, shared.units
+    recipe, units, trainable = shared.recipe, shared.units, shared.trainable
     steps, xs, ys, weights = _gather(shared, state, block)
     if parallelism.n_lanes == 1:  # drawing masks for many steps at once is faster
         batches = jax.vmap(partial(mini_batch, context, recipe, units))(steps, xs, ys, weights)
-        train_batch = lambda state, batch: step(context, recipe, units, state, batch)
+        train_batch = lambda state, batch: step(
+            context, recipe, units, state, batch, trainable=trainable
+        )
         return jax.lax.scan(train_batch, state, batches)[0]
 
     def train_step(state: TrainState, arrays: tuple[AnyArray, ...]) -> tuple[TrainState, None]:
         def of_network(
-            network: tuple[Recipe, UnitMasks | None, TrainState], *arrays: AnyArray
+            network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
+            *arrays: AnyArray,
         ) -> TrainState:
-            recipe, units, state = network
+            recipe, units, trainable, state = network
             batch = mini_batch(context, recipe, units, *arrays)
-            return step(context, recipe, units, state, batch)[0]
+            return step(context, recipe, units, state, batch, trainable=trainable)[0]
 
-        return parallelism(of_network)((recipe, units, state), *arrays), None
+        return parallelism(of_network)((recipe, units, trainable, state), *arrays), None
 
     return jax.lax.scan(train_step, state, (steps, xs, ys, weights))[0]
 
@@ -222,7 +232,7 @@ def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> Trai
 def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
     """Train a block with coefficients in place of the first layer's weights."""
     context, parallelism = shared.context, shared.parallelism
-    recipe, units = shared.recipe, shared.units
+    recipe, units, trainable = shared.recipe, shared.units, shared.trainable
     net, n_steps = context.net, len(block.indices)
     steps, xs, ys, weights = _gather(shared, state, block)
     rows = network.inputs(xs.reshape(-1, net.sizes[0]), weights.dtype)
@@ -245,19 +255,21 @@ def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> Tr
         carry: tuple[TrainState, Span], arrays: tuple[AnyArray, ...]
     ) -> tuple[tuple[TrainState, Span], None]:
         def of_network(
-            network: tuple[Recipe, UnitMasks | None, TrainState, Span],
+            network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState, Span],
             index: Array,
             gram: Array,
             *arrays: AnyArray,
         ) -> tuple[TrainState, Span]:
-            recipe, units, state, span = network
+            recipe, units, trainable, state, span = network
             batch = mini_batch(context, recipe, units, *arrays)
             gradient_of = partial(first_layer.gradient_in_span, net, span, index, gram)
-            state, errors = step(context, recipe, units, state, batch, gradient_of)
+            state, errors = step(
+                context, recipe, units, state, batch, gradient_of, trainable=trainable
+            )
             assert errors is not None  # gradient_of returns them
             return state, span.with_errors(index, errors)
 
-        return parallelism(of_network)((recipe, units, *carry), *arrays), None
+        return parallelism(of_network)((recipe, units, trainable, *carry), *arrays), None
 
     arrays = (jnp.arange(n_steps), gram, steps, xs, ys, weights)
     (last, span), _ = jax.lax.scan(train_step, parallelism(to_coefficients)(state, rows), arrays)
@@ -275,7 +287,7 @@ def _train_measured(
         indices, weights = (a[-1] for a in stretch)
         xs, ys = shared.parallelism.split((shared.data.x[indices], shared.data.y[indices]))
         batch = mini_batch(context, recipe, units, state.step, xs, ys, weights)
-        return step(context, recipe, units, state, batch, None, monitors)
+        return step(context, recipe, units, state, batch, None, monitors, shared.trainable)
 
     n_steps, batch_size = batches.indices.shape
     every = monitors.every or n_steps
@@ -303,12 +315,13 @@ def train_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    trainable: TrainableMasks | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Shuffle the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
     order = shuffle(address(key, "order", index), len(data.x))
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
-        program.parallelism,
+        program.parallelism, trainable,
     )  # fmt: skip
 
 
@@ -320,6 +333,7 @@ def train_epoch_padded(
     index: Int[AnyArray, ""],
     recipe: Recipe,
     state: TrainState,
+    trainable: TrainableMasks | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Run `train_epoch` for a network in a program whose hidden layers are wider.
 
@@ -328,7 +342,7 @@ def train_epoch_padded(
     """
     wide = program.net
     if wide == net:
-        return train_epoch(program, data, key, index, recipe, None, state)
+        return train_epoch(program, data, key, index, recipe, None, state, trainable)
     zeros = tuple(
         Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
         for n_in, n_out in zip(wide.sizes, wide.sizes[1:])
@@ -338,7 +352,8 @@ def train_epoch_padded(
     params, opt_state = pad_tree(narrow, (like.params, like.opt_state))
     units = UnitMasks(masks(net, wide), net.sizes[1:-1])
     padded = state._replace(params=params, opt_state=opt_state)
-    padded, measured = train_epoch(program, data, key, index, recipe, units, padded)
+    trainable = pad_masks(trainable, wide)
+    padded, measured = train_epoch(program, data, key, index, recipe, units, padded, trainable)
     params, opt_state = unpad_tree((padded.params, padded.opt_state), narrow)
     return padded._replace(params=params, opt_state=opt_state), measured
 
@@ -365,11 +380,12 @@ def finish_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    trainable: TrainableMasks | None = None,
 ) -> EpochResult:
     """Evaluate the networks after an epoch and update their stopping rules.
 
-    With lanes in the program's `parallelism`, `recipe`, `units` and `state` are those of all lanes,
-    stacked.
+    With lanes in the program's `parallelism`, `recipe`, `units`, `state` and `trainable` are those
+    of all lanes, stacked.
 
     Args:
       program: the static choices.
@@ -378,6 +394,7 @@ def finish_epoch(
       recipe: how it was trained.
       units: which hidden units are the network's own, if some are padding.
       state: the state after `train_epoch`.
+      trainable: which numbers are trained; `None`, the default, for all.
 
     Returns:
       The result of the epoch.
@@ -386,9 +403,11 @@ def finish_epoch(
     n_steps = -(-len(data.train.x) // program.batch_size)
     sizes = [0 if split is None else len(split.x) for split in (data.valid, data.train)]
 
-    def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
-        recipe, units, state = network
-        params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+    def evaluated(
+        network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
+    ) -> Params:
+        recipe, units, trainable, state = network
+        params = evaluation_params(recipe, state, trainable)
         return params if units is None else units.zero_padding(params)
 
     def scores_on(name: str, split: Split | None) -> Scores | None:
@@ -406,7 +425,7 @@ def finish_epoch(
         watch = stopping.update(recipe.stopping, state.watch, params, row, index + 1)
         return state._replace(watch=watch), row, rate, finite
 
-    params = parallelism(evaluation_params)((recipe, units, state))
+    params = parallelism(evaluated)((recipe, units, trainable, state))
     evaluation, training = scores_on("evaluation", data.valid), scores_on("training", data.train)
     state, row, rate, finite = parallelism(update_watch)(
         (recipe, state, params, evaluation, training)
