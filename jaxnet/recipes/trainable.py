@@ -6,12 +6,13 @@ gradient. So it enters neither the optimizer's state nor a norm over many number
 LAMB or of L-BFGS, and the others train as if it were not among the parameters.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool
 
 from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
@@ -19,12 +20,31 @@ from jaxnet.core.types import AnyArray, Layer, Params
 
 Trainable = Any
 """A pytree prefix of parameters, of booleans or of 0 and 1: see `trainable_masks`."""
-TrainableMasks = tuple[Layer, ...]
-"""A layer of masks for each layer of parameters: boolean arrays of the parameters' shapes, False
-where a number is frozen, or `None` for an array that is trained whole."""
 
 
-def trainable_masks(net: Network, trainable: Trainable) -> TrainableMasks | None:
+class LayerMasks(NamedTuple):
+    """Which parameters of a layer are trained.
+
+    Attributes:
+      w: for the weights, a boolean array of their shape, False where a number is frozen; `None` if
+        all are trained.
+      b: the same for the biases.
+
+    >>> LayerMasks(w=np.array([[True, False]]), b=None).w.shape
+    (1, 2)
+    """
+
+    w: Bool[AnyArray, "..."] | None
+    b: Bool[AnyArray, "..."] | None
+
+
+TrainableMasks = tuple[LayerMasks, ...]
+"""The masks of each layer."""
+
+
+def trainable_masks(
+    net: Network, trainable: Trainable, name: str = "trainable"
+) -> TrainableMasks | None:
     """The masks that a pytree prefix stands for.
 
     Args:
@@ -32,9 +52,10 @@ def trainable_masks(net: Network, trainable: Trainable) -> TrainableMasks | None
       trainable: what is trained: one boolean for the whole network, or a tuple with an entry per
         layer. An entry is a boolean, or a `Layer(w, b)` of booleans and arrays of the parameters'
         shapes. 1 and 0 are booleans, too. `None` trains everything.
+      name: what the argument is called, for errors; "trainable" by default.
 
     Returns:
-      For each layer a `Layer` of masks. A single `True` becomes `None`, which is not in the program
+      The masks of each layer. A single `True` becomes `None`, which is not in the program
       at all; a single `False` becomes an array. `None` if everything is trained by single `True`s.
 
     Raises:
@@ -56,22 +77,25 @@ def trainable_masks(net: Network, trainable: Trainable) -> TrainableMasks | None
         return None
     if len(entries) != n_layers or isinstance(trainable, Layer):
         raise ValueError(
-            f"trainable must be one boolean, or a tuple with one entry for each of the {n_layers} "
+            f"{name} must be one boolean, or a tuple with one entry for each of the {n_layers} "
             f"layers of sizes {net.sizes}, not {brief(trainable)}."
         )
     masks = []
     for index, (entry, n_in, n_out) in enumerate(zip(entries, net.sizes, net.sizes[1:])):
-        name = f"trainable[{index}]"
+        place = f"{name}[{index}]"
         if isinstance(entry, Layer):
-            w, b = _mask(f"{name}.w", entry.w, (n_in, n_out)), _mask(f"{name}.b", entry.b, (n_out,))
+            w, b = (
+                _mask(f"{place}.w", entry.w, (n_in, n_out)),
+                _mask(f"{place}.b", entry.b, (n_out,)),
+            )
         elif np.ndim(entry):
             raise ValueError(
-                f"{name} must be a boolean for the whole layer, or a jaxnet.Layer(w, b) with an "
+                f"{place} must be a boolean for the whole layer, or a jaxnet.Layer(w, b) with an "
                 f"array for each, not {brief(entry)}."
             )
         else:
-            w, b = _mask(name, entry, (n_in, n_out)), _mask(name, entry, (n_out,))
-        masks.append(Layer(w, b))
+            w, b = _mask(place, entry, (n_in, n_out)), _mask(place, entry, (n_out,))
+        masks.append(LayerMasks(w, b))
     return tuple(masks) if jax.tree.leaves(masks) else None
 
 
@@ -107,7 +131,7 @@ def where_trainable(masks: TrainableMasks | None, new: Params, old: Params) -> P
       The parameters.
 
     >>> old, new = (Layer(np.zeros((1, 2)), np.zeros(2)),), (Layer(np.ones((1, 2)), np.ones(2)),)
-    >>> (layer,) = where_trainable((Layer(np.array([[True, False]]), None),), new, old)
+    >>> (layer,) = where_trainable((LayerMasks(np.array([[True, False]]), None),), new, old)
     >>> layer.w.tolist(), layer.b.tolist()
     ([[1.0, 0.0]], [1.0, 1.0])
     """
@@ -133,7 +157,7 @@ def hide_frozen(masks: TrainableMasks | None, tree: Params) -> Params:
       The tree, of the same shapes.
 
     >>> tree = (Layer(np.ones((1, 2)), np.ones(2)),)
-    >>> hide_frozen((Layer(None, np.array([True, False])),), tree)[0].b.tolist()
+    >>> hide_frozen((LayerMasks(None, np.array([True, False])),), tree)[0].b.tolist()
     [1.0, 0.0]
     """
     if masks is None:
@@ -182,6 +206,6 @@ def pad_masks(masks: TrainableMasks | None, net: Network) -> TrainableMasks | No
         return jnp.pad(mask, [(0, padded - size) for padded, size in zip(shape, mask.shape)])
 
     return tuple(
-        Layer(pad(layer.w, (n_in, n_out)), pad(layer.b, (n_out,)))
+        LayerMasks(pad(layer.w, (n_in, n_out)), pad(layer.b, (n_out,)))
         for layer, n_in, n_out in zip(masks, net.sizes, net.sizes[1:])
     )

@@ -116,8 +116,8 @@ def epoch(
       parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
         several networks, which share `data`, `order` and `key` and are stacked in `recipe`,
         `units`, `state` and `trainable`, or divides the mini-batches among devices.
-      trainable: which numbers are trained: a `Layer` per layer of boolean arrays, or of `None` for
-        arrays that are trained whole; `None`, the default, trains all.
+      trainable: which numbers are trained, from `jaxnet.recipes.trainable.trainable_masks`;
+        `None`, the default, trains all.
 
     Returns:
       The state after the epoch, of the same shapes; and the measurements, of shape (measurements,

@@ -137,8 +137,8 @@ def start(
       params: initial parameters instead of drawn ones, of any float type: layer l has weights of
         shape (n_in, n_out) and biases of shape (n_out,). The default, `None`, draws them.
       keep_best: whether the state holds the best epoch's parameters, too (static).
-      trainable: which numbers are trained, a `Layer` of boolean arrays per layer; `None`, the
-        default, trains all. The optimizer's state is as if the others were 0.
+      trainable: which numbers are trained, from `jaxnet.recipes.trainable.trainable_masks`;
+        `None`, the default, trains all. The optimizer's state is as if the others were 0.
 
     Returns:
       The state at step 0: parameters in JAX's default float type, with the shapes of `net.sizes`;
