@@ -24,7 +24,7 @@ from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArray, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
@@ -34,7 +34,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
 from jaxnet.training import checkpoints
-from jaxnet.training.checks import check_monitors, check_not_traced, checked
+from jaxnet.training.checks import check_monitors, check_not_traced, check_settings, checked
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
@@ -42,8 +42,9 @@ from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, DataParallel, Devices, Parallelism, check_devices
-from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run
-from jaxnet.training.step import TrainState, compiled_draw_params, evaluation_params, start
+from jaxnet.training.phases import Beginning, beginning, check_state
+from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState
+from jaxnet.training.step import TrainState, evaluation_params
 
 Measured = tuple[EpochResult, AnyArray | None]
 """The result of an epoch, and what the monitors measured."""
@@ -61,13 +62,14 @@ def train(
     params: Params | None = None,
     evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
     monitors: Monitors | None = None,
-    on_epoch: EpochCallback | None = None,
+    on_epoch: EpochCallback | Sequence[EpochCallback] | None = None,
     checkpoint: str | Path | None = None,
     every: SupportsIndex = 1,
     resume: str | Path | None = None,
     time_budget: float | None = None,
     devices: Devices | None = None,
     trainable: Trainable = None,
+    state: RunState | None = None,
 ) -> Run:
     """Train a network, an epoch at a time.
 
@@ -79,7 +81,9 @@ def train(
       data: the training split is trained on; the validation split, where there is one, is
         evaluated after every epoch and decides on the best one. The test split is not touched.
       recipe: how the network is trained, with scalars for numbers (arrays are for sweeps).
-      epochs: how many times every example is visited, at most; at least 1, 30 by default.
+      epochs: how many times every example is visited, at most; 30 by default. With a state to
+        go on from, these are epochs more. With 0 the network is evaluated, and not trained: its
+        history has one row, of the initial parameters.
       batch_size: examples per mini-batch, in [1, number of training examples]; 10 by default.
       seed: the seed of initial weights and mini-batches, in [0, 2³²); 0 by default. The weights are
         drawn at an address of their own under it: they are not `init(net, jax.random.key(seed))`.
@@ -88,8 +92,9 @@ def train(
         "training", both (the default) or none.
       monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
       on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
-        `jaxnet.callbacks`; `None` for none. A KeyboardInterrupt that it raises ends the run like
-        Ctrl-C; any other exception ends this call.
+        `jaxnet.callbacks`, or a list of them; `None` for none. One that returns "stop" ends the run
+        after this epoch. A KeyboardInterrupt that it raises ends the run like Ctrl-C; any other
+        exception ends this call.
       checkpoint: a folder to keep `checkpoint.safetensors` in, which the run locks; `None` writes
         no checkpoints, unless `resume` names a folder.
       every: epochs from one checkpoint to the next, at least 1 (the default); the end of the run
@@ -111,6 +116,13 @@ def train(
         booleans, too. All others keep the bits that they have at the start, and the optimizer sees
         0 for them and for their gradients. Other values in the arrays compile nothing anew. `None`,
         the default, trains all.
+      state: where an earlier call ended (`Run.state`), to go on from. If network, recipe, batch
+        size and `trainable` are the same, the run goes on with the optimizer's state, to the same
+        bits as one longer run; epochs are counted on. Otherwise its next phase begins, from the
+        state's parameters: the optimizer, the schedule and the stopping rule begin anew, epochs
+        are counted from 1, `init_scale` does not scale again, and all randomness has addresses of
+        the phase's own. The seed has to be the same, the data may be others. `None` (the default)
+        starts a new run. With `resume`, give the state that the call had that was stopped.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
@@ -137,49 +149,59 @@ def train(
     check_not_traced(
         "train", "jaxnet.fit is a pure function", data, recipe, seed, params, trainable
     )
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    epochs = count("epochs", epochs, low=0)
+    data = checked(net, data, recipe, max(1, epochs), batch_size, seed, params, evaluate_on)
     warn_if_doubtful(data, "the data")
-    epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
+    batch_size, seed = map(operator.index, (batch_size, seed))
+    check_state(net, seed, params, state)
     masks = trainable_masks(net, trainable)
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
+    if not epochs and (checkpoint is not None or resume is not None):
+        raise ValueError(
+            "epochs is 0, so that there is nothing to write a checkpoint of; leave checkpoint and "
+            "resume out."
+        )
     for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
         if folder is not None:
             path_of(name, folder)
     if time_budget is not None:
         constant("time_budget", time_budget, low=0)
-    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
-        raise ValueError(
-            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
-        )
+    callbacks = _callbacks(on_epoch)
     parallelism, put, is_shared = _parallelism(devices, time_budget)
     program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
     data, key, masks = put((data, jax.random.key(seed, impl="threefry2x32"), masks))
-    # Drawn by a program of its own, which all recipes share: it takes longest to compile.
-    initial = compiled_draw_params(net, key) if params is None else params
-    state, log = _compiled_start(net, recipe, key, initial, trainable=masks), _Log([], [])
+    begin = beginning(net, recipe, batch_size, masks, key, params, state)
+    if begin.epochs:  # a schedule has to last for the whole phase
+        n_epochs = begin.epochs + epochs
+        check_settings(net, data, recipe, n_epochs, batch_size, seed, None, evaluate_on)
+    log, first_state = _Log([], []), begin.state
     checkpoint = resume if checkpoint is None else checkpoint
     with locked_folder(checkpoint, is_shared):
         writer = None
         if checkpoint is not None:  # hashing the data takes time
-            settings, older_settings = _run_settings(program, data, recipe, seed, params, masks)
+            settings, older_settings = _run_settings(
+                program, data, recipe, seed, params, masks, None if state is None else begin
+            )
             if resume is not None:
-                state, log = _read_checkpoint(resume, state, settings, older_settings, epochs)
-                state = _with_unpenalized_best_score(state, log, data, recipe)
+                first_state, log = _read_checkpoint(
+                    resume, first_state, settings, older_settings, epochs
+                )
+                first_state = _with_unpenalized_best_score(first_state, log, data, recipe)
             writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
         loop = _TrainLoop(
-            program=program, data=data, recipe=recipe, trainable=masks, key=key, epochs=epochs,
-            state=put(state), log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
+            program=program, data=data, recipe=recipe, trainable=masks, seed=seed, begin=begin,
+            epochs=begin.epochs + epochs, state=put(first_state), log=log, writer=writer,
+            callbacks=callbacks, time_budget=time_budget,
         )  # fmt: skip
         with interruptible() as interrupts_so_far:
             loop.interrupts = interrupts_so_far
-            loop.run_epochs()
+            loop.run_epochs() if epochs else loop.evaluate_start()
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
-    return loop.run(seed)
+    return loop.run()
 
 
-_compiled_start = jax.jit(start, static_argnames="net")
 _compiled_train = jax.jit(
     train_epoch_padded, static_argnames=("program", "net"), compiler_options=STEPS
 )
@@ -222,22 +244,27 @@ class _TrainLoop(HostLoop[Measured]):
     data: Dataset
     recipe: Recipe
     trainable: TrainableMasks | None
-    key: KeyArray
+    seed: int
+    begin: Beginning
     epochs: int
+    """Epochs of the phase at most, those of earlier calls included."""
     state: TrainState
     log: _Log
     writer: _CheckpointWriter | None
-    on_epoch: EpochCallback | None
+    callbacks: tuple[EpochCallback, ...]
     time_budget: float | None
     interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
+    stopping_callback: EpochCallback | None = None
+    """The callback that returned "stop", if one did."""
     ending: Ending = "done"
     stopped: str | None = None
     """Why the run ended early, as a sentence."""
 
     def __post_init__(self) -> None:
         net, recipe, state, program = self.program.net, self.recipe, self.state, self.program
-        self.done, self.start_time = len(self.log.rows), time.perf_counter()
+        self.done = self.begin.epochs + len(self.log.rows)
+        self.start_time = time.perf_counter()
         self.params = evaluation_params(recipe, state, self.trainable)
         self.training_program = EpochProgram(
             net=program_network([net], recipe),
@@ -259,6 +286,11 @@ class _TrainLoop(HostLoop[Measured]):
             self.ending, self.stopped = _ending_by_rule(index, self.recipe, self.state)
         elif self.interrupts:
             self.ending, self.stopped = "interrupted", f"interrupted {after}."
+        elif self.stopping_callback is not None:
+            name = getattr(
+                self.stopping_callback, "__name__", type(self.stopping_callback).__name__
+            )
+            self.ending, self.stopped = "stopped", f'stopped {after}: {name} returned "stop".'
         elif budget is not None and time.perf_counter() - self.start_time >= budget:
             self.ending = "out of time"
             self.stopped = f"the time budget of {budget:g} s ran out {after}."
@@ -268,8 +300,8 @@ class _TrainLoop(HostLoop[Measured]):
         """Train this epoch, in a program of padded widths, and evaluate the network."""
         number, net = np.int32(index), self.program.net
         after, measured = _compiled_train(
-            self.training_program, net, self.data.train, self.key, number, self.recipe, self.state,
-            self.trainable,
+            self.training_program, net, self.data.train, self.begin.key, number, self.recipe,
+            self.state, self.trainable,
         )  # fmt: skip
         result = _compiled_finish(
             self.evaluation_program, self.data, number, self.recipe, None, after, self.trainable
@@ -288,12 +320,28 @@ class _TrainLoop(HostLoop[Measured]):
         self.log.measured.append(np.asarray([] if measured is None else measured))
         if self.writer is not None and (index + 1) % self.writer.every == 0:
             self._write_checkpoint()
-        if self.on_epoch is not None:
-            try:
-                self.on_epoch(self._report(index + 1, epoch, measured))
-            except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
-                self.interrupts.append(signal.SIGINT)
+        if self.callbacks:
+            self._call_back(self._report(index + 1, epoch, measured))
         return True
+
+    def _call_back(self, report: EpochReport) -> None:
+        """Pass the report of an epoch to all callbacks."""
+        try:
+            for callback in self.callbacks:
+                answer = callback(report)
+                if isinstance(answer, str) and answer == "stop":
+                    self.stopping_callback = callback
+        except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
+            self.interrupts.append(signal.SIGINT)
+
+    def evaluate_start(self) -> None:
+        """Evaluate the initial parameters, and train nothing."""
+        number = np.int32(self.done - 1)
+        result = _compiled_finish(
+            self.evaluation_program, self.data, number, self.recipe, None, self.state,
+            self.trainable,
+        )  # fmt: skip
+        self.log.rows.append(np.asarray(result.row))
 
     def run_epochs(self) -> None:
         """Run all epochs; whatever ends them, write the last checkpoint."""
@@ -313,7 +361,7 @@ class _TrainLoop(HostLoop[Measured]):
         if self.writer is not None:
             self.writer.write(self.state, self.log)
 
-    def run(self, seed: int) -> Run:
+    def run(self) -> Run:
         """The finished run."""
         watch = self.state.watch
         dtype = self.state.params[0].w.dtype
@@ -322,7 +370,7 @@ class _TrainLoop(HostLoop[Measured]):
             recipe=self.recipe,
             epochs=self.epochs,
             batch_size=self.program.batch_size,
-            seed=seed,
+            seed=self.seed,
             params=self.params,
             history=History(*np.array(self.log.rows, dtype).reshape(-1, len(History._fields)).T),
             best_epoch=int(watch.best_epoch),
@@ -330,6 +378,22 @@ class _TrainLoop(HostLoop[Measured]):
             monitors=self._all_measurements(),
             ending=self.ending,
             stopped=self.stopped,
+            initial_params=self.begin.state.params,
+            state=self._run_state(),
+        )
+
+    def _run_state(self) -> RunState:
+        """Where the run ended."""
+        return RunState(
+            network=self.program.net,
+            recipe=self.recipe,
+            batch_size=self.program.batch_size,
+            seed=self.seed,
+            trainable=self.trainable,
+            phase=self.begin.phase,
+            epochs=self.done,
+            train=self.state,
+            params=self.params,
         )
 
     def _report(self, epoch: int, result: EpochResult, measured: AnyArray | None) -> EpochReport:
@@ -353,8 +417,25 @@ class _TrainLoop(HostLoop[Measured]):
         n_steps = -(-len(self.data.train.x) // self.program.batch_size)
         rows = monitors.rows(n_steps) + 1
         table = np.array(self.log.measured).reshape(-1, sum(monitors.widths(net).values()))
-        steps = np.arange(len(self.log.measured))[:, None] * n_steps + rows
+        epochs = self.begin.epochs + np.arange(len(self.log.measured))
+        steps = epochs[:, None] * n_steps + rows
         return {"step": steps.reshape(-1)} | monitors.split(net, table)
+
+
+def _callbacks(
+    on_epoch: EpochCallback | Sequence[EpochCallback] | None,
+) -> tuple[EpochCallback, ...]:
+    """The functions to call after every epoch."""
+    if on_epoch is None:
+        return ()
+    callbacks = tuple(on_epoch) if isinstance(on_epoch, (list, tuple)) else (on_epoch,)
+    for callback in callbacks:
+        if not callable(callback) or isinstance(callback, type):
+            raise ValueError(
+                "on_epoch must be a function of a report, or a list of such functions, not "
+                f"{brief(on_epoch)}."
+            )
+    return callbacks  # pyright: ignore[reportReturnType]
 
 
 def _parallelism(
@@ -445,6 +526,7 @@ def _run_settings(
     seed: int,
     params: Params | None,
     masks: TrainableMasks | None,
+    begin: Beginning | None,
 ) -> tuple[JsonObject, JsonObject]:
     """The settings that identify a run in its checkpoints; and the same as version 0.2 wrote them.
 
@@ -459,10 +541,17 @@ def _run_settings(
         "initial parameters": None if params is None else "given",
     }
     if masks is not None:
-        by_path, _ = jax.tree_util.tree_flatten_with_path(masks)
-        arrays = {jax.tree_util.keystr(path): np.asarray(mask) for path, mask in by_path}
-        run_settings["trainable"] = files.sha256(arrays)
+        run_settings["trainable"] = _sha256(masks)
+    if begin is not None:  # not a new run
+        before = {"phase": begin.phase, "epochs": begin.epochs, "state": _sha256(begin.state)}
+        run_settings["begins after"] = before
     return fingerprint(*training) | run_settings, fingerprint_0_2(*training) | run_settings
+
+
+def _sha256(tree: PyTree) -> str:
+    """The hash of a pytree of arrays."""
+    by_path, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return files.sha256({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in by_path})
 
 
 def _divergence_message(epoch: int, rate: float) -> str:
