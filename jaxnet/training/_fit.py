@@ -15,7 +15,8 @@ from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, trainable_masks
-from jaxnet.training.checks import checked
+from jaxnet.training.checks import check_not_traced, checked
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
 from jaxnet.training.step import TrainState, evaluation_params, start
 
@@ -32,6 +33,7 @@ def fit(
     params: Params | None = None,
     evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
     trainable: Trainable = None,
+    dtype: FloatType | None = None,
 ) -> tuple[Params, History]:
     """Train a network as a pure function, which can be compiled, mapped and differentiated.
 
@@ -55,6 +57,9 @@ def fit(
         split), "training", both (the default) or none.
       trainable: which parameters are trained, as in `jaxnet.train`; arrays in it may be traced,
         single booleans are static. `None`, the default, trains all.
+      dtype: "float32" or "float64" (static): the type to compute in, as in `jaxnet.train`. A
+        function that is compiled or differentiated cannot change its type: call it within
+        `jax.enable_x64(True)`. `None`, the default, is JAX's default.
 
     Returns:
       The parameters after the last epoch, or with a stopping rule those after the best one; and the
@@ -64,7 +69,8 @@ def fit(
 
     Raises:
       ValueError: network, data and recipe do not fit together, a count is out of range, or a
-        derivative is taken of a run with `lbfgs` or `newton_cg`.
+        derivative is taken of a run with `lbfgs` or `newton_cg`, or a type is asked for in a
+        compiled function that has another one.
 
     Warns:
       UserWarning: the data are hardly what is meant, such as float pixels up to 255.
@@ -77,26 +83,36 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
-    warn_if_doubtful(data, "the data")
-    epochs, batch_size = operator.index(epochs), operator.index(batch_size)
-    key = jax.random.key(seed, impl="threefry2x32")
-    masks = trainable_masks(net, trainable)
-    state = start(net, recipe, key, params, trainable=masks)
-    program = EpochProgram(net, batch_size, tuple(evaluate_on))
+    if dtype not in (None, jax.dtypes.canonicalize_dtype(float)):
+        is_64 = dtype == "float64"
+        instead = f"leave dtype out, and call that function within jax.enable_x64({is_64})"
+        check_not_traced(
+            f"fit with dtype={dtype!r}", instead, data, recipe, seed, params, trainable
+        )
+    with computing_in(dtype):
+        recipe = in_dtype(dtype, recipe)
+        data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+        warn_if_doubtful(data, "the data")
+        epochs, batch_size = operator.index(epochs), operator.index(batch_size)
+        key = jax.random.key(seed, impl="threefry2x32")
+        masks = trainable_masks(net, trainable)
+        state = start(net, recipe, key, params, trainable=masks)
+        program = EpochProgram(net, batch_size, tuple(evaluate_on))
 
-    def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
-        def train() -> tuple[TrainState, History]:
-            after, _ = train_epoch(program, data.train, key, index, recipe, None, state, masks)
-            result = finish_epoch(program, data, index, recipe, None, after, masks)
-            return result.state, result.row
+        def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
+            def train() -> tuple[TrainState, History]:
+                after, _ = train_epoch(program, data.train, key, index, recipe, None, state, masks)
+                result = finish_epoch(program, data, index, recipe, None, after, masks)
+                return result.state, result.row
 
-        if recipe.stopping is None:
-            return train()
-        nan_row = History(*[jnp.full((), jnp.nan, state.params[0].w.dtype)] * len(History._fields))
-        return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
+            if recipe.stopping is None:
+                return train()
+            nan_row = History(
+                *[jnp.full((), jnp.nan, state.params[0].w.dtype)] * len(History._fields)
+            )
+            return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
 
-    state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))
-    if recipe.stopping is not None:
-        return state.watch.best, history
-    return evaluation_params(recipe, state, masks), history
+        state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))
+        if recipe.stopping is not None:
+            return on_host(dtype, (state.watch.best, history))
+        return on_host(dtype, (evaluation_params(recipe, state, masks), history))

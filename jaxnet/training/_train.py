@@ -4,7 +4,6 @@ This module does what a compiled program cannot do: report, write checkpoints an
 react to Ctrl-C, look at the clock, and end a run that diverges.
 """
 
-import math
 import operator
 import signal
 import time
@@ -20,7 +19,7 @@ from jaxtyping import PyTree
 
 from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
-from jaxnet.core.arguments import brief, path_of
+from jaxnet.core.arguments import path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
@@ -28,22 +27,24 @@ from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
-from jaxnet.io import files
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
 from jaxnet.training import checkpoints
+from jaxnet.training.checkpoints import tree_sha256
 from jaxnet.training.checks import check_monitors, check_not_traced, check_settings, checked
 from jaxnet.training.devices import locked_folder
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
+from jaxnet.training.endings import divergence_message, ending_by_rule
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.parallelism import SINGLE, DataParallel, Devices, Parallelism, check_devices
+from jaxnet.training.parallelism import Devices, parallelism_of
 from jaxnet.training.phases import Beginning, beginning, check_state
-from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState
+from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState, callbacks_of
 from jaxnet.training.step import TrainState, evaluation_params
 
 Measured = tuple[EpochResult, AnyArray | None]
@@ -70,6 +71,7 @@ def train(
     devices: Devices | None = None,
     trainable: Trainable = None,
     state: RunState | None = None,
+    dtype: FloatType | None = None,
 ) -> Run:
     """Train a network, an epoch at a time.
 
@@ -123,6 +125,10 @@ def train(
         are counted from 1, `init_scale` does not scale again, and all randomness has addresses of
         the phase's own. The seed has to be the same, the data may be others. `None` (the default)
         starts a new run. With `resume`, give the state that the call had that was stopped.
+      dtype: "float32" or "float64": the type to compute in, whatever JAX's default is; the results
+        are then NumPy arrays. It holds for this call, and not for other threads. The recipe's
+        numbers are those of the type that they were made in: 0.1 is 0.100000001 in float32. `None`
+        (the default) is JAX's default.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
@@ -146,60 +152,61 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    check_not_traced(
-        "train", "jaxnet.fit is a pure function", data, recipe, seed, params, trainable
-    )
-    epochs = count("epochs", epochs, low=0)
-    data = checked(net, data, recipe, max(1, epochs), batch_size, seed, params, evaluate_on)
-    warn_if_doubtful(data, "the data")
-    batch_size, seed = map(operator.index, (batch_size, seed))
-    check_state(net, seed, params, state)
-    masks = trainable_masks(net, trainable)
-    check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
-    every = count("every", every, low=1)
-    if not epochs and (checkpoint is not None or resume is not None):
-        raise ValueError(
-            "epochs is 0, so that there is nothing to write a checkpoint of; leave checkpoint and "
-            "resume out."
-        )
-    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
-        if folder is not None:
-            path_of(name, folder)
-    if time_budget is not None:
-        constant("time_budget", time_budget, low=0)
-    callbacks = _callbacks(on_epoch)
-    parallelism, put, is_shared = _parallelism(devices, time_budget)
-    program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
-    data, key, masks = put((data, jax.random.key(seed, impl="threefry2x32"), masks))
-    begin = beginning(net, recipe, batch_size, masks, key, params, state)
-    if begin.epochs:  # a schedule has to last for the whole phase
-        n_epochs = begin.epochs + epochs
-        check_settings(net, data, recipe, n_epochs, batch_size, seed, None, evaluate_on)
-    log, first_state = _Log([], []), begin.state
-    checkpoint = resume if checkpoint is None else checkpoint
-    with locked_folder(checkpoint, is_shared):
-        writer = None
-        if checkpoint is not None:  # hashing the data takes time
-            settings, older_settings = _run_settings(
-                program, data, recipe, seed, params, masks, None if state is None else begin
-            )
-            if resume is not None:
-                first_state, log = _read_checkpoint(
-                    resume, first_state, settings, older_settings, epochs
-                )
-                first_state = _with_unpenalized_best_score(first_state, log, data, recipe)
-            writer = _CheckpointWriter(checkpoint, settings, every, n_written=len(log.rows))
+    given = (data, recipe, seed, params, trainable)
+    check_not_traced("train", "jaxnet.fit is a pure function", *given)
+    with computing_in(dtype):
+        epochs = count("epochs", epochs, low=0)
+        recipe = in_dtype(dtype, recipe)
+        data = checked(net, data, recipe, max(1, epochs), batch_size, seed, params, evaluate_on)
+        warn_if_doubtful(data, "the data")
+        batch_size, seed = map(operator.index, (batch_size, seed))
+        check_state(net, seed, params, state)
+        masks = trainable_masks(net, trainable)
+        check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
+        every = count("every", every, low=1)
+        _check_host_settings(epochs, checkpoint, resume, time_budget)
+        callbacks = callbacks_of(on_epoch)
+        parallelism, put, is_shared = parallelism_of(devices, time_budget)
+        splits = tuple(sorted(set(evaluate_on)))
+        program = EpochProgram(net, batch_size, splits, monitors, parallelism)
+        data, key, masks = put((data, jax.random.key(seed, impl="threefry2x32"), masks))
+        begin = beginning(net, recipe, batch_size, masks, key, params, state)
+        total = begin.epochs + epochs
+        if begin.epochs:  # a schedule has to last for the whole phase
+            check_settings(net, data, recipe, total, batch_size, seed, None, evaluate_on)
         loop = _TrainLoop(
             program=program, data=data, recipe=recipe, trainable=masks, seed=seed, begin=begin,
-            epochs=begin.epochs + epochs, state=put(first_state), log=log, writer=writer,
-            callbacks=callbacks, time_budget=time_budget,
+            epochs=total, dtype=dtype, put=put, callbacks=callbacks, time_budget=time_budget,
         )  # fmt: skip
-        with interruptible() as interrupts_so_far:
-            loop.interrupts = interrupts_so_far
-            loop.run_epochs() if epochs else loop.evaluate_start()
+        folder = resume if checkpoint is None else checkpoint
+        with locked_folder(folder, is_shared):
+            if folder is not None:
+                _open_checkpoint(loop, folder, resume, every, params)
+            with interruptible() as interrupts_so_far:
+                loop.interrupts = interrupts_so_far
+                loop.run_epochs() if epochs else loop.evaluate_start()
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
     return loop.run()
+
+
+def _check_host_settings(
+    epochs: int,
+    checkpoint: str | Path | None,
+    resume: str | Path | None,
+    time_budget: float | None,
+) -> None:
+    """Check what the host does besides training."""
+    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
+        if folder is not None:
+            path_of(name, folder)
+            if not epochs:
+                raise ValueError(
+                    f"epochs is 0, so that there is nothing to write a checkpoint of; leave {name} "
+                    "out."
+                )
+    if time_budget is not None:
+        constant("time_budget", time_budget, low=0)
 
 
 _compiled_train = jax.jit(
@@ -248,11 +255,12 @@ class _TrainLoop(HostLoop[Measured]):
     begin: Beginning
     epochs: int
     """Epochs of the phase at most, those of earlier calls included."""
-    state: TrainState
-    log: _Log
-    writer: _CheckpointWriter | None
+    dtype: FloatType | None
+    put: Callable[[PyTree], PyTree]
+    """Puts arrays on the devices."""
     callbacks: tuple[EpochCallback, ...]
     time_budget: float | None
+    writer: _CheckpointWriter | None = None
     interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
     stopping_callback: EpochCallback | None = None
@@ -262,10 +270,9 @@ class _TrainLoop(HostLoop[Measured]):
     """Why the run ended early, as a sentence."""
 
     def __post_init__(self) -> None:
-        net, recipe, state, program = self.program.net, self.recipe, self.state, self.program
-        self.done = self.begin.epochs + len(self.log.rows)
+        net, recipe, program = self.program.net, self.recipe, self.program
         self.start_time = time.perf_counter()
-        self.params = evaluation_params(recipe, state, self.trainable)
+        self.go_on_from(self.begin.state, _Log([], []))
         self.training_program = EpochProgram(
             net=program_network([net], recipe),
             batch_size=program.batch_size,
@@ -279,11 +286,17 @@ class _TrainLoop(HostLoop[Measured]):
             parallelism=program.parallelism,
         )
 
+    def go_on_from(self, state: TrainState, log: _Log) -> None:
+        """Set the state before the next epoch, and the results of this call so far."""
+        self.state, self.log = self.put(state), log
+        self.done = self.begin.epochs + len(log.rows)
+        self.params = evaluation_params(self.recipe, self.state, self.trainable)
+
     def enter(self, index: int) -> bool:
         """Whether to train this epoch: no stop, Ctrl-C or time budget has ended the run."""
         after, budget = f"after epoch {index} of {self.epochs}", self.time_budget
         if self.state.watch.stopped:
-            self.ending, self.stopped = _ending_by_rule(index, self.recipe, self.state)
+            self.ending, self.stopped = ending_by_rule(index, self.recipe, self.state)
         elif self.interrupts:
             self.ending, self.stopped = "interrupted", f"interrupted {after}."
         elif self.stopping_callback is not None:
@@ -313,7 +326,7 @@ class _TrainLoop(HostLoop[Measured]):
         epoch, measured = result
         if not epoch.finite:
             self.ending = "diverged"
-            self.stopped = _divergence_message(index + 1, float(epoch.learning_rate))
+            self.stopped = divergence_message(index + 1, float(epoch.learning_rate))
             return False
         self.state, self.params = epoch.state, epoch.params
         self.log.rows.append(np.asarray(epoch.row))
@@ -354,7 +367,7 @@ class _TrainLoop(HostLoop[Measured]):
                 error.add_note(f"The last checkpoint could not be written: {failure}.")
             raise
         if self.stopped is None:
-            self.ending, self.stopped = _ending_by_rule(self.epochs, self.recipe, self.state)
+            self.ending, self.stopped = ending_by_rule(self.epochs, self.recipe, self.state)
         self._write_checkpoint()
 
     def _write_checkpoint(self) -> None:
@@ -363,7 +376,9 @@ class _TrainLoop(HostLoop[Measured]):
 
     def run(self) -> Run:
         """The finished run."""
-        watch = self.state.watch
+        params, best_params, initial_params = on_host(
+            self.dtype, (self.params, self.state.watch.best, self.begin.state.params)
+        )
         dtype = self.state.params[0].w.dtype
         return Run(
             network=self.program.net,
@@ -371,14 +386,14 @@ class _TrainLoop(HostLoop[Measured]):
             epochs=self.epochs,
             batch_size=self.program.batch_size,
             seed=self.seed,
-            params=self.params,
+            params=params,
             history=History(*np.array(self.log.rows, dtype).reshape(-1, len(History._fields)).T),
-            best_epoch=int(watch.best_epoch),
-            best_params=watch.best,
+            best_epoch=int(self.state.watch.best_epoch),
+            best_params=best_params,
             monitors=self._all_measurements(),
             ending=self.ending,
             stopped=self.stopped,
-            initial_params=self.begin.state.params,
+            initial_params=initial_params,
             state=self._run_state(),
         )
 
@@ -392,8 +407,8 @@ class _TrainLoop(HostLoop[Measured]):
             trainable=self.trainable,
             phase=self.begin.phase,
             epochs=self.done,
-            train=self.state,
-            params=self.params,
+            train=on_host(self.dtype, self.state),
+            params=on_host(self.dtype, self.params),
         )
 
     def _report(self, epoch: int, result: EpochResult, measured: AnyArray | None) -> EpochReport:
@@ -422,61 +437,20 @@ class _TrainLoop(HostLoop[Measured]):
         return {"step": steps.reshape(-1)} | monitors.split(net, table)
 
 
-def _callbacks(
-    on_epoch: EpochCallback | Sequence[EpochCallback] | None,
-) -> tuple[EpochCallback, ...]:
-    """The functions to call after every epoch."""
-    if on_epoch is None:
-        return ()
-    callbacks = tuple(on_epoch) if isinstance(on_epoch, (list, tuple)) else (on_epoch,)
-    for callback in callbacks:
-        if not callable(callback) or isinstance(callback, type):
-            raise ValueError(
-                "on_epoch must be a function of a report, or a list of such functions, not "
-                f"{brief(on_epoch)}."
-            )
-    return callbacks  # pyright: ignore[reportReturnType]
-
-
-def _parallelism(
-    devices: Devices | None, time_budget: float | None
-) -> tuple[Parallelism, Callable[[PyTree], PyTree], bool]:
-    """How devices share mini-batches, and what depends on it.
-
-    Returns:
-      The parallelism; a function that puts a pytree of arrays on the devices; and whether all
-      processes of JAX share them.
-    """
-    if devices is None:
-        return SINGLE, jax.device_put, False
-    parallelism = DataParallel(devices=check_devices(devices))
-    n_processes = len({device.process_index for device in parallelism.devices})
-    if time_budget is not None and n_processes > 1:
-        raise ValueError(
-            "time_budget is for the devices of one process: each of several processes has its own "
-            "clock, so they would stop at different times; leave it out."
-        )
-    # Not by device_put, which takes no random keys to another process.
-    put = jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
-    return parallelism, put, n_processes == jax.process_count() > 1
-
-
-def _ending_by_rule(epochs: int, recipe: Recipe, state: TrainState) -> tuple[Ending, str | None]:
-    """Whether, and why, the stopping rule ended a run after this many epochs."""
-    rule, watch = recipe.stopping, state.watch
-    if rule is None or not watch.stopped:
-        return "done", None
-    metric = rule.curve.replace("_", " ")
-    sign = 1 if rule.metric == "accuracy" else -1
-    best = float(watch.best_score) * sign
-    if rule.target is not None and float(watch.best_score) >= float(np.asarray(rule.target)) * sign:
-        reason = f"the {metric} has reached {best:g}"
-    elif rule.factor is None:
-        n = int(watch.waited)
-        reason = f"the {metric} has had no new best for {n} epoch{'s' if n > 1 else ''}"
-    else:
-        reason = f"the learning rate has come down to {float(watch.scale):g} of the first one"
-    return "stopped", f"stopped after epoch {epochs}: {reason}."
+def _open_checkpoint(
+    loop: _TrainLoop,
+    folder: str | Path,
+    resume: str | Path | None,
+    every: int,
+    params: Params | None,
+) -> None:
+    """Let a loop write checkpoints into a folder, after it has read the one to resume from."""
+    settings, older_settings = _run_settings(loop, params)  # hashing the data takes time
+    if resume is not None:
+        n_epochs = loop.epochs - loop.begin.epochs
+        state, log = _read_checkpoint(resume, loop.state, settings, older_settings, n_epochs)
+        loop.go_on_from(_with_unpenalized_best_score(state, log, loop.data, loop.recipe), log)
+    loop.writer = _CheckpointWriter(folder, settings, every, n_written=len(loop.log.rows))
 
 
 def _read_checkpoint(
@@ -519,46 +493,25 @@ def _with_unpenalized_best_score(
     return state._replace(watch=watch._replace(best_score=watch.best_score + penalty_of_best))
 
 
-def _run_settings(
-    program: EpochProgram,
-    data: Dataset,
-    recipe: Recipe,
-    seed: int,
-    params: Params | None,
-    masks: TrainableMasks | None,
-    begin: Beginning | None,
-) -> tuple[JsonObject, JsonObject]:
+def _run_settings(loop: _TrainLoop, params: Params | None) -> tuple[JsonObject, JsonObject]:
     """The settings that identify a run in its checkpoints; and the same as version 0.2 wrote them.
 
     The number of epochs is none of them: a run may be continued for longer.
     """
-    training = (program.net, recipe, program.batch_size)
+    program, begin = loop.program, loop.begin
+    training = (program.net, loop.recipe, program.batch_size)
     run_settings = {
-        "data": datasets.sha256(data),
-        "seed": seed,
+        "data": datasets.sha256(loop.data),
+        "seed": loop.seed,
         "monitor": list(program.evaluate_on),
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
-    if masks is not None:
-        run_settings["trainable"] = _sha256(masks)
-    if begin is not None:  # not a new run
-        before = {"phase": begin.phase, "epochs": begin.epochs, "state": _sha256(begin.state)}
+    if loop.dtype is not None:
+        run_settings["dtype"] = loop.dtype
+    if loop.trainable is not None:
+        run_settings["trainable"] = tree_sha256(loop.trainable)
+    if begin.phase or begin.epochs:
+        before = {"phase": begin.phase, "epochs": begin.epochs, "state": tree_sha256(begin.state)}
         run_settings["begins after"] = before
     return fingerprint(*training) | run_settings, fingerprint_0_2(*training) | run_settings
-
-
-def _sha256(tree: PyTree) -> str:
-    """The hash of a pytree of arrays."""
-    by_path, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return files.sha256({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in by_path})
-
-
-def _divergence_message(epoch: int, rate: float) -> str:
-    """Why a run ended in this epoch, counted from 1, with this learning rate (NaN if unknown)."""
-    advice = "Its steps are too large for this network and data; try larger mini-batches."
-    if not math.isnan(rate):
-        advice = f"The learning rate {rate:g} is probably too large; try a smaller one."
-    remaining = f" The {epoch - 1} epochs before it are kept." if epoch > 1 else ""
-    fault = "a weight or a cost is no longer finite"
-    return f"training diverged in epoch {epoch}: {fault}. {advice}{remaining}"

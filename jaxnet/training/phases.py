@@ -101,9 +101,11 @@ def is_same_phase(
       masks: which numbers are trained; `None` for all.
       before: where the earlier call ended.
     """
-    static = (net, recipe, batch_size, jax.tree.structure(masks))
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    static = (net, recipe, batch_size, jax.tree.structure(masks), dtype)
     same = static == (
         before.network, before.recipe, before.batch_size, jax.tree.structure(before.trainable),
+        before.params[0].w.dtype,
     )  # fmt: skip
     pairs = zip(jax.tree.leaves(masks), jax.tree.leaves(before.trainable))
     return same and all(np.array_equal(mask, earlier) for mask, earlier in pairs)

@@ -1,11 +1,13 @@
 """What `train` returns and reports: a `Run`, and an `EpochReport` for each epoch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
 from jaxnet.core.types import History, Params
 from jaxnet.recipes.recipe import Recipe
@@ -82,6 +84,35 @@ class EpochCallback(Protocol):
           "stop" to end the run after this epoch, or `None`.
         """
         ...
+
+
+def callbacks_of(
+    on_epoch: EpochCallback | Sequence[EpochCallback] | None,
+) -> tuple[EpochCallback, ...]:
+    """The functions to call after every epoch.
+
+    Args:
+      on_epoch: a function, a list of functions, or `None`.
+
+    Returns:
+      The functions.
+
+    Raises:
+      ValueError: one of them is no function.
+
+    >>> callbacks_of(None)
+    ()
+    """
+    if on_epoch is None:
+        return ()
+    callbacks = tuple(on_epoch) if isinstance(on_epoch, (list, tuple)) else (on_epoch,)
+    for callback in callbacks:
+        if not callable(callback) or isinstance(callback, type):
+            raise ValueError(
+                "on_epoch must be a function of a report, or a list of such functions, not "
+                f"{brief(on_epoch)}."
+            )
+    return callbacks  # pyright: ignore[reportReturnType]
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ def step(
     optimizer = recipe.optimizer_at(state.step, context.n_steps, state.watch.scale)
     transformation = optimizer.transformation(address(context.key, "step", state.step))
     extra_args = _update_arguments(
-        context, recipe, optimizer, params, xs, masks, batch, total, trainable
+        context, recipe, optimizer, params, batch._replace(xs=xs), masks, total, trainable
     )
     seen = hide_frozen(trainable, params)
     updates: PyTree
@@ -315,9 +315,8 @@ def _update_arguments(
     recipe: Recipe,
     optimizer: Optimizer,
     params: Params,
-    xs: Inputs,
-    masks: Masks,
     batch: Batch,
+    masks: Masks,
     total: Params,
     trainable: TrainableMasks | None,
 ) -> dict[str, PyTree]:
@@ -331,12 +330,12 @@ def _update_arguments(
 
     def value_fn(seen: Params) -> Float[Array, ""]:
         moved = where_trainable(trainable, seen, params)
-        return _mean_cost(net, moved, xs, masks, batch) + penalty(moved, n, l1, l2)
+        return _mean_cost(net, moved, batch.xs, masks, batch) + penalty(moved, n, l1, l2)
 
     def regularized(product: Callable[..., Params], along: Params) -> Params:
         """The curvature of the penalties, (λ₂/n)v, added: L1 has none."""
         along = hide_frozen(trainable, along)
-        curved = product(net, params, along, xs, batch.ys, masks, batch.weights)
+        curved = product(net, params, along, batch.xs, batch.ys, masks, batch.weights)
         return hide_frozen(trainable, add_penalty_gradient(curved, along, n, None, l2))
 
     arguments: dict[str, PyTree] = {
