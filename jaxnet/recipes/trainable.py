@@ -119,6 +119,25 @@ def _mask(name: str, value: object, shape: tuple[int, ...]) -> AnyArray | None:
     return jnp.broadcast_to(array, shape).astype(bool)
 
 
+def check_masks(masks: object) -> None:
+    """Raise an error unless the argument is what `trainable_masks` returns.
+
+    Args:
+      masks: the argument `trainable` of a function that takes no prefix.
+
+    Raises:
+      ValueError: it is something else, such as a prefix.
+
+    >>> check_masks(None)
+    """
+    is_tuple = isinstance(masks, tuple) and all(isinstance(layer, LayerMasks) for layer in masks)
+    if masks is not None and not is_tuple:
+        raise ValueError(
+            "trainable must be masks as jaxnet.recipes.trainable.trainable_masks(net, …) makes "
+            f"them, or None, not {brief(masks)}."
+        )
+
+
 def where_trainable(masks: TrainableMasks | None, new: Params, old: Params) -> Params:
     """New values of what is trained, and the old ones, bit for bit, of what is frozen.
 

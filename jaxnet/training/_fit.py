@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Integer
 
+from jaxnet.core.arguments import require_choice
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
@@ -83,7 +84,9 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    if dtype not in (None, jax.dtypes.canonicalize_dtype(float)):
+    if dtype is not None:
+        require_choice("dtype", dtype, ("float32", "float64"))
+    if dtype not in (None, str(jax.dtypes.canonicalize_dtype(float))):
         is_64 = dtype == "float64"
         instead = f"leave dtype out, and call that function within jax.enable_x64({is_64})"
         check_not_traced(

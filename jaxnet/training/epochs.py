@@ -45,7 +45,7 @@ from jaxnet.core.types import (
 from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
-from jaxnet.recipes.trainable import TrainableMasks, is_first_layer_whole, pad_masks
+from jaxnet.recipes.trainable import TrainableMasks, check_masks, is_first_layer_whole, pad_masks
 from jaxnet.training.checks import check_epoch
 from jaxnet.training.evaluation import Scores, scores
 from jaxnet.training.monitors import Monitors
@@ -139,6 +139,7 @@ def epoch(
         require_kind("monitors", monitors, Monitors, "jaxnet.Monitors()")
     if units is not None:
         require_kind("units", units, UnitMasks, "jaxnet.acceleration.padding.masks(nets, net)")
+    check_masks(trainable)
     if not isinstance(parallelism, Parallelism):
         raise ValueError(f"parallelism must be a Parallelism, not {brief(parallelism)}.")
     batch_size = check_epoch(net, batch_size, data, order, key, recipe)

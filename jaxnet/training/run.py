@@ -105,7 +105,8 @@ def callbacks_of(
     """
     if on_epoch is None:
         return ()
-    callbacks = tuple(on_epoch) if isinstance(on_epoch, (list, tuple)) else (on_epoch,)
+    is_list = type(on_epoch) in (list, tuple)  # optax makes tuples of another type
+    callbacks = tuple(on_epoch) if is_list else (on_epoch,)
     for callback in callbacks:
         if not callable(callback) or isinstance(callback, type):
             raise ValueError(

@@ -31,7 +31,7 @@ from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import add_penalty_gradient, penalty
 from jaxnet.recipes.stopping import Watch
-from jaxnet.recipes.trainable import TrainableMasks, hide_frozen, where_trainable
+from jaxnet.recipes.trainable import TrainableMasks, check_masks, hide_frozen, where_trainable
 from jaxnet.training.monitors import Monitors, StepRecord, measure
 from jaxnet.training.randomness import address
 
@@ -156,6 +156,7 @@ def start(
     require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
     network.check_key("start", key)
     keep_best = flag("keep_best", keep_best)
+    check_masks(trainable)
     if params is not None:
         network.check_params(net, params)
     arrays = draw_params(net, key) if params is None else params
