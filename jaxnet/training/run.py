@@ -105,8 +105,9 @@ def callbacks_of(
     """
     if on_epoch is None:
         return ()
-    is_list = type(on_epoch) in (list, tuple)  # optax makes tuples of another type
-    callbacks = tuple(on_epoch) if is_list else (on_epoch,)
+    callbacks = (on_epoch,)
+    if isinstance(on_epoch, (list, tuple)) and not hasattr(on_epoch, "_fields"):
+        callbacks = tuple(on_epoch)  # optax's transformations are tuples, too: named ones
     for callback in callbacks:
         if not callable(callback) or isinstance(callback, type):
             raise ValueError(
