@@ -4,7 +4,7 @@ Optimizers with their update rules, penalties and dropout (`regularization`), di
 (`augmentation`), learning-rate schedules, early stopping.
 """
 
-from jaxnet.recipes import augmentation, optimizers, schedules, stopping
+from jaxnet.recipes import augmentation, optimizers, pruning, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.optimizers import (
     Optimizer,
@@ -63,6 +63,7 @@ __all__ = [
     "newton_cg",
     "noisy_sgd",
     "optimizers",
+    "pruning",
     "radam",
     "rmsprop",
     "rprop",

@@ -170,7 +170,7 @@ def _train(
         group = lane_group(program.net, recipe, state.step.shape[-1])
         recipe, units, state = group.squeeze_single((recipe, units, state))
         trained, measured = train_epoch(
-            _group_program(program, group), data, key, index, recipe, units, state, subset
+            _group_program(program, group), data, key, index, recipe, units, state, None, subset
         )
         if measured is not None and group.n_lanes == 1:
             measured = measured[None]
@@ -215,7 +215,7 @@ def _finish(
         group = lane_group(program.net, recipe, state.alive.shape[-1])
         group_program = _group_program(program, group)
         recipe, units, state, trained = group.squeeze_single((recipe, units, state, trained))
-        result = finish_epoch(group_program, data, index, recipe, units, trained, subset)
+        result = finish_epoch(group_program, data, index, recipe, units, trained, None, subset)
         freeze = group_program.parallelism(_freeze_if_diverged)
         return group.unsqueeze_single(freeze((state, result)))
 

@@ -7,13 +7,14 @@ from jaxnet.training.devices import use_all_cores
 from jaxnet.training.epochs import epoch
 from jaxnet.training.evaluation import confusion, evaluate
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.run import EpochReport, Run
+from jaxnet.training.run import EpochReport, Run, RunState
 from jaxnet.training.step import TrainState, start
 
 __all__ = [
     "EpochReport",
     "Monitors",
     "Run",
+    "RunState",
     "TrainState",
     "callbacks",
     "confusion",

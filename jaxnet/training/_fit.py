@@ -9,17 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Integer
 
+from jaxnet.core.arguments import require_choice
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.checks import check_monitors, checked
+from jaxnet.recipes.trainable import Trainable, trainable_masks
+from jaxnet.training.checks import check_monitors, check_not_traced, checked
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.step import TrainState, start
+from jaxnet.training.step import TrainState, evaluation_params, start
 
 
 @renamed_arguments(monitor="evaluate_on")
@@ -35,6 +38,8 @@ def fit(
     evaluate_on: Sequence[EvaluatedSplit] = ("validation", "training"),
     metrics: Mapping[str, MetricFunction] | None = None,
     monitors: Monitors | None = None,
+    trainable: Trainable = None,
+    dtype: FloatType | None = None,
 ) -> tuple[Params, History]:
     """Train a network as a pure function, which can be compiled, mapped and differentiated.
 
@@ -59,6 +64,11 @@ def fit(
       metrics: what else to evaluate on these splits, by name, as in `train` (static); `None` for
         nothing.
       monitors: what to measure during training (static): see `jaxnet.Monitors`; `None` for nothing.
+      trainable: which parameters are trained, as in `jaxnet.train`; arrays in it may be traced,
+        single booleans are static. `None`, the default, trains all.
+      dtype: "float32" or "float64" (static): the type to compute in, as in `jaxnet.train`. A
+        function that is compiled or differentiated cannot change its type: call it within
+        `jax.enable_x64(True)`. `None`, the default, is JAX's default.
 
     Returns:
       The parameters after the last epoch, or with a stopping rule those after the best one; and the
@@ -69,7 +79,8 @@ def fit(
 
     Raises:
       ValueError: network, data and recipe do not fit together, a count is out of range, or a
-        derivative is taken of a run with `lbfgs` or `newton_cg`.
+        derivative is taken of a run with `lbfgs` or `newton_cg`, or a type is asked for in a
+        compiled function that has another one.
 
     Warns:
       UserWarning: the data are hardly what is meant, such as float pixels up to 255.
@@ -82,35 +93,48 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    choices = measured(evaluate_on, metrics, monitors)
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, choices)
-    warn_if_doubtful(data, "the data")
-    epochs, batch_size = operator.index(epochs), operator.index(batch_size)
-    n_steps = -(-len(data.train.x) // batch_size)
-    check_monitors(monitors, net, n_steps)
-    key = jax.random.key(seed, impl="threefry2x32")
-    state = start(net, recipe, key, params)
-    program = EpochProgram(
-        net=net,
-        batch_size=batch_size,
-        evaluate_on=choices.evaluate_on,
-        monitors=monitors,
-        metrics=choices.metrics,
-        criterion=choices.best_by(recipe.stopping),
-    )
+    if dtype is not None:
+        require_choice("dtype", dtype, ("float32", "float64"))
+    if dtype not in (None, str(jax.dtypes.canonicalize_dtype(float))):
+        is_64 = dtype == "float64"
+        instead = f"leave dtype out, and call that function within jax.enable_x64({is_64})"
+        check_not_traced(
+            f"fit with dtype={dtype!r}", instead, data, recipe, seed, params, trainable
+        )
+    with computing_in(dtype):
+        recipe = in_dtype(dtype, recipe)
+        choices = measured(evaluate_on, metrics, monitors)
+        data = checked(net, data, recipe, epochs, batch_size, seed, params, choices)
+        warn_if_doubtful(data, "the data")
+        epochs, batch_size = operator.index(epochs), operator.index(batch_size)
+        n_steps = -(-len(data.train.x) // batch_size)
+        check_monitors(monitors, net, n_steps)
+        key = jax.random.key(seed, impl="threefry2x32")
+        masks = trainable_masks(net, trainable)
+        state = start(net, recipe, key, params, trainable=masks)
+        program = EpochProgram(
+            net=net,
+            batch_size=batch_size,
+            evaluate_on=choices.evaluate_on,
+            monitors=monitors,
+            metrics=choices.metrics,
+            criterion=choices.best_by(recipe.stopping),
+        )
 
-    def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
-        def train() -> tuple[TrainState, History]:
-            after, table = train_epoch(program, data.train, key, index, recipe, None, state)
-            result = finish_epoch(program, data, index, recipe, None, after)
-            return result.state, program.with_measurements(result.row, table)
+        def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
+            def train() -> tuple[TrainState, History]:
+                after, table = train_epoch(
+                    program, data.train, key, index, recipe, None, state, masks
+                )
+                result = finish_epoch(program, data, index, recipe, None, after, masks)
+                return result.state, program.with_measurements(result.row, table)
 
-        if recipe.stopping is None:
-            return train()
-        nan_row = program.unknown_row(n_steps, state.params[0].w.dtype)
-        return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
+            if recipe.stopping is None:
+                return train()
+            nan_row = program.unknown_row(n_steps, state.params[0].w.dtype)
+            return jax.lax.cond(state.watch.stopped, lambda: (state, nan_row), train)
 
-    state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))
-    if recipe.stopping is not None:
-        return state.watch.best, history
-    return recipe.optimizer.evaluation_params(state.opt_state, state.params), history
+        state, history = jax.lax.scan(train_unless_stopped, state, jnp.arange(epochs))
+        if recipe.stopping is not None:
+            return on_host(dtype, (state.watch.best, history))
+        return on_host(dtype, (evaluation_params(recipe, state, masks), history))

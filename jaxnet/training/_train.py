@@ -4,7 +4,6 @@ This module does what a compiled program cannot do: report, write checkpoints an
 react to Ctrl-C, look at the clock, and end a run that diverges.
 """
 
-import math
 import operator
 import signal
 import time
@@ -20,32 +19,37 @@ from jaxtyping import PyTree
 
 from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
-from jaxnet.core.arguments import brief, path_of
+from jaxnet.core.arguments import path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArray, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
+from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
 from jaxnet.training import checkpoints
-from jaxnet.training.checks import check_monitors, check_not_traced, checked
+from jaxnet.training.checkpoints import tree_sha256
+from jaxnet.training.checks import check_monitors, check_not_traced, check_settings, checked
 from jaxnet.training.devices import locked_folder
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
+from jaxnet.training.endings import divergence_message, ending_by_rule
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
-from jaxnet.training.measured import measured
+from jaxnet.training.measured import Measured, measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.parallelism import SINGLE, DataParallel, Devices, Parallelism, check_devices
-from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run
-from jaxnet.training.step import TrainState, compiled_draw_params, start
+from jaxnet.training.parallelism import Devices, parallelism_of
+from jaxnet.training.phases import Beginning, beginning, check_state
+from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState, callbacks_of
+from jaxnet.training.step import TrainState, evaluation_params
 
-Measured = tuple[EpochResult, AnyArray | None]
+ResultAndTable = tuple[EpochResult, AnyArray | None]
 """The result of an epoch, and what the monitors measured."""
 
 
@@ -62,12 +66,15 @@ def train(
     evaluate_on: Sequence[EvaluatedSplit] = ("validation", "training"),
     metrics: Mapping[str, MetricFunction] | None = None,
     monitors: Monitors | None = None,
-    on_epoch: EpochCallback | None = None,
+    on_epoch: EpochCallback | Sequence[EpochCallback] | None = None,
     checkpoint: str | Path | None = None,
     every: SupportsIndex = 1,
     resume: str | Path | None = None,
     time_budget: float | None = None,
     devices: Devices | None = None,
+    trainable: Trainable = None,
+    state: RunState | None = None,
+    dtype: FloatType | None = None,
 ) -> Run:
     """Train a network, an epoch at a time.
 
@@ -80,7 +87,9 @@ def train(
         evaluated after every epoch and decides on the best one. The test split is not touched,
         unless `evaluate_on` names it; it decides on nothing.
       recipe: how the network is trained, with scalars for numbers (arrays are for sweeps).
-      epochs: how many times every example is visited, at most; at least 1, 30 by default.
+      epochs: how many times every example is visited, at most; 30 by default. With a state to
+        go on from, these are epochs more. With 0 the network is evaluated, and not trained: its
+        history has one row, of the initial parameters.
       batch_size: examples per mini-batch, in [1, number of training examples]; 10 by default.
       seed: the seed of initial weights and mini-batches, in [0, 2³²); 0 by default. The weights are
         drawn at an address of their own under it: they are not `init(net, jax.random.key(seed))`.
@@ -95,8 +104,9 @@ def train(
         "evaluation_auc" and "training_auc" in `History.metrics`. `None` for nothing.
       monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
       on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
-        `jaxnet.callbacks`; `None` for none. A KeyboardInterrupt that it raises ends the run like
-        Ctrl-C; any other exception ends this call.
+        `jaxnet.callbacks`, or a list of them; `None` for none. One that returns "stop" ends the run
+        after this epoch. A KeyboardInterrupt that it raises ends the run like Ctrl-C; any other
+        exception ends this call.
       checkpoint: a folder to keep `checkpoint.safetensors` in, which the run locks; `None` writes
         no checkpoints, unless `resume` names a folder.
       every: epochs from one checkpoint to the next, at least 1 (the default); the end of the run
@@ -113,6 +123,22 @@ def train(
         of one CPU gain nothing: the large products of a single device use them all already. Sums
         over examples are rounded in another order, so only the last places of numbers change. For
         many small networks `sweep` uses all devices better.
+      trainable: which parameters are trained: one boolean, or a tuple with an entry per layer, each
+        a boolean or a `Layer(w, b)` of booleans and arrays of the parameters' shapes; 0 and 1 are
+        booleans, too. All others keep the bits that they have at the start, and the optimizer sees
+        0 for them and for their gradients. Other values in the arrays compile nothing anew. `None`,
+        the default, trains all.
+      state: where an earlier call ended (`Run.state`), to go on from. If network, recipe, batch
+        size and `trainable` are the same, the run goes on with the optimizer's state, to the same
+        bits as one longer run; epochs are counted on. Otherwise its next phase begins, from the
+        state's parameters: the optimizer, the schedule and the stopping rule begin anew, epochs
+        are counted from 1, `init_scale` does not scale again, and all randomness has addresses of
+        the phase's own. The seed has to be the same, the data may be others. `None` (the default)
+        starts a new run. With `resume`, give the state that the call had that was stopped.
+      dtype: "float32" or "float64": the type to compute in, whatever JAX's default is; the results
+        are then NumPy arrays. It holds for this call, and not for other threads. The recipe's
+        numbers are those of the type that they were made in: 0.1 is 0.100000001 in float32. `None`
+        (the default) is JAX's default.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
@@ -136,64 +162,66 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    check_not_traced("train", "jaxnet.fit is a pure function", data, recipe, seed, params)
-    choices = measured(evaluate_on, metrics, monitors)
-    data = checked(net, data, recipe, epochs, batch_size, seed, params, choices)
-    warn_if_doubtful(data, "the data")
-    epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
-    check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
-    every = count("every", every, low=1)
-    _check_reports(on_epoch, checkpoint, resume, time_budget)
-    parallelism, put, is_shared = _parallelism(devices, time_budget)
-    program = EpochProgram(
-        net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
-        choices.best_by(recipe.stopping),
-    )  # fmt: skip
-    data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
-    # Drawn by a program of its own, which all recipes share: it takes longest to compile.
-    initial = compiled_draw_params(net, key) if params is None else params
-    state, log = _compiled_start(net, recipe, key, initial), _Log([], [])
-    checkpoint = resume if checkpoint is None else checkpoint
-    with locked_folder(checkpoint, is_shared):
-        writer = None
-        if checkpoint is not None:  # hashing the data takes time
-            settings = _run_settings(program, data, recipe, seed, params)
-            settings = [setting | choices.settings() for setting in settings]
-            if resume is not None:
-                state, log = _read_checkpoint(resume, state, settings, program, epochs)
-                state = _with_unpenalized_best_score(state, log, data, recipe, program)
-            writer = _CheckpointWriter(checkpoint, settings[0], every, n_written=len(log.rows))
-        loop = _TrainLoop(
-            program=program, data=data, recipe=recipe, key=key, epochs=epochs, state=put(state),
-            log=log, writer=writer, on_epoch=on_epoch, time_budget=time_budget,
+    given = (data, recipe, seed, params, trainable)
+    check_not_traced("train", "jaxnet.fit is a pure function", *given)
+    with computing_in(dtype):
+        epochs = count("epochs", epochs, low=0)
+        recipe = in_dtype(dtype, recipe)
+        choices = measured(evaluate_on, metrics, monitors)
+        data = checked(net, data, recipe, max(1, epochs), batch_size, seed, params, choices)
+        warn_if_doubtful(data, "the data")
+        batch_size, seed = map(operator.index, (batch_size, seed))
+        check_state(net, seed, params, state)
+        masks = trainable_masks(net, trainable)
+        check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
+        every = count("every", every, low=1)
+        _check_host_settings(epochs, checkpoint, resume, time_budget)
+        callbacks = callbacks_of(on_epoch)
+        parallelism, put, is_shared = parallelism_of(devices, time_budget)
+        program = EpochProgram(
+            net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
+            choices.best_by(recipe.stopping),
         )  # fmt: skip
-        with interruptible() as interrupts_so_far:
-            loop.interrupts = interrupts_so_far
-            loop.run_epochs()
+        data, key, masks = put((data, jax.random.key(seed, impl="threefry2x32"), masks))
+        begin = beginning(net, recipe, batch_size, masks, key, params, state)
+        total = begin.epochs + epochs
+        if begin.epochs:  # a schedule has to last for the whole phase
+            check_settings(net, data, recipe, total, batch_size, seed, None, choices)
+        loop = _TrainLoop(
+            program=program, data=data, recipe=recipe, trainable=masks, seed=seed, begin=begin,
+            epochs=total, dtype=dtype, put=put, callbacks=callbacks, time_budget=time_budget,
+        )  # fmt: skip
+        folder = resume if checkpoint is None else checkpoint
+        with locked_folder(folder, is_shared):
+            if folder is not None:
+                _open_checkpoint(loop, folder, resume, every, params, choices)
+            with interruptible() as interrupts_so_far:
+                loop.interrupts = interrupts_so_far
+                loop.run_epochs() if epochs else loop.evaluate_start()
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
-    return loop.run(seed)
+    return loop.run()
 
 
-def _check_reports(
-    on_epoch: object,
+def _check_host_settings(
+    epochs: int,
     checkpoint: str | Path | None,
     resume: str | Path | None,
     time_budget: float | None,
 ) -> None:
-    """Check the arguments that say where results go, and when the run ends by the clock."""
+    """Check what the host does besides training."""
     for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
         if folder is not None:
             path_of(name, folder)
+            if not epochs:
+                raise ValueError(
+                    f"epochs is 0, so that there is nothing to write a checkpoint of; leave {name} "
+                    "out."
+                )
     if time_budget is not None:
         constant("time_budget", time_budget, low=0)
-    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
-        raise ValueError(
-            f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
-        )
 
 
-_compiled_start = jax.jit(start, static_argnames="net")
 _compiled_train = jax.jit(
     train_epoch_padded, static_argnames=("program", "net"), compiler_options=STEPS
 )
@@ -229,29 +257,35 @@ class _CheckpointWriter:
 
 
 @dataclass
-class _TrainLoop(HostLoop[Measured]):
+class _TrainLoop(HostLoop[ResultAndTable]):
     """The epochs of one network."""
 
     program: EpochProgram
     data: Dataset
     recipe: Recipe
-    key: KeyArray
+    trainable: TrainableMasks | None
+    seed: int
+    begin: Beginning
     epochs: int
-    state: TrainState
-    log: _Log
-    writer: _CheckpointWriter | None
-    on_epoch: EpochCallback | None
+    """Epochs of the phase at most, those of earlier calls included."""
+    dtype: FloatType | None
+    put: Callable[[PyTree], PyTree]
+    """Puts arrays on the devices."""
+    callbacks: tuple[EpochCallback, ...]
     time_budget: float | None
+    writer: _CheckpointWriter | None = None
     interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
+    stopping_callback: EpochCallback | None = None
+    """The callback that returned "stop", if one did."""
     ending: Ending = "done"
     stopped: str | None = None
     """Why the run ended early, as a sentence."""
 
     def __post_init__(self) -> None:
-        net, recipe, state, program = self.program.net, self.recipe, self.state, self.program
-        self.done, self.start_time = len(self.log.rows), time.perf_counter()
-        self.params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+        net, recipe, program = self.program.net, self.recipe, self.program
+        self.start_time = time.perf_counter()
+        self.go_on_from(self.begin.state, _Log([], []))
         self.training_program = EpochProgram(
             net=program_network([net], recipe),
             batch_size=program.batch_size,
@@ -267,49 +301,77 @@ class _TrainLoop(HostLoop[Measured]):
             criterion=program.criterion,
         )
 
+    def go_on_from(self, state: TrainState, log: _Log) -> None:
+        """Set the state before the next epoch, and the results of this call so far."""
+        self.state, self.log = self.put(state), log
+        self.done = self.begin.epochs + len(log.rows)
+        self.params = evaluation_params(self.recipe, self.state, self.trainable)
+
     def enter(self, index: int) -> bool:
         """Whether to train this epoch: no stop, Ctrl-C or time budget has ended the run."""
         after, budget = f"after epoch {index} of {self.epochs}", self.time_budget
         if self.state.watch.stopped:
-            self.ending, self.stopped = _ending_by_rule(
-                index, self.recipe, self.program, self.state
+            self.ending, self.stopped = ending_by_rule(
+                index, self.recipe, self.state, self.program.criterion
             )
         elif self.interrupts:
             self.ending, self.stopped = "interrupted", f"interrupted {after}."
+        elif self.stopping_callback is not None:
+            name = getattr(
+                self.stopping_callback, "__name__", type(self.stopping_callback).__name__
+            )
+            self.ending, self.stopped = "stopped", f'stopped {after}: {name} returned "stop".'
         elif budget is not None and time.perf_counter() - self.start_time >= budget:
             self.ending = "out of time"
             self.stopped = f"the time budget of {budget:g} s ran out {after}."
         return self.stopped is None
 
-    def advance(self, index: int) -> Measured:
+    def advance(self, index: int) -> ResultAndTable:
         """Train this epoch, in a program of padded widths, and evaluate the network."""
         number, net = np.int32(index), self.program.net
         after, measured = _compiled_train(
-            self.training_program, net, self.data.train, self.key, number, self.recipe, self.state
-        )
+            self.training_program, net, self.data.train, self.begin.key, number, self.recipe,
+            self.state, self.trainable,
+        )  # fmt: skip
         result = _compiled_finish(
-            self.evaluation_program, self.data, number, self.recipe, None, after
+            self.evaluation_program, self.data, number, self.recipe, None, after, self.trainable
         )
         return result, measured
 
-    def note(self, index: int, result: Measured) -> bool:
+    def note(self, index: int, result: ResultAndTable) -> bool:
         """Log and report this epoch, unless the run has diverged."""
         epoch, measured = result
         if not epoch.finite:
             self.ending = "diverged"
-            self.stopped = _divergence_message(index + 1, float(epoch.learning_rate))
+            self.stopped = divergence_message(index + 1, float(epoch.learning_rate))
             return False
         self.state, self.params = epoch.state, epoch.params
         self.log.rows.append(epoch.row.to_array())
         self.log.measured.append(np.asarray([] if measured is None else measured))
         if self.writer is not None and (index + 1) % self.writer.every == 0:
             self._write_checkpoint()
-        if self.on_epoch is not None:
-            try:
-                self.on_epoch(self._report(index + 1, epoch, measured))
-            except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
-                self.interrupts.append(signal.SIGINT)
+        if self.callbacks:
+            self._call_back(self._report(index + 1, epoch, measured))
         return True
+
+    def _call_back(self, report: EpochReport) -> None:
+        """Pass the report of an epoch to all callbacks."""
+        try:
+            for callback in self.callbacks:
+                answer = callback(report)
+                if isinstance(answer, str) and answer == "stop":
+                    self.stopping_callback = callback
+        except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
+            self.interrupts.append(signal.SIGINT)
+
+    def evaluate_start(self) -> None:
+        """Evaluate the initial parameters, and train nothing."""
+        number = np.int32(self.done - 1)
+        result = _compiled_finish(
+            self.evaluation_program, self.data, number, self.recipe, None, self.state,
+            self.trainable,
+        )  # fmt: skip
+        self.log.rows.append(result.row.to_array())
 
     def run_epochs(self) -> None:
         """Run all epochs; whatever ends them, write the last checkpoint."""
@@ -322,8 +384,8 @@ class _TrainLoop(HostLoop[Measured]):
                 error.add_note(f"The last checkpoint could not be written: {failure}.")
             raise
         if self.stopped is None:
-            self.ending, self.stopped = _ending_by_rule(
-                self.epochs, self.recipe, self.program, self.state
+            self.ending, self.stopped = ending_by_rule(
+                self.epochs, self.recipe, self.state, self.program.criterion
             )
         self._write_checkpoint()
 
@@ -331,24 +393,46 @@ class _TrainLoop(HostLoop[Measured]):
         if self.writer is not None:
             self.writer.write(self.state, self.log)
 
-    def run(self, seed: int) -> Run:
+    def run(self) -> Run:
         """The finished run."""
-        watch, monitors = self.state.watch, self.program.monitors
-        history = self._history(self.state.params[0].w.dtype)
+        params, best_params, initial_params = on_host(
+            self.dtype, (self.params, self.state.watch.best, self.begin.state.params)
+        )
+        monitors, history = self.program.monitors, self._history(self.state.params[0].w.dtype)
         n_steps = -(-len(self.data.train.x) // self.program.batch_size)
         return Run(
             network=self.program.net,
             recipe=self.recipe,
             epochs=self.epochs,
             batch_size=self.program.batch_size,
-            seed=seed,
-            params=self.params,
+            seed=self.seed,
+            params=params,
             history=history,
-            best_epoch=int(watch.best_epoch),
-            best_params=watch.best,
-            monitors={} if monitors is None else monitors.by_measurement(history.monitors, n_steps),
+            best_epoch=int(self.state.watch.best_epoch),
+            best_params=best_params,
+            monitors=(
+                {}
+                if monitors is None
+                else monitors.by_measurement(history.monitors, n_steps, self.begin.epochs)
+            ),
             ending=self.ending,
             stopped=self.stopped,
+            initial_params=initial_params,
+            state=self._run_state(),
+        )
+
+    def _run_state(self) -> RunState:
+        """Where the run ended."""
+        return RunState(
+            network=self.program.net,
+            recipe=self.recipe,
+            batch_size=self.program.batch_size,
+            seed=self.seed,
+            trainable=self.trainable,
+            phase=self.begin.phase,
+            epochs=self.done,
+            train=on_host(self.dtype, self.state),
+            params=on_host(self.dtype, self.params),
         )
 
     def _report(self, epoch: int, result: EpochResult, measured: AnyArray | None) -> EpochReport:
@@ -383,49 +467,23 @@ def _history_of(log: _Log, metric_names: Sequence[str], dtype: np.dtype) -> Hist
     return History.from_array(np.array(log.rows, dtype).reshape(-1, n_curves).T, metric_names)
 
 
-def _parallelism(
-    devices: Devices | None, time_budget: float | None
-) -> tuple[Parallelism, Callable[[PyTree], PyTree], bool]:
-    """How devices share mini-batches, and what depends on it.
-
-    Returns:
-      The parallelism; a function that puts a pytree of arrays on the devices; and whether all
-      processes of JAX share them.
-    """
-    if devices is None:
-        return SINGLE, jax.device_put, False
-    parallelism = DataParallel(devices=check_devices(devices))
-    n_processes = len({device.process_index for device in parallelism.devices})
-    if time_budget is not None and n_processes > 1:
-        raise ValueError(
-            "time_budget is for the devices of one process: each of several processes has its own "
-            "clock, so they would stop at different times; leave it out."
-        )
-    # Not by device_put, which takes no random keys to another process.
-    put = jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
-    return parallelism, put, n_processes == jax.process_count() > 1
-
-
-def _ending_by_rule(
-    epochs: int, recipe: Recipe, program: EpochProgram, state: TrainState
-) -> tuple[Ending, str | None]:
-    """Whether, and why, the stopping rule ended a run after this many epochs."""
-    rule, watch = recipe.stopping, state.watch
-    if rule is None or not watch.stopped:
-        return "done", None
-    metric = rule.curve.replace("_", " ")
-    criterion = program.criterion
-    rises = rule.metric != "cost" if criterion is None else criterion.higher_is_better
-    sign = 1 if rises else -1
-    best = float(watch.best_score) * sign
-    if rule.target is not None and float(watch.best_score) >= float(np.asarray(rule.target)) * sign:
-        reason = f"the {metric} has reached {best:g}"
-    elif rule.factor is None:
-        n = int(watch.waited)
-        reason = f"the {metric} has had no new best for {n} epoch{'s' if n > 1 else ''}"
-    else:
-        reason = f"the learning rate has come down to {float(watch.scale):g} of the first one"
-    return "stopped", f"stopped after epoch {epochs}: {reason}."
+def _open_checkpoint(
+    loop: _TrainLoop,
+    folder: str | Path,
+    resume: str | Path | None,
+    every: int,
+    params: Params | None,
+    choices: Measured,
+) -> None:
+    """Let a loop write checkpoints into a folder, after it has read the one to resume from."""
+    settings = _run_settings(loop, params)  # hashing the data takes time
+    settings = [setting | choices.settings() for setting in settings]
+    if resume is not None:
+        n_epochs = loop.epochs - loop.begin.epochs
+        state, log = _read_checkpoint(resume, loop.state, settings, loop.program, n_epochs)
+        state = _with_unpenalized_best_score(state, log, loop.data, loop.recipe, loop.program)
+        loop.go_on_from(state, log)
+    loop.writer = _CheckpointWriter(folder, settings[0], every, n_written=len(loop.log.rows))
 
 
 def _read_checkpoint(
@@ -468,29 +526,25 @@ def _with_unpenalized_best_score(
     return state._replace(watch=watch._replace(best_score=watch.best_score + penalty_of_best))
 
 
-def _run_settings(
-    program: EpochProgram, data: Dataset, recipe: Recipe, seed: int, params: Params | None
-) -> tuple[JsonObject, JsonObject]:
+def _run_settings(loop: _TrainLoop, params: Params | None) -> tuple[JsonObject, JsonObject]:
     """The settings that identify a run in its checkpoints; and the same as version 0.2 wrote them.
 
     The number of epochs is none of them: a run may be continued for longer.
     """
-    training = (program.net, recipe, program.batch_size)
+    program, begin = loop.program, loop.begin
+    training = (program.net, loop.recipe, program.batch_size)
     run_settings = {
-        "data": datasets.sha256(data),
-        "seed": seed,
+        "data": datasets.sha256(loop.data),
+        "seed": loop.seed,
         "monitor": list(program.evaluate_on),
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
+    if loop.dtype is not None:
+        run_settings["dtype"] = loop.dtype
+    if loop.trainable is not None:
+        run_settings["trainable"] = tree_sha256(loop.trainable)
+    if begin.phase or begin.epochs:
+        before = {"phase": begin.phase, "epochs": begin.epochs, "state": tree_sha256(begin.state)}
+        run_settings["begins after"] = before
     return fingerprint(*training) | run_settings, fingerprint_0_2(*training) | run_settings
-
-
-def _divergence_message(epoch: int, rate: float) -> str:
-    """Why a run ended in this epoch, counted from 1, with this learning rate (NaN if unknown)."""
-    advice = "Its steps are too large for this network and data; try larger mini-batches."
-    if not math.isnan(rate):
-        advice = f"The learning rate {rate:g} is probably too large; try a smaller one."
-    remaining = f" The {epoch - 1} epochs before it are kept." if epoch > 1 else ""
-    fault = "a weight or a cost is no longer finite"
-    return f"training diverged in epoch {epoch}: {fault}. {advice}{remaining}"

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jaxnet.core.types import AnyArray
+from jaxnet.data.doubtful import outer_stacklevel
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.files import Origin
 from jaxnet.io.reading import JsonObject
@@ -130,8 +131,24 @@ def _warn_of_another_origin(path: Path, origin: Origin) -> None:
         warnings.warn(
             f"{path} was written by {origin}, and the run goes on with {current}: it may differ in "
             "the last places from one that never stopped.",
-            stacklevel=6,
+            stacklevel=outer_stacklevel(),
         )
+
+
+def tree_sha256(tree: PyTree) -> str:
+    """The hash of a pytree of arrays.
+
+    Args:
+      tree: the arrays; where it has `None` there is none.
+
+    Returns:
+      The SHA-256 of their paths, types, shapes and bytes.
+
+    >>> tree_sha256([np.ones(2)]) == tree_sha256([np.zeros(2)])
+    False
+    """
+    by_path = _leaves_by_path(tree)
+    return files.sha256({p: np.asarray(leaf) for p, leaf in by_path.items() if leaf is not None})
 
 
 def _leaves_by_path(tree: PyTree) -> dict[str, AnyArray | None]:

@@ -46,6 +46,7 @@ from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.stopping import Criterion
+from jaxnet.recipes.trainable import TrainableMasks, check_masks, is_first_layer_whole, pad_masks
 from jaxnet.training.checks import check_epoch
 from jaxnet.training.evaluation import Scores, scores_and_metrics
 from jaxnet.training.measured import metric_names
@@ -54,7 +55,7 @@ from jaxnet.training.mini_batches import MiniBatches, Rows, Subset, mini_batches
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
-from jaxnet.training.step import Context, TrainState, mini_batch, start, step
+from jaxnet.training.step import Context, TrainState, evaluation_params, mini_batch, start, step
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def epoch(
     monitors: Monitors | None = None,
     units: UnitMasks | None = None,
     parallelism: Parallelism = SINGLE,
+    trainable: TrainableMasks | None = None,
     subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Train on every example once, in mini-batches.
@@ -149,7 +151,9 @@ def epoch(
       units: which hidden units are the network's own, if some are padding; `None` if all are.
       parallelism: `SINGLE` (the default) for one network on one device; another one (static) trains
         several networks, which share `data`, `order`, `key` and `subset` and are stacked in
-        `recipe`, `units` and `state`, or divides the mini-batches among devices.
+        `recipe`, `units`, `state` and `trainable`, or divides the mini-batches among devices.
+      trainable: which numbers are trained, from `jaxnet.recipes.trainable.trainable_masks`;
+        `None`, the default, trains all.
       subset: the network's own number of examples and batch size, if `order` and `batch_size` are
         larger, and how its inputs are scaled; the first `subset.sizes.n_examples` entries of
         `order` are the network's own. `None`, the default, for all of the data as they are.
@@ -176,6 +180,7 @@ def epoch(
         require_kind("monitors", monitors, Monitors, "jaxnet.Monitors()")
     if units is not None:
         require_kind("units", units, UnitMasks, "jaxnet.acceleration.padding.masks(nets, net)")
+    check_masks(trainable)
     if not isinstance(parallelism, Parallelism):
         raise ValueError(f"parallelism must be a Parallelism, not {brief(parallelism)}.")
     batch_size = check_epoch(net, batch_size, data, order, key, recipe)
@@ -187,7 +192,7 @@ def epoch(
     context = Context(net=net, n_examples=n_examples, n_steps=len(batches.indices), key=key)
     arrays = Split(jnp.asarray(data.x), jnp.asarray(data.y))
     n_span_steps = first_layer.span_steps(net, recipe, batch_size, parallelism.n_lanes)
-    in_span = monitors is None and n_span_steps > 0
+    in_span = monitors is None and n_span_steps > 0 and is_first_layer_whole(trainable)
     shared = _Shared(
         context=context,
         data=arrays,
@@ -197,6 +202,7 @@ def epoch(
         subset=subset,
         max_steps=n_span_steps if in_span else max(1, BLOCK_ROWS // batch_size),
         in_span=in_span,
+        trainable=trainable,
     )
     if monitors is None:
         return _train_blocks(shared, state, batches), None
@@ -216,6 +222,8 @@ class _Shared(NamedTuple):
     """The largest number of mini-batches in a block."""
     in_span: bool
     """Whether the first layer is trained in the span of each block."""
+    trainable: TrainableMasks | None
+    """Which numbers are trained."""
 
 
 class _StepExamples(NamedTuple):
@@ -256,22 +264,25 @@ def _rest(batches: MiniBatches, size: int) -> MiniBatches:
 def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
     """Train a block step by step."""
     context, parallelism = shared.context, shared.parallelism
-    recipe, units = shared.recipe, shared.units
+    recipe, units, trainable = shared.recipe, shared.units, shared.trainable
     examples = _gather(shared, state, block)
     if parallelism.n_lanes == 1:  # drawing masks for many steps at once is faster
         batches = jax.vmap(partial(mini_batch, context, recipe, units))(*examples)
-        train_batch = lambda state, batch: step(context, recipe, units, state, batch)
+        train_batch = lambda state, batch: step(
+            context, recipe, units, state, batch, trainable=trainable
+        )
         return jax.lax.scan(train_batch, state, batches)[0]
 
     def train_step(state: TrainState, examples: _StepExamples) -> tuple[TrainState, None]:
         def of_network(
-            network: tuple[Recipe, UnitMasks | None, TrainState], examples: _StepExamples
+            network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
+            examples: _StepExamples,
         ) -> TrainState:
-            recipe, units, state = network
+            recipe, units, trainable, state = network
             batch = mini_batch(context, recipe, units, *examples)
-            return step(context, recipe, units, state, batch)[0]
+            return step(context, recipe, units, state, batch, trainable=trainable)[0]
 
-        return parallelism(of_network)((recipe, units, state), examples), None
+        return parallelism(of_network)((recipe, units, trainable, state), examples), None
 
     return jax.lax.scan(train_step, state, examples)[0]
 
@@ -279,7 +290,7 @@ def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> Trai
 def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> TrainState:
     """Train a block with coefficients in place of the first layer's weights."""
     context, parallelism = shared.context, shared.parallelism
-    recipe, units = shared.recipe, shared.units
+    recipe, units, trainable = shared.recipe, shared.units, shared.trainable
     net, n_steps = context.net, len(block.indices)
     examples = _gather(shared, state, block)
     rows = network.inputs(examples.xs.reshape(-1, net.sizes[0]), block.weights.dtype)
@@ -302,19 +313,21 @@ def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> Tr
         carry: tuple[TrainState, Span], arrays: tuple[Array, Array, _StepExamples]
     ) -> tuple[tuple[TrainState, Span], None]:
         def of_network(
-            network: tuple[Recipe, UnitMasks | None, TrainState, Span],
+            network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState, Span],
             index: Array,
             gram: Array,
             examples: _StepExamples,
         ) -> tuple[TrainState, Span]:
-            recipe, units, state, span = network
+            recipe, units, trainable, state, span = network
             batch = mini_batch(context, recipe, units, *examples)
             gradient_of = partial(first_layer.gradient_in_span, net, span, index, gram)
-            state, errors = step(context, recipe, units, state, batch, gradient_of)
+            state, errors = step(
+                context, recipe, units, state, batch, gradient_of, trainable=trainable
+            )
             assert errors is not None  # gradient_of returns them
             return state, span.with_errors(index, errors)
 
-        return parallelism(of_network)((recipe, units, *carry), *arrays), None
+        return parallelism(of_network)((recipe, units, trainable, *carry), *arrays), None
 
     arrays = (jnp.arange(n_steps), gram, examples)
     (last, span), _ = jax.lax.scan(train_step, parallelism(to_coefficients)(state, rows), arrays)
@@ -328,11 +341,12 @@ def _train_measured(
     context, parallelism = shared.context, shared.parallelism
 
     def measured_step(
-        network: tuple[Recipe, UnitMasks | None, TrainState], examples: _StepExamples
+        network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
+        examples: _StepExamples,
     ) -> tuple[TrainState, Array | None]:
-        recipe, units, state = network
+        recipe, units, trainable, state = network
         batch = mini_batch(context, recipe, units, *examples)
-        return step(context, recipe, units, state, batch, None, monitors)
+        return step(context, recipe, units, state, batch, None, monitors, trainable)
 
     def train_stretch(state: TrainState, stretch: MiniBatches) -> tuple[TrainState, Array | None]:
         state = _train_blocks(shared, state, jax.tree.map(lambda a: a[:-1], stretch))
@@ -370,6 +384,7 @@ def train_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    trainable: TrainableMasks | None = None,
     subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Shuffle the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
@@ -381,7 +396,7 @@ def train_epoch(
         order = jnp.asarray(subset.train)[shuffle(order_key, n, n_examples)]
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
-        program.parallelism, subset,
+        program.parallelism, trainable, subset,
     )  # fmt: skip
 
 
@@ -393,6 +408,7 @@ def train_epoch_padded(
     index: Int[AnyArray, ""],
     recipe: Recipe,
     state: TrainState,
+    trainable: TrainableMasks | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Run `train_epoch` for a network in a program whose hidden layers are wider.
 
@@ -401,7 +417,7 @@ def train_epoch_padded(
     """
     wide = program.net
     if wide == net:
-        return train_epoch(program, data, key, index, recipe, None, state)
+        return train_epoch(program, data, key, index, recipe, None, state, trainable)
     zeros = tuple(
         Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
         for n_in, n_out in zip(wide.sizes, wide.sizes[1:])
@@ -411,7 +427,8 @@ def train_epoch_padded(
     params, opt_state = pad_tree(narrow, (like.params, like.opt_state))
     units = UnitMasks(masks(net, wide), net.sizes[1:-1])
     padded = state._replace(params=params, opt_state=opt_state)
-    padded, measured = train_epoch(program, data, key, index, recipe, units, padded)
+    trainable = pad_masks(trainable, wide)
+    padded, measured = train_epoch(program, data, key, index, recipe, units, padded, trainable)
     params, opt_state = unpad_tree((padded.params, padded.opt_state), narrow)
     return padded._replace(params=params, opt_state=opt_state), measured
 
@@ -442,12 +459,13 @@ def finish_epoch(
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
+    trainable: TrainableMasks | None = None,
     subset: Subset | None = None,
 ) -> EpochResult:
     """Evaluate the networks after an epoch and update their stopping rules.
 
-    With lanes in the program's `parallelism`, `recipe`, `units` and `state` are those of all lanes,
-    stacked.
+    With lanes in the program's `parallelism`, `recipe`, `units`, `state` and `trainable` are those
+    of all lanes, stacked.
 
     Args:
       program: the static choices.
@@ -456,6 +474,7 @@ def finish_epoch(
       recipe: how it was trained.
       units: which hidden units are the network's own, if some are padding.
       state: the state after `train_epoch`.
+      trainable: which numbers are trained; `None`, the default, for all.
       subset: the examples of the networks, and how their inputs are scaled; `None`, the default,
         for all as they are.
 
@@ -467,9 +486,11 @@ def finish_epoch(
     if subset is not None:
         n_steps = subset.sizes.n_steps
 
-    def evaluation_params(network: tuple[Recipe, UnitMasks | None, TrainState]) -> Params:
-        recipe, units, state = network
-        params = recipe.optimizer.evaluation_params(state.opt_state, state.params)
+    def evaluated_params(
+        network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
+    ) -> Params:
+        recipe, units, trainable, state = network
+        params = evaluation_params(recipe, state, trainable)
         return params if units is None else units.zero_padding(params)
 
     def update_watch(
@@ -484,7 +505,7 @@ def finish_epoch(
         )
         return state._replace(watch=watch), row, rate, finite
 
-    params = parallelism(evaluation_params)((recipe, units, state))
+    params = parallelism(evaluated_params)((recipe, units, trainable, state))
     n_evaluated, evaluated = {}, {}
     for name in program.evaluate_on:
         split, rows = _examples_called(data, name, subset)

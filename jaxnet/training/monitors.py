@@ -120,20 +120,21 @@ class Monitors:
         }
 
     def by_measurement(
-        self, history: Mapping[str, AnyArray], n_steps: int
+        self, history: Mapping[str, AnyArray], n_steps: int, epochs_before: int = 0
     ) -> dict[str, np.ndarray]:
         """The measurements of a run one after the other, as `Run.monitors` has them.
 
         Args:
           history: the measurements by name, each of shape (epochs, measurements, layers).
           n_steps: mini-batches per epoch.
+          epochs_before: epochs of the run before the first of these, 0 by default.
 
         Returns:
           For each name an array of shape (measurements of the run, layers), and under "step" the
           mini-batch of each measurement, counted from 1 over the whole run.
         """
         n_epochs, rows = len(next(iter(history.values()))), self.rows(n_steps) + 1
-        steps = np.arange(n_epochs)[:, None] * n_steps + rows
+        steps = (epochs_before + np.arange(n_epochs))[:, None] * n_steps + rows
         flat = {
             name: np.asarray(array).reshape(n_epochs * len(rows), array.shape[-1])
             for name, array in history.items()

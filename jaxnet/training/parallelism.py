@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
 
 from jaxnet.core.arguments import brief
 from jaxnet.core.types import Device
@@ -127,3 +128,34 @@ def check_devices(devices: Devices) -> Devices:
             f"devices must be different ones, not {brief(devices)}; name each device only once."
         )
     return checked
+
+
+def parallelism_of(
+    devices: Devices | None, time_budget: float | None
+) -> tuple[Parallelism, Callable[[PyTree], PyTree], bool]:
+    """How devices share mini-batches, and what depends on it.
+
+    Args:
+      devices: the devices; `None` for one.
+      time_budget: the seconds of the run, which several processes cannot share; `None` for no
+        limit.
+
+    Returns:
+      The parallelism; a function that puts a pytree of arrays on the devices; and whether all
+      processes of JAX share them.
+
+    Raises:
+      ValueError: they are no devices, or there is a time budget for several processes.
+    """
+    if devices is None:
+        return SINGLE, jax.device_put, False
+    parallelism = DataParallel(devices=check_devices(devices))
+    n_processes = len({device.process_index for device in parallelism.devices})
+    if time_budget is not None and n_processes > 1:
+        raise ValueError(
+            "time_budget is for the devices of one process: each of several processes has its own "
+            "clock, so they would stop at different times; leave it out."
+        )
+    # Not by device_put, which takes no random keys to another process.
+    put = jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
+    return parallelism, put, n_processes == jax.process_count() > 1

@@ -15,11 +15,13 @@ from jaxtyping import Array, Int, Integer
 
 from jaxnet.core.types import AnyArray, KeyArray
 
-Stream = Literal["init", "order", "step", "rule", "dropout", "augmentation"]
+Stream = Literal["init", "order", "step", "rule", "dropout", "augmentation", "phase"]
 """The first part of an address: what the randomness is for."""
 
 
-STREAMS: tuple[Stream, ...] = ("init", "order", "step", "rule", "dropout", "augmentation")
+STREAMS: tuple[Stream, ...] = (
+    "init", "order", "step", "rule", "dropout", "augmentation", "phase",
+)  # fmt: skip
 
 
 def address(

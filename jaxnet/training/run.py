@@ -1,18 +1,22 @@
 """What `train` returns and reports: a `Run`, and an `EpochReport` for each epoch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
 from jaxnet.core.types import History, Params
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.trainable import TrainableMasks
+from jaxnet.training.step import TrainState
 
 Ending = Literal["done", "stopped", "out of time", "interrupted", "diverged"]
-"""Why a run ended: after its last epoch, by the stopping rule, by the time budget, by Ctrl-C, or
-because a parameter or a cost was no longer finite."""
+"""Why a run ended: after its last epoch, by the stopping rule or a callback, by the time budget, by
+Ctrl-C, or because a parameter or a cost was no longer finite."""
 
 
 class EpochReport(NamedTuple):
@@ -73,13 +77,80 @@ class EpochReport(NamedTuple):
 class EpochCallback(Protocol):
     """A function that `train` calls after every epoch, such as those of `jaxnet.callbacks`."""
 
-    def __call__(self, report: EpochReport, /) -> None:
+    def __call__(self, report: EpochReport, /) -> Literal["stop"] | None:
         """Take the report of an epoch.
 
         Args:
           report: the results of the epoch that has just ended.
+
+        Returns:
+          "stop" to end the run after this epoch, or `None`.
         """
         ...
+
+
+def callbacks_of(
+    on_epoch: EpochCallback | Sequence[EpochCallback] | None,
+) -> tuple[EpochCallback, ...]:
+    """The functions to call after every epoch.
+
+    Args:
+      on_epoch: a function, a list of functions, or `None`.
+
+    Returns:
+      The functions.
+
+    Raises:
+      ValueError: one of them is no function.
+
+    >>> callbacks_of(None)
+    ()
+    """
+    if on_epoch is None:
+        return ()
+    callbacks = (on_epoch,)
+    if isinstance(on_epoch, (list, tuple)) and not hasattr(on_epoch, "_fields"):
+        callbacks = tuple(on_epoch)  # optax's transformations are tuples, too: named ones
+    for callback in callbacks:
+        if not callable(callback) or isinstance(callback, type):
+            raise ValueError(
+                "on_epoch must be a function of a report, or a list of such functions, not "
+                f"{brief(on_epoch)}."
+            )
+    return callbacks  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run ended: what `train(state=…)` goes on from.
+
+    Attributes:
+      network: the architecture.
+      recipe: how it was trained.
+      batch_size: examples per mini-batch.
+      seed: the seed of the run.
+      trainable: which numbers were trained, as masks; `None` for all.
+      phase: how many other phases came before this one.
+      epochs: epochs done in this phase.
+      train: the parameters that are trained, the optimizer's state, and the stopping rule's.
+      params: the parameters to evaluate the network with: those of `train`, for most optimizers.
+
+    >>> from jaxnet import Network, Recipe, datasets, sgd, train
+    >>> net, data, recipe = Network((2, 2)), datasets.xor(), Recipe(sgd(0.5))
+    >>> run = train(net, data, recipe, epochs=2)
+    >>> train(net, data, recipe, epochs=3, state=run.state).state.epochs
+    5
+    """
+
+    network: Network
+    recipe: Recipe
+    batch_size: int
+    seed: int
+    trainable: TrainableMasks | None = field(repr=False)
+    phase: int
+    epochs: int
+    train: TrainState = field(repr=False)
+    params: Params = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,20 +160,25 @@ class Run:
     Attributes:
       network: the architecture.
       recipe: how it was trained.
-      epochs: epochs that the run has at most; `history` tells how many it had.
+      epochs: epochs that the run has at most, those of earlier calls in the same phase included;
+        `history` tells how many it had.
       batch_size: examples per mini-batch.
       seed: the seed of initial weights, mini-batches and all other randomness.
       params: the parameters after the last epoch.
-      history: the costs, accuracies and metrics after each epoch.
-      best_epoch: the best epoch, counted from 1; 0 is the start. The stopping rule's metric
-        decides. Without a rule it is the highest evaluation accuracy or, without accuracies, the
-        lowest evaluation cost without penalties; the last epoch where no validation split was
-        evaluated.
+      history: the costs, accuracies and metrics after each epoch of this call. With `epochs=0` it
+        has one row, that of the initial parameters.
+      best_epoch: the best epoch, counted from 1 over all calls of a phase; 0 is the start. The
+        stopping rule's metric decides. Without a rule it is the highest evaluation accuracy or,
+        without accuracies, the lowest evaluation cost without penalties; the last epoch where no
+        validation split was evaluated.
       best_params: the parameters after the best epoch.
       monitors: the measurements of each monitor by name, of shape (measurements, layers); and under
         "step" the mini-batch of each measurement, counted from 1 over the whole run.
       ending: why the run ended, in a word.
       stopped: why the run ended early, as a sentence; `None` if it had all its epochs.
+      initial_params: the parameters before the first epoch of this call; `None` for a run of a
+        study.
+      state: where the run ended, for `train(state=…)`; `None` for a run of a study.
 
     >>> from jaxnet import Network, Recipe, datasets, sgd, train
     >>> run = train(Network((2, 2)), datasets.xor(), Recipe(sgd(0.5)), epochs=2)
@@ -122,3 +198,5 @@ class Run:
     monitors: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     ending: Ending = "done"
     stopped: str | None = None
+    initial_params: Params | None = field(repr=False, default=None)
+    state: RunState | None = field(repr=False, default=None)

@@ -31,6 +31,7 @@ from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import add_penalty_gradient, penalty
 from jaxnet.recipes.stopping import Watch
+from jaxnet.recipes.trainable import TrainableMasks, check_masks, hide_frozen, where_trainable
 from jaxnet.training.monitors import Monitors, StepRecord, measure
 from jaxnet.training.randomness import address
 
@@ -126,6 +127,7 @@ def start(
     key: KeyArray,
     params: Params | None = None,
     keep_best: bool = True,
+    trainable: TrainableMasks | None = None,
 ) -> TrainState:
     """The state before the first mini-batch.
 
@@ -138,6 +140,8 @@ def start(
       params: initial parameters instead of drawn ones, of any float type: layer l has weights of
         shape (n_in, n_out) and biases of shape (n_out,). The default, `None`, draws them.
       keep_best: whether the state holds the best epoch's parameters, too (static).
+      trainable: which numbers are trained, from `jaxnet.recipes.trainable.trainable_masks`;
+        `None`, the default, trains all. The optimizer's state is as if the others were 0.
 
     Returns:
       The state at step 0: parameters in JAX's default float type, with the shapes of `net.sizes`;
@@ -155,6 +159,7 @@ def start(
     require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
     network.check_key("start", key)
     keep_best = flag("keep_best", keep_best)
+    check_masks(trainable)
     if params is not None:
         network.check_params(net, params)
     arrays = draw_params(net, key) if params is None else params
@@ -169,11 +174,31 @@ def start(
     watch = stopping.watch(initial, keep_best)
     return TrainState(
         params=initial,
-        opt_state=transformation.init(initial),
+        opt_state=transformation.init(hide_frozen(trainable, initial)),
         step=zero,
         finite_steps=zero,
         watch=watch,
     )
+
+
+def evaluation_params(
+    recipe: Recipe, state: TrainState, trainable: TrainableMasks | None = None
+) -> Params:
+    """The parameters to evaluate a network with, and to keep at the end of a run.
+
+    Args:
+      recipe: how it is trained.
+      state: the state after a step.
+      trainable: which numbers are trained; `None`, the default, for all.
+
+    Returns:
+      The optimizer's choice (`Optimizer.evaluation_params`), and what is frozen as it is.
+    """
+    optimizer = recipe.optimizer
+    if optimizer.evaluation is None:
+        return state.params
+    params = optimizer.evaluation_params(state.opt_state, state.params)
+    return where_trainable(trainable, params, state.params)
 
 
 def mini_batch(
@@ -237,6 +262,7 @@ def step(
     batch: Batch,
     gradient_of: GradientOf | None = None,
     monitors: Monitors | None = None,
+    trainable: TrainableMasks | None = None,
 ) -> tuple[TrainState, Array | None]:
     """Train one mini-batch, or leave the state as it is where `batch.is_trained` is false.
 
@@ -249,6 +275,7 @@ def step(
       gradient_of: computes the gradient of the mini-batch's mean cost; by default it is computed
         from the inputs, by backpropagation.
       monitors: what to measure.
+      trainable: which numbers are trained; `None`, the default, for all.
 
     Returns:
       The state after the step; and the measurements, if there are monitors, or else the extra array
@@ -263,16 +290,23 @@ def step(
         grads, extra = gradient_of(params, batch.ys, masks, batch.weights)
     n = context.n_examples if batch.weight_sum is None else batch.weight_sum
     total = add_penalty_gradient(grads, params, n, recipe.l1, recipe.l2)
+    total = hide_frozen(trainable, total)
     optimizer = recipe.optimizer_at(state.step, context.n_steps, state.watch.scale)
     transformation = optimizer.transformation(address(context.key, "step", state.step))
-    extra_args = _update_arguments(context, recipe, optimizer, params, xs, masks, batch, total)
+    extra_args = _update_arguments(
+        context, recipe, optimizer, params, batch._replace(xs=xs), masks, total, trainable
+    )
+    seen = hide_frozen(trainable, params)
     updates: PyTree
-    updates, opt_state = transformation.update(total, state.opt_state, params, **extra_args)
+    updates, opt_state = transformation.update(total, state.opt_state, seen, **extra_args)
     trained: PyTree = optax.apply_updates(params, updates)
     if recipe.max_norm is not None:
         trained = regularization.apply_max_norm(trained, recipe.max_norm)
-    # A NaN anywhere spreads to the whole output layer in the next step: its biases suffice.
-    finite_steps = state.finite_steps + jnp.isfinite(jnp.sum(trained[-1].b)).astype(jnp.int32)
+    trained = where_trainable(trainable, trained, params)
+    # A NaN anywhere spreads to the whole output layer in the next step: its biases suffice, or
+    # where they may be frozen, their gradient.
+    last_biases = trained[-1].b if trainable is None else trained[-1].b + grads[-1].b
+    finite_steps = state.finite_steps + jnp.isfinite(jnp.sum(last_biases)).astype(jnp.int32)
     after = TrainState(
         params=trained, opt_state=opt_state, step=state.step + 1, finite_steps=finite_steps,
         watch=state.watch,
@@ -295,10 +329,10 @@ def _update_arguments(
     recipe: Recipe,
     optimizer: Optimizer,
     params: Params,
-    xs: Inputs,
-    masks: Masks,
     batch: Batch,
+    masks: Masks,
     total: Params,
+    trainable: TrainableMasks | None,
 ) -> dict[str, PyTree]:
     """The cost, its gradient and its curvature, for optimizers whose update asks for them.
 
@@ -309,13 +343,15 @@ def _update_arguments(
     net, l1, l2 = context.net, recipe.l1, recipe.l2
     n = context.n_examples if batch.weight_sum is None else batch.weight_sum
 
-    def value_fn(params: Params) -> Float[Array, ""]:
-        return _mean_cost(net, params, xs, masks, batch) + penalty(params, n, l1, l2)
+    def value_fn(seen: Params) -> Float[Array, ""]:
+        moved = where_trainable(trainable, seen, params)
+        return _mean_cost(net, moved, batch.xs, masks, batch) + penalty(moved, n, l1, l2)
 
     def regularized(product: Callable[..., Params], along: Params) -> Params:
         """The curvature of the penalties, (λ₂/n)v, added: L1 has none."""
-        curved = product(net, params, along, xs, batch.ys, masks, batch.weights)
-        return add_penalty_gradient(curved, along, n, None, l2)
+        along = hide_frozen(trainable, along)
+        curved = product(net, params, along, batch.xs, batch.ys, masks, batch.weights)
+        return hide_frozen(trainable, add_penalty_gradient(curved, along, n, None, l2))
 
     arguments: dict[str, PyTree] = {
         "value": value_fn(params), "grad": total, "value_fn": value_fn,
