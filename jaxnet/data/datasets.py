@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from jaxnet.core.types import Dataset, Split
 from jaxnet.data.idx import IDX_FILES, idx, read_folder
+from jaxnet.data.label_noise import label_noise
 from jaxnet.data.npz import npz
 from jaxnet.data.splits import checked_split, matching_splits
 from jaxnet.data.synthetic import function, quadratic, spirals, xor
@@ -24,6 +25,7 @@ __all__ = [
     "digits",
     "function",
     "idx",
+    "label_noise",
     "mnist",
     "npz",
     "quadratic",

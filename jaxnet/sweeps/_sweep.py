@@ -23,7 +23,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit
+from jaxnet.core.types import Dataset, EvaluatedSplit, Order
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
@@ -47,7 +47,13 @@ from jaxnet.sweeps.ranking import ranking_curve, recipe_order
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
 from jaxnet.sweeps.study import Study
-from jaxnet.training.checks import check_not_traced, check_recipe, check_settings, count_of_seeds
+from jaxnet.training.checks import (
+    check_not_traced,
+    check_order,
+    check_recipe,
+    check_settings,
+    count_of_seeds,
+)
 from jaxnet.training.devices import locked_folder
 
 LISTS = (list, tuple, range, np.ndarray)
@@ -67,6 +73,7 @@ def sweep(
     batch_size: SupportsIndex | Sequence[int] = 10,
     examples: SupportsIndex | Sequence[int] | None = None,
     evaluate_on: Sequence[EvaluatedSplit] | None = None,
+    order: Order = "shuffled",
     folder: str | Path | None = None,
     executor: TaskExecutor | None = None,
     successive_halving: SupportsIndex | None = None,
@@ -100,6 +107,8 @@ def sweep(
         and "training". None is ("evaluation",) if the data has a validation split, and
         ("training",) otherwise. Evaluating the training split takes about
         half as long as an epoch of training.
+      order: the order in which each epoch visits the examples: "shuffled" (the default), a random
+        one for each seed and epoch, or "sequential", that of the data.
       folder: a folder that keeps the study, made if it does not exist, and locked by the sweep. The
         same call goes on where an earlier one ended; a call with more seeds, recipes or epochs
         trains only what is missing.
@@ -143,6 +152,7 @@ def sweep(
     """
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
     _check_reports(folder, tune_plan, on_progress, log)
+    check_order(order)
     start_time, loaded = time.perf_counter(), _loaded(net, data)
     if evaluate_on is None:
         evaluate_on = ("training",) if loaded.valid is None else ("evaluation",)
@@ -155,13 +165,13 @@ def sweep(
     loaded = loaded._replace(test=None)
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
-        store = None if folder is None else Folder(folder, _description(loaded, evaluate_on))
+        store = None if folder is None else Folder(folder, _description(loaded, evaluate_on, order))
         ledger = _read_ledger(settings, seed_list, store, epochs)
         lanes = list(np.ndindex(len(settings), len(seed_list)))
         loop = _RungLoop(
             ledger=ledger,
             data=loaded,
-            planner=ChunkPlanner(ledger, loaded, evaluate_on, tune_plan, runner.devices),
+            planner=ChunkPlanner(ledger, loaded, evaluate_on, order, tune_plan, runner.devices),
             runner=runner,
             progress=Progress(len(lanes), on_progress),
             log=log,
@@ -179,6 +189,7 @@ def sweep(
         seconds=time.perf_counter() - start_time,
         data=loaded,
         evaluate_on=evaluate_on,
+        order=order,
     )
     _warn_of_versions(study)
     return study
@@ -408,14 +419,17 @@ def _wait_for_processes(point: str, store: Folder | None) -> None:
         multihost_utils.sync_global_devices(point)
 
 
-def _description(data: Dataset, evaluate_on: tuple[EvaluatedSplit, ...]) -> JsonObject:
+def _description(
+    data: Dataset, evaluate_on: tuple[EvaluatedSplit, ...], order: Order
+) -> JsonObject:
     """The contents of study.json: equal in all calls for one folder."""
-    return {
+    description = {
         "format": FORMAT,
         "data": datasets.sha256(data),
         "monitor": list(evaluate_on),
         "dtype": str(jax.dtypes.canonicalize_dtype(float)),
     }
+    return description if order == "shuffled" else description | {"order": order}
 
 
 def _checked_factor(successive_halving: SupportsIndex | None) -> int | None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device, EvaluatedSplit, History, Layer, Params
+from jaxnet.core.types import Dataset, Device, EvaluatedSplit, History, Layer, Order, Params
 from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
@@ -49,6 +49,8 @@ class ChunkSpec(NamedTuple):
     """Whether the lanes still alive may move to a smaller program."""
     keep_best: bool
     """Whether each lane carries the parameters of its best epoch, too."""
+    order: Order = "shuffled"
+    """In which order each epoch visits the examples."""
 
 
 class ChunkResult(NamedTuple):
@@ -141,7 +143,9 @@ class ChunkLoop(HostLoop):
     ) -> None:
         self.spec, self.data, self.device, self.on_epoch = spec, data, device, on_epoch
         self.n_steps_per_epoch = -(-len(data.train.x) // spec.batch_size)
-        self.epoch_program = EpochProgram(spec.program_network, spec.batch_size, spec.evaluate_on)
+        self.epoch_program = EpochProgram(
+            spec.program_network, spec.batch_size, spec.evaluate_on, order=spec.order
+        )
         self._restore(before)
         self.done = self.curves.shape[2]
         epochs_to_come = ((0, 0), (0, 0), (0, spec.epochs - self.done))

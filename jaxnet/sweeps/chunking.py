@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device, EvaluatedSplit
+from jaxnet.core.types import Dataset, Device, EvaluatedSplit, Order
 from jaxnet.sweeps import chunk_sizes, planning, store
 from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.executors import Job
@@ -45,6 +45,7 @@ class ChunkPlanner:
       ledger: what is known of all lanes.
       data: the splits.
       evaluate_on: the splits to evaluate.
+      order: in which order each epoch visits the examples.
       tune_plan: whether to time how many lanes make the best program.
       devices: the devices of this process that train.
     """
@@ -52,6 +53,7 @@ class ChunkPlanner:
     ledger: Ledger
     data: Dataset
     evaluate_on: tuple[EvaluatedSplit, ...]
+    order: Order
     tune_plan: bool
     devices: Sequence[Device]
 
@@ -206,6 +208,7 @@ class ChunkPlanner:
             repack=has_stopping_rule,
             # Without a rule and a validation split the last epoch is the best.
             keep_best=has_stopping_rule or "evaluation" in self.evaluate_on,
+            order=self.order,
         )
         return Job(spec, lanes, first.examples, before)
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.types import Dataset, EvaluatedSplit, History
+from jaxnet.core.types import Dataset, EvaluatedSplit, History, Order
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.planning import Plan
@@ -224,6 +224,7 @@ class Ledger:
         seconds: float,
         data: Dataset,
         evaluate_on: tuple[EvaluatedSplit, ...],
+        order: Order,
     ) -> Study:
         """The study of all lanes.
 
@@ -234,6 +235,7 @@ class Ledger:
           seconds: how long the sweep took.
           data: the splits.
           evaluate_on: the splits that were evaluated.
+          order: in which order the examples were visited.
         """
         shape = (len(self.settings), len(self.seeds))
         dtype = jax.dtypes.canonicalize_dtype(float)
@@ -253,6 +255,7 @@ class Ledger:
         source = Source(
             data=data,
             evaluate_on=evaluate_on,
+            order=order,
             records=tuple(self.records),
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit, History, Params
+from jaxnet.core.types import Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
@@ -47,6 +47,8 @@ class Source:
     """The training and validation splits."""
     evaluate_on: tuple[EvaluatedSplit, ...]
     """The splits that were evaluated after each epoch."""
+    order: Order
+    """In which order each epoch visited the examples."""
     records: tuple[Record, ...]
     """The trained chunks."""
     row_by_lane: dict[Lane, tuple[int, int]]
@@ -217,6 +219,7 @@ class Study(NamedTuple):
                 batch_size=setting.batch_size,
                 seed=int(self.seeds[lane[1]]),
                 evaluate_on=self.source.evaluate_on,
+                order=self.source.order,
             )
         states = train_chunk(self._replay_spec(lane), data).states
         opt_state, params, best = jax.tree.map(
@@ -371,6 +374,7 @@ class Study(NamedTuple):
             evaluate_on=self.source.evaluate_on,
             repack=False,
             keep_best=True,
+            order=self.source.order,
         )
 
     def _as_run(self, lane: Lane, params: Params, best_params: Params) -> Run:

@@ -11,10 +11,10 @@ from jaxtyping import Array, Integer
 
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.checks import checked
+from jaxnet.training.checks import check_order, checked
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
 from jaxnet.training.step import TrainState, start
 
@@ -30,6 +30,7 @@ def fit(
     seed: int | np.integer | Integer[AnyArray, ""] = 0,
     params: Params | None = None,
     evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
+    order: Order = "shuffled",
 ) -> tuple[Params, History]:
     """Train a network as a pure function, which can be compiled, mapped and differentiated.
 
@@ -51,6 +52,8 @@ def fit(
       params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
       evaluate_on: which splits to evaluate after each epoch (static): "evaluation" (the validation
         split), "training", both (the default) or none.
+      order: the order in which each epoch visits the examples (static): "shuffled" (the default), a
+        random one for each seed and epoch, or "sequential", that of the data.
 
     Returns:
       The parameters after the last epoch, or with a stopping rule those after the best one; and the
@@ -74,11 +77,12 @@ def fit(
     (3,)
     """
     data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
+    check_order(order)
     warn_if_doubtful(data, "the data")
     epochs, batch_size = operator.index(epochs), operator.index(batch_size)
     key = jax.random.key(seed, impl="threefry2x32")
     state = start(net, recipe, key, params)
-    program = EpochProgram(net, batch_size, tuple(evaluate_on))
+    program = EpochProgram(net, batch_size, tuple(evaluate_on), order=order)
 
     def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
         def train() -> tuple[TrainState, History]:

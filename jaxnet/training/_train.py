@@ -24,7 +24,15 @@ from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, KeyArray, Params
+from jaxnet.core.types import (
+    AnyArray,
+    Dataset,
+    EvaluatedSplit,
+    History,
+    KeyArray,
+    Order,
+    Params,
+)
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
@@ -32,7 +40,7 @@ from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training import checkpoints
-from jaxnet.training.checks import check_monitors, check_not_traced, checked
+from jaxnet.training.checks import check_monitors, check_not_traced, check_order, checked
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
@@ -58,6 +66,7 @@ def train(
     seed: SupportsIndex = 0,
     params: Params | None = None,
     evaluate_on: Sequence[EvaluatedSplit] = ("evaluation", "training"),
+    order: Order = "shuffled",
     monitors: Monitors | None = None,
     on_epoch: EpochCallback | None = None,
     checkpoint: str | Path | None = None,
@@ -83,6 +92,8 @@ def train(
       params: initial parameters, of the shapes of `net.sizes`; `None` draws them from the seed.
       evaluate_on: which splits to evaluate after each epoch: "evaluation" (the validation split),
         "training", both (the default) or none.
+      order: the order in which each epoch visits the examples: "shuffled" (the default), a random
+        one for each seed and epoch, or "sequential", that of the data.
       monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
       on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
         `jaxnet.callbacks`; `None` for none. A KeyboardInterrupt that it raises ends the run like
@@ -130,6 +141,7 @@ def train(
     data = checked(net, data, recipe, epochs, batch_size, seed, params, evaluate_on)
     warn_if_doubtful(data, "the data")
     epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
+    check_order(order)
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
     for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
@@ -142,7 +154,8 @@ def train(
             f"on_epoch must be one function, not {brief(on_epoch)}; call several from one of yours."
         )
     parallelism, put, is_shared = _parallelism(devices, time_budget)
-    program = EpochProgram(net, batch_size, tuple(sorted(set(evaluate_on))), monitors, parallelism)
+    splits = tuple(sorted(set(evaluate_on)))
+    program = EpochProgram(net, batch_size, splits, monitors, parallelism, order)
     data, key = put((data, jax.random.key(seed, impl="threefry2x32")))
     # Drawn by a program of its own, which all recipes share: it takes longest to compile.
     initial = compiled_draw_params(net, key) if params is None else params
@@ -232,6 +245,7 @@ class _TrainLoop(HostLoop[Measured]):
             batch_size=program.batch_size,
             monitors=program.monitors,
             parallelism=program.parallelism,
+            order=program.order,
         )
         self.evaluation_program = EpochProgram(
             net=net,
@@ -440,6 +454,8 @@ def _run_settings(
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
+    if program.order != "shuffled":
+        run_settings["order"] = program.order
     return fingerprint(*training) | run_settings, fingerprint_0_2(*training) | run_settings
 
 

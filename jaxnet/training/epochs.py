@@ -39,6 +39,7 @@ from jaxnet.core.types import (
     History,
     KeyArray,
     Layer,
+    Order,
     Params,
     Split,
 )
@@ -67,6 +68,8 @@ class EpochProgram:
     """What to measure in some of the mini-batches."""
     parallelism: Parallelism = SINGLE
     """How many networks and devices take part."""
+    order: Order = "shuffled"
+    """In which order to visit the examples."""
 
 
 Measurements = Float[Array, "n_measured n_columns"] | None
@@ -304,8 +307,10 @@ def train_epoch(
     units: UnitMasks | None,
     state: TrainState,
 ) -> tuple[TrainState, Measurements]:
-    """Shuffle the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
-    order = shuffle(address(key, "order", index), len(data.x))
+    """Order the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
+    n = len(data.x)
+    is_shuffled = program.order == "shuffled"
+    order = shuffle(address(key, "order", index), n) if is_shuffled else jnp.arange(n)
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
         program.parallelism,
