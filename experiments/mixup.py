@@ -1,6 +1,6 @@
 """Do mixup and noise in the inputs help a small network that learns from 1,000 images?
 
-    python experiments/mixup.py            # 4 minutes on 2 cores
+    python experiments/mixup.py            # 2 minutes on 2 cores
     python experiments/mixup.py --smoke    # seconds, for the tests
 
 [784, 30, 10], the first 1,000 training images of MNIST, mini-batches of 10, no other

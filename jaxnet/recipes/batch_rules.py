@@ -113,7 +113,7 @@ def as_floats(
     Returns:
       Inputs (batch, n_in) and targets (batch, n_out).
 
-    >>> xs, ys = as_floats(np.array([[0, 255]], np.uint8), np.array([1]), np.ones(1), 3)
+    >>> xs, ys = as_floats(np.array([[0, 255]], np.uint8), np.array([1]), jnp.ones(1), 3)
     >>> xs.tolist(), ys.tolist()
     ([[0.0, 1.0]], [[0.0, 1.0, 0.0]])
     """

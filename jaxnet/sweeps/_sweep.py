@@ -151,15 +151,13 @@ def sweep(
     ((2, 3, 2), ('recipe', 'seed', 'epoch'))
     """
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
-    _check_reports(folder, tune_plan, on_progress, log)
-    check_order(order)
+    _check_options(order, folder, tune_plan, on_progress, log)
     start_time, loaded = time.perf_counter(), _loaded(net, data)
     if evaluate_on is None:
         evaluate_on = ("training",) if loaded.valid is None else ("evaluation",)
     settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, evaluate_on)
-    seed_list = _checked_seeds(seeds)
+    seed_list, factor = _checked_seeds(seeds), _checked_factor(successive_halving)
     epochs, evaluate_on = operator.index(epochs), tuple(sorted(set(evaluate_on)))
-    factor = _checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
     _check_processes(len(rungs) > 1, folder, evaluate_on, tune_plan)
     loaded = loaded._replace(test=None)
@@ -333,8 +331,11 @@ def _check_processes(
         )
 
 
-def _check_reports(folder: object, tune_plan: object, on_progress: object, log: object) -> None:
-    """Check the arguments that say where results and reports go, and whether plans are timed."""
+def _check_options(
+    order: object, folder: object, tune_plan: object, on_progress: object, log: object
+) -> None:
+    """Check the order of examples, where results and reports go, and whether plans are timed."""
+    check_order(order)
     if folder is not None:
         path_of("folder", folder)
     flag("tune_plan", tune_plan)

@@ -144,9 +144,7 @@ def train(
     check_order(order)
     check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
     every = count("every", every, low=1)
-    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
-        if folder is not None:
-            path_of(name, folder)
+    _check_folders(checkpoint, resume)
     if time_budget is not None:
         constant("time_budget", time_budget, low=0)
     if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
@@ -179,6 +177,13 @@ def train(
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
     return loop.run(seed)
+
+
+def _check_folders(checkpoint: object, resume: object) -> None:
+    """Check the arguments that name folders of checkpoints, where they are given."""
+    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
+        if folder is not None:
+            path_of(name, folder)
 
 
 _compiled_start = jax.jit(start, static_argnames="net")
