@@ -94,9 +94,20 @@ STOPPING = {
     for name, constructor in inspect.getmembers(jn.stopping, inspect.isfunction)
     if inspect.signature(constructor).return_annotation is jn.Stopping
 }
+
+
+def scaled(key, xs, ys, scale):
+    """A function of a mini-batch."""
+    return scale * xs, ys
+
+
 AUGMENTATION = {
     "a shift": jn.Augmentation(shift=1),
     "all": jn.Augmentation(shift=2, rotation=10, scaling=0.1, elastic=3, shape=(28, 28)),
+    "mixup": jn.augmentation.mixup(0.2),
+    "cutmix": jn.augmentation.cutmix([0.5, 1.0], shape=(5, 7)),
+    "input noise": jn.augmentation.input_noise(0.1),
+    "a function": jn.augmentation.custom(scaled, scale=2.0),
 }
 RECIPE = jn.Recipe(
     jn.adam(jnp.float32(0.01)),
@@ -117,6 +128,7 @@ TREES = {
     **{f"stopping {name}": part for name, part in STOPPING.items()},
     **{f"augmentation by {name}": part for name, part in AUGMENTATION.items()},
     **{f"recipe of {name}": jn.Recipe(part) for name, part in OPTIMIZERS.items()},
+    "recipe of a chain": jn.Recipe(jn.sgd(), augmentation=tuple(AUGMENTATION.values())),
     "recipe of everything": RECIPE,
 }
 

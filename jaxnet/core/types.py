@@ -25,6 +25,9 @@ Numbers = ArrayLike | Sequence[float]
 EvaluatedSplit = Literal["validation", "training", "test", "evaluation"]
 """A split that is evaluated after each epoch; "evaluation" is network2's word for "validation"."""
 
+Order = Literal["shuffled", "sequential"]
+"""In which order an epoch visits the examples: in a random one of its own, or in the data's."""
+
 Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
 """The inputs of one example: floats, or uint8 pixels."""
 Inputs = Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"]

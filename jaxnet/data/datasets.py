@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from jaxnet.core.types import Dataset, Split
 from jaxnet.data.class_weights import ClassWeight, class_weighted
 from jaxnet.data.idx import IDX_FILES, idx, read_folder
+from jaxnet.data.label_noise import label_noise
 from jaxnet.data.npz import npz
 from jaxnet.data.splits import checked_split, matching_splits
 from jaxnet.data.synthetic import function, quadratic, spirals, xor
@@ -27,6 +28,7 @@ __all__ = [
     "digits",
     "function",
     "idx",
+    "label_noise",
     "mnist",
     "npz",
     "quadratic",

@@ -1,12 +1,14 @@
-"""Augmentation: the images of each mini-batch are shifted, rotated, scaled or bent at random.
+"""Augmentation: the examples of each mini-batch are changed at random.
 
-This happens on the device, inside the compiled loop: no copy of the data set is made. What happens
-to an image depends on the run's seed and on the step alone. `expand` is the book's way instead: a
-data set of five times as many images, made before training.
+Images are shifted, rotated, scaled or bent (`Augmentation`), examples are mixed with each other
+(`mixup`, `cutmix`), inputs get noise (`input_noise`), or a function of a user's own does something
+else (`custom`). This happens on the device, inside the compiled loop: no copy of the data set is
+made. What happens to an example depends on the run's seed and on the step alone. `expand` is the
+book's way instead: a data set of five times as many images, made before training.
 """
 
 import itertools
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +17,25 @@ from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxnet.core.arguments import brief
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.hyperparameters import count, leaf, pytree, shown, static
 from jaxnet.core.network import inputs
-from jaxnet.core.types import AnyArray, Inputs, KeyArray, Numbers, Split
+from jaxnet.core.types import AnyArray, Inputs, KeyArray, Numbers, Split, Targets
+from jaxnet.recipes.batch_rules import BatchRule, custom
+from jaxnet.recipes.images import checked_shape, image_shape
+from jaxnet.recipes.mixing import cutmix, input_noise, mixup
+
+__all__ = [
+    "Augmentation",
+    "BatchRule",
+    "augment",
+    "custom",
+    "cutmix",
+    "expand",
+    "input_noise",
+    "mixup",
+    "shift_images",
+]
 
 SELECTED = 3
 """Shifts of up to this many pixels choose among all places; longer ones slice image by image."""
@@ -29,7 +45,7 @@ FLOAT32 = jnp.dtype("float32")
 
 
 @pytree
-class Augmentation:
+class Augmentation(BatchRule):
     """Random, small distortions of images whose rows of pixels lie one after the other.
 
     For each image of each mini-batch, every distortion is drawn uniformly up to its largest size.
@@ -46,8 +62,6 @@ class Augmentation:
       smoothness: the standard deviation of that Gaussian in pixels, at least 0.1, by default 4;
         `None` without an elastic distortion.
       shape: (height, width) of an image in pixels; `None`, the default, for a square: static.
-      linear: whether it leaves the first layer's update linear: it does not, since inputs differ
-        from step to step. See `Recipe.linear`.
 
     Raises:
       ValueError: a number is out of its range, or `shape` is not a pair of positive numbers.
@@ -65,19 +79,11 @@ class Augmentation:
     elastic: Numbers | None = None
     smoothness: Numbers | None = 4.0
     shape: tuple[int, int] | None = static(default=None)
-    linear: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.shift is not None:
             object.__setattr__(self, "shift", count("shift", self.shift, low=0))
-        if self.shape is not None:
-            sides = self.shape if isinstance(self.shape, (tuple, list)) else ()
-            if len(sides) != 2:
-                raise ValueError(
-                    f"shape must be (height, width), not {brief(self.shape)}; for example (28, 28)."
-                )
-            shape = tuple(count("shape", side, low=1) for side in sides)
-            object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "shape", checked_shape(self.shape))
         object.__setattr__(self, "rotation", leaf("rotation", self.rotation, high=360))
         object.__setattr__(self, "scaling", leaf("scaling", self.scaling, high=1))
         object.__setattr__(self, "elastic", leaf("elastic", self.elastic))
@@ -100,23 +106,28 @@ class Augmentation:
         >>> Augmentation(shift=1).image_shape(784)
         (28, 28)
         """
-        if self.shape is None:
-            height = width = round(n_in**0.5)
-            images = f"without a shape, images are {height}×{width}"
-        else:
-            height, width = self.shape
-            images = f"shape {self.shape} has {height * width} pixels"
-        if height * width != n_in:
-            raise ValueError(
-                f"{images}, but the network has {n_in} inputs; give the images' "
-                "size as Augmentation(shape=(height, width))."
-            )
+        height, width = image_shape(self.shape, n_in)
         if self.shift is not None and self.shift >= min(height, width):
             raise ValueError(
                 f"shift must be less than the sides of an image, {height}×{width}, "
                 f"not {self.shift}; choose a smaller one."
             )
         return height, width
+
+    def apply(
+        self,
+        key: KeyArray,
+        xs: Inputs,
+        ys: Targets,
+        weights: Float[AnyArray, " batch"],
+        n_out: int,
+    ) -> tuple[Inputs, Targets]:
+        """The mini-batch with distorted images: see `augment`."""
+        return augment(self, key, xs, weights.dtype), ys
+
+    def check(self, n_in: int, n_out: int) -> None:
+        """Raise an error if the network's inputs are no such images; see `image_shape`."""
+        self.image_shape(n_in)
 
     def __repr__(self) -> str:
         names = ("shift", "rotation", "scaling", "elastic", "smoothness")

@@ -13,7 +13,7 @@ from jaxnet.core.arguments import brief, require_choice, require_kind
 from jaxnet.core.hyperparameters import leaf, number, pytree, shown
 from jaxnet.core.types import Numbers
 from jaxnet.recipes import optimizers
-from jaxnet.recipes.augmentation import Augmentation
+from jaxnet.recipes.batch_rules import BatchRule, batch_rule
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
@@ -41,7 +41,10 @@ class Recipe:
         schedule-free optimizers.
       label_smoothing: ε in [0, 1): targets become (1−ε)y + ε/2, or (1−ε)y + ε/K with K softmax
         outputs. Monitors use the true targets.
-      augmentation: how images are distorted in training.
+      augmentation: how the examples of each mini-batch are changed in training: an
+        `Augmentation`, a rule such as `augmentation.mixup(0.2)`, a function
+        `f(key, xs, ys) -> (xs, ys)` (see `augmentation.custom`), or a tuple of these, which are
+        applied in their order.
       schedule: the factor of the learning rate at each step.
       stopping: when to stop, or to lower the learning rate.
       init_scale: what the initial weights and biases are multiplied by, at least 0.
@@ -68,7 +71,7 @@ class Recipe:
     input_dropout: Numbers | None = number(default=None, linear=False)
     max_norm: Numbers | None = number(default=None, linear=False)
     label_smoothing: Numbers | None = number(default=None, linear=True)
-    augmentation: Augmentation | None = None
+    augmentation: BatchRule | None = None
     schedule: Schedule | None = None
     stopping: Stopping | None = None
     init_scale: Numbers | None = number(default=None, linear=True)
@@ -82,6 +85,7 @@ class Recipe:
         for name in ("l2", "l1", "init_scale"):
             object.__setattr__(self, name, leaf(name, getattr(self, name)))
         object.__setattr__(self, "max_norm", leaf("max_norm", self.max_norm, low=1e-6))
+        object.__setattr__(self, "augmentation", batch_rule(self.augmentation))
         for name in ("dropout", "input_dropout", "label_smoothing"):
             object.__setattr__(self, name, leaf(name, getattr(self, name), high=1))
         if self.max_norm is not None and self.optimizer.evaluation is not None:
@@ -106,7 +110,6 @@ class Recipe:
                 f"{_remedy(self.optimizer)}."
             )
         for name, kind, example in (
-            ("augmentation", Augmentation, "jaxnet.Augmentation(shift=1)"),
             ("schedule", Schedule, "jaxnet.schedules.cosine(30) or .custom(optax's)"),
             ("stopping", Stopping, "jaxnet.stopping.no_improvement_in(10)"),
         ):
@@ -192,7 +195,7 @@ class Recipe:
             for field in dataclasses.fields(self)
             if not (field.metadata.get("static") and getattr(self, field.name) == field.default)
         }
-        with_repr = (Optimizer, Augmentation, Schedule, Stopping)
+        with_repr = (Optimizer, BatchRule, Schedule, Stopping)
         return {
             name: repr(value) if isinstance(value, (*with_repr, str)) else shown(value)
             for name, value in values.items()

@@ -24,7 +24,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit
+from jaxnet.core.types import Dataset, EvaluatedSplit, Order
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.data.resampling import Fold, Resampling, resampling_of
@@ -53,6 +53,7 @@ from jaxnet.sweeps.study import Study
 from jaxnet.training.checks import (
     check_monitors,
     check_not_traced,
+    check_order,
     check_recipe,
     check_settings,
     count_of_seeds,
@@ -86,6 +87,7 @@ def sweep(
     metrics: Mapping[str, MetricFunction] | None = None,
     monitors: Monitors | None = None,
     select_by: str | None = None,
+    order: Order = "shuffled",
     folder: str | Path | None = None,
     executor: TaskExecutor | None = None,
     successive_halving: SupportsIndex | None = None,
@@ -135,6 +137,8 @@ def sweep(
         where it is not evaluated, on the training split: it ranks the networks and decides on the
         best epoch of those without a stopping rule. None is the metric that all stopping rules have
         in common, if it is one of `metrics`, and otherwise accuracy, or cost without labels.
+      order: the order in which each epoch visits the examples: "shuffled" (the default), a random
+        one for each seed and epoch, or "sequential", that of the data.
       folder: a folder that keeps the study, made if it does not exist, and locked by the sweep. The
         same call goes on where an earlier one ended; a call with more seeds, recipes or epochs
         trains only what is missing.
@@ -177,7 +181,7 @@ def sweep(
     ((2, 3, 2), ('recipe', 'seed', 'epoch'))
     """
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
-    _check_reports(folder, tune_plan, on_progress, log)
+    _check_options(order, folder, tune_plan, on_progress, log)
     start_time, loaded = time.perf_counter(), _loaded(net, data)
     seed_list = _checked_seeds(seeds)
     folds = _checked_folds(resample, standardize, loaded, seed_list)
@@ -187,7 +191,7 @@ def sweep(
         splits = (*splits, "test")
     choices = measured(splits, metrics, monitors, select_by)
     settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices, whole)
-    _check_with_folds(folds, examples, tune_plan, settings)
+    _check_with_folds(folds, examples, tune_plan)
     epochs = operator.index(epochs)
     factor = _checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
@@ -195,13 +199,13 @@ def sweep(
     loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
-        store = None if folder is None else Folder(folder, _description(loaded, choices))
+        store = None if folder is None else Folder(folder, _description(loaded, choices, order))
         ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds)
         lanes = list(np.ndindex(len(settings), len(ledger.seeds)))
         loop = _RungLoop(
             ledger=ledger,
             data=loaded,
-            planner=ChunkPlanner(ledger, loaded, ledger.choices, tune_plan, runner.devices),
+            planner=ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices),
             runner=runner,
             progress=Progress(len(lanes), on_progress, ledger.choices),
             log=log,
@@ -218,6 +222,7 @@ def sweep(
         plan=plan._replace(backed_off=runner.n_bisections),
         seconds=time.perf_counter() - start_time,
         data=loaded,
+        order=order,
     )
     _warn_of_versions(study)
     return study
@@ -381,8 +386,11 @@ def _check_processes(
         )
 
 
-def _check_reports(folder: object, tune_plan: object, on_progress: object, log: object) -> None:
-    """Check the arguments that say where results and reports go, and whether plans are timed."""
+def _check_options(
+    order: object, folder: object, tune_plan: object, on_progress: object, log: object
+) -> None:
+    """Check the order of examples, where results and reports go, and whether plans are timed."""
+    check_order(order)
     if folder is not None:
         path_of("folder", folder)
     flag("tune_plan", tune_plan)
@@ -478,10 +486,7 @@ def _checked_folds(
 
 
 def _check_with_folds(
-    folds: list[list[LaneFold]] | None,
-    examples: object,
-    tune_plan: bool,
-    settings: Sequence[Setting],
+    folds: list[list[LaneFold]] | None, examples: object, tune_plan: bool
 ) -> None:
     """Refuse what does not go together with folds."""
     if folds is None:
@@ -491,13 +496,6 @@ def _check_with_folds(
             raise ValueError(
                 f"{name} does not go together with resample; leave one of the two out."
             )
-    if folds[0][0].shift is not None:
-        for setting in settings:
-            if setting.recipe.augmentation is not None:
-                raise ValueError(
-                    "standardize does not go together with augmentation, which takes images as "
-                    "they are; leave one of the two out."
-                )
 
 
 def _as_list(value: _Item | Sequence[_Item]) -> list[_Item]:
@@ -511,7 +509,7 @@ def _wait_for_processes(point: str, store: Folder | None) -> None:
         multihost_utils.sync_global_devices(point)
 
 
-def _description(data: Dataset, choices: Measured) -> JsonObject:
+def _description(data: Dataset, choices: Measured, order: Order) -> JsonObject:
     """The contents of study.json: equal in all calls for one folder."""
     description = {
         "format": FORMAT,
@@ -521,6 +519,8 @@ def _description(data: Dataset, choices: Measured) -> JsonObject:
     }
     if choices.monitors is not None:
         description["monitors"] = repr(choices.monitors)
+    if order != "shuffled":
+        description["order"] = order
     return description | choices.settings()
 
 

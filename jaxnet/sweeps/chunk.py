@@ -9,7 +9,16 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, Device, EvaluatedSplit, History, Layer, Params
+from jaxnet.core.types import (
+    AnyArray,
+    Dataset,
+    Device,
+    EvaluatedSplit,
+    History,
+    Layer,
+    Order,
+    Params,
+)
 from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.recipe import Recipe
@@ -61,6 +70,8 @@ class ChunkSpec(NamedTuple):
     """What to measure in some of the mini-batches; the lanes' widths are the same then."""
     criterion: Criterion | None = None
     """What decides on the best epoch; None for the stopping rule's metric, or the default."""
+    order: Order = "shuffled"
+    """In which order each epoch visits the examples."""
     folds: tuple[LaneFold, ...] | None = None
     """The examples of each lane; None if all lanes have the whole training split."""
     batch_sizes: tuple[int, ...] | None = None
@@ -77,6 +88,7 @@ class ChunkSpec(NamedTuple):
             monitors=self.monitors,
             metrics=self.metrics,
             criterion=self.criterion,
+            order=self.order,
         )
 
     @property

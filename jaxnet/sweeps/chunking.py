@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Device
+from jaxnet.core.types import Dataset, Device, Order
 from jaxnet.sweeps import chunk_sizes, planning, store
 from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.executors import Job
@@ -46,6 +46,7 @@ class ChunkPlanner:
       ledger: what is known of all lanes.
       data: the splits.
       choices: what to measure.
+      order: in which order each epoch visits the examples.
       tune_plan: whether to time how many lanes make the best program.
       devices: the devices of this process that train.
     """
@@ -53,6 +54,7 @@ class ChunkPlanner:
     ledger: Ledger
     data: Dataset
     choices: Measured
+    order: Order
     tune_plan: bool
     devices: Sequence[Device]
 
@@ -210,6 +212,7 @@ class ChunkPlanner:
             metrics=choices.metrics,
             monitors=choices.monitors,
             criterion=choices.best_by(rule),
+            order=self.order,
             folds=self.ledger.folds_of(lanes),
             batch_sizes=None if self.ledger.folds is None else (first.batch_size,) * len(lanes),
             room=self.ledger.room_of(lanes[0]),

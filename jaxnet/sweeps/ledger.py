@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxnet.core.types import Dataset, History
+from jaxnet.core.types import Dataset, History, Order
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.folds import LaneFold, Room, room_for
@@ -238,6 +238,7 @@ class Ledger:
         plan: Plan,
         seconds: float,
         data: Dataset,
+        order: Order,
     ) -> Study:
         """The study of all lanes.
 
@@ -247,6 +248,7 @@ class Ledger:
           plan: the sweep's plan.
           seconds: how long the sweep took.
           data: the splits.
+          order: in which order the examples were visited.
         """
         shape = (len(self.settings), len(self.seeds))
         dtype = jax.dtypes.canonicalize_dtype(float)
@@ -272,6 +274,7 @@ class Ledger:
         source = Source(
             data=data,
             measured=self.choices,
+            order=order,
             records=tuple(self.records),
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,

@@ -16,13 +16,13 @@ from jaxnet.core.arguments import brief, require_kind
 from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.types import Numbers
 from jaxnet.recipes import optimizers
-from jaxnet.recipes.augmentation import Augmentation
+from jaxnet.recipes.augmentation import BatchRule
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
 
-RecipePart = Optimizer | Schedule | Stopping | Augmentation
+RecipePart = Optimizer | Schedule | Stopping | BatchRule
 """A part of a recipe that has hyperparameters of its own."""
 
 
@@ -201,7 +201,7 @@ def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
         "optimizer": recipe.optimizer.hyper,
         "schedule": recipe.schedule.hyper if recipe.schedule else (),
         "stopping": _leaf_names(recipe.stopping),
-        "augmentation": _leaf_names(recipe.augmentation),
+        "augmentation": recipe.augmentation.numbers if recipe.augmentation else (),
     }
     own_names = {field.name for field in dataclasses.fields(recipe)} - set(names_by_part)
     own_columns: dict[str, np.ndarray] = {}
@@ -225,8 +225,8 @@ def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
     return dataclasses.replace(recipe, **own_columns, **rebuilt_parts)
 
 
-def _leaf_names(part: Stopping | Augmentation | None) -> list[str]:
-    """The names of the hyperparameters that are set in a part of a recipe."""
+def _leaf_names(part: Stopping | None) -> list[str]:
+    """The names of the hyperparameters that are set in a stopping rule."""
     if part is None:
         return []
     leaves, _ = jax.tree_util.tree_flatten_with_path(part)
@@ -235,7 +235,9 @@ def _leaf_names(part: Stopping | Augmentation | None) -> list[str]:
 
 def _rebuilt(part: RecipePart, numbers: dict[str, np.ndarray]) -> RecipePart:
     """A part of a recipe with other hyperparameters, by a constructor that checks their ranges."""
-    if isinstance(part, (Stopping, Augmentation)):
+    if isinstance(part, BatchRule):
+        return part.with_numbers(**numbers)
+    if isinstance(part, Stopping):
         return dataclasses.replace(part, **numbers)
     if isinstance(part, Schedule):  # all its numbers are factors of at least 0
         checked = {name: leaf(name, column) for name, column in numbers.items()}

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.types import Dataset, History, Order, Params
 from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
@@ -49,6 +49,8 @@ class Source:
     """The training and validation splits."""
     measured: Measured
     """What was measured after each epoch and during it, and what ranks the networks."""
+    order: Order
+    """In which order each epoch visited the examples."""
     records: tuple[Record, ...]
     """The trained chunks."""
     row_by_lane: dict[Lane, tuple[int, int]]
@@ -258,6 +260,7 @@ class Study(NamedTuple):
                 evaluate_on=measured.evaluate_on,
                 metrics=dict(measured.metrics),
                 monitors=measured.monitors,
+                order=self.source.order,
             )
         states = train_chunk(self._replay_spec(lane), data).states
         opt_state, params, best = jax.tree.map(
@@ -443,6 +446,7 @@ class Study(NamedTuple):
             metrics=measured.metrics,
             monitors=measured.monitors,
             criterion=measured.best_by(setting.recipe.stopping),
+            order=self.source.order,
             folds=None if fold is None else (fold,),
             batch_sizes=None if fold is None else (setting.batch_size,),
             room=room,

@@ -12,11 +12,11 @@ from jaxtyping import Array, Integer
 from jaxnet.core.arguments import require_choice
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, trainable_masks
-from jaxnet.training.checks import check_monitors, check_not_traced, checked
+from jaxnet.training.checks import check_monitors, check_not_traced, check_order, checked
 from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
 from jaxnet.training.measured import measured
@@ -38,6 +38,7 @@ def fit(
     evaluate_on: Sequence[EvaluatedSplit] = ("validation", "training"),
     metrics: Mapping[str, MetricFunction] | None = None,
     monitors: Monitors | None = None,
+    order: Order = "shuffled",
     trainable: Trainable = None,
     dtype: FloatType | None = None,
 ) -> tuple[Params, History]:
@@ -64,6 +65,8 @@ def fit(
       metrics: what else to evaluate on these splits, by name, as in `train` (static); `None` for
         nothing.
       monitors: what to measure during training (static): see `jaxnet.Monitors`; `None` for nothing.
+      order: the order in which each epoch visits the examples (static): "shuffled" (the default), a
+        random one for each seed and epoch, or "sequential", that of the data.
       trainable: which parameters are trained, as in `jaxnet.train`; arrays in it may be traced,
         single booleans are static. `None`, the default, trains all.
       dtype: "float32" or "float64" (static): the type to compute in, as in `jaxnet.train`. A
@@ -109,6 +112,7 @@ def fit(
         epochs, batch_size = operator.index(epochs), operator.index(batch_size)
         n_steps = -(-len(data.train.x) // batch_size)
         check_monitors(monitors, net, n_steps)
+        check_order(order)
         key = jax.random.key(seed, impl="threefry2x32")
         masks = trainable_masks(net, trainable)
         state = start(net, recipe, key, params, trainable=masks)
@@ -119,6 +123,7 @@ def fit(
             monitors=monitors,
             metrics=choices.metrics,
             criterion=choices.best_by(recipe.stopping),
+            order=order,
         )
 
         def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:

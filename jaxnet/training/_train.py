@@ -23,7 +23,7 @@ from jaxnet.core.arguments import path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Params
+from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
@@ -33,7 +33,13 @@ from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
 from jaxnet.training import checkpoints
 from jaxnet.training.checkpoints import tree_sha256
-from jaxnet.training.checks import check_monitors, check_not_traced, check_settings, checked
+from jaxnet.training.checks import (
+    check_monitors,
+    check_not_traced,
+    check_order,
+    check_settings,
+    checked,
+)
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.endings import divergence_message, ending_by_rule
@@ -65,6 +71,7 @@ def train(
     params: Params | None = None,
     evaluate_on: Sequence[EvaluatedSplit] = ("validation", "training"),
     metrics: Mapping[str, MetricFunction] | None = None,
+    order: Order = "shuffled",
     monitors: Monitors | None = None,
     on_epoch: EpochCallback | Sequence[EpochCallback] | None = None,
     checkpoint: str | Path | None = None,
@@ -102,6 +109,8 @@ def train(
         those of `jaxnet.metrics`, or your own, of the output activations (n, n_out), the targets
         and the examples' weights (n,). `{"auc": jaxnet.metrics.roc_auc}` records
         "evaluation_auc" and "training_auc" in `History.metrics`. `None` for nothing.
+      order: the order in which each epoch visits the examples: "shuffled" (the default), a random
+        one for each seed and epoch, or "sequential", that of the data.
       monitors: what else to measure during training: see `jaxnet.Monitors`; `None` for nothing.
       on_epoch: a function that is called after every epoch with an `EpochReport`, such as those of
         `jaxnet.callbacks`, or a list of them; `None` for none. One that returns "stop" ends the run
@@ -174,13 +183,14 @@ def train(
         check_state(net, seed, params, state)
         masks = trainable_masks(net, trainable)
         check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
+        check_order(order)
         every = count("every", every, low=1)
         _check_host_settings(epochs, checkpoint, resume, time_budget)
         callbacks = callbacks_of(on_epoch)
         parallelism, put, is_shared = parallelism_of(devices, time_budget)
         program = EpochProgram(
             net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
-            choices.best_by(recipe.stopping),
+            choices.best_by(recipe.stopping), order,
         )  # fmt: skip
         data, key, masks = put((data, jax.random.key(seed, impl="threefry2x32"), masks))
         begin = beginning(net, recipe, batch_size, masks, key, params, state)
@@ -291,6 +301,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             batch_size=program.batch_size,
             monitors=program.monitors,
             parallelism=program.parallelism,
+            order=program.order,
         )
         self.evaluation_program = EpochProgram(
             net=net,
@@ -540,6 +551,8 @@ def _run_settings(loop: _TrainLoop, params: Params | None) -> tuple[JsonObject, 
         "monitors": None if program.monitors is None else repr(program.monitors),
         "initial parameters": None if params is None else "given",
     }
+    if program.order != "shuffled":
+        run_settings["order"] = program.order
     if loop.dtype is not None:
         run_settings["dtype"] = loop.dtype
     if loop.trainable is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from jaxnet.core import network
-from jaxnet.core.arguments import brief, require_kind
+from jaxnet.core.arguments import brief, require_choice, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
@@ -26,6 +26,8 @@ from jaxnet.training.monitors import Monitors
 
 MOST_SEEDS = 2**24
 """A larger number of seeds was meant as a seed."""
+ORDERS = ("shuffled", "sequential")
+"""The orders in which an epoch may visit the examples."""
 
 
 def check_recipe(recipe: object) -> None:
@@ -202,6 +204,18 @@ def check_epoch(
     return count("batch_size", batch_size, low=1, high=len(order) + 1)
 
 
+def check_order(order: object) -> None:
+    """Raise an error unless the argument is an order in which an epoch may visit the examples.
+
+    Args:
+      order: the argument that a caller gave as order.
+
+    Raises:
+      ValueError: it is something else than one of `ORDERS`.
+    """
+    require_choice("order", order, ORDERS)
+
+
 def check_monitors(monitors: object, net: Network, n_steps: int) -> None:
     """Raise an error unless the argument is `None`, or monitors that can measure this network.
 
@@ -244,7 +258,7 @@ def _check_parts(net: Network, data: Dataset, recipe: Recipe) -> None:
             "label_smoothing is for integer labels, but the targets are floats; leave it out."
         )
     if recipe.augmentation is not None:
-        recipe.augmentation.image_shape(net.sizes[0])
+        recipe.augmentation.check(net.sizes[0], net.sizes[-1])
 
 
 def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:

@@ -39,6 +39,7 @@ from jaxnet.core.types import (
     History,
     KeyArray,
     Layer,
+    Order,
     Params,
     Split,
 )
@@ -76,6 +77,8 @@ class EpochProgram:
     """What to evaluate besides costs and accuracies."""
     criterion: Criterion | None = None
     """Which curve decides on the best epoch; None for the stopping rule's, or the default."""
+    order: Order = "shuffled"
+    """In which order to visit the examples."""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -387,13 +390,16 @@ def train_epoch(
     trainable: TrainableMasks | None = None,
     subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
-    """Shuffle the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
-    order_key = address(key, "order", index)
-    if subset is None:
-        order = shuffle(order_key, len(data.x))
-    else:
+    """Order the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
+    n, n_examples = len(data.x), None
+    if subset is not None:
         n, n_examples = subset.train.shape[-1], subset.sizes.n_examples
-        order = jnp.asarray(subset.train)[shuffle(order_key, n, n_examples)]
+    if program.order == "shuffled":
+        order = shuffle(address(key, "order", index), n, n_examples)
+    else:
+        order = jnp.arange(n)
+    if subset is not None:
+        order = jnp.asarray(subset.train)[order]
     return epoch(
         program.net, program.batch_size, data, order, key, recipe, state, program.monitors, units,
         program.parallelism, trainable, subset,

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxnet.core.network import Network
 from jaxnet.io.files import JsonObject
+from jaxnet.recipes.augmentation import Augmentation, BatchRule
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.training.fingerprint import stops_without_penalties
@@ -49,10 +50,16 @@ def fingerprint_0_2(net: Network, recipe: Recipe, batch_size: int) -> JsonObject
         "optimizer": [_path_in_0_2(optimizer.rule), *map(list, optimizer.options)],
         **{f"recipe{keystr(path)}": np.asarray(leaf).item() for path, leaf in leaves},
         "schedule": schedule and [_path_in_0_2(schedule.rule), schedule.unit, *map(list, spans)],
-        "augmentation": augmentation and [augmentation.shift, list(augmentation.shape or ())],
+        "augmentation": augmentation and _augmentation_in_0_2(augmentation),
         "stopping": recipe.stopping and _stopping_in_0_2(recipe, recipe.stopping),
         "batch_size": batch_size,
     }
+
+
+def _augmentation_in_0_2(rule: BatchRule) -> list | str:
+    """The static numbers of the only rule of version 0.2.0; for any other one its text."""
+    is_known = isinstance(rule, Augmentation)
+    return [rule.shift, list(rule.shape or ())] if is_known else repr(rule)
 
 
 def _stopping_in_0_2(recipe: Recipe, rule: Stopping) -> str:

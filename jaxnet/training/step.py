@@ -26,7 +26,6 @@ from jaxnet.core.types import (
     Targets,
 )
 from jaxnet.recipes import regularization, stopping
-from jaxnet.recipes.augmentation import augment
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import add_penalty_gradient, penalty
@@ -88,9 +87,9 @@ class Batch(NamedTuple):
     """The examples and dropout masks of one step: a function of the data and the step's address."""
 
     xs: Inputs
-    """The inputs, augmented."""
+    """The inputs, after the recipe's augmentation."""
     ys: Targets
-    """The targets, smoothed."""
+    """The targets, after augmentation and label smoothing."""
     weights: Float[AnyArray, " batch"]
     """The factors of the examples' costs, 0 for examples that only fill the mini-batch up."""
     weight_sum: Float[AnyArray, ""] | None
@@ -212,7 +211,7 @@ def mini_batch(
     weight_sum: Float[AnyArray, ""] | None = None,
     is_trained: Bool[AnyArray, ""] | None = None,
 ) -> Batch:
-    """The mini-batch of one step: augmented inputs, smoothed targets, and dropout's choices.
+    """The mini-batch of one step: augmented, with smoothed targets, and dropout's choices.
 
     Args:
       context: the constants of the epoch.
@@ -230,7 +229,8 @@ def mini_batch(
     """
     net, key, dtype = context.net, context.key, weights.dtype
     if recipe.augmentation is not None:
-        xs = augment(recipe.augmentation, address(key, "augmentation", step), xs, dtype)
+        rule_key = address(key, "augmentation", step)
+        xs, ys = recipe.augmentation.apply(rule_key, xs, ys, weights, net.sizes[-1])
     if recipe.label_smoothing is not None:
         ys = jax.vmap(lambda y: network.targets(y, net.sizes[-1], dtype))(ys)
         ys = regularization.smooth_labels(net.cost, ys, recipe.label_smoothing)
