@@ -29,9 +29,9 @@ Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
 """The inputs of one example: floats, or uint8 pixels."""
 Inputs = Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"]
 """The inputs of many examples."""
-Target = Int[AnyArray, ""] | int | np.integer | Float[AnyArray, " n_out"]
-"""The target of one example: a class label, or a float for each output."""
-Targets = Int[AnyArray, " batch"] | Float[AnyArray, "batch n_out"]
+Target = Int[AnyArray, ""] | int | np.integer | Float[AnyArray, " n_targets"]
+"""The target of one example: a class label, or floats, of most costs one for each output."""
+Targets = Int[AnyArray, " batch"] | Float[AnyArray, "batch n_targets"]
 """The targets of many examples."""
 
 
@@ -79,7 +79,8 @@ class Split(NamedTuple):
     Attributes:
       x: the inputs, (n, n_in): uint8 pixels 0..255, which a network divides by 255, or floats,
         which it uses as they are.
-      y: the targets: n integer class labels, or floats of shape (n, n_out).
+      y: the targets: n integer class labels, or floats of shape (n, n_out). A matrix of integers or
+        booleans is multi-label, unless it is one-hot: see `jaxnet.datasets.arrays`.
 
     >>> split = Split(x=np.zeros((5, 784), np.uint8), y=np.arange(5))
     >>> len(split.x)

@@ -200,7 +200,7 @@ def mini_batch(
     if recipe.augmentation is not None:
         xs = augment(recipe.augmentation, address(key, "augmentation", step), xs, dtype)
     if recipe.label_smoothing is not None:
-        ys = jax.vmap(lambda y: network.targets(y, net.sizes[-1], dtype))(ys)
+        ys = jax.vmap(lambda y: network.targets(y, net.n_targets, dtype))(ys)
         ys = regularization.smooth_labels(net.cost, ys, recipe.label_smoothing)
     hidden_keep = input_keep = None
     layer_key = partial(jax.random.fold_in, address(key, "dropout", step))
@@ -354,6 +354,6 @@ def _mean_cost(
 
     def cost_of_example(x: Input, y: Target, masks: Masks) -> Array:
         z = network.forward(net, params, x, masks)[1][-1]
-        return net.cost.fn(z, network.targets(y, net.sizes[-1], z.dtype))
+        return net.cost.fn(z, network.targets(y, net.n_targets, z.dtype))
 
     return jnp.sum(batch.weights * jax.vmap(cost_of_example)(xs, batch.ys, masks))
