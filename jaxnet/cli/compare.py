@@ -19,6 +19,7 @@ from jaxnet.cli.options import (
     HyperOption,
     ScheduleName,
     Training,
+    TAKE_OUTPUT,
     cost_function,
     read,
 )
@@ -174,7 +175,7 @@ class Compare:
         if self.cost is not None:
             net = dataclasses.replace(net, cost=cost_function(self.cost, self.output))
         elif self.output is not None:
-            raise ValueError("--output needs a --cost, quadratic or absolute-error.")
+            raise ValueError(f"--output needs a --cost: {TAKE_OUTPUT} take it.")
         if not self.sizes:
             return net
         hidden = net.activations[0] if net.activations else activations.sigmoid
