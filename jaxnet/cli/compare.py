@@ -11,6 +11,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import (
+    TAKE_OUTPUT,
     WHOLE_OPTION,
     ActivationName,
     CostName,
@@ -19,7 +20,6 @@ from jaxnet.cli.options import (
     HyperOption,
     ScheduleName,
     Training,
-    TAKE_OUTPUT,
     cost_function,
     read,
 )

@@ -41,9 +41,7 @@ def check_data(net: Network, data: Dataset) -> Dataset:
     names = dict(zip(data._fields, ("training", "validation", "test"), strict=True))
     given = data._asdict().items()
     splits = {field: split for field, split in given if field == "train" or split is not None}
-    readable = {
-        field: _readable_split(net, names[field], split) for field, split in splits.items()
-    }
+    readable = {field: _readable_split(net, names[field], split) for field, split in splits.items()}
     readable = dict(zip(readable, _with_numbers(net, list(readable.values())), strict=True))
     alike = alike_targets(data._replace(**readable), "the data")
     fitting = {field: _fitting_split(net, names[field], getattr(alike, field)) for field in splits}

@@ -80,7 +80,7 @@ class Split(NamedTuple):
       x: the inputs, (n, n_in): uint8 pixels 0..255, which a network divides by 255, or floats,
         which it uses as they are.
       y: the targets: n integer class labels, or floats of shape (n, n_out). A matrix of integers or
-        booleans is multi-label, unless it is one-hot: see `jaxnet.datasets.arrays`.
+        booleans that is not one-hot is multi-label: see `jaxnet.datasets.arrays`.
 
     >>> split = Split(x=np.zeros((5, 784), np.uint8), y=np.arange(5))
     >>> len(split.x)

@@ -110,7 +110,7 @@ def _doubts_of_float_targets(y: np.ndarray) -> list[str]:
     row = int(is_one_hot.argmin())
     return [
         f"{n_others} of {len(y)} rows of the training targets are not one-hot, such as row {row}, "
-        f"so that all are taken as multi-label, or as numbers to predict; correct such rows if each "
+        "so that all are taken as multi-label, or as numbers to predict; correct such rows if each "
         "example has one class."
     ]
 

@@ -41,8 +41,9 @@ def evaluate(
     The cost is the mean over the split plus the penalties, with the *split's* size for n, as in
     network2's `total_cost`. An example is classified correctly if its largest output is that of its
     label; a network of one output says 1 where it is above ½, and 0 elsewhere. An example with an
-    output that is NaN is classified wrongly. Where outputs are in [0, 1], float targets that are
-    multi-label (0 or 1 each) or probabilities have an accuracy, too: see `jaxnet.core.accuracy`.
+    output that is NaN is classified wrongly. Float targets have an accuracy where they are
+    probabilities of a softmax, whose most probable class has to be predicted, or multi-label ones
+    of sigmoid outputs, 0 or 1, all of which have to be on the right side of ½.
 
     Args:
       net: the architecture.
@@ -52,7 +53,7 @@ def evaluate(
       l2: λ₂ ≥ 0 of the penalty (λ₂/2n)Σw²; `None` leaves it out.
 
     Returns:
-      `cost` and `accuracy`, two scalars; the accuracy is a fraction, and NaN for numbers to predict.
+      `cost` and `accuracy`, two scalars; the accuracy is a fraction, NaN for numbers to predict.
 
     Raises:
       ValueError: network, parameters and split do not fit together, or a λ is negative.
