@@ -104,7 +104,7 @@ class Predict:
         rows = [Question(f"test {row}", inputs[row], label(targets[row])) for row in self.test]
         n_classes = max(2, net.sizes[-1])
         are_integers = targets.dtype.kind != "f" and net.cost.takes_labels
-        return rows, are_integers and targets.max() < n_classes
+        return rows, bool(are_integers and targets.max() < n_classes)
 
 
 def _check_outputs(questions: list[Question], outputs: list[np.ndarray]) -> None:

@@ -119,7 +119,7 @@ class History(NamedTuple):
     cost includes the penalty terms, divided by the size of the split that it is measured on, as in
     network2's `total_cost`. A data cost is the mean over the examples alone, without penalties: it
     compares networks trained with different penalties. Accuracies are fractions in [0, 1], and NaN
-    where targets are not labels.
+    where targets are numbers to predict.
 
     Attributes:
       evaluation_cost: the cost on the split that the run is evaluated on, (epochs,).
