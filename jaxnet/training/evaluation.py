@@ -191,8 +191,9 @@ def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
     z = network.logits(net, params, x)
     a = net.cost.output.fn(z)
+    label = _predicted_label(net, a)
     target = network.targets(y, net.n_targets, z.dtype)
-    is_correct = accuracy.is_correct(net.cost, a, y, _predicted_label(net, a))
+    is_correct = accuracy.is_correct(net.cost, a, y, label)
     return Scores(net.cost.fn(z, target), is_correct)
 
 
