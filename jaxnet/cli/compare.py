@@ -11,6 +11,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import (
+    TAKE_OUTPUT,
     WHOLE_OPTION,
     ActivationName,
     CostName,
@@ -174,7 +175,7 @@ class Compare:
         if self.cost is not None:
             net = dataclasses.replace(net, cost=cost_function(self.cost, self.output))
         elif self.output is not None:
-            raise ValueError("--output needs a --cost, quadratic or absolute-error.")
+            raise ValueError(f"--output needs a --cost: {TAKE_OUTPUT} take it.")
         if not self.sizes:
             return net
         hidden = net.activations[0] if net.activations else activations.sigmoid

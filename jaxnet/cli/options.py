@@ -38,6 +38,8 @@ RENAMED_OPTIONS = {
 }
 """What options are called now, by their names in version 0.2, which work until 0.4."""
 DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
+TAKE_OUTPUT = "quadratic, absolute-error and huber"
+"""The costs whose output activation is a choice."""
 DATA_NAMES = ("mnist", "digits")
 """The values of --data that are not paths."""
 
@@ -59,17 +61,24 @@ class Architecture:
     hidden: tuple[ActivationName, ...] = ("sigmoid",)  # pyright: ignore[reportInvalidTypeForm]
     """Activation of the hidden layers: one for all, or one for each."""
     cost: CostName = "cross-entropy"  # pyright: ignore[reportInvalidTypeForm]
-    """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood softmax."""
+    """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood and focal
+    softmax, poisson e^z, and gaussian-nll a mean and a log-variance for each target."""
     output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
-    """Output activation under the quadratic or the absolute-error cost (sigmoid)."""
+    """Output activation under the quadratic or the absolute-error cost (sigmoid), or huber
+    (linear)."""
     temperature: HyperOption = None
     """Temperature of the softmax under the log-likelihood cost (1)."""
+    cost_hyper: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="")
+    ] = ()
+    """Number of the cost: huber threshold=1, focal gamma=2."""
 
     def network(self) -> Network:
         """The network that the options describe."""
         names = self.hidden * (len(self.sizes) - 2) if len(self.hidden) == 1 else self.hidden
         hidden = tuple(activations.NAMED[name] for name in names)
-        return Network(self.sizes, hidden, cost_function(self.cost, self.output, self.temperature))
+        cost = cost_function(self.cost, self.output, self.temperature, self.cost_hyper)
+        return Network(self.sizes, hidden, cost)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,22 +242,36 @@ class Training(Architecture):
         return stopping.Stopping(patience=self.patience, **where)
 
 
-def cost_function(name: str, output: str | None, temperature: float | None = None) -> costs.Cost:
-    """The cost that --cost, --output and --temperature describe."""
-    softmax = name == "log-likelihood"
-    if temperature is not None and not softmax:
-        raise ValueError(f"{name} takes no --temperature; log-likelihood does.")
-    if output is not None and (softmax or name == "cross-entropy"):
-        own = "softmax" if softmax else "sigmoid"
-        raise ValueError(
-            f"{name} takes no --output, since its outputs are {own}; "
-            "quadratic and absolute-error do."
-        )
-    if softmax:
-        return costs.LogLikelihood(1.0 if temperature is None else temperature)
-    if name == "cross-entropy":
-        return costs.CrossEntropy()
-    return costs.NAMED[name](activations.NAMED[output or "sigmoid"])
+def cost_function(
+    name: str,
+    output: str | None,
+    temperature: float | None = None,
+    hyper: Sequence[str] = (),
+) -> costs.Cost:
+    """The cost that --cost, --output, --temperature and --cost-hyper describe."""
+    constructor = costs.NAMED[name]
+    known = [field.name for field in dataclasses.fields(constructor)]
+    given: dict[str, Any] = named_numbers("--cost-hyper", hyper)
+    if temperature is not None:
+        if name != "log-likelihood":
+            raise ValueError(f"{name} takes no --temperature; log-likelihood does.")
+        if "temperature" in given:
+            raise ValueError(
+                "temperature is given by --cost-hyper and by --temperature; give it once."
+            )
+        given["temperature"] = temperature
+    for number in given:
+        if number not in known or number == "output":
+            listed = ", ".join(name for name in known if name != "output") or "none"
+            raise ValueError(f"{name} takes no {number}; its numbers are {listed}.")
+    if output is not None:
+        if "output" not in known:
+            raise ValueError(
+                f"{name} takes no --output, since its outputs are "
+                f"{activations.NAMED.name_of(constructor().output)}; {TAKE_OUTPUT} do."
+            )
+        given["output"] = activations.NAMED[output]
+    return constructor(**given)
 
 
 def numbers(named: Mapping[str, Callable[..., Any]], name: str) -> list[str]:

@@ -102,7 +102,9 @@ class Predict:
         inputs, targets = np.asarray(test.x), np.asarray(test.y)
         label = lambda target: " ".join(f"{number:.4g}" for number in np.atleast_1d(target))
         rows = [Question(f"test {row}", inputs[row], label(targets[row])) for row in self.test]
-        return rows, targets.dtype.kind != "f"
+        n_classes = max(2, net.sizes[-1])
+        are_integers = targets.dtype.kind != "f" and net.cost.takes_labels
+        return rows, bool(are_integers and targets.max() < n_classes)
 
 
 def _check_outputs(questions: list[Question], outputs: list[np.ndarray]) -> None:
@@ -134,6 +136,8 @@ def _print_outputs(
     out.print(console.outputs_table(title, names, labels, outputs, in_percent, are_classes))
     if in_percent and not are_probabilities:
         console.say(out, "The outputs are independent of each other: they need not add up to 100.")
+    if isinstance(net.cost, costs.GaussianNLL):
+        console.say(out, "The first half of the outputs are means, the others log-variances.")
 
 
 def _network_file(path: Path) -> Path:

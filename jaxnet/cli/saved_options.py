@@ -16,6 +16,9 @@ from jaxnet.training import checkpoints
 CHANGEABLE = ("epochs", "time_budget", "checkpoint_every", "tensorboard", *OPTIONS_OF_A_CALL)
 """The options that may differ when a run goes on: none of them changes what an epoch learns."""
 
+LATER_OPTIONS: dict[str, Any] = {"cost_hyper": ()}
+"""Options that a run's file may lack, as it was begun before they existed, and their defaults."""
+
 
 def resumed_options(folder: Path, args: Sequence[str]) -> Train:
     """The options of a run that goes on.
@@ -82,6 +85,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(Train)
     names = [field.name for field in dataclasses.fields(Train)]
     wanted = [name for name in names if name not in OPTIONS_OF_A_CALL]
+    settings = LATER_OPTIONS | settings
     if missing := [name for name in wanted if name not in settings]:
         raise ValueError(f"its settings lack {missing[0]}")
     if unknown := [name for name in settings if name not in wanted]:
@@ -97,7 +101,7 @@ def _value(name: str, value: Any, hint: Any) -> Any:
     kind, args = get_origin(hint), get_args(hint)
     if kind in (Union, types.UnionType):  # of a type and None
         return None if value is None else _value(name, value, args[0])
-    if kind is tuple and isinstance(value, list):
+    if kind is tuple and isinstance(value, (list, tuple)):
         return tuple(_value(name, item, args[0]) for item in value)
     if kind is Literal:
         if isinstance(value, str) and value in args:

@@ -46,6 +46,8 @@ class Bounds(NamedTuple):
 
 ANY = Bounds()
 """No limits."""
+LARGEST_EXPONENT = 40.0
+"""Exponentials are exact up to e⁴⁰ ≈ 2·10¹⁷: costs of them stay finite in float32."""
 
 
 class Activation(ABC):
@@ -219,6 +221,15 @@ def _tanh(z: Vector) -> Vector:
 def _tanh_prime(z: Vector) -> Vector:
     """sech²z, as 4σ(2z)σ(−2z)."""
     return 4 * _sigmoid_prime(2 * z)
+
+
+def _exponential(z: Vector) -> Vector:
+    """eᶻ, constant above z = 40 so that its square is finite in float32."""
+    return jnp.exp(jnp.minimum(z, LARGEST_EXPONENT))
+
+
+def _exponential_prime(z: Vector) -> Vector:
+    return jnp.where(z > LARGEST_EXPONENT, 0, _exponential(z))
 
 
 def _softplus(z: Vector) -> Vector:
@@ -482,6 +493,8 @@ elu = Elu()
 """z where z > 0, eᶻ−1 elsewhere."""
 softplus = Elementwise("softplus", _softplus, _softplus_prime, Bounds(low=0.0))
 """ln(1+eᶻ), whose derivative is σ(z)."""
+exponential = Elementwise("exponential", _exponential, _exponential_prime, Bounds(low=0.0))
+"""eᶻ for z ≤ 40, and e⁴⁰ ≈ 2·10¹⁷ above, where its derivative is 0: for outputs, such as rates."""
 gelu = Elementwise("gelu", _gelu, _gelu_prime, Bounds(low=-0.169972))
 """zΦ(z), with Φ the normal distribution function (Hendrycks, Gimpel, 2016); exact, not the
 approximation by tanh."""
@@ -501,6 +514,7 @@ NAMED: Registry[Activation] = Registry(
         "leaky_relu": leaky_relu,
         "elu": elu,
         "softplus": softplus,
+        "exponential": exponential,
         "gelu": gelu,
         "silu": silu,
         "linear": linear,

@@ -39,7 +39,7 @@ def errors(
       net: the architecture.
       params: its parameters.
       x: one example's inputs, (n_in,): uint8 pixels or floats.
-      y: its label, or its float targets, (n_out,).
+      y: its label, or its float targets, (n_targets,).
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
@@ -68,7 +68,7 @@ def errors_from(
       net: the architecture.
       params: its parameters; those of the first layer are not used.
       z1: the first layer's weighted inputs, (n_1,).
-      y: the example's label, or its float targets, (n_out,).
+      y: the example's label, or its float targets, (n_targets,).
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
@@ -87,7 +87,7 @@ def errors_from(
 
 def _output_error(net: Network, z: Float[Array, " n_out"], y: Target) -> Float[Array, " n_out"]:
     """The error δᴸ of the output layer, by BP1."""
-    return net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))
+    return net.cost.delta(z, targets(y, net.n_targets, z.dtype))
 
 
 def _backward(
@@ -116,7 +116,7 @@ def backprop(
       net: the architecture.
       params: its parameters.
       x: one example's inputs, (n_in,): uint8 pixels or floats.
-      y: its label, or its float targets, (n_out,).
+      y: its label, or its float targets, (n_targets,).
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
@@ -156,7 +156,7 @@ def gradient(
       net: the architecture.
       params: its parameters.
       xs: the inputs of the examples, (batch, n_in): uint8 pixels or floats.
-      ys: their labels, (batch,), or their float targets, (batch, n_out).
+      ys: their labels, (batch,), or their float targets, (batch, n_targets).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: the factor of each example's gradient in the sum, (batch,); 1/batch by default.
 
@@ -200,7 +200,7 @@ def gradient_from(
       net: the architecture.
       params: its parameters; those of the first layer are not used.
       z1s: the first layer's weighted inputs of each example, (batch, n_1).
-      ys: the examples' labels, (batch,), or their float targets, (batch, n_out).
+      ys: the examples' labels, (batch,), or their float targets, (batch, n_targets).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: the factor of each example's gradient in the sum, (batch,); 1/batch by default.
 
@@ -243,7 +243,7 @@ def hessian_product(
       params: the parameters at which the Hessian is taken.
       along: the vector v, shaped like `params`.
       xs: the inputs of the examples, (batch, n_in): uint8 pixels or floats.
-      ys: their labels, (batch,), or their float targets, (batch, n_out).
+      ys: their labels, (batch,), or their float targets, (batch, n_targets).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: the factor of each example's cost in the sum, (batch,); 1/batch by default.
 
@@ -283,7 +283,7 @@ def gauss_newton_product(
       params: the parameters at which the matrix is taken.
       along: the vector v, shaped like `params`.
       xs: the inputs of the examples, (batch, n_in): uint8 pixels or floats.
-      ys: their labels, (batch,), or their float targets, (batch, n_out).
+      ys: their labels, (batch,), or their float targets, (batch, n_targets).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: the factor of each example's cost in the sum, (batch,); 1/batch by default.
 
@@ -303,7 +303,7 @@ def gauss_newton_product(
     def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
         forward_at = lambda params: forward(net, params, x, masks)
         (layer_inputs, zs), (_, z_tangents) = jax.jvp(forward_at, (params,), (along,))
-        delta_at = lambda z: net.cost.delta(z, targets(y, net.sizes[-1], z.dtype))
+        delta_at = lambda z: net.cost.delta(z, targets(y, net.n_targets, z.dtype))
         _, output_delta = jax.jvp(delta_at, (zs[-1],), (z_tangents[-1],))  # HJv in place of BP1
         return layer_inputs, _backward(net, params, zs, output_delta, masks)
 

@@ -17,7 +17,7 @@ from jaxnet.core.conversion import (
     weight_array,
 )
 from jaxnet.core.costs import Cost
-from jaxnet.core.network import Network
+from jaxnet.core.network import Network, are_labels
 from jaxnet.core.types import AnyArray, Dataset, Split
 
 
@@ -47,7 +47,8 @@ def check_data(net: Network, data: Dataset) -> Dataset:
     names = dict(zip(data._fields, ("training", "validation", "test"), strict=True))
     given = data._asdict().items()
     splits = {field: split for field, split in given if field == "train" or split is not None}
-    readable = {field: _readable_split(names[field], split) for field, split in splits.items()}
+    readable = {field: _readable_split(net, names[field], split) for field, split in splits.items()}
+    readable = dict(zip(readable, _with_numbers(net, list(readable.values())), strict=True))
     alike = alike_targets(data._replace(**readable), "the data")
     fitting = {field: _fitting_split(net, names[field], getattr(alike, field)) for field in splits}
     # Whole floats are labels where the network has several outputs: the others' may be, too.
@@ -65,7 +66,9 @@ def check_split(net: Network, name: str, split: Split) -> Split:
       split: inputs, (n, n_in) or (n, …) of as many numbers, uint8 or finite floats or what
         `jaxnet.core.conversion.input_array` makes floats of; and targets: n labels, from 0 to
         n_out − 1 (to 1 for a single output), or floats (n, n_out) within the cost's
-        `target_bounds`.
+        `target_bounds`. A matrix of integers or booleans that is not one-hot becomes floats. So do
+        integers where the cost takes no labels, or where there is a single output that can
+        approach them, and they are not all 0 or 1.
 
     Returns:
       The split. Arrays that a network can read already are the same objects. Labels that are
@@ -79,10 +82,10 @@ def check_split(net: Network, name: str, split: Split) -> Split:
     ValueError: the training labels lie in [0, 3], but the network's 3 outputs can tell 0 to 2 \
 apart (label 4 is 3); choose sizes that end with 4.
     """
-    return _fitting_split(net, name, _readable_split(name, split))
+    return _fitting_split(net, name, *_with_numbers(net, [_readable_split(net, name, split)]))
 
 
-def _readable_split(name: str, split: object) -> Split:
+def _readable_split(net: Network, name: str, split: object) -> Split:
     """The arrays of a split as a network can read them."""
     if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
         raise ValueError(
@@ -91,8 +94,24 @@ def _readable_split(name: str, split: object) -> Split:
         )
     x, y, weight = (*split, None)[:3]
     source = f"the {name} split"
-    targets = target_array(y, source)
+    targets = target_array(y, source, net.cost.takes_labels)
     return Split(input_array(x, source), targets, weight_array(weight, len(targets), source))
+
+
+def _with_numbers(net: Network, splits: list[Split]) -> list[Split]:
+    """The splits, with floats for integers that are no two classes, but in reach of one output."""
+    if net.n_targets > 1 or any(isinstance(split.y, jax.core.Tracer) for split in splits):
+        return splits
+    integers = [np.asarray(split.y) for split in splits if are_labels(split.y)]
+    low, high, _ = net.cost.target_bounds
+    lowest = min((int(y.min()) for y in integers if y.size), default=0)
+    largest = max((int(y.max()) for y in integers if y.size), default=0)
+    if (lowest >= 0 and largest <= 1) or lowest < low or largest > high:
+        return splits
+    return [
+        split._replace(y=target_array(split.y, "the data", False)) if are_labels(split.y) else split
+        for split in splits
+    ]
 
 
 def check_target_bounds(cost: Cost, name: str, ys: Float[np.ndarray, "n n_out"]) -> None:
@@ -144,7 +163,7 @@ def _remedy(ys: Float[np.ndarray, "n n_out"]) -> str:
 def _fitting_split(net: Network, name: str, split: Split) -> Split:
     """The split with inputs (n, n_in), and with labels or targets (n, n_out)."""
     x = _fitting_inputs(net.sizes[0], name, split.x, split.y)
-    y = _fitting_targets(net.sizes[-1], name, x, split.y)
+    y = _fitting_targets(net, name, x, split.y)
     if jnp.issubdtype(y.dtype, jnp.floating) and not isinstance(y, jax.core.Tracer):
         check_target_bounds(net.cost, name, np.asarray(y))
     return Split(x, y, split.weight)
@@ -173,17 +192,20 @@ def _fitting_inputs(n_in: int, name: str, x: AnyArray, y: AnyArray) -> AnyArray:
     return x
 
 
-def _fitting_targets(n_out: int, name: str, x: AnyArray, y: AnyArray) -> AnyArray:
-    """Float targets (n, n_out), or n labels that the outputs can tell apart."""
+def _fitting_targets(net: Network, name: str, x: AnyArray, y: AnyArray) -> AnyArray:
+    """Float targets (n, n_targets), or n labels that the outputs can tell apart."""
+    n_out, n_targets = net.sizes[-1], net.n_targets
     if jnp.issubdtype(y.dtype, jnp.floating):
-        if y.shape == (len(x), n_out):
+        if y.shape == (len(x), n_targets):
             return y
-        can_be_labels = y.shape[1] == 1 and not isinstance(y, jax.core.Tracer)
-        labels = labels_of_floats(y) if can_be_labels else None
+        can_be_labels = net.cost.takes_labels and y.shape[1] == 1
+        is_known = not isinstance(y, jax.core.Tracer)
+        labels = labels_of_floats(y) if can_be_labels and is_known else None
         if labels is None:
+            last = n_out // n_targets * y.shape[-1]
             raise ValueError(
                 f"the {name} targets have shape {y.shape}, but the network's {n_out} outputs need "
-                f"({len(x)}, {n_out}); choose sizes that end with {y.shape[-1]}, or reshape them."
+                f"({len(x)}, {n_targets}); choose sizes that end with {last}, or reshape them."
             )
         y = labels
     if isinstance(y, jax.core.Tracer):
@@ -200,7 +222,7 @@ def _fitting_targets(n_out: int, name: str, x: AnyArray, y: AnyArray) -> AnyArra
         elif low == 1 and high == n_classes:
             remedy = f"the labels start at 1: pass y - 1, or {remedy}"
         elif n_out == 1:
-            remedy += ", or pass floats for a regression, y.astype(numpy.float32)"
+            remedy += ", or take Quadratic(jaxnet.activations.linear) for a regression"
         raise ValueError(
             f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can "
             f"tell 0 to {n_classes - 1} apart (label {index} is {labels[index]}); {remedy}."

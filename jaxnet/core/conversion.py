@@ -42,14 +42,16 @@ def input_array(x: object, source: str) -> AnyArray:
     return array if array.dtype == np.uint8 else _finite_floats(array, source, "inputs")
 
 
-def target_array(y: object, source: str) -> AnyArray:
+def target_array(y: object, source: str, takes_labels: bool = True) -> AnyArray:
     """The targets of many examples as n integer labels, or as finite floats (n, n_out).
 
     Args:
       y: an array, or what NumPy can make one of. Booleans, a column (n, 1) of integers, and
-        integers or booleans that are one-hot, (n, n_classes), become labels; n floats become a
+        integers or booleans that are one-hot, (n, n_classes), become labels. Other matrices of
+        integers or booleans become floats: multi-label targets, or counts. n floats become a
         column (n, 1).
       source: where y is from, for errors.
+      takes_labels: whether integers can be labels; if not, they become floats, too.
 
     Returns:
       Labels in their integer type, or float32 or float64: y itself, if it is such an array.
@@ -59,6 +61,8 @@ def target_array(y: object, source: str) -> AnyArray:
 
     >>> target_array([[0, 1, 0], [1, 0, 0]], "example").tolist()
     [1, 0]
+    >>> target_array([[0, 1, 1], [1, 0, 0]], "example").tolist()
+    [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
     """
     array = _number_array(y, source, "targets")
     if array.ndim not in (1, 2):
@@ -66,11 +70,12 @@ def target_array(y: object, source: str) -> AnyArray:
             f"{source}: the targets have shape {array.shape}; they must be n integer labels, or "
             "floats (n, n_out)."
         )
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        array = _finite_floats(array, source, "targets")
-        return array[:, None] if array.ndim == 1 else array
+    are_numbers = jnp.issubdtype(array.dtype, jnp.floating) or not takes_labels
+    is_matrix = array.ndim == 2 and array.shape[1] > 1
+    if are_numbers or (is_matrix and not _are_one_hot(array, source)):
+        return _float_targets(array, source)
     if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else _labels_of_one_hot(array, source)
+        array = np.argmax(np.asarray(array), axis=1) if is_matrix else array[:, 0]
     is_common = array.dtype.kind in "iu"  # not bool, nor the 4-bit integers of ml_dtypes
     return array if is_common else array.astype(np.int32)
 
@@ -115,6 +120,14 @@ def weight_array(
     if not values.any():
         raise ValueError(f"{source}: all {what} are 0; give at least one example a positive one.")
     return array
+
+
+def _float_targets(array: AnyArray, source: str) -> AnyArray:
+    """Finite floats (n, n_out) with the values of an array of numbers."""
+    if array.dtype == np.uint8:  # as inputs, these would be pixels
+        array = array.astype(np.int32)
+    array = _finite_floats(array, source, "targets")
+    return array[:, None] if array.ndim == 1 else array
 
 
 def labels_of_floats(y: AnyArray) -> Int[np.ndarray, " n"] | None:
@@ -336,20 +349,15 @@ def _as_floats(array: AnyArray) -> AnyArray:
         return array.astype(dtype)
 
 
-def _labels_of_one_hot(array: AnyArray, source: str) -> AnyArray:
-    """The labels of a one-hot matrix of integers or booleans, (n, n_classes)."""
-    is_one_hot = None if isinstance(array, jax.core.Tracer) else _is_one_hot(np.asarray(array))
-    if is_one_hot is None or not is_one_hot.all():
-        fault = ""
-        if is_one_hot is not None:
-            row = int(np.argmin(is_one_hot))
-            shown = np.array2string(np.asarray(array)[row], threshold=8, separator=", ")
-            fault = f", and row {row} is not one-hot: {' '.join(shown.split())}"
+def _are_one_hot(array: AnyArray, source: str) -> bool:
+    """Whether the rows of a matrix of integers or booleans are one-hot, and so name classes."""
+    if isinstance(array, jax.core.Tracer):
         raise ValueError(
-            f"{source}: the targets are {array.dtype} of shape {tuple(array.shape)}{fault}; they "
-            "must be n integer labels, or floats (n, n_out), y.astype(numpy.float32)."
+            f"{source}: the targets are {array.dtype} of shape {tuple(array.shape)}, and traced, "
+            "so that one-hot rows are not told from multi-label ones; give n integer labels, or "
+            "floats (n, n_out), y.astype(numpy.float32)."
         )
-    return np.argmax(np.asarray(array), axis=1).astype(np.int32)
+    return bool(_is_one_hot(np.asarray(array)).all())
 
 
 def _is_one_hot(array: np.ndarray) -> np.ndarray:

@@ -146,12 +146,12 @@ def numerical_gradient(f: Callable[[PyTree], Array], params: PyTree) -> PyTree:
         return jax.tree.map(np.asarray, unravel(slopes(jnp.arange(theta.size))))
 
 
-def check_deltas(cost: Cost, n_out: int = 5, seed: int = 0) -> list[Check]:
+def check_deltas(cost: Cost, n_out: int = 6, seed: int = 0) -> list[Check]:
     """Check a cost's `delta` against `jax.grad` of its `fn` and against finite differences.
 
     Args:
       cost: anyone's cost.
-      n_out: the number of outputs to try it with; 5 by default.
+      n_out: the number of outputs to try it with; 6 by default.
       seed: of the 8 random examples: logits N(0, 2²), and targets in (0, 1) that sum to 1.
 
     Returns:
@@ -170,7 +170,7 @@ def check_deltas(cost: Cost, n_out: int = 5, seed: int = 0) -> list[Check]:
     random = np.random.default_rng(seed)
     with jax.enable_x64(True):
         zs = jnp.asarray(2 * random.standard_normal((8, n_out)))
-        ys = jnp.asarray(random.dirichlet(np.ones(n_out), size=8))
+        ys = jnp.asarray(random.dirichlet(np.ones(cost.n_targets(n_out)), size=8))
         deltas = jax.jit(jax.vmap(cost.delta))(zs, ys)
         autodiff = jax.jit(jax.vmap(jax.grad(cost.fn)))(zs, ys)
         # The examples do not mix: the gradient of the sum of their costs holds each one's own.
@@ -197,8 +197,8 @@ def check_gradients(
       net: anyone's network.
       params: where to check; by default weights N(0, 1/n_in), which saturate no unit.
       xs: the inputs of the mini-batch, (batch, n_in); by default 3 random examples in [0, 1).
-      ys: their labels, (batch,), or targets, (batch, n_out); random labels by default, and random
-        targets in [0, 1) where there is a single output.
+      ys: their labels, (batch,), or targets, (batch, n_targets); random labels by default, and
+        random targets in [0, 1) where there is a single one, or the cost takes no labels.
       seed: of the default parameters and examples.
 
     Returns:
@@ -214,11 +214,13 @@ def check_gradients(
     """
     require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
     random = np.random.default_rng(count("seed", seed, low=0, high=2**32))
-    n_in, n_out = net.sizes[0], net.sizes[-1]
+    n_in, n_targets = net.sizes[0], net.n_targets
     if xs is None:
         xs = random.random((3, n_in))
     if ys is None:
-        ys = random.random((len(xs), 1)) if n_out == 1 else random.integers(n_out, size=len(xs))
+        has_labels = net.cost.takes_labels and n_targets > 1
+        shape = len(xs) if has_labels else (len(xs), n_targets)
+        ys = random.integers(n_targets, size=shape) if has_labels else random.random(shape)
     net = replace(net, precision="highest")
     with jax.enable_x64(True):
         moderate = replace(net, init=initializers.default)
@@ -227,7 +229,7 @@ def check_gradients(
         network.check_params(net, start)
         theta = _float64(start)
         xs = jax.vmap(lambda x: network.inputs(x, jnp.dtype("float64")))(jnp.asarray(xs))
-        float64 = lambda y: network.targets(y, n_out, jnp.dtype("float64"))
+        float64 = lambda y: network.targets(y, n_targets, jnp.dtype("float64"))
         targets = jax.vmap(float64)(jnp.asarray(ys))
         check_target_bounds(net.cost, "checked", np.asarray(targets))
 

@@ -75,6 +75,7 @@ class Network:
         object.__setattr__(self, "hidden", single if all_equal else hidden)
         if isinstance(self.cost.output, Softmax) and sizes[-1] == 1:
             raise ValueError("the softmax of a single output is always 1; take two outputs.")
+        self.cost.n_targets(sizes[-1])  # it refuses a number of outputs that it is not for
         if self.n_params >= 2**31:
             raise ValueError(
                 f"sizes {brief(sizes)} make {brief(self.n_params)} parameters, but there must be "
@@ -93,6 +94,11 @@ class Network:
     def n_params(self) -> int:
         """The number of weights and biases."""
         return sum((n_in + 1) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:]))
+
+    @property
+    def n_targets(self) -> int:
+        """The number of float targets of an example: of most costs, the number of outputs."""
+        return self.cost.n_targets(self.sizes[-1])
 
 
 def _checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
@@ -239,32 +245,33 @@ def are_labels(y: AnyArray) -> bool:
     return jnp.issubdtype(y.dtype, jnp.integer)
 
 
-def targets(y: Target, n_out: int, dtype: jnp.dtype) -> Float[Array, " n_out"]:
-    """The target of each output: a label one-hot (as 0 or 1 for one output), floats as they are.
+def targets(y: Target, n_targets: int, dtype: jnp.dtype) -> Float[Array, " n_targets"]:
+    """An example's targets: a label one-hot (as 0 or 1 for a single one), floats as they are.
 
     Args:
-      y: one example's label, or its float targets, (n_out,).
-      n_out: the number of outputs.
+      y: one example's label, or its float targets, (n_targets,).
+      n_targets: the number of targets, the network's `n_targets`.
       dtype: the float type of the result.
 
     Returns:
-      The targets, (n_out,).
+      The targets, (n_targets,).
 
     Raises:
-      ValueError: y is neither an integer label nor n_out floats.
+      ValueError: y is neither an integer label nor n_targets floats.
 
     >>> targets(2, 4, np.dtype("float32")).tolist()
     [0.0, 0.0, 1.0, 0.0]
     """
     y = jnp.asarray(y)
     floats = jnp.issubdtype(y.dtype, jnp.floating)
-    if y.shape != ((n_out,) if floats else ()) or not (floats or are_labels(y)):
+    if y.shape != ((n_targets,) if floats else ()) or not (floats or are_labels(y)):
         raise ValueError(
-            f"a target is {y.dtype} of shape {y.shape}; use an integer label, or {n_out} floats."
+            f"a target is {y.dtype} of shape {y.shape}; use an integer label, or {n_targets} "
+            "floats."
         )
     if floats:
         return y.astype(dtype)
-    return y.astype(dtype)[None] if n_out == 1 else jax.nn.one_hot(y, n_out, dtype=dtype)
+    return y.astype(dtype)[None] if n_targets == 1 else jax.nn.one_hot(y, n_targets, dtype=dtype)
 
 
 def forward(

@@ -32,9 +32,9 @@ Input = Float[AnyArray, " n_in"] | UInt8[AnyArray, " n_in"]
 """The inputs of one example: floats, or uint8 pixels."""
 Inputs = Float[AnyArray, "batch n_in"] | UInt8[AnyArray, "batch n_in"]
 """The inputs of many examples."""
-Target = Int[AnyArray, ""] | int | np.integer | Float[AnyArray, " n_out"]
-"""The target of one example: a class label, or a float for each output."""
-Targets = Int[AnyArray, " batch"] | Float[AnyArray, "batch n_out"]
+Target = Int[AnyArray, ""] | int | np.integer | Float[AnyArray, " n_targets"]
+"""The target of one example: a class label, or floats, of most costs one for each output."""
+Targets = Int[AnyArray, " batch"] | Float[AnyArray, "batch n_targets"]
 """The targets of many examples."""
 
 
@@ -82,7 +82,8 @@ class Split(NamedTuple):
     Attributes:
       x: the inputs, (n, n_in): uint8 pixels 0..255, which a network divides by 255, or floats,
         which it uses as they are.
-      y: the targets: n integer class labels, or floats of shape (n, n_out).
+      y: the targets: n integer class labels, or floats of shape (n, n_out). A matrix of integers or
+        booleans that is not one-hot is multi-label: see `jaxnet.datasets.arrays`.
       weight: how much each example counts, n numbers of at least 0, not all of them 0; `None`, the
         default, if all count the same. See `Recipe.normalization` for what training makes of them.
         Costs and accuracies are weighted means, Σwᵢcᵢ/Σwᵢ.
@@ -146,7 +147,7 @@ class History(NamedTuple):
     cost includes the penalty terms, divided by the size of the split that it is measured on, as in
     network2's `total_cost`. A data cost is the mean over the examples alone, without penalties: it
     compares networks trained with different penalties. Accuracies are fractions in [0, 1], and NaN
-    where targets are not labels.
+    where targets are numbers to predict.
 
     Attributes:
       evaluation_cost: the cost on the split that the run is evaluated on, (epochs,).

@@ -87,8 +87,10 @@ def arrays(
         255, or finite numbers of any other type, which are used as they are. Lists, DataFrames
         and the arrays of other libraries are converted; a sparse matrix is not.
       y: their targets: n integer labels from 0, also booleans, a column (n, 1) or one-hot integers
-        (n, n_classes); or floats (n, n_out). A column of whole floats becomes labels where a
-        network of several outputs is trained on it, or another split has labels.
+        (n, n_classes); or floats (n, n_out). A matrix of integers or booleans that is not one-hot
+        becomes floats: multi-label targets, or counts. A column of whole floats becomes labels
+        where a network of several outputs is trained on it, or another split has labels; integers
+        become floats where the network's cost predicts numbers, such as `jaxnet.costs.Poisson`.
       valid: a pair (x, y) to validate on, or (x, y, weight); `None` for none.
       test: a pair (x, y) to test on, or (x, y, weight); `None` for none.
       weight: how much each training example counts, n numbers of at least 0; `None`, the default,
@@ -105,7 +107,8 @@ def arrays(
 
     Warns:
       UserWarning: the data are hardly what is meant: floats up to 255, uint8 numbers that look like
-        no pixels, labels all alike, or labels that no training example has.
+        no pixels, labels all alike, labels that no training example has, or a matrix of which
+        almost all rows are one-hot.
 
     >>> data = arrays(np.zeros((4, 2, 3)), [0, 1, 1, 0])
     >>> data.train.x.shape, data.valid

@@ -14,6 +14,8 @@ LARGE_INPUT = 128
 """Float inputs of this size or more are doubtful, and so are uint8 pixels that are all smaller."""
 SMALLEST_IMAGE = 9
 """Fewer uint8 columns than the pixels of a 3×3 image are doubtful."""
+RARE = 0.01
+"""If so few rows of targets are not one-hot, these may be faulty."""
 PACKAGE = str(Path(__file__).parents[1])
 """The folder of the package's source."""
 _EXAMINED: weakref.WeakValueDictionary[int, AnyArray] = weakref.WeakValueDictionary()
@@ -31,7 +33,8 @@ def warn_if_doubtful(data: Dataset, source: str) -> None:
 
     Warns:
       UserWarning: inputs are floats as large as pixels, or uint8 numbers that look like no pixels;
-        all training labels are equal; or other splits have labels that training examples lack.
+        all training labels are equal; other splits have labels that training examples lack; or
+        a few rows of targets are not one-hot, but all others are.
 
     >>> from jaxnet.core.types import Split
     >>> data = Dataset(Split(np.full((4, 9), 255.0), np.array([0, 1, 0, 1])))
@@ -75,8 +78,10 @@ def _doubt_of_inputs(x: np.ndarray) -> str:
 def _doubts_of_labels(data: Dataset) -> list[str]:
     """What is doubtful about the labels of a data set."""
     train, *others = (None if split is None else np.asarray(split.y) for split in data)
-    if train is None or train.dtype.kind == "f":
+    if train is None:
         return []
+    if train.dtype.kind == "f":
+        return _doubts_of_float_targets(train)
     classes = np.unique(train)
     if len(classes) == 1 < len(train):
         return [
@@ -90,9 +95,24 @@ def _doubts_of_labels(data: Dataset) -> list[str]:
             doubts.append(
                 f"{np.count_nonzero(is_unseen)} of {len(labels)} {name} labels, such as "
                 f"{labels[is_unseen.argmax()]}, are of classes that no training example has; "
-                "shuffle the examples before they are split."
+                "shuffle the examples before they are split, or pass floats if they are numbers to "
+                "predict."
             )
     return doubts
+
+
+def _doubts_of_float_targets(y: np.ndarray) -> list[str]:
+    """What is doubtful about float targets, (n, n_out)."""
+    is_one_hot = ((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)
+    n_others = np.count_nonzero(~is_one_hot)
+    if y.shape[1] == 1 or not 0 < n_others <= RARE * len(y):
+        return []
+    row = int(is_one_hot.argmin())
+    return [
+        f"{n_others} of {len(y)} rows of the training targets are not one-hot, such as row {row}, "
+        "so that all are taken as multi-label, or as numbers to predict; correct such rows if each "
+        "example has one class."
+    ]
 
 
 def outer_stacklevel() -> int:

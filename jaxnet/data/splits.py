@@ -27,12 +27,14 @@ def checked_split(arrays: Sequence[object], source: str, n_classes: int | None =
     """Convert the arrays of a split, check them, and flatten its examples.
 
     Args:
-      arrays: the inputs, (n, …), uint8 pixels or finite numbers that are used as they are; n
-        integer labels, also as a column or one-hot, or finite float targets, (n,) or (n, n_out);
-        and n weights or `None`, which may be left out.
+      arrays: the inputs, (n, …), uint8 pixels or finite numbers that are used as they are; the
+        targets: n integers, also as a column or one-hot, finite floats, (n,) or (n, n_out), or a
+        matrix of integers or booleans that is not one-hot, (n, n_out), which becomes floats; and n
+        weights or `None`, which may be left out.
       source: where the arrays are from, for errors.
       n_classes: the number of classes, which labels have to be below; floats are labels then, too.
-        If None, labels have to be below 2³¹.
+        If None, integers need only fit into int32: a network and its cost decide later whether
+        they are labels or numbers to predict.
 
     Returns:
       The split, with inputs of shape (n, n_in) and labels in int32, or float targets (n, n_out).
@@ -77,11 +79,12 @@ def checked_split(arrays: Sequence[object], source: str, n_classes: int | None =
 
 
 def _checked_labels(y: np.ndarray, source: str, n_classes: int | None) -> np.ndarray:
-    """Labels in int32."""
-    is_allowed = (y >= 0) & (y < (2**31 if n_classes is None else n_classes))
+    """Integer targets in int32."""
+    low, limit = (-(2**31), 2**31) if n_classes is None else (0, n_classes)
+    is_allowed = (y >= low) & (y < limit)
     if not is_allowed.all():
         index = int(is_allowed.argmin())
-        bounds = "in [0, 2³¹)" if n_classes is None else f"in [0, {n_classes - 1}]"
+        bounds = "in [−2³¹, 2³¹)" if n_classes is None else f"in [0, {n_classes - 1}]"
         remedy = "number the classes from 0: numpy.unique(y, return_inverse=True)[1]"
         if y.min() == 1 and y.max() == n_classes:
             remedy = "these start at 1: pass y - 1"

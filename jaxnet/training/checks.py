@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from jaxnet.core import network
+from jaxnet.core.accuracy import have_accuracy
 from jaxnet.core.arguments import brief, require_choice, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count
@@ -142,7 +143,7 @@ def check_settings(
     n_steps = -(-n_examples // operator.index(batch_size))
     _check_parts(net, data, recipe)
     _check_schedule(recipe, n_steps, operator.index(epochs))
-    _check_stopping(data, recipe, choices)
+    _check_stopping(net, data, recipe, choices)
 
 
 def count_of_seeds(name: str, value: object, low: int) -> int:
@@ -258,7 +259,7 @@ def _check_parts(net: Network, data: Dataset, recipe: Recipe) -> None:
             "label_smoothing is for integer labels, but the targets are floats; leave it out."
         )
     if recipe.augmentation is not None:
-        recipe.augmentation.check(net.sizes[0], net.sizes[-1])
+        recipe.augmentation.check(net.sizes[0], net.n_targets)
 
 
 def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
@@ -281,7 +282,7 @@ def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
         )
 
 
-def _check_stopping(data: Dataset, recipe: Recipe, choices: Measured) -> None:
+def _check_stopping(net: Network, data: Dataset, recipe: Recipe, choices: Measured) -> None:
     """Check that the metric of the recipe's stopping rule is evaluated, and exists."""
     rule = recipe.stopping
     if rule is None:
@@ -295,7 +296,8 @@ def _check_stopping(data: Dataset, recipe: Recipe, choices: Measured) -> None:
             else f'but evaluate_on lacks "{rule.split}"; add it, or give the rule another split.'
         )
         raise ValueError(f"the stopping rule looks at the {rule.curve.replace('_', ' ')}, {fault}")
-    if rule.metric == "accuracy" and not network.are_labels(split.y):
+    if rule.metric == "accuracy" and not have_accuracy(net.cost, split.y):
         raise ValueError(
-            'the stopping rule looks at accuracy, but the targets are floats; use metric="cost".'
+            "the stopping rule looks at accuracy, but the targets are numbers to predict; use "
+            'metric="cost".'
         )

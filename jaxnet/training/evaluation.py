@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxnet.core import network
+from jaxnet.core import accuracy, network
 from jaxnet.core.checks import check_split
 from jaxnet.core.conversion import labels_of_floats
 from jaxnet.core.hyperparameters import leaf
@@ -28,7 +28,7 @@ class Scores(NamedTuple):
     cost: Float[Array, ""]
     """The mean cost per example, plus the penalties that were asked for."""
     accuracy: Float[Array, ""]
-    """The fraction of examples classified correctly, in [0, 1]; NaN for float targets."""
+    """The fraction of examples classified correctly, in [0, 1]; NaN for numbers to predict."""
 
 
 def evaluate(
@@ -44,7 +44,9 @@ def evaluate(
     network2's `total_cost`. Where the split has weights, mean and accuracy are weighted. An example
     is classified correctly if its largest output is that of its label; a network of one output says
     1 where it is above ½, and 0 elsewhere. An example with an output that is NaN is classified
-    wrongly.
+    wrongly. Float targets have an accuracy where they are probabilities of a softmax, whose most
+    probable class has to be predicted, or multi-label ones of sigmoid outputs, 0 or 1, all of which
+    have to be on the right side of ½.
 
     Args:
       net: the architecture.
@@ -54,7 +56,7 @@ def evaluate(
       l2: λ₂ ≥ 0 of the penalty (λ₂/2n)Σw²; `None` leaves it out.
 
     Returns:
-      `cost` and `accuracy`, two scalars; the accuracy is a fraction, and NaN for float targets.
+      `cost` and `accuracy`, two scalars; the accuracy is a fraction, NaN for numbers to predict.
 
     Raises:
       ValueError: network, parameters and split do not fit together, or a λ is negative.
@@ -221,7 +223,7 @@ def by_example(
 
     Returns:
       Two arrays of shape (n,): the costs without penalties; and 1.0 where the example is classified
-      correctly, 0.0 where it is not, NaN for float targets.
+      correctly, 0.0 where it is not, NaN for numbers to predict.
 
     Raises:
       ValueError: network, parameters and split do not fit together.
@@ -284,16 +286,16 @@ def confusion(
 
 def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
+    """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
     return _score_of_logits(net, network.logits(net, params, x), y)
 
 
 def _score_of_logits(net: Network, z: Float[Array, " n_out"], y: Target) -> Scores:
     """The score of one example, from its logits."""
-    label = _predicted_label(net, net.cost.output.fn(z))
-    target = network.targets(y, net.sizes[-1], z.dtype)
-    is_correct = jnp.full((), jnp.nan, z.dtype)
-    if network.are_labels(jnp.asarray(y)):
-        is_correct = (label == y).astype(z.dtype)
+    a = net.cost.output.fn(z)
+    label = _predicted_label(net, a)
+    target = network.targets(y, net.n_targets, z.dtype)
+    is_correct = accuracy.is_correct(net.cost, a, y, label)
     return Scores(net.cost.fn(z, target), is_correct)
 
 

@@ -30,11 +30,11 @@ class EpochReport(NamedTuple):
       evaluation_cost: the cost on the validation split, with the penalties; NaN where it is not
         evaluated.
       evaluation_accuracy: the accuracy on the validation split, in [0, 1]; NaN where it is not
-        evaluated or where targets are floats.
+        evaluated or where targets are numbers to predict.
       training_cost: the cost on the training split, with the penalties; NaN where it is not
         evaluated.
       training_accuracy: the accuracy on the training split, in [0, 1]; NaN where it is not
-        evaluated or where targets are floats.
+        evaluated or where targets are numbers to predict.
       learning_rate: η of the epoch's last mini-batch; NaN where the optimizer has none.
       best_epoch: the best epoch so far, from 1.
       seconds: time since this call of `train` began; the first epoch's includes compilation.

@@ -230,9 +230,9 @@ def mini_batch(
     net, key, dtype = context.net, context.key, weights.dtype
     if recipe.augmentation is not None:
         rule_key = address(key, "augmentation", step)
-        xs, ys = recipe.augmentation.apply(rule_key, xs, ys, weights, net.sizes[-1])
+        xs, ys = recipe.augmentation.apply(rule_key, xs, ys, weights, net.n_targets)
     if recipe.label_smoothing is not None:
-        ys = jax.vmap(lambda y: network.targets(y, net.sizes[-1], dtype))(ys)
+        ys = jax.vmap(lambda y: network.targets(y, net.n_targets, dtype))(ys)
         ys = regularization.smooth_labels(net.cost, ys, recipe.label_smoothing)
     hidden_keep = input_keep = None
     layer_key = partial(jax.random.fold_in, address(key, "dropout", step))
@@ -404,6 +404,6 @@ def _mean_cost(
 
     def cost_of_example(x: Input, y: Target, masks: Masks) -> Array:
         z = network.forward(net, params, x, masks)[1][-1]
-        return net.cost.fn(z, network.targets(y, net.sizes[-1], z.dtype))
+        return net.cost.fn(z, network.targets(y, net.n_targets, z.dtype))
 
     return jnp.sum(batch.weights * jax.vmap(cost_of_example)(xs, batch.ys, masks))

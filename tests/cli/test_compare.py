@@ -144,7 +144,10 @@ def test_labels_are_escaped(here):
             "--range names sgd.learning_rate twice; give one range",
         ),
         (["--range", "lion.learning_rate=1:2"], "ranges has an entry for lion, which is not among"),
-        (["--output", "linear"], "--output needs a --cost, quadratic or absolute-error"),
+        (
+            ["--output", "linear"],
+            "--output needs a --cost: quadratic, absolute-error",
+        ),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),
         (["--plot-only"], "holds no comparison: No such file"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxnet.cli import main as cli
-from jaxnet.cli.saved_options import CHANGEABLE, resumed_options
+from jaxnet.cli.saved_options import CHANGEABLE, LATER_OPTIONS, resumed_options
 from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
 from jaxnet.training import checkpoints
 
@@ -112,7 +112,13 @@ def test_a_damaged_value_is_one_line_that_names_file_key_and_value(folder, capsy
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", LATER_OPTIONS)
+def test_a_file_from_before_an_option_existed_has_its_default(folder, name):
+    write(folder, {key: value for key, value in SETTINGS.items() if key != name})
+    assert getattr(resumed_options(folder, []), name) == getattr(Train(), name)
+
+
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in LATER_OPTIONS])
 def test_a_missing_value_is_refused(folder, name):
     write(folder, {key: value for key, value in SETTINGS.items() if key != name})
     with pytest.raises(ValueError, match=f"its settings lack {name}"):

@@ -28,6 +28,7 @@ REFERENCES = {
     "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
     "elu(0.5)": lambda z: np.where(z > 0, z, 0.5 * np.expm1(np.minimum(z, 0))),
     "softplus": lambda z: np.logaddexp(z, 0),
+    "exponential": lambda z: np.exp(np.minimum(z, 40)),
     "gelu": lambda z: z * scipy.special.ndtr(z),
     "silu": lambda z: z * scipy.special.expit(z),
     "linear": lambda z: z,

@@ -4,11 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import jaxnet as jn
 from jaxnet.core import activations, costs
+from jaxnet.core.backpropagation import gauss_newton_product
 from jaxnet.core.gradient_check import check_deltas
 
 OUTPUTS = activations.NAMED
@@ -18,6 +22,9 @@ COSTS = {
     "log-likelihood(3)": costs.LogLikelihood(3.0),
     **{f"quadratic {name}": costs.Quadratic(output) for name, output in OUTPUTS.items()},
     **{f"absolute {name}": costs.AbsoluteError(output) for name, output in OUTPUTS.items()},
+    "huber softmax": costs.Huber(activations.softmax, 0.3),
+    **{f"focal({gamma})": costs.Focal(gamma) for gamma in (0.0, 0.5, 1.0)},
+    **{name: constructor() for name, constructor in costs.NAMED.items()},
 }
 
 
@@ -51,17 +58,23 @@ def test_fn_is_its_textbook_definition_where_that_is_accurate(z, y):
 
 @pytest.mark.parametrize("name", COSTS)
 def test_cost_and_delta_are_finite_at_enormous_logits(name):
-    for z in itertools.product([-1e4, 0.0, 1e4], repeat=3):
-        for y in np.eye(3):
-            z32, y32 = jnp.asarray(z, jnp.float32), jnp.asarray(y, jnp.float32)
-            assert jnp.isfinite(COSTS[name].fn(z32, y32))
-            assert jnp.all(jnp.isfinite(COSTS[name].delta(z32, y32)))
+    fn32, delta32 = _in(jnp.float32, COSTS[name], *_grid(COSTS[name], [-1e4, 0, 1e4]))
+    assert np.isfinite(fn32).all()
+    assert np.isfinite(delta32).all()
 
 
-def _in(dtype, cost, z, y):
+def _grid(cost, logits):
+    """All combinations of logits for four outputs, with each one-hot target."""
+    zs = np.array(list(itertools.product(logits, repeat=4)), np.float32)
+    ys = np.eye(4)[:, : cost.n_targets(4)]
+    return np.repeat(zs, len(ys), axis=0), np.tile(ys, (len(zs), 1))
+
+
+def _in(dtype, cost, zs, ys):
     with jax.enable_x64(True):
-        z, y = jnp.asarray(z, dtype), jnp.asarray(y, dtype)
-        return np.asarray(cost.fn(z, y), float), np.asarray(cost.delta(z, y), float)
+        arrays = jnp.asarray(zs, dtype), jnp.asarray(ys, dtype)
+        values = (jax.jit(jax.vmap(function))(*arrays) for function in (cost.fn, cost.delta))
+        return tuple(np.asarray(value, float) for value in values)
 
 
 @pytest.mark.parametrize("name", COSTS)
@@ -71,14 +84,16 @@ def test_float32_agrees_with_float64_up_to_logits_of_80(name):
     random = np.random.default_rng(0)
     # Scales from ordinary to saturated; the numbers are float32's own.
     zs = [random.uniform(-1, 1, 4).astype(np.float32) * scale for scale in (1, 5, 20, 80)]
-    saturated = np.array(list(itertools.product([-80, 3, 80], repeat=3)), np.float32)
-    cases = [(z, y) for z in zs for y in np.eye(4)]
-    cases += [(z, y) for z in saturated for y in np.eye(3)]
-    for z, y in cases:
-        fn64, delta64 = _in(jnp.float64, cost, z, y)
-        fn32, delta32 = _in(jnp.float32, cost, z, y)
-        np.testing.assert_allclose(fn32, fn64, rtol=1e-5, atol=tiny)
-        np.testing.assert_allclose(delta32, delta64, rtol=1e-5, atol=tiny, err_msg=f"{z} {y}")
+    saturated, ys_of_saturated = _grid(cost, [-80, 3, 80])
+    ys = np.eye(4)[:, : cost.n_targets(4)]
+    zs = np.concatenate([np.repeat(zs, 4, axis=0), saturated])
+    ys = np.concatenate([np.tile(ys, (4, 1)), ys_of_saturated])
+    fn64, delta64 = _in(jnp.float64, cost, zs, ys)
+    fn32, delta32 = _in(jnp.float32, cost, zs, ys)
+    # Log-variances of either sign are summed, so that digits cancel.
+    atol = 1e-6 if name == "gaussian-nll" else tiny
+    np.testing.assert_allclose(fn32, fn64, rtol=1e-5, atol=atol)
+    np.testing.assert_allclose(delta32, delta64, rtol=1e-5, atol=tiny)
 
 
 def test_log_likelihood_of_a_class_is_minus_the_log_of_its_probability():
@@ -107,6 +122,114 @@ def test_a_log_likelihood_without_a_positive_temperature_is_refused():
 @pytest.mark.parametrize("name", COSTS)
 def test_nan_stays_nan(name):
     """A logit of NaN makes the cost NaN, and its own error."""
-    z, y = jnp.array([1.0, jnp.nan, -2.0]), jnp.array([1.0, 0.0, 0.0])
-    assert jnp.isnan(COSTS[name].fn(z, y))
-    assert jnp.isnan(COSTS[name].delta(z, y)[1])
+    cost, z = COSTS[name], jnp.array([1.0, jnp.nan, -2.0, 0.5])
+    y = jnp.array([1.0, 0.0, 0.0, 0.0])[: cost.n_targets(4)]
+    assert jnp.isnan(cost.fn(z, y))
+    assert jnp.isnan(cost.delta(z, y)[1])
+
+
+RANDOM = np.random.default_rng(0)
+LOGITS = RANDOM.normal(size=(50, 4)) * 3
+COUNTS = RANDOM.poisson(3.0, size=(50, 4)).astype(float)
+
+
+def _fn(cost, zs, ys):
+    with jax.enable_x64(True):
+        return np.asarray(jax.vmap(cost.fn)(jnp.asarray(zs), jnp.asarray(ys)))
+
+
+def test_poisson_is_the_likelihood_of_scipy_without_the_factorial():
+    likelihood = scipy.stats.poisson.logpmf(COUNTS, np.exp(LOGITS)).sum(axis=1)
+    factorials = scipy.special.gammaln(COUNTS + 1).sum(axis=1)
+    np.testing.assert_allclose(
+        _fn(costs.Poisson(), LOGITS, COUNTS), -likelihood - factorials, rtol=1e-12
+    )
+
+
+def test_gaussian_nll_is_the_density_of_scipy_without_its_constant():
+    mean, log_variance = np.split(LOGITS, 2, axis=1)
+    targets = COUNTS[:, :2]
+    density = scipy.stats.norm.logpdf(targets, mean, np.exp(log_variance / 2))
+    expected = -(density + np.log(2 * np.pi) / 2).sum(axis=1)
+    np.testing.assert_allclose(_fn(costs.GaussianNLL(), LOGITS, targets), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 1.0, 3.0])
+def test_huber_is_scipys(threshold):
+    expected = scipy.special.huber(threshold, LOGITS - COUNTS).sum(axis=1)
+    cost = costs.Huber(threshold=threshold)
+    np.testing.assert_allclose(_fn(cost, LOGITS, COUNTS), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_is_the_papers_for_the_probability_of_the_class(gamma):
+    labels = RANDOM.integers(4, size=50)
+    p = scipy.special.softmax(LOGITS, axis=1)[np.arange(50), labels]
+    expected = -((1 - p) ** gamma) * np.log(p)
+    cost = costs.Focal(gamma)
+    np.testing.assert_allclose(_fn(cost, LOGITS, np.eye(4)[labels]), expected, rtol=1e-9)
+
+
+def test_focal_of_two_outputs_is_the_binary_one_of_a_sigmoid():
+    y = RANDOM.integers(2, size=50)
+    p = scipy.special.expit(LOGITS[:, 1] - LOGITS[:, 0])
+    p_of_class = np.where(y == 1, p, 1 - p)
+    expected = -((1 - p_of_class) ** 2) * np.log(p_of_class)
+    got = _fn(costs.Focal(), LOGITS[:, :2], np.eye(2)[y])
+    np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["focal", "huber", "poisson", "gaussian-nll"])
+def test_the_derivative_of_delta_is_the_second_derivative_of_fn(name):
+    """`gauss_newton_product` and `hessian_product` differentiate `delta`."""
+    cost = COSTS[name]
+    with jax.enable_x64(True):
+        for z, y in zip(LOGITS[:5], COUNTS[:5, : cost.n_targets(4)] / 10, strict=True):
+            z, y = jnp.asarray(z), jnp.asarray(y)
+            of_delta = jax.jacfwd(cost.delta)(z, y)
+            np.testing.assert_allclose(of_delta, jax.hessian(cost.fn)(z, y), atol=1e-10)
+            np.testing.assert_allclose(of_delta, of_delta.T, atol=1e-10)
+
+
+def test_exponential_costs_go_on_along_their_tangent():
+    """So that the cost of rates that float32 cannot hold still falls towards the target."""
+    poisson = costs.Poisson()
+    fn, delta = _in(jnp.float32, poisson, [[39.0], [40.0], [50.0], [1e4]], [[2.0]] * 4)
+    assert (np.diff(fn) > 0).all()
+    np.testing.assert_allclose(delta[2:], np.exp(40.0), rtol=1e-5)
+    log_variances = np.array([[0.5, -39.0], [0.5, -41.0], [0.5, -1e4]])
+    fn, delta = _in(jnp.float32, costs.GaussianNLL(), log_variances, [[0.0]] * 3)
+    assert (np.diff(fn) > 0).all()
+    assert (delta[:, 1] < 0).all()  # down the slope the log-variance grows
+
+
+def test_a_network_has_two_outputs_for_each_target_of_gaussian_nll():
+    net = jn.Network((3, 4, 6), cost=costs.GaussianNLL())
+    assert (net.sizes[-1], net.n_targets) == (6, 3)
+    with pytest.raises(ValueError, match="number of outputs must be even, not 3; choose sizes"):
+        jn.Network((3, 4, 3), cost=costs.GaussianNLL())
+
+
+@pytest.mark.parametrize("name", ["focal", "huber", "poisson", "gaussian-nll"])
+def test_second_order_products_and_gradients_of_networks(name):
+    net = jn.Network((3, 4, 2), jn.activations.tanh, COSTS[name])
+    jn.check_gradients(net)
+    params = jn.init(net, jax.random.key(0))
+    along = jax.tree.map(jnp.ones_like, params)
+    xs, ys = jnp.asarray(LOGITS[:5, :3]), jnp.full((5, net.n_targets), 0.5)
+    products = gauss_newton_product(net, params, along, xs, ys)
+    assert all(jnp.isfinite(array).all() for array in jax.tree.leaves(products))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: costs.Huber(threshold=0), "threshold must be a positive number, not 0"),
+        (lambda: costs.Huber(threshold=-1), "threshold must"),
+        (lambda: costs.Focal(-0.1), "Focal: gamma must"),
+        (lambda: jn.Network((2, 1), cost=costs.Focal()), "single output is always 1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -140,7 +140,7 @@ def test_npz_in_kerass_layout_and_with_its_own_validation_set(tmp_path):
         ({"z": np.zeros(3)}, "has no arrays x_train and y_train"),
         ({"x_train": np.zeros((3, 2)), "y_train": np.arange(2)}, "3 inputs, but 2 targets"),
         ({"x_train": np.array([[np.nan, 0]] * 3), "y_train": np.arange(3)}, "row 0, column 0 of the inputs is nan; give"),
-        ({"x_train": np.zeros((3, 2)), "y_train": np.array([0, -1, 0])}, "label 1 is -1"),
+        ({"x_train": np.zeros((3, 2)), "y_train": np.array([0, 2**40, 0])}, "label 1 is 1099511627776"),
         ({"x_train": np.zeros((3, 2), complex), "y_train": np.arange(3)}, "inputs are complex128"),
         ({"x_train": np.array([object()]), "y_train": np.arange(1)}, "no.* readable .npz archive"),
     ],
@@ -166,7 +166,6 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     [
         (np.zeros(3), [0, 1, 0], "they must be .n, n_in."),
         (np.zeros((0, 2)), [], "there are no examples"),
-        (np.zeros((2, 2)), [[0, 2], [1, 0]], r"row 0 is not one-hot: \[0, 2\]; they must be n"),
         (np.zeros((2, 2)), ["a", "b"], "strings, such as 'a'; number the classes: classes, y = nu"),
         (np.zeros((2, 2)), [0.0, np.inf], "row 1 of the targets is inf; give finite numbers"),
         (np.zeros((2, 2)), np.zeros((2, 1, 1)), "must be n integer labels, or floats .n, n_out."),
