@@ -102,7 +102,7 @@ def descend(net: jn.Network, data: jn.Dataset, seeds, batches):
         return thetas - RATE * gradients.at[0].set(numerical), (losses, error)
 
     thetas, (losses, errors) = jax.lax.scan(step, jax.vmap(initial)(seeds), batches)
-    scores = jax.vmap(evaluate, (0, None, None))(thetas, *data.test)
+    scores = jax.vmap(evaluate, (0, None, None))(thetas, data.test.x, data.test.y)
     return losses, errors, scores.accuracy
 
 

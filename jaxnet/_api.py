@@ -26,7 +26,7 @@ from jaxnet.core import (
     numerical_gradient,
     predict,
 )
-from jaxnet.data import datasets
+from jaxnet.data import datasets, resampling
 from jaxnet.io import load, save
 from jaxnet.recipes import (
     Augmentation,
@@ -64,7 +64,18 @@ from jaxnet.recipes import (
     stopping,
     yogi,
 )
-from jaxnet.sweeps import LogUniform, OneMinus, Study, SweepReport, Uniform, grid, sample, sweep
+from jaxnet.sweeps import (
+    CrossValidation,
+    LogUniform,
+    OneMinus,
+    Study,
+    SweepReport,
+    Uniform,
+    cross_validate,
+    grid,
+    sample,
+    sweep,
+)
 from jaxnet.training import (
     EpochReport,
     Monitors,
@@ -85,6 +96,7 @@ from jaxnet.training import (
 __all__ = [
     "Augmentation",
     "Comparison",
+    "CrossValidation",
     "Dataset",
     "EpochReport",
     "GradientError",
@@ -123,6 +135,7 @@ __all__ = [
     "comparison",
     "confusion",
     "costs",
+    "cross_validate",
     "custom",
     "datasets",
     "epoch",
@@ -148,6 +161,7 @@ __all__ = [
     "predict",
     "pruning",
     "radam",
+    "resampling",
     "rmsprop",
     "rprop",
     "sample",

@@ -97,7 +97,7 @@ class Split(NamedTuple):
     y: AnyArray
     weight: Float[AnyArray, " n"] | None = None
 
-    def take(self, rows: slice | Sequence[int] | np.ndarray) -> "Split":
+    def take(self, rows: slice | Sequence[int] | AnyArray) -> "Split":
         """The split of some of the examples.
 
         Args:

@@ -17,7 +17,7 @@ from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import constant, count, flag
 from jaxnet.core.types import Dataset, Split
 
-Indices = Int[np.ndarray, " rows"]
+Indices = Int[np.ndarray, "..."]
 """Rows of a split, by their numbers from 0."""
 
 
@@ -313,7 +313,7 @@ def resampling_of(value: object) -> Resampling:
       ValueError: it is something else.
 
     >>> resampling_of([([0, 1], [2])]).folds(Split(np.zeros((3, 2)), np.zeros(3, int)))[0].test
-    array([2])
+    array([2], dtype=int32)
     """
     if isinstance(value, Resampling):
         return value

@@ -1,16 +1,19 @@
 """Training many networks at once: search spaces, chunks of lanes, executors, studies."""
 
 from jaxnet.sweeps._sweep import sweep
+from jaxnet.sweeps.cross_validation import CrossValidation, cross_validate
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
 from jaxnet.sweeps.study import Study
 
 __all__ = [
+    "CrossValidation",
     "LogUniform",
     "OneMinus",
     "Study",
     "SweepReport",
     "Uniform",
+    "cross_validate",
     "grid",
     "sample",
     "sweep",

@@ -5,32 +5,39 @@ all devices of this process, on those of all processes, or by an executor's work
 keeps each chunk as soon as it has ended (`ledger`, `store`), and returns a `Study` (`study`).
 """
 
-import itertools
 import operator
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import SupportsIndex, TypeVar
+from typing import SupportsIndex
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike
 
-from jaxnet.core.arguments import brief, path_of, require_function, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
-from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit, Order
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
-from jaxnet.data.resampling import Fold, Resampling, resampling_of
+from jaxnet.data.resampling import Fold, Resampling
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps.checks import (
+    as_list,
+    check_options,
+    check_processes,
+    check_with_folds,
+    checked_factor,
+    checked_folds,
+    checked_seeds,
+    checked_settings,
+)
 from jaxnet.sweeps.chunking import ChunkPlanner, planned_sizes
 from jaxnet.sweeps.executors import (
     ChunkRunner,
@@ -43,32 +50,20 @@ from jaxnet.sweeps.executors import (
     SweepReport,
     TaskExecutor,
 )
-from jaxnet.sweeps.folds import LaneFold, lane_folds, smallest_fold
+from jaxnet.sweeps.folds import LaneFold, smallest_fold
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.ranking import recipe_order
-from jaxnet.sweeps.recipe_batch import RecipeBatch
-from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting, first_examples
+from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
 from jaxnet.sweeps.study import Study
-from jaxnet.training.checks import (
-    check_monitors,
-    check_not_traced,
-    check_order,
-    check_recipe,
-    check_settings,
-    count_of_seeds,
-)
+from jaxnet.training.checks import check_not_traced
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.measured import Measured, measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 
-LISTS = (list, tuple, range, np.ndarray)
-"""The types of which an argument of `sweep` may have several values."""
-
 Resample = Resampling | Iterable[Fold | tuple[ArrayLike, ArrayLike]]
 """What `sweep(resample=)` takes."""
-_Item = TypeVar("_Item")
 
 
 @renamed_arguments(monitor="evaluate_on", halving="successive_halving", say="log")
@@ -181,21 +176,19 @@ def sweep(
     ((2, 3, 2), ('recipe', 'seed', 'epoch'))
     """
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
-    _check_options(order, folder, tune_plan, on_progress, log)
+    check_options(order, folder, tune_plan, on_progress, log)
     start_time, loaded = time.perf_counter(), _loaded(net, data)
-    seed_list = _checked_seeds(seeds)
-    folds = _checked_folds(resample, standardize, loaded, seed_list)
+    seed_list = checked_seeds(seeds)
+    folds = checked_folds(resample, standardize, loaded, seed_list)
     whole = loaded if folds is None else smallest_fold(folds, loaded)
-    splits = _default_splits(whole) if evaluate_on is None else evaluate_on
-    if folds is not None:
-        splits = (*splits, "test")
+    splits = _evaluated_splits(evaluate_on, whole, folds is not None)
     choices = measured(splits, metrics, monitors, select_by)
-    settings = _checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices, whole)
-    _check_with_folds(folds, examples, tune_plan)
+    settings = checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices, whole)
+    check_with_folds(folds, examples, tune_plan)
     epochs = operator.index(epochs)
-    factor = _checked_factor(successive_halving)
+    factor = checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
-    _check_processes(len(rungs) > 1, folder, choices, tune_plan)
+    check_processes(len(rungs) > 1, folder, choices, tune_plan)
     loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
@@ -215,15 +208,7 @@ def sweep(
         with interruptible() as interrupted:
             loop.train(lanes, rungs, factor, interrupted)
             loop.progress.report(interrupted)
-    plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
-    study = ledger.study(
-        epochs=epochs,
-        dropped_lanes=loop.dropped_lanes,
-        plan=plan._replace(backed_off=runner.n_bisections),
-        seconds=time.perf_counter() - start_time,
-        data=loaded,
-        order=order,
-    )
+    study = _study(loop, time.perf_counter() - start_time, order)
     _warn_of_versions(study)
     return study
 
@@ -297,6 +282,19 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
+def _study(loop: _RungLoop, seconds: float, order: Order) -> Study:
+    """The study of a loop that has ended."""
+    plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
+    return loop.ledger.study(
+        epochs=loop.epochs,
+        dropped_lanes=loop.dropped_lanes,
+        plan=plan._replace(backed_off=loop.runner.n_bisections),
+        seconds=seconds,
+        data=loop.data,
+        order=order,
+    )
+
+
 def _with_rules_metric(choices: Measured, settings: tuple[Setting, ...]) -> Measured:
     """The choices with the metric that all stopping rules have in common, if nothing else ranks."""
     rules = [setting.recipe.stopping for setting in settings]
@@ -307,9 +305,14 @@ def _with_rules_metric(choices: Measured, settings: tuple[Setting, ...]) -> Meas
     return replace(choices, select_by=metric)
 
 
-def _default_splits(data: Dataset) -> tuple[EvaluatedSplit, ...]:
-    """The splits to evaluate where a caller does not say which."""
-    return ("training",) if data.valid is None else ("validation",)
+def _evaluated_splits(
+    evaluate_on: Sequence[EvaluatedSplit] | None, data: Dataset, has_folds: bool
+) -> Sequence[EvaluatedSplit]:
+    """The splits that were asked for, or the default ones, and the folds' test rows."""
+    if evaluate_on is None:
+        evaluate_on = ("training",) if data.valid is None else ("validation",)
+    is_list = isinstance(evaluate_on, (tuple, list))  # anything else is refused later
+    return (*evaluate_on, "test") if has_folds and is_list else evaluate_on
 
 
 def _read_ledger(
@@ -362,46 +365,10 @@ def _penalties_rank(study: Study) -> bool:
     return bool(np.any(is_unknown & has_penalty))
 
 
-def _check_processes(
-    has_rungs: bool,
-    folder: str | Path | None,
-    choices: Measured,
-    tune_plan: bool,
-) -> None:
-    """Refuse successive halving, or several processes, without what they need."""
-    if has_rungs and not {"evaluation", "training"} & set(choices.evaluate_on):
-        raise ValueError(
-            "successive_halving ranks by evaluations, but evaluate_on has neither; make it "
-            '("validation",) or ("training",).'
-        )
-    if has_rungs and folder is None and jax.process_count() > 1:
-        raise ValueError(
-            "successive_halving over several processes needs a folder that all of them see; set "
-            "folder."
-        )
-    if tune_plan and jax.process_count() > 1:
-        raise ValueError(
-            f"tune_plan is for one process, not {jax.process_count()}, which might choose "
-            "different sizes; leave it out."
-        )
-
-
-def _check_options(
-    order: object, folder: object, tune_plan: object, on_progress: object, log: object
-) -> None:
-    """Check the order of examples, where results and reports go, and whether plans are timed."""
-    check_order(order)
-    if folder is not None:
-        path_of("folder", folder)
-    flag("tune_plan", tune_plan)
-    require_function("on_progress", on_progress)
-    require_function("log", log)
-
-
 def _loaded(net: Network | Sequence[Network], data: Data) -> Dataset:
     """The splits, loaded, and converted to arrays that the networks can read."""
     loaded = data() if callable(data) else data
-    for first_net in _as_list(net)[:1]:  # `_checked_settings` refuses an empty list
+    for first_net in as_list(net)[:1]:  # `checked_settings` refuses an empty list
         loaded = check_data(first_net, loaded)
         warn_if_doubtful(loaded, "the data")
     return loaded
@@ -413,94 +380,8 @@ def _runner(
     """What trains the chunks: the devices of this process, or an executor's workers."""
     if executor is None:
         return LocalDevices(loaded)
-    to_load = ReadableData(_as_list(net)[0], data) if callable(data) else loaded
+    to_load = ReadableData(as_list(net)[0], data) if callable(data) else loaded
     return ExecutorWorkers(executor, to_load)
-
-
-def _checked_settings(
-    net: Network | Sequence[Network],
-    data: Dataset,
-    recipe: Recipe | Sequence[Recipe],
-    epochs: SupportsIndex,
-    batch_size: SupportsIndex | Sequence[int],
-    examples: SupportsIndex | Sequence[int] | None,
-    choices: Measured,
-    whole: Dataset,
-) -> tuple[Setting, ...]:
-    """All combinations of networks, batch sizes, numbers of examples and recipes, checked.
-
-    `whole` is the data that networks train on where all examples are used: the smallest fold's.
-    """
-    nets, recipes = _as_list(net), _as_list(recipe)
-    batch_sizes, n_examples_list = _as_list(batch_size), _as_list(examples)
-    if not (nets and recipes and batch_sizes and n_examples_list):
-        raise ValueError(
-            "a sweep needs at least one network, one recipe, one batch size and one number of "
-            "examples, not an empty list."
-        )
-    n_all = len(data.train.x)
-    fitting_data: dict[tuple[Network, int], Dataset] = {}  # whose check takes longest
-    settings = []
-    for net, size, n, recipe in itertools.product(nets, batch_sizes, n_examples_list, recipes):
-        n_examples = n_all if n is None else count("examples", n, 1, n_all + 1)
-        require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
-        check_recipe(recipe)
-        rows = RecipeBatch(recipe).rows()
-        if not rows:
-            raise ValueError("the arrays of a recipe are empty; give each at least one number.")
-        if (net, n_examples) not in fitting_data:
-            part = whole if n_examples == n_all else first_examples(data, n_examples)
-            fitting_data[net, n_examples] = check_data(net, part)
-        data_of_net = fitting_data[net, n_examples]
-        check_settings(net, data_of_net, rows[0], epochs, size, 0, None, choices)
-        check_monitors(choices.monitors, net, -(-n_examples // operator.index(size)))
-        settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
-    return tuple(settings)
-
-
-def _checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
-    """The seeds, from a number of them or a list, checked."""
-    given_seeds = seeds if isinstance(seeds, LISTS) else range(count_of_seeds("seeds", seeds, 1))
-    seed_list = tuple(count("seeds", seed, 0, 2**32) for seed in given_seeds)
-    if not seed_list or len(set(seed_list)) < len(seed_list):
-        raise ValueError(
-            "seeds must be a number of seeds, at least 1, or one or more different seeds, "
-            f"not {brief(seeds)}."
-        )
-    return seed_list
-
-
-def _checked_folds(
-    resample: object, standardize: object, data: Dataset, seeds: Sequence[int]
-) -> list[list[LaneFold]] | None:
-    """The folds of each seed; None where all networks have the whole training split."""
-    standardize = flag("standardize", standardize)
-    if resample is None:
-        if standardize:
-            raise ValueError(
-                "standardize belongs to the folds of resample, which is None; standardize the data "
-                "themselves, or give resample."
-            )
-        return None
-    return lane_folds(resampling_of(resample), data.train, seeds, standardize)
-
-
-def _check_with_folds(
-    folds: list[list[LaneFold]] | None, examples: object, tune_plan: bool
-) -> None:
-    """Refuse what does not go together with folds."""
-    if folds is None:
-        return
-    for name, is_given in (("examples", examples is not None), ("tune_plan", tune_plan)):
-        if is_given:
-            raise ValueError(
-                f"{name} does not go together with resample; leave one of the two out."
-            )
-
-
-def _as_list(value: _Item | Sequence[_Item]) -> list[_Item]:
-    """The items of a list, tuple, range or array; any other value as a list of one item."""
-    return list(value) if isinstance(value, LISTS) else [value]  # pyright: ignore[reportReturnType]
 
 
 def _wait_for_processes(point: str, store: Folder | None) -> None:
@@ -522,13 +403,6 @@ def _description(data: Dataset, choices: Measured, order: Order) -> JsonObject:
     if order != "shuffled":
         description["order"] = order
     return description | choices.settings()
-
-
-def _checked_factor(successive_halving: SupportsIndex | None) -> int | None:
-    """The factor of successive halving, at least 2; None without it."""
-    if successive_halving is None:
-        return None
-    return count("successive_halving", successive_halving, low=2)
 
 
 def _rung_epochs(epochs: int, n_recipes: int, factor: int | None) -> list[int]:

@@ -29,13 +29,8 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.recipe_batch import group_axes
-from jaxnet.training.epochs import (
-    EpochProgram,
-    EpochResult,
-    Measurements,
-    finish_epoch,
-    train_epoch,
-)
+from jaxnet.training.epoch_results import EpochResult, finish_epoch
+from jaxnet.training.epochs import EpochAddress, EpochProgram, Measurements, train_epoch
 from jaxnet.training.mini_batches import Subset
 from jaxnet.training.parallelism import SINGLE, SingleNetwork
 from jaxnet.training.step import TrainState, start
@@ -170,7 +165,13 @@ def _train(
         group = lane_group(program.net, recipe, state.step.shape[-1])
         recipe, units, state = group.squeeze_single((recipe, units, state))
         trained, measured = train_epoch(
-            _group_program(program, group), data, key, index, recipe, units, state, None, subset
+            _group_program(program, group),
+            data,
+            EpochAddress(key, index),
+            recipe,
+            units,
+            state,
+            subset=subset,
         )
         if measured is not None and group.n_lanes == 1:
             measured = measured[None]

@@ -18,7 +18,8 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, trainable_masks
 from jaxnet.training.checks import check_monitors, check_not_traced, check_order, checked
 from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
-from jaxnet.training.epochs import EpochProgram, finish_epoch, train_epoch
+from jaxnet.training.epoch_results import finish_epoch
+from jaxnet.training.epochs import EpochAddress, EpochProgram, train_epoch
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
@@ -96,14 +97,7 @@ def fit(
     >>> history.training_cost.shape
     (3,)
     """
-    if dtype is not None:
-        require_choice("dtype", dtype, ("float32", "float64"))
-    if dtype not in (None, str(jax.dtypes.canonicalize_dtype(float))):
-        is_64 = dtype == "float64"
-        instead = f"leave dtype out, and call that function within jax.enable_x64({is_64})"
-        check_not_traced(
-            f"fit with dtype={dtype!r}", instead, data, recipe, seed, params, trainable
-        )
+    _check_dtype(dtype, data, recipe, seed, params, trainable)
     with computing_in(dtype):
         recipe = in_dtype(dtype, recipe)
         choices = measured(evaluate_on, metrics, monitors)
@@ -129,7 +123,7 @@ def fit(
         def train_unless_stopped(state: TrainState, index: Array) -> tuple[TrainState, History]:
             def train() -> tuple[TrainState, History]:
                 after, table = train_epoch(
-                    program, data.train, key, index, recipe, None, state, masks
+                    program, data.train, EpochAddress(key, index), recipe, None, state, masks
                 )
                 result = finish_epoch(program, data, index, recipe, None, after, masks)
                 return result.state, program.with_measurements(result.row, table)
@@ -143,3 +137,13 @@ def fit(
         if recipe.stopping is not None:
             return on_host(dtype, (state.watch.best, history))
         return on_host(dtype, (evaluation_params(recipe, state, masks), history))
+
+
+def _check_dtype(dtype: FloatType | None, *arrays: object) -> None:
+    """Check that the type is known, and that no array is traced if it is not JAX's own."""
+    if dtype is not None:
+        require_choice("dtype", dtype, ("float32", "float64"))
+    if dtype not in (None, str(jax.dtypes.canonicalize_dtype(float))):
+        is_64 = dtype == "float64"
+        instead = f"leave dtype out, and call that function within jax.enable_x64({is_64})"
+        check_not_traced(f"fit with dtype={dtype!r}", instead, *arrays)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, SupportsIndex
+from typing import SupportsIndex
 
 import jax
 import numpy as np
@@ -29,9 +29,7 @@ from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
-from jaxnet.training import checkpoints
 from jaxnet.training.checkpoints import tree_sha256
 from jaxnet.training.checks import (
     check_monitors,
@@ -43,7 +41,8 @@ from jaxnet.training.checks import (
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.endings import divergence_message, ending_by_rule
-from jaxnet.training.epochs import EpochProgram, EpochResult, finish_epoch, train_epoch_padded
+from jaxnet.training.epoch_results import EpochResult, finish_epoch
+from jaxnet.training.epochs import EpochProgram, train_epoch_padded
 from jaxnet.training.fingerprint import fingerprint
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
 from jaxnet.training.host_loop import HostLoop
@@ -53,6 +52,13 @@ from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import Devices, parallelism_of
 from jaxnet.training.phases import Beginning, beginning, check_state
 from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState, callbacks_of
+from jaxnet.training.run_log import (
+    CheckpointWriter,
+    RunLog,
+    history_of,
+    read_checkpoint,
+    with_unpenalized_best_score,
+)
 from jaxnet.training.step import TrainState, evaluation_params
 
 ResultAndTable = tuple[EpochResult, AnyArray | None]
@@ -171,8 +177,9 @@ def train(
     >>> run.history.training_accuracy.shape
     (20,)
     """
-    given = (data, recipe, seed, params, trainable)
-    check_not_traced("train", "jaxnet.fit is a pure function", *given)
+    check_not_traced(
+        "train", "jaxnet.fit is a pure function", data, recipe, seed, params, trainable
+    )
     with computing_in(dtype):
         epochs = count("epochs", epochs, low=0)
         recipe = in_dtype(dtype, recipe)
@@ -184,9 +191,7 @@ def train(
         masks = trainable_masks(net, trainable)
         check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
         check_order(order)
-        every = count("every", every, low=1)
-        _check_host_settings(epochs, checkpoint, resume, time_budget)
-        callbacks = callbacks_of(on_epoch)
+        _check_host_settings(epochs, every, checkpoint, resume, time_budget)
         parallelism, put, is_shared = parallelism_of(devices, time_budget)
         program = EpochProgram(
             net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
@@ -199,27 +204,26 @@ def train(
             check_settings(net, data, recipe, total, batch_size, seed, None, choices)
         loop = _TrainLoop(
             program=program, data=data, recipe=recipe, trainable=masks, seed=seed, begin=begin,
-            epochs=total, dtype=dtype, put=put, callbacks=callbacks, time_budget=time_budget,
+            epochs=total, dtype=dtype, put=put, callbacks=callbacks_of(on_epoch),
+            time_budget=time_budget,
         )  # fmt: skip
         folder = resume if checkpoint is None else checkpoint
         with locked_folder(folder, is_shared):
             if folder is not None:
                 _open_checkpoint(loop, folder, resume, every, params, choices)
-            with interruptible() as interrupts_so_far:
-                loop.interrupts = interrupts_so_far
-                loop.run_epochs() if epochs else loop.evaluate_start()
-    if loop.ending == "diverged":
-        warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
+            loop.run_epochs() if epochs else loop.evaluate_start()
     return loop.run()
 
 
 def _check_host_settings(
     epochs: int,
+    every: SupportsIndex,
     checkpoint: str | Path | None,
     resume: str | Path | None,
     time_budget: float | None,
 ) -> None:
     """Check what the host does besides training."""
+    count("every", every, low=1)
     for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
         if folder is not None:
             path_of(name, folder)
@@ -236,34 +240,6 @@ _compiled_train = jax.jit(
     train_epoch_padded, static_argnames=("program", "net"), compiler_options=STEPS
 )
 _compiled_finish = jax.jit(finish_epoch, static_argnames="program")
-
-
-class _Log(NamedTuple):
-    """The results of the epochs so far."""
-
-    rows: list[np.ndarray]
-    """The row of the history of each epoch, a number for each of its curves."""
-    measured: list[np.ndarray]
-    """The measurements of each epoch, (measurements, columns); (0,) without monitors."""
-
-
-@dataclass
-class _CheckpointWriter:
-    """Writes the checkpoints of a run."""
-
-    folder: str | Path
-    settings: JsonObject
-    every: int
-    """Epochs from one checkpoint to the next."""
-    n_written: int
-    """Epochs done when the last checkpoint was written."""
-
-    def write(self, state: TrainState, log: _Log) -> None:
-        """Write a checkpoint, if any epoch has been done since the last one."""
-        if self.n_written < len(log.rows):
-            arrays = {"history": np.array(log.rows), "measured": np.array(log.measured)}
-            checkpoints.save(self.folder, {"state": state, **arrays}, self.settings)
-            self.n_written = len(log.rows)
 
 
 @dataclass
@@ -283,7 +259,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
     """Puts arrays on the devices."""
     callbacks: tuple[EpochCallback, ...]
     time_budget: float | None
-    writer: _CheckpointWriter | None = None
+    writer: CheckpointWriter | None = None
     interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
     stopping_callback: EpochCallback | None = None
@@ -295,7 +271,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
     def __post_init__(self) -> None:
         net, recipe, program = self.program.net, self.recipe, self.program
         self.start_time = time.perf_counter()
-        self.go_on_from(self.begin.state, _Log([], []))
+        self.go_on_from(self.begin.state, RunLog([], []))
         self.training_program = EpochProgram(
             net=program_network([net], recipe),
             batch_size=program.batch_size,
@@ -312,7 +288,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             criterion=program.criterion,
         )
 
-    def go_on_from(self, state: TrainState, log: _Log) -> None:
+    def go_on_from(self, state: TrainState, log: RunLog) -> None:
         """Set the state before the next epoch, and the results of this call so far."""
         self.state, self.log = self.put(state), log
         self.done = self.begin.epochs + len(log.rows)
@@ -385,6 +361,11 @@ class _TrainLoop(HostLoop[ResultAndTable]):
         self.log.rows.append(result.row.to_array())
 
     def run_epochs(self) -> None:
+        """Run all epochs, or those before Ctrl-C."""
+        with interruptible() as self.interrupts:
+            self._run_epochs()
+
+    def _run_epochs(self) -> None:
         """Run all epochs; whatever ends them, write the last checkpoint."""
         try:
             self.drive(self.epochs)
@@ -405,7 +386,9 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             self.writer.write(self.state, self.log)
 
     def run(self) -> Run:
-        """The finished run."""
+        """The finished run; it warns the caller of `train` if it diverged."""
+        if self.ending == "diverged":
+            warnings.warn(str(self.stopped), RuntimeWarning, stacklevel=4)
         params, best_params, initial_params = on_host(
             self.dtype, (self.params, self.state.watch.best, self.begin.state.params)
         )
@@ -463,7 +446,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
     def _history(self, dtype: np.dtype) -> History:
         """The curves of all epochs, and what the monitors measured in each."""
         net, monitors = self.program.net, self.program.monitors
-        history = _history_of(self.log, self.program.metric_names, dtype)
+        history = history_of(self.log, self.program.metric_names, dtype)
         if monitors is None:
             return history
         n_measured = len(monitors.rows(-(-len(self.data.train.x) // self.program.batch_size)))
@@ -472,17 +455,11 @@ class _TrainLoop(HostLoop[ResultAndTable]):
         return history._replace(monitors=monitors.split(net, table))
 
 
-def _history_of(log: _Log, metric_names: Sequence[str], dtype: np.dtype) -> History:
-    """The curves of the epochs so far."""
-    n_curves = len(History.CURVES) + len(metric_names)
-    return History.from_array(np.array(log.rows, dtype).reshape(-1, n_curves).T, metric_names)
-
-
 def _open_checkpoint(
     loop: _TrainLoop,
     folder: str | Path,
     resume: str | Path | None,
-    every: int,
+    every: SupportsIndex,
     params: Params | None,
     choices: Measured,
 ) -> None:
@@ -491,50 +468,12 @@ def _open_checkpoint(
     settings = [setting | choices.settings() for setting in settings]
     if resume is not None:
         n_epochs = loop.epochs - loop.begin.epochs
-        state, log = _read_checkpoint(resume, loop.state, settings, loop.program, n_epochs)
-        state = _with_unpenalized_best_score(state, log, loop.data, loop.recipe, loop.program)
+        state, log = read_checkpoint(resume, loop.state, settings, loop.program, n_epochs)
+        state = with_unpenalized_best_score(state, log, loop.data, loop.recipe, loop.program)
         loop.go_on_from(state, log)
-    loop.writer = _CheckpointWriter(folder, settings[0], every, n_written=len(loop.log.rows))
-
-
-def _read_checkpoint(
-    folder: str | Path,
-    state: TrainState,
-    settings: Sequence[JsonObject],
-    program: EpochProgram,
-    epochs: int,
-) -> tuple[TrainState, _Log]:
-    """The state and the log in the checkpoint of a run, if it has had no more epochs."""
-    like = {"state": state, "history": None, "measured": None}
-    saved = checkpoints.load(folder, like, *settings)
-    curves = np.asarray(saved["history"]).T
-    rows = History.from_array(curves, program.metric_names).to_array().T
-    log = _Log(list(rows), list(np.asarray(saved["measured"])))
-    if len(log.rows) > epochs:
-        raise ValueError(
-            f"epochs is {epochs}, but the run in {folder} has had {len(log.rows)} already; give at "
-            "least as many."
-        )
-    return saved["state"], log
-
-
-def _with_unpenalized_best_score(
-    state: TrainState, log: _Log, data: Dataset, recipe: Recipe, program: EpochProgram
-) -> TrainState:
-    """The state of a resumed run, with a best score that is comparable with those to come.
-
-    Until version 0.3 the best epoch of a run without accuracies and without a rule was that of the
-    lowest cost with penalties. Of that epoch the parameters are known, hence its penalty.
-    """
-    history = _history_of(log, program.metric_names, np.dtype(float))
-    has_data_cost = np.isfinite(history.evaluation_data_cost)
-    is_older = np.isfinite(history.evaluation_cost) & ~has_data_cost
-    ranks_by_cost = recipe.stopping is None and np.isnan(history.evaluation_accuracy).all()
-    if data.valid is None or not ranks_by_cost or not is_older.any() or has_data_cost.any():
-        return state
-    watch = state.watch
-    penalty_of_best = penalty(watch.best, len(data.valid.x), recipe.l1, recipe.l2)
-    return state._replace(watch=watch._replace(best_score=watch.best_score + penalty_of_best))
+    loop.writer = CheckpointWriter(
+        folder, settings[0], operator.index(every), n_written=len(loop.log.rows)
+    )
 
 
 def _run_settings(loop: _TrainLoop, params: Params | None) -> tuple[JsonObject, JsonObject]:

@@ -14,7 +14,6 @@ written for one network on one device; a `parallelism` other than `SINGLE` runs 
 networks, or on several devices.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from jaxnet.acceleration import first_layer
 from jaxnet.acceleration.blocks import BLOCK_ROWS, block_steps
@@ -34,29 +33,24 @@ from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import (
     AnyArray,
-    Dataset,
     EvaluatedSplit,
     History,
     KeyArray,
     Layer,
     Order,
-    Params,
     Split,
 )
-from jaxnet.recipes import stopping
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.recipes.regularization import penalty
 from jaxnet.recipes.stopping import Criterion
 from jaxnet.recipes.trainable import TrainableMasks, check_masks, is_first_layer_whole, pad_masks
 from jaxnet.training.checks import check_epoch
-from jaxnet.training.evaluation import Scores, scores_and_metrics
 from jaxnet.training.measured import metric_names
 from jaxnet.training.metrics import NamedMetrics
-from jaxnet.training.mini_batches import MiniBatches, Rows, Subset, mini_batches
+from jaxnet.training.mini_batches import MiniBatches, Subset, mini_batches
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import SINGLE, Parallelism
 from jaxnet.training.randomness import address, shuffle
-from jaxnet.training.step import Context, TrainState, evaluation_params, mini_batch, start, step
+from jaxnet.training.step import Context, StepExamples, TrainState, mini_batch, start, step
 
 
 @dataclass(frozen=True)
@@ -184,6 +178,8 @@ def epoch(
     if units is not None:
         require_kind("units", units, UnitMasks, "jaxnet.acceleration.padding.masks(nets, net)")
     check_masks(trainable)
+    if subset is not None:
+        require_kind("subset", subset, Subset, "a fold's, as jaxnet.sweep makes it; leave it out")
     if not isinstance(parallelism, Parallelism):
         raise ValueError(f"parallelism must be a Parallelism, not {brief(parallelism)}.")
     batch_size = check_epoch(net, batch_size, data, order, key, recipe)
@@ -229,17 +225,6 @@ class _Shared(NamedTuple):
     """Which numbers are trained."""
 
 
-class _StepExamples(NamedTuple):
-    """What `mini_batch` takes of a step, or of all steps of a block, stacked."""
-
-    step: Int[Array, "..."]
-    xs: AnyArray
-    ys: AnyArray
-    weights: Float[Array, "..."]
-    weight_sum: Float[Array, "..."] | None
-    is_trained: Bool[Array, "..."] | None
-
-
 def _train_blocks(shared: _Shared, state: TrainState, batches: MiniBatches) -> TrainState:
     """Train mini-batches in blocks of equal size, and those left over in a smaller block."""
     n_steps = len(batches.indices)
@@ -270,19 +255,19 @@ def _train_steps(shared: _Shared, state: TrainState, block: MiniBatches) -> Trai
     recipe, units, trainable = shared.recipe, shared.units, shared.trainable
     examples = _gather(shared, state, block)
     if parallelism.n_lanes == 1:  # drawing masks for many steps at once is faster
-        batches = jax.vmap(partial(mini_batch, context, recipe, units))(*examples)
+        batches = jax.vmap(partial(mini_batch, context, recipe, units))(examples)
         train_batch = lambda state, batch: step(
             context, recipe, units, state, batch, trainable=trainable
         )
         return jax.lax.scan(train_batch, state, batches)[0]
 
-    def train_step(state: TrainState, examples: _StepExamples) -> tuple[TrainState, None]:
+    def train_step(state: TrainState, examples: StepExamples) -> tuple[TrainState, None]:
         def of_network(
             network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
-            examples: _StepExamples,
+            examples: StepExamples,
         ) -> TrainState:
             recipe, units, trainable, state = network
-            batch = mini_batch(context, recipe, units, *examples)
+            batch = mini_batch(context, recipe, units, examples)
             return step(context, recipe, units, state, batch, trainable=trainable)[0]
 
         return parallelism(of_network)((recipe, units, trainable, state), examples), None
@@ -313,16 +298,16 @@ def _train_in_span(shared: _Shared, state: TrainState, block: MiniBatches) -> Tr
         return state._replace(params=params, opt_state=opt_state)
 
     def train_step(
-        carry: tuple[TrainState, Span], arrays: tuple[Array, Array, _StepExamples]
+        carry: tuple[TrainState, Span], arrays: tuple[Array, Array, StepExamples]
     ) -> tuple[tuple[TrainState, Span], None]:
         def of_network(
             network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState, Span],
             index: Array,
             gram: Array,
-            examples: _StepExamples,
+            examples: StepExamples,
         ) -> tuple[TrainState, Span]:
             recipe, units, trainable, state, span = network
-            batch = mini_batch(context, recipe, units, *examples)
+            batch = mini_batch(context, recipe, units, examples)
             gradient_of = partial(first_layer.gradient_in_span, net, span, index, gram)
             state, errors = step(
                 context, recipe, units, state, batch, gradient_of, trainable=trainable
@@ -345,16 +330,16 @@ def _train_measured(
 
     def measured_step(
         network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
-        examples: _StepExamples,
+        examples: StepExamples,
     ) -> tuple[TrainState, Array | None]:
         recipe, units, trainable, state = network
-        batch = mini_batch(context, recipe, units, *examples)
+        batch = mini_batch(context, recipe, units, examples)
         return step(context, recipe, units, state, batch, None, monitors, trainable)
 
     def train_stretch(state: TrainState, stretch: MiniBatches) -> tuple[TrainState, Array | None]:
         state = _train_blocks(shared, state, jax.tree.map(lambda a: a[:-1], stretch))
         last = _gather(shared, state, jax.tree.map(lambda a: a[-1:], stretch))
-        networks = (shared.recipe, shared.units, state)
+        networks = (shared.recipe, shared.units, shared.trainable, state)
         return parallelism(measured_step)(networks, jax.tree.map(lambda a: a[0], last))
 
     every = monitors.every or len(batches.indices)
@@ -364,7 +349,7 @@ def _train_measured(
     return _train_blocks(shared, state, _rest(batches, every)), measured
 
 
-def _gather(shared: _Shared, state: TrainState, block: MiniBatches) -> _StepExamples:
+def _gather(shared: _Shared, state: TrainState, block: MiniBatches) -> StepExamples:
     """What `mini_batch` takes of each step of a block."""
     # The step's number is the same for all networks that are trained together.
     first = jnp.ravel(state.step)[0]
@@ -376,21 +361,30 @@ def _gather(shared: _Shared, state: TrainState, block: MiniBatches) -> _StepExam
     xs, ys = shared.parallelism.split((data.x[rows], data.y[rows]), axis=1)
     if shared.subset is not None:
         xs = shared.subset.inputs(xs, block.weights.dtype)
-    return _StepExamples(steps, xs, ys, block.weights, block.weight_sums, block.is_trained)
+    return StepExamples(steps, xs, ys, block.weights, block.weight_sums, block.is_trained)
+
+
+class EpochAddress(NamedTuple):
+    """Where an epoch's randomness comes from."""
+
+    key: KeyArray
+    """The run's own key."""
+    number: Int[AnyArray, ""]
+    """The number of the epoch, from 0."""
 
 
 def train_epoch(
     program: EpochProgram,
     data: Split,
-    key: KeyArray,
-    index: Int[AnyArray, ""],
+    epoch_address: EpochAddress,
     recipe: Recipe,
     units: UnitMasks | None,
     state: TrainState,
     trainable: TrainableMasks | None = None,
     subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
-    """Order the examples and train epoch `index`, counted from 0; returns what `epoch` does."""
+    """Order the examples and train an epoch; returns what `epoch` does."""
+    key, index = epoch_address
     n, n_examples = len(data.x), None
     if subset is not None:
         n, n_examples = subset.train.shape[-1], subset.sizes.n_examples
@@ -423,7 +417,7 @@ def train_epoch_padded(
     """
     wide = program.net
     if wide == net:
-        return train_epoch(program, data, key, index, recipe, None, state, trainable)
+        return train_epoch(program, data, EpochAddress(key, index), recipe, None, state, trainable)
     zeros = tuple(
         Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
         for n_in, n_out in zip(wide.sizes, wide.sizes[1:])
@@ -434,141 +428,8 @@ def train_epoch_padded(
     units = UnitMasks(masks(net, wide), net.sizes[1:-1])
     padded = state._replace(params=params, opt_state=opt_state)
     trainable = pad_masks(trainable, wide)
-    padded, measured = train_epoch(program, data, key, index, recipe, units, padded, trainable)
+    padded, measured = train_epoch(
+        program, data, EpochAddress(key, index), recipe, units, padded, trainable
+    )
     params, opt_state = unpad_tree((padded.params, padded.opt_state), narrow)
     return padded._replace(params=params, opt_state=opt_state), measured
-
-
-Evaluated = dict[str, tuple[Scores, dict[str, Float[Array, "..."]]]]
-"""The scores and the metrics on each split that was evaluated, by the split's name."""
-
-
-class EpochResult(NamedTuple):
-    """Result of one epoch; with lanes each array has an axis for them."""
-
-    state: TrainState
-    """The state after the epoch, with the stopping rule's state updated."""
-    params: Params
-    """The parameters to evaluate and to keep, as `Optimizer.evaluation_params` gives them."""
-    row: History
-    """The epoch's costs, accuracies and metrics, NaN where a split is not evaluated."""
-    learning_rate: Float[Array, "..."]
-    """η of the last step; NaN where the optimizer has none."""
-    finite: Bool[Array, "..."]
-    """Whether all parameters and costs are finite."""
-
-
-def finish_epoch(
-    program: EpochProgram,
-    data: Dataset,
-    index: Int[AnyArray, ""],
-    recipe: Recipe,
-    units: UnitMasks | None,
-    state: TrainState,
-    trainable: TrainableMasks | None = None,
-    subset: Subset | None = None,
-) -> EpochResult:
-    """Evaluate the networks after an epoch and update their stopping rules.
-
-    With lanes in the program's `parallelism`, `recipe`, `units`, `state` and `trainable` are those
-    of all lanes, stacked.
-
-    Args:
-      program: the static choices.
-      data: the splits to evaluate.
-      index: the number of the epoch, from 0.
-      recipe: how it was trained.
-      units: which hidden units are the network's own, if some are padding.
-      state: the state after `train_epoch`.
-      trainable: which numbers are trained; `None`, the default, for all.
-      subset: the examples of the networks, and how their inputs are scaled; `None`, the default,
-        for all as they are.
-
-    Returns:
-      The result of the epoch.
-    """
-    net, parallelism = program.net, program.parallelism
-    n_steps = -(-len(data.train.x) // program.batch_size)
-    if subset is not None:
-        n_steps = subset.sizes.n_steps
-
-    def evaluated_params(
-        network: tuple[Recipe, UnitMasks | None, TrainableMasks | None, TrainState],
-    ) -> Params:
-        recipe, units, trainable, state = network
-        params = evaluation_params(recipe, state, trainable)
-        return params if units is None else units.zero_padding(params)
-
-    def update_watch(
-        network: tuple[Recipe, TrainState, Params, Evaluated],
-    ) -> tuple[TrainState, History, Array, Array]:
-        recipe, state, params, evaluated = network
-        row, finite = _history_row(program, n_evaluated, recipe, state, params, evaluated)
-        optimizer = recipe.optimizer_at(state.step - 1, n_steps, state.watch.scale)
-        rate = jnp.asarray(optimizer.hyper.get("learning_rate", jnp.nan), params[0].w.dtype)
-        watch = stopping.update(
-            recipe.stopping, state.watch, params, row, index + 1, program.criterion
-        )
-        return state._replace(watch=watch), row, rate, finite
-
-    params = parallelism(evaluated_params)((recipe, units, trainable, state))
-    n_evaluated, evaluated = {}, {}
-    for name in program.evaluate_on:
-        split, rows = _examples_called(data, name, subset)
-        if split is not None:
-            n_evaluated[name] = len(split.x) if rows is None else rows.n
-            evaluated[name] = scores_and_metrics(
-                net, params, split, program.metrics, parallelism, rows, subset
-            )
-    state, row, rate, finite = parallelism(update_watch)((recipe, state, params, evaluated))
-    return EpochResult(state=state, params=params, row=row, learning_rate=rate, finite=finite)
-
-
-def _examples_called(
-    data: Dataset, name: str, subset: Subset | None
-) -> tuple[Split | None, Rows | None]:
-    """The split that is evaluated under this name, and its rows if not all of them count."""
-    splits = {"evaluation": data.valid, "training": data.train, "test": data.test}
-    if subset is None:
-        return splits[name], None
-    rows = {
-        "evaluation": subset.valid,
-        "training": Rows(subset.train, subset.sizes.n_examples),
-        "test": subset.test,
-    }[name]
-    return (splits[name], None) if rows is None else (data.train, rows)
-
-
-def _history_row(
-    program: EpochProgram,
-    n_evaluated: Mapping[str, int | Int[AnyArray, ""]],
-    recipe: Recipe,
-    state: TrainState,
-    params: Params,
-    evaluated: Evaluated,
-) -> tuple[History, Bool[Array, ""]]:
-    """The epoch's row of the history, and whether all parameters and costs are finite.
-
-    The test split decides on nothing, so that a cost on it may be infinite.
-
-    Args:
-      program: the static choices.
-      n_evaluated: the examples of each split that was evaluated: they divide the penalties.
-      recipe: how the network is trained; its penalties are added to the costs.
-      state: the state after the epoch.
-      params: the parameters that were evaluated.
-      evaluated: the scores, without penalties, and the metrics on each split that was evaluated.
-    """
-    unknown = jnp.full((), jnp.nan, params[0].w.dtype)
-    finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
-    curves = dict.fromkeys((*History.CURVES, *program.metric_names), unknown)
-    for split, (split_scores, metrics) in evaluated.items():
-        cost = split_scores.cost + penalty(params, n_evaluated[split], recipe.l1, recipe.l2)
-        if split != "test":
-            finite.append(jnp.isfinite(cost))
-        numbers = {
-            "cost": cost, "accuracy": split_scores.accuracy, "data_cost": split_scores.cost,
-        } | metrics  # fmt: skip
-        curves |= {f"{split}_{name}": number for name, number in numbers.items()}
-    known = [curves.pop(name) for name in History.CURVES]
-    return History(*known, metrics={**curves}), jnp.all(jnp.stack(finite))

@@ -86,7 +86,8 @@ class Subset:
         """
         if self.shift is None or self.scale is None:
             return xs
-        return (network.inputs(xs, dtype) - self.shift) * self.scale
+        rows = network.inputs(xs.reshape(-1, xs.shape[-1]), dtype)
+        return ((rows - self.shift[None]) * self.scale[None]).reshape(xs.shape)
 
 
 class MiniBatches(NamedTuple):

@@ -44,7 +44,9 @@ def address(
     return jax.random.fold_in(jax.random.fold_in(key, STREAMS.index(stream)), index)
 
 
-def shuffle(key: KeyArray, n: int, n_examples: Int[AnyArray, ""] | None = None) -> Int[Array, " n"]:
+def shuffle(
+    key: KeyArray, n: int, n_examples: int | Int[AnyArray, ""] | None = None
+) -> Int[Array, " n"]:
     """A random order of n examples, by sorting random 32-bit numbers.
 
     With 50,000 numbers a pair is equal in one epoch of four, and keeps its order then: a bias of
@@ -67,7 +69,7 @@ def shuffle(key: KeyArray, n: int, n_examples: Int[AnyArray, ""] | None = None) 
       `shuffle(key, n_examples)`, since a random number depends on its own index alone.
 
     >>> shuffle(jax.random.key(0), 5).tolist(), shuffle(jax.random.key(0), 8, 5)[:5].tolist()
-    ([1, 4, 2, 0, 3], [1, 4, 2, 0, 3])
+    ([2, 3, 4, 0, 1], [2, 3, 4, 0, 1])
     """
     bits = jax.random.bits(key, (n,), jnp.uint32)
     if n_examples is not None:  # of equal numbers the first comes first, so that these come last

@@ -83,6 +83,23 @@ class Context(NamedTuple):
     """The run's own key, from which the key of each mini-batch is derived."""
 
 
+class StepExamples(NamedTuple):
+    """The examples of a step; or of all steps of a block, stacked."""
+
+    step: Int[AnyArray, "..."]
+    """The number of the step, from 0: the address of its randomness."""
+    xs: AnyArray
+    """The inputs, (batch, n_in)."""
+    ys: AnyArray
+    """The targets, (batch,) or (batch, n_out)."""
+    weights: Float[AnyArray, "..."]
+    """The factors of the examples' costs, 0 for examples that only fill the mini-batch up."""
+    weight_sum: Float[AnyArray, "..."] | None = None
+    """The n of λ/n, if it is the mini-batch's own; `None` if it is that of the training set."""
+    is_trained: Bool[AnyArray, "..."] | None = None
+    """Whether the step is trained, or skipped whole; `None` if it is trained."""
+
+
 class Batch(NamedTuple):
     """The examples and dropout masks of one step: a function of the data and the step's address."""
 
@@ -204,12 +221,7 @@ def mini_batch(
     context: Context,
     recipe: Recipe,
     units: UnitMasks | None,
-    step: Int[AnyArray, ""],
-    xs: Inputs,
-    ys: Targets,
-    weights: Float[AnyArray, " batch"],
-    weight_sum: Float[AnyArray, ""] | None = None,
-    is_trained: Bool[AnyArray, ""] | None = None,
+    examples: StepExamples,
 ) -> Batch:
     """The mini-batch of one step: augmented, with smoothed targets, and dropout's choices.
 
@@ -217,16 +229,12 @@ def mini_batch(
       context: the constants of the epoch.
       recipe: how it is trained.
       units: which hidden units are the network's own, if some are padding.
-      step: the number of the step, from 0: the address of its randomness.
-      xs: the examples' inputs.
-      ys: their targets.
-      weights: the factors of the examples' costs.
-      weight_sum: the n of λ/n, if it is the mini-batch's own.
-      is_trained: whether the step is trained; `None` if it is.
+      examples: the step's number and its examples.
 
     Returns:
       What `step` trains on.
     """
+    step, xs, ys, weights, weight_sum, is_trained = examples
     net, key, dtype = context.net, context.key, weights.dtype
     if recipe.augmentation is not None:
         rule_key = address(key, "augmentation", step)

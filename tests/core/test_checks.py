@@ -80,7 +80,7 @@ DOORS = {
     "fit": lambda split: jn.fit(NET, jn.Dataset(split), RECIPE, epochs=1),
     "sweep": lambda split: jn.sweep(NET, jn.Dataset(split), [RECIPE] * 2, epochs=1, log=None),
     "evaluate": lambda split: jn.evaluate(NET, PARAMS, split),
-    "check_gradients": lambda split: jn.check_gradients(NET, PARAMS, *split),
+    "check_gradients": lambda split: jn.check_gradients(NET, PARAMS, split.x, split.y),
 }
 
 

@@ -12,7 +12,7 @@ from jaxnet.recipes.regularization import (
     penalty,
     smooth_labels,
 )
-from jaxnet.training.step import Context, mini_batch
+from jaxnet.training.step import Context, StepExamples, mini_batch
 
 
 @pytest.mark.usefixtures("x64")
@@ -56,8 +56,9 @@ def test_dropout_masks_are_addressed_by_step_layer_and_example():
     recipe = jn.Recipe(jn.sgd(0.1), dropout=0.5, input_dropout=0.5)
     key, weights = jax.random.key(0), jnp.full(20, 1 / 20)
     draw = lambda key, step: mini_batch(
-        Context(net, 20, 1, key), recipe, None, jnp.int32(step), data.x, data.y, weights
-    )
+        Context(net, 20, 1, key), recipe, None,
+        StepExamples(jnp.int32(step), data.x, data.y, weights),
+    )  # fmt: skip
     batch, again, later, other = (
         draw(key, 0), draw(key, 0), draw(key, 1), draw(jax.random.key(1), 0)
     )  # fmt: skip
@@ -82,8 +83,10 @@ def test_a_step_with_dropout_is_autodiff_of_the_masked_network(parts):
     for step, rows in enumerate([[0, 1, 2, 3], [4, 5]]):
         visited = np.array([*rows, 0, 0][:4])
         batch = mini_batch(
-            Context(net, 6, 2, key), recipe, None, jnp.int32(step),
-            data.x[visited], data.y[visited], jnp.full(4, 1 / len(rows)),
+            Context(net, 6, 2, key), recipe, None,
+            StepExamples(
+                jnp.int32(step), data.x[visited], data.y[visited], jnp.full(4, 1 / len(rows))
+            ),
         )  # fmt: skip
 
         def cost(params, rows=rows, batch=batch):

@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import jaxnet as jn
-from jaxnet.training.epochs import EpochProgram, finish_epoch
+from jaxnet.training.epoch_results import finish_epoch
+from jaxnet.training.epochs import EpochProgram
 
 XOR = jn.datasets.xor(n=100)
 DATA = XOR._replace(test=jn.datasets.xor(n=60, seed=9).train)

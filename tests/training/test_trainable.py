@@ -14,7 +14,7 @@ from jaxnet.acceleration.padding import program_network
 from jaxnet.recipes import optimizers
 from jaxnet.recipes.trainable import trainable_masks
 from jaxnet.sweeps.lanes import LaneGroup
-from jaxnet.training.step import Context, evaluation_params, mini_batch, start, step
+from jaxnet.training.step import Context, StepExamples, evaluation_params, mini_batch, start, step
 
 XOR = jn.datasets.xor(n=40)
 NET = jn.Network((2, 7, 5, 2), cost=jn.costs.LogLikelihood())
@@ -211,7 +211,9 @@ def test_a_divergence_is_counted_where_the_last_biases_are_frozen():
     xs, ys = np.asarray(XOR.train.x[:10]), np.asarray(XOR.train.y[:10])
     for index in range(6):
         weights = np.full(10, 0.1, np.float32)
-        batch = mini_batch(context, recipe, None, np.array(index, np.int32), xs, ys, weights)
+        batch = mini_batch(
+            context, recipe, None, StepExamples(np.array(index, np.int32), xs, ys, weights)
+        )
         state, _ = step(context, recipe, None, state, batch, trainable=masks)
     assert np.isfinite(np.asarray(state.params[-1].b)).all()
     assert state.finite_steps < 6

@@ -1,0 +1,160 @@
+"""Validate the arguments of `sweep` before anything is traced."""
+
+import itertools
+import operator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import SupportsIndex, TypeVar
+
+import jax
+import numpy as np
+
+from jaxnet.core.arguments import brief, path_of, require_function, require_kind
+from jaxnet.core.checks import check_data
+from jaxnet.core.hyperparameters import count, flag
+from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset
+from jaxnet.data.resampling import resampling_of
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps.folds import LaneFold, lane_folds
+from jaxnet.sweeps.recipe_batch import RecipeBatch
+from jaxnet.sweeps.store import Setting, first_examples
+from jaxnet.training.checks import (
+    check_monitors,
+    check_order,
+    check_recipe,
+    check_settings,
+    count_of_seeds,
+)
+from jaxnet.training.measured import Measured
+
+LISTS = (list, tuple, range, np.ndarray)
+"""The types of which an argument of `sweep` may have several values."""
+_Item = TypeVar("_Item")
+
+
+def check_processes(
+    has_rungs: bool,
+    folder: str | Path | None,
+    choices: Measured,
+    tune_plan: bool,
+) -> None:
+    """Refuse successive halving, or several processes, without what they need."""
+    if has_rungs and not {"evaluation", "training"} & set(choices.evaluate_on):
+        raise ValueError(
+            "successive_halving ranks by evaluations, but evaluate_on has neither; make it "
+            '("validation",) or ("training",).'
+        )
+    if has_rungs and folder is None and jax.process_count() > 1:
+        raise ValueError(
+            "successive_halving over several processes needs a folder that all of them see; set "
+            "folder."
+        )
+    if tune_plan and jax.process_count() > 1:
+        raise ValueError(
+            f"tune_plan is for one process, not {jax.process_count()}, which might choose "
+            "different sizes; leave it out."
+        )
+
+
+def check_options(
+    order: object, folder: object, tune_plan: object, on_progress: object, log: object
+) -> None:
+    """Check the order of examples, where results and reports go, and whether plans are timed."""
+    check_order(order)
+    if folder is not None:
+        path_of("folder", folder)
+    flag("tune_plan", tune_plan)
+    require_function("on_progress", on_progress)
+    require_function("log", log)
+
+
+def checked_settings(
+    net: Network | Sequence[Network],
+    data: Dataset,
+    recipe: Recipe | Sequence[Recipe],
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex | Sequence[int],
+    examples: SupportsIndex | Sequence[int] | None,
+    choices: Measured,
+    whole: Dataset,
+) -> tuple[Setting, ...]:
+    """All combinations of networks, batch sizes, numbers of examples and recipes, checked.
+
+    `whole` is the data that networks train on where all examples are used: the smallest fold's.
+    """
+    nets, recipes = as_list(net), as_list(recipe)
+    batch_sizes, n_examples_list = as_list(batch_size), as_list(examples)
+    if not (nets and recipes and batch_sizes and n_examples_list):
+        raise ValueError(
+            "a sweep needs at least one network, one recipe, one batch size and one number of "
+            "examples, not an empty list."
+        )
+    n_all = len(data.train.x)
+    fitting_data: dict[tuple[Network, int], Dataset] = {}  # whose check takes longest
+    settings = []
+    for net, size, n, recipe in itertools.product(nets, batch_sizes, n_examples_list, recipes):
+        n_examples = n_all if n is None else count("examples", n, 1, n_all + 1)
+        require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+        check_recipe(recipe)
+        rows = RecipeBatch(recipe).rows()
+        if not rows:
+            raise ValueError("the arrays of a recipe are empty; give each at least one number.")
+        if (net, n_examples) not in fitting_data:
+            part = whole if n_examples == n_all else first_examples(data, n_examples)
+            fitting_data[net, n_examples] = check_data(net, part)
+        data_of_net = fitting_data[net, n_examples]
+        check_settings(net, data_of_net, rows[0], epochs, size, 0, None, choices)
+        check_monitors(choices.monitors, net, -(-n_examples // operator.index(size)))
+        settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
+    return tuple(settings)
+
+
+def checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
+    """The seeds, from a number of them or a list, checked."""
+    given_seeds = seeds if isinstance(seeds, LISTS) else range(count_of_seeds("seeds", seeds, 1))
+    seed_list = tuple(count("seeds", seed, 0, 2**32) for seed in given_seeds)
+    if not seed_list or len(set(seed_list)) < len(seed_list):
+        raise ValueError(
+            "seeds must be a number of seeds, at least 1, or one or more different seeds, "
+            f"not {brief(seeds)}."
+        )
+    return seed_list
+
+
+def checked_folds(
+    resample: object, standardize: object, data: Dataset, seeds: Sequence[int]
+) -> list[list[LaneFold]] | None:
+    """The folds of each seed; None where all networks have the whole training split."""
+    standardize = flag("standardize", standardize)
+    if resample is None:
+        if standardize:
+            raise ValueError(
+                "standardize belongs to the folds of resample, which is None; standardize the data "
+                "themselves, or give resample."
+            )
+        return None
+    return lane_folds(resampling_of(resample), data.train, seeds, standardize)
+
+
+def check_with_folds(folds: list[list[LaneFold]] | None, examples: object, tune_plan: bool) -> None:
+    """Refuse what does not go together with folds."""
+    if folds is None:
+        return
+    for name, is_given in (("examples", examples is not None), ("tune_plan", tune_plan)):
+        if is_given:
+            raise ValueError(
+                f"{name} does not go together with resample; leave one of the two out."
+            )
+
+
+def as_list(value: _Item | Sequence[_Item]) -> list[_Item]:
+    """The items of a list, tuple, range or array; any other value as a list of one item."""
+    return list(value) if isinstance(value, LISTS) else [value]  # pyright: ignore[reportReturnType]
+
+
+def checked_factor(successive_halving: SupportsIndex | None) -> int | None:
+    """The factor of successive halving, at least 2; None without it."""
+    if successive_halving is None:
+        return None
+    return count("successive_halving", successive_halving, low=2)

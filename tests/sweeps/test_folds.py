@@ -1,0 +1,207 @@
+"""Folds in a sweep: a fold's lane is the network trained on that subset alone."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import jaxnet as jn
+from jaxnet.acceleration import first_layer
+from jaxnet.acceleration.padding import can_pad, program_network
+from jaxnet.data.resampling import Fold
+from jaxnet.recipes import optimizers
+from jaxnet.sweeps import store
+from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
+from jaxnet.sweeps.folds import LaneFold, Room
+from jaxnet.sweeps.layout import Layout
+from jaxnet.sweeps.recipe_batch import RecipeBatch
+
+RANDOM = np.random.default_rng(0)
+N = 61
+DATA = jn.Dataset(
+    jn.Split(RANDOM.normal(3.0, 2.0, (N, 4)), RANDOM.integers(3, size=N), RANDOM.gamma(2, size=N)),
+    None,
+    jn.Split(RANDOM.normal(3.0, 2.0, (9, 4)), RANDOM.integers(3, size=9)),
+)
+NET = jn.Network((4, 15, 3), cost=jn.costs.LogLikelihood())
+FOLDS = jn.resampling.k_fold(3, valid=0.2, stratify=True)
+CURVES = ("evaluation_cost", "evaluation_accuracy", "evaluation_data_cost")
+
+
+def _alone(study, recipe, seed, fold, **options):
+    """The network of a study, trained by `train` on its fold's own examples."""
+    setting, lane = study.settings[recipe], study.source.folds[seed * study.n_folds + fold]
+    return jn.train(
+        setting.network, lane.of(study.source.data), setting.recipe,
+        epochs=study.history.training_cost.shape[-1], batch_size=setting.batch_size,
+        seed=int(study.seeds[seed]), evaluate_on=("validation", "test"), **options,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("n_in", [4, 200], ids=["steps", "span"])
+def test_a_folds_network_is_the_one_trained_on_it_alone(standardize, n_in):
+    x = RANDOM.normal(2.0, 3.0, (N, n_in))
+    data = jn.Dataset(DATA.train._replace(x=x))
+    net = dataclasses.replace(NET, sizes=(n_in, 15, 3))
+    recipe = jn.Recipe(jn.momentum([0.01, 0.02, 0.03, 0.04]), l2=0.5)
+    assert (first_layer.span_steps(net, recipe, 5, 4) > 0) == (n_in == 200)
+    study = jn.sweep(
+        net, data, recipe, seeds=2, epochs=3, batch_size=5, resample=FOLDS,
+        standardize=standardize, metrics={"auc": jn.metrics.roc_auc}, log=None,
+    )  # fmt: skip
+    assert study.axes == ("recipe", "seed", "fold", "epoch")
+    assert study.score.shape == study.epochs.shape == (4, 2, 3)
+    for recipe, seed, fold in ((0, 0, 0), (3, 1, 1), (1, 0, 2)):
+        run = _alone(study, recipe, seed, fold, metrics={"auc": jn.metrics.roc_auc})
+        for name, curve in run.history.curves.items():
+            lane = study.history.curves[name][recipe, seed, fold]
+            np.testing.assert_allclose(lane, curve, 1e-9, 1e-12, err_msg=name)
+        assert study.best_epoch[recipe, seed, fold] == run.best_epoch
+        score = run.history.metrics["test_accuracy"][run.best_epoch - 1]
+        np.testing.assert_allclose(study.score[recipe, seed, fold], score, 1e-9)
+        for trained, alone in zip(
+            study.run(recipe, seed, fold).best_params, run.best_params, strict=True
+        ):
+            np.testing.assert_allclose(trained.w, alone.w, 1e-9, 1e-12)
+        again = study.replay(recipe, seed, fold, alone=True)
+        np.testing.assert_allclose(again.params[0].w, run.params[0].w, 1e-9, 1e-12)
+
+
+def _parts(optimizer):
+    """Every part of a recipe that goes with an optimizer."""
+    parts = {"l2": 0.5, "dropout": 0.3, "label_smoothing": 0.1}
+    if not optimizer.differentiable:  # its line search decides by rounding, where there is noise
+        parts = {"l2": 0.5}
+    elif optimizer.evaluation is None:
+        parts["max_norm"] = 2.0
+    return parts
+
+
+LINE_SEARCHES = ("lbfgs", "newton_cg")
+"""They decide by rounding: one step in full batches is compared, instead of 200 in small ones."""
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_lanes_of_different_sizes_batches_weights_and_folds_share_a_program(name):
+    """Over 200 steps each: folds of 61, 40 and 7 examples, batches of 3 and 6 at most."""
+    optimizer = optimizers.NAMED[name]()
+    recipe = jn.Recipe(optimizer, **_parts(optimizer))
+    rows = [np.arange(N), np.arange(10, 50), np.arange(50, 57)]
+    batch_sizes, epochs = [6, 6, 3], 14
+    if recipe.dropout is not None:  # which is drawn for the program's batch size
+        batch_sizes = [6, 6, 6]
+    if name in LINE_SEARCHES:
+        batch_sizes, epochs = [len(part) for part in rows], 1
+    folds = [LaneFold(str(len(part)), Fold(part, np.array([57]))) for part in rows]
+    n_steps = [fold.n_steps(size) for fold, size in zip(folds, batch_sizes, strict=True)]
+    spec = ChunkSpec(
+        networks=(NET,) * 3, recipes=RecipeBatch.stacked([recipe] * 3), seeds=(7, 7, 7),
+        program_network=program_network([NET], recipe), layouts=(Layout(0, 3, 1, (0, 1, 2)),),
+        batch_size=max(batch_sizes), epochs=epochs, evaluate_on=(), repack=False, keep_best=False,
+        folds=tuple(folds), batch_sizes=tuple(batch_sizes), room=Room(N, 0, 1, max(n_steps)),
+    )  # fmt: skip
+    assert (spec.program_network != NET) == can_pad(NET, recipe)
+    _, states = train_chunk(spec, DATA)
+    for row, (fold, size) in enumerate(zip(folds, batch_sizes, strict=True)):
+        run = jn.train(
+            NET, fold.of(DATA), recipe, epochs=epochs, batch_size=size, seed=7, evaluate_on=()
+        )
+        assert states.step[row] == epochs * n_steps[row]
+        opt_state, params = jax.tree.map(
+            lambda leaf, row=row: leaf[row], (states.opt_state, states.params)
+        )
+        params = store.unpad_params(NET, recipe.optimizer.evaluation_params(opt_state, params))
+        for layer, alone in zip(params, run.params, strict=True):
+            np.testing.assert_allclose(layer.w, alone.w, 1e-9, 1e-9)
+            np.testing.assert_allclose(layer.b, alone.b, 1e-9, 1e-9)
+
+
+def test_what_is_scored_steers_nothing():
+    """Other test labels change no weight; nor does a rule look at them."""
+    recipe = jn.Recipe(jn.sgd([0.1, 0.2]), stopping=jn.stopping.no_improvement_in(1))
+    folds = FOLDS.folds(DATA.train)
+    y = np.array(DATA.train.y)
+    y[folds[0].test] = (y[folds[0].test] + 1) % 3
+    studies = [
+        jn.sweep(NET, DATA._replace(train=DATA.train._replace(y=labels)), recipe, epochs=5,
+                 resample=folds[:1], log=None)
+        for labels in (DATA.train.y, y)
+    ]  # fmt: skip
+    assert not np.array_equal(studies[0].score, studies[1].score)
+    for name in CURVES:
+        np.testing.assert_array_equal(*(getattr(study.history, name) for study in studies))
+    np.testing.assert_array_equal(studies[0].params(1, 0, 0)[0].w, studies[1].params(1, 0, 0)[0].w)
+    with pytest.raises(ValueError, match="no validation set"):
+        jn.sweep(NET, DATA, recipe, resample=jn.resampling.k_fold(3), log=None)
+
+
+def test_a_study_with_folds_goes_on_and_grows_to_the_same_bits(tmp_path):
+    recipe = jn.Recipe(jn.adam([0.01, 0.02]), dropout=0.2)
+    options = {"resample": FOLDS, "standardize": True, "batch_size": 7, "log": None}
+    whole = jn.sweep(NET, DATA, recipe, seeds=2, epochs=4, folder=tmp_path / "whole", **options)
+    jn.sweep(NET, DATA, recipe, seeds=2, epochs=2, folder=tmp_path / "parts", **options)
+    study = jn.sweep(NET, DATA, recipe, seeds=2, epochs=4, folder=tmp_path / "parts", **options)
+    for curve, expected in zip(
+        jax.tree.leaves(study.history), jax.tree.leaves(whole.history), strict=True
+    ):
+        np.testing.assert_array_equal(curve, expected)
+    for layer, expected in zip(study.params(1, 1, 2), whole.params(1, 1, 2), strict=True):
+        np.testing.assert_array_equal(layer.w, expected.w)
+    np.testing.assert_array_equal(whole.replay(0, 1, 1).params[0].w, whole.params(0, 1, 1)[0].w)
+    rows = list(study.rows())
+    assert len(rows) == 2 * 2 * 3 * 4
+    assert {row["fold"] for row in rows} == {0, 1, 2}
+    other = options | {"resample": jn.resampling.k_fold(3)}
+    more = jn.sweep(NET, DATA, recipe, epochs=4, folder=tmp_path / "whole", **other)
+    assert more.epochs.shape == (2, 1, 3)
+
+
+def test_a_schedule_in_epochs_has_each_folds_own_steps():
+    rows = [np.arange(40), np.arange(21)]
+    recipe = jn.Recipe(jn.sgd([0.1, 0.2]), schedule=jn.schedules.cosine(3))
+    with jax.enable_x64(True):
+        study = jn.sweep(
+            NET, DATA, recipe, epochs=3, batch_size=4, log=None,
+            resample=[(part, np.arange(50, N)) for part in rows],
+        )  # fmt: skip
+        for fold, part in enumerate(rows):
+            alone = jn.train(
+                NET, jn.Dataset(DATA.train.take(part)), study.settings[1].recipe, epochs=3,
+                batch_size=4, evaluate_on=("training",),
+            )  # fmt: skip
+            np.testing.assert_allclose(study.params(1, 0, fold)[0].w, alone.params[0].w, 1e-9)
+
+
+def test_cross_validation_predicts_each_example_by_others():
+    data = jn.datasets.arrays(np.eye(12), np.arange(12) % 2)  # nothing can be learned of others
+    net = jn.Network((12, 2), cost=jn.costs.LogLikelihood())
+    result = jn.cross_validate(
+        net, data, jn.Recipe(jn.sgd(1.0)), jn.resampling.k_fold(4), epochs=20, seeds=2, batch_size=3
+    )
+    assert result.scores.shape == (2, 4)
+    np.testing.assert_allclose(result.mean, result.scores.mean())
+    np.testing.assert_allclose(result.sd, result.scores.std(ddof=1))
+    lane = result.study.source.folds[0]
+    run = result.study.run(0, 0, 0)
+    other = result.study.run(0, 1, 0)
+    expected = [jn.predict(net, r.best_params, data.train.x[lane.fold.test]) for r in (run, other)]
+    np.testing.assert_allclose(result.predictions[lane.fold.test], np.mean(expected, axis=0), 1e-5)
+    with pytest.raises(ValueError, match="takes one recipe"):
+        jn.cross_validate(net, data, jn.Recipe(jn.sgd([0.1, 0.2])), jn.resampling.k_fold(2))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"standardize": True}, "standardize belongs to the folds"),
+        ({"resample": FOLDS, "examples": 10}, "examples does not go together"),
+        ({"resample": FOLDS, "batch_size": 50}, "batch_size must be in"),
+    ],
+)
+def test_what_does_not_go_with_folds_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), log=None, **options)
