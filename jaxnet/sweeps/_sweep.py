@@ -21,13 +21,14 @@ from jax.typing import ArrayLike
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit, Order
+from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.data.resampling import Fold, Resampling
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.trainable import Trainable
 from jaxnet.sweeps.checks import (
     as_list,
     check_options,
@@ -54,6 +55,7 @@ from jaxnet.sweeps.folds import LaneFold, smallest_fold
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.ranking import recipe_order
+from jaxnet.sweeps.starts import LaneStart, lane_starts
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
 from jaxnet.sweeps.study import Study
 from jaxnet.training.checks import check_not_traced
@@ -78,6 +80,8 @@ def sweep(
     examples: SupportsIndex | Sequence[int] | None = None,
     resample: Resample | None = None,
     standardize: bool = False,
+    params: Params | list | None = None,
+    trainable: Trainable = None,
     evaluate_on: Sequence[EvaluatedSplit] | None = None,
     metrics: Mapping[str, MetricFunction] | None = None,
     monitors: Monitors | None = None,
@@ -121,6 +125,10 @@ def sweep(
       standardize: whether to shift and scale the inputs of each fold so that those of its training
         rows have the mean 0 and the standard deviation 1; only with `resample`. False leaves them
         as they are.
+      params: initial parameters of all networks, as `train` takes them, or a list with one entry
+        per setting; an entry may be a list with one for each seed. None draws them.
+      trainable: which parameters are trained, as in `train`, for all networks, or lists as for
+        `params`. None trains all.
       evaluate_on: the splits to evaluate after each epoch, of "validation", "training" and "test",
         which ranks nothing. None is ("validation",) if the data has a validation split, and
         ("training",) otherwise. Evaluating the training split takes about half as long as an epoch
@@ -185,6 +193,7 @@ def sweep(
     choices = measured(splits, metrics, monitors, select_by)
     settings = checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices, whole)
     check_with_folds(folds, examples, tune_plan)
+    starts = lane_starts([each.network for each in settings], len(seed_list), params, trainable)
     epochs = operator.index(epochs)
     factor = checked_factor(successive_halving)
     rungs = _rung_epochs(epochs, len(settings), factor)
@@ -193,8 +202,8 @@ def sweep(
     runner = _runner(executor, net, data, loaded)
     with locked_folder(folder, is_shared=True):
         store = None if folder is None else Folder(folder, _description(loaded, choices, order))
-        ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds)
-        lanes = list(np.ndindex(len(settings), len(ledger.seeds)))
+        ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
+        lanes = list(np.ndindex(ledger.lane_scores.shape))
         loop = _RungLoop(
             ledger=ledger,
             data=loaded,
@@ -202,15 +211,12 @@ def sweep(
             runner=runner,
             progress=Progress(len(lanes), on_progress, ledger.choices),
             log=log,
-            n_lanes=len(lanes),
             epochs=epochs,
         )
         with interruptible() as interrupted:
             loop.train(lanes, rungs, factor, interrupted)
             loop.progress.report(interrupted)
-    study = _study(loop, time.perf_counter() - start_time, order)
-    _warn_of_versions(study)
-    return study
+    return _study(loop, time.perf_counter() - start_time, order)
 
 
 @dataclass
@@ -223,8 +229,6 @@ class _RungLoop:
     runner: ChunkRunner
     progress: Progress
     log: Callable[[str], None] | None
-    n_lanes: int
-    """Lanes of the whole sweep."""
     epochs: int
     """Epochs of the last rung."""
     plan: Plan | None = None
@@ -258,7 +262,7 @@ class _RungLoop:
         data_bytes = sum(array.nbytes for array in jax.tree.leaves(splits))
         return predict_plan(
             planned_sizes(jobs),
-            self.n_lanes,
+            self.ledger.lane_scores.size,
             self.epochs,
             data_bytes,
             self.runner.devices,
@@ -283,9 +287,9 @@ class _RungLoop:
 
 
 def _study(loop: _RungLoop, seconds: float, order: Order) -> Study:
-    """The study of a loop that has ended."""
+    """The study of a loop that has ended; it warns the caller of `sweep` of mixed versions."""
     plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
-    return loop.ledger.study(
+    study = loop.ledger.study(
         epochs=loop.epochs,
         dropped_lanes=loop.dropped_lanes,
         plan=plan._replace(backed_off=loop.runner.n_bisections),
@@ -293,6 +297,8 @@ def _study(loop: _RungLoop, seconds: float, order: Order) -> Study:
         data=loop.data,
         order=order,
     )
+    _warn_of_versions(study)
+    return study
 
 
 def _with_rules_metric(choices: Measured, settings: tuple[Setting, ...]) -> Measured:
@@ -322,9 +328,10 @@ def _read_ledger(
     choices: Measured,
     epochs: int,
     folds: list[list[LaneFold]] | None,
+    starts: list[list[LaneStart]] | None,
 ) -> Ledger:
     """The ledger with the chunks of a folder, which have had no more than `epochs` epochs."""
-    ledger = Ledger(settings, seeds, store, _with_rules_metric(choices, settings), folds)
+    ledger = Ledger(settings, seeds, store, _with_rules_metric(choices, settings), folds, starts)
     _wait_for_processes("read", store)  # before any process writes
     most_epochs = ledger.most_epochs()
     if store is not None and most_epochs > epochs:
@@ -341,14 +348,14 @@ def _warn_of_versions(study: Study) -> None:
         warnings.warn(
             f"the study mixes networks that were trained by {'; by '.join(map(str, study.origins))}"
             ": their results may differ in the last places.",
-            stacklevel=4,
+            stacklevel=5,
         )
     if _penalties_rank(study):
         warnings.warn(
             "the study holds networks of an older version of jaxnet, which kept no costs without "
             "penalties: their costs with penalties rank them. For others, train them again in "
             "another folder.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -21,13 +21,13 @@ from jaxnet.core.types import (
 )
 from jaxnet.io import files
 from jaxnet.io.files import Origin
-from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import Criterion
 from jaxnet.sweeps import lanes
 from jaxnet.sweeps.folds import LaneFold, Room, stacked_subset
-from jaxnet.sweeps.lanes import GroupKeys, LaneState
+from jaxnet.sweeps.lanes import LaneInputs, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
+from jaxnet.sweeps.starts import LaneStart, stacked_masks
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.metrics import NamedMetrics
@@ -78,6 +78,9 @@ class ChunkSpec(NamedTuple):
     """The batch size of each lane, at most that of the program, if there are folds."""
     room: Room | None = None
     """How many examples the program has room for, if there are folds."""
+    starts: tuple[LaneStart, ...] | None = None
+    """The initial parameters of each lane, and what of them is trained; None if they are drawn and
+    trained."""
 
     def epoch_program(self) -> EpochProgram:
         """The static choices of an epoch of one network."""
@@ -110,6 +113,7 @@ class ChunkSpec(NamedTuple):
             seeds=self.seeds[rows],
             folds=None if self.folds is None else self.folds[rows],
             batch_sizes=None if self.batch_sizes is None else self.batch_sizes[rows],
+            starts=None if self.starts is None else self.starts[rows],
         )
 
 
@@ -186,16 +190,12 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
       layouts: the layouts, by the epoch from which each is used.
       layout: the layout in use.
       slot_map: which lane is in which slot of the program in use; None until there is one.
-      keys, recipe, units, subset, state: the program's arguments on the device, stacked: the
-        groups' run keys, the lanes' recipes, their masks of padded units, the groups' examples, and
-        the lanes' states.
+      inputs, state: the program's arguments on the device, stacked: what it reads of its lanes, and
+        their states.
       steps_before: the mini-batches that each lane had been trained on before the last epoch.
     """
 
-    keys: GroupKeys
-    recipe: Recipe
-    units: UnitMasks | None
-    subset: Subset | None
+    inputs: LaneInputs
     state: LaneState
     steps_before: Int[jax.Array, "groups lanes"]
 
@@ -282,25 +282,14 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
                     self.slots[lane].append(Slot(epoch, n_groups, n_lanes, position))
         group = lanes.lane_group(spec.program_network, spec.recipes.recipe, self.layout.n_lanes)
         self.slot_map = slot_map = SlotMap(self.layout, group)
-        self.keys = lanes.run_keys(np.asarray(spec.seeds, np.uint32)[slot_map.first_lanes])
-        self.recipe, self.units = jax.device_put(
-            (spec.recipes.in_slots(slot_map.source_lanes), slot_map.stack(_unit_masks(spec))),
-            device=self.device,
-        )
-        alive = jax.device_put(
-            slot_map.is_occupied & self.alive[slot_map.source_lanes], device=self.device
-        )
-        self.subset = jax.device_put(_subset(spec, slot_map), device=self.device)
+        alive = slot_map.is_occupied & self.alive[slot_map.source_lanes]
+        self.inputs, alive = jax.device_put((_inputs(spec, slot_map), alive), device=self.device)
         if self.state_rows is not None:
             states = jax.device_put(slot_map.stack(self.state_rows), device=self.device)
             self.state = LaneState(states, alive)
             return
-        params, keys = jax.device_put(
-            (slot_map.stack(_initial_params(spec)), self.keys), device=self.device
-        )
-        states = lanes.begin_lanes(
-            spec.program_network, spec.keep_best, group, keys, self.recipe, params
-        )
+        params = jax.device_put(slot_map.stack(_initial_params(spec)), device=self.device)
+        states = lanes.begin_lanes(spec.program_network, spec.keep_best, group, self.inputs, params)
         self.state = LaneState(states, alive)
 
     def advance(self, index: int) -> tuple[History, AnyArray | None]:
@@ -312,14 +301,11 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         """
         number = np.int32(index)
         self.steps_before = self.state.train.step
-        trained, measured = lanes.train_lanes(
-            self.epoch_program, self.data.train, self.keys, number, self.recipe, self.units,
-            self.state.train, self.subset,
-        )  # fmt: skip
+        program, train = self.epoch_program, self.state.train
+        trained, measured = lanes.train_lanes(program, self.data.train, number, self.inputs, train)
         self.state, row = lanes.finish_lanes(
-            self.epoch_program, self.data, number, self.recipe, self.units, self.state, trained,
-            self.subset,
-        )  # fmt: skip
+            program, self.data, number, self.inputs, self.state, trained
+        )
         return row, measured
 
     def note(self, index: int, result: tuple[History, AnyArray | None]) -> bool:
@@ -431,16 +417,37 @@ def _initial_params(spec: ChunkSpec) -> Params:
         Layer(np.zeros((n_lanes, n_in, n_out), dtype), np.zeros((n_lanes, n_out), dtype))
         for n_in, n_out in zip(sizes, sizes[1:])
     )
+    given = [None] * n_lanes if spec.starts is None else [start.params for start in spec.starts]
+    for row, own_params in enumerate(given):
+        for layer, own_layer in zip(params, own_params or ()):
+            _fill(layer, row, own_layer)
     for net in dict.fromkeys(spec.networks):
-        lanes_of_net = np.flatnonzero([lane_net == net for lane_net in spec.networks])
+        pairs = zip(spec.networks, given, strict=True)
+        lanes_of_net = np.flatnonzero([lane == net and own is None for lane, own in pairs])
         different_seeds, seed_indices = np.unique(seeds[lanes_of_net], return_inverse=True)
         for seed_index, key in enumerate(lanes.run_keys(different_seeds)):
             rows = lanes_of_net[seed_indices == seed_index]
             for layer, own_layer in zip(params, compiled_draw_params(net, key), strict=True):
-                n_in, n_out = own_layer.w.shape
-                layer.w[rows, :n_in, :n_out] = own_layer.w
-                layer.b[rows, :n_out] = own_layer.b
+                _fill(layer, rows, own_layer)
     return params
+
+
+def _fill(layer: Layer, rows: int | np.ndarray, own_layer: Layer) -> None:
+    """Write a network's own layer into these rows of a stacked, wider one."""
+    n_in, n_out = own_layer.w.shape
+    layer.w[rows, :n_in, :n_out] = own_layer.w
+    layer.b[rows, :n_out] = own_layer.b
+
+
+def _inputs(spec: ChunkSpec, slot_map: SlotMap) -> LaneInputs:
+    """What the program of a chunk reads of its groups and lanes, stacked."""
+    return LaneInputs(
+        keys=lanes.run_keys(np.asarray(spec.seeds, np.uint32)[slot_map.first_lanes]),
+        recipe=spec.recipes.in_slots(slot_map.source_lanes),
+        units=slot_map.stack(_unit_masks(spec)),
+        trainable=slot_map.stack(stacked_masks(spec.starts, spec.program_network)),
+        subset=_subset(spec, slot_map),
+    )
 
 
 def _subset(spec: ChunkSpec, slot_map: SlotMap) -> Subset | None:

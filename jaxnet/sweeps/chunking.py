@@ -216,6 +216,7 @@ class ChunkPlanner:
             folds=self.ledger.folds_of(lanes),
             batch_sizes=None if self.ledger.folds is None else (first.batch_size,) * len(lanes),
             room=self.ledger.room_of(lanes[0]),
+            starts=self.ledger.starts_of(lanes),
         )
         return Job(spec, lanes, first.examples, before)
 
@@ -224,7 +225,11 @@ class ChunkPlanner:
         lanes_by_program: dict[Hashable, list[Lane]] = {}
         for lane in lanes:
             has_monitors = self.choices.monitors is not None
-            key = _shared_program_key(self._setting(lane), has_monitors), self.ledger.room_of(lane)
+            key = (
+                _shared_program_key(self._setting(lane), has_monitors),
+                self.ledger.room_of(lane),
+                self.ledger.trains_first_layer_whole(lane),
+            )
             lanes_by_program.setdefault(key, []).append(lane)
         return list(lanes_by_program.values())
 

@@ -28,6 +28,7 @@ from jaxnet.acceleration.xla_options import ONE_THREAD, STEPS
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.trainable import TrainableMasks
 from jaxnet.sweeps.recipe_batch import group_axes
 from jaxnet.training.epoch_results import EpochResult, finish_epoch
 from jaxnet.training.epochs import EpochAddress, EpochProgram, Measurements, train_epoch
@@ -122,32 +123,46 @@ def lane_group(net: Network, recipe: Recipe, n_lanes: int) -> LaneGroup:
     return LaneGroup(n_lanes, None if recipe.optimizer.curvature else net.sizes[:2])
 
 
+class LaneInputs(NamedTuple):
+    """What a program reads of its groups and lanes and never changes, stacked as their states."""
+
+    keys: GroupKeys
+    """The groups' run keys."""
+    recipe: Recipe
+    """How the lanes are trained."""
+    units: UnitMasks | None
+    """The lanes' masks of padded units; None if no lane is padded."""
+    trainable: TrainableMasks | None
+    """What is trained of each lane; None for everything."""
+    subset: Subset | None
+    """The examples of each group; None for all."""
+
+    def axes(self) -> "LaneInputs":
+        """The axes of the groups, for `vmap`."""
+        return LaneInputs(0, group_axes(self.recipe), 0, 0, 0)  # pyright: ignore[reportArgumentType]
+
+
 def _begin(
-    net: Network,
-    keep_best: bool,
-    parallelism: LaneGroup,
-    keys: GroupKeys,
-    recipe: Recipe,
-    params: Params,
+    net: Network, keep_best: bool, parallelism: LaneGroup, inputs: LaneInputs, params: Params
 ) -> TrainState:
     """The stacked states before the first mini-batch, from stacked initial parameters."""
 
-    def of_group(key: KeyArray, recipe: Recipe, params: Params) -> TrainState:
-        start_lane = lambda lane: start(net, lane[0], key, lane[1], keep_best)
-        return parallelism(start_lane)((recipe, params))
+    def of_group(inputs: LaneInputs, params: Params) -> TrainState:
+        def start_lane(lane: tuple[Recipe, Params, TrainableMasks | None]) -> TrainState:
+            recipe, params, trainable = lane
+            return start(net, recipe, inputs.keys, params, keep_best, trainable)
 
-    return jax.vmap(of_group, (0, group_axes(recipe), 0))(keys, recipe, params)
+        return parallelism(start_lane)((inputs.recipe, params, inputs.trainable))
+
+    return jax.vmap(of_group, (inputs.axes(), 0))(inputs, params)
 
 
 def _train(
     program: EpochProgram,
     data: Split,
-    keys: GroupKeys,
     index: Int[AnyArray, ""],
-    recipe: Recipe,
-    units: UnitMasks | None,
+    inputs: LaneInputs,
     state: TrainState,
-    subset: Subset | None = None,
 ) -> tuple[TrainState, Measurements]:
     """Train epoch number `index`, counted from 0, of all lanes.
 
@@ -155,40 +170,29 @@ def _train(
       Their states after it, and what the monitors measured, (groups, lanes, measurements, columns).
     """
 
-    def of_group(
-        key: KeyArray,
-        recipe: Recipe,
-        units: UnitMasks | None,
-        state: TrainState,
-        subset: Subset | None,
-    ) -> tuple[TrainState, Measurements]:
-        group = lane_group(program.net, recipe, state.step.shape[-1])
-        recipe, units, state = group.squeeze_single((recipe, units, state))
-        trained, measured = train_epoch(
-            _group_program(program, group),
-            data,
-            EpochAddress(key, index),
-            recipe,
-            units,
-            state,
-            subset=subset,
+    def of_group(inputs: LaneInputs, state: TrainState) -> tuple[TrainState, Measurements]:
+        group = lane_group(program.net, inputs.recipe, state.step.shape[-1])
+        recipe, units, trainable, state = group.squeeze_single(
+            (inputs.recipe, inputs.units, inputs.trainable, state)
         )
+        trained, measured = train_epoch(
+            _group_program(program, group), data, EpochAddress(inputs.keys, index), recipe, units,
+            state, trainable, inputs.subset,
+        )  # fmt: skip
         if measured is not None and group.n_lanes == 1:
             measured = measured[None]
         return group.unsqueeze_single(trained), measured
 
-    return jax.vmap(of_group, (0, group_axes(recipe), 0, 0, 0))(keys, recipe, units, state, subset)
+    return jax.vmap(of_group, (inputs.axes(), 0))(inputs, state)
 
 
 def _finish(
     program: EpochProgram,
     data: Dataset,
     index: Int[AnyArray, ""],
-    recipe: Recipe,
-    units: UnitMasks | None,
+    inputs: LaneInputs,
     state: LaneState,
     trained: TrainState,
-    subset: Subset | None = None,
 ) -> tuple[LaneState, History]:
     """Evaluate an epoch of all lanes; those that are dead, or diverged in it, keep their state.
 
@@ -196,32 +200,29 @@ def _finish(
       program: the static choices of the epoch.
       data: the splits.
       index: the epoch's number, counted from 0.
-      recipe: how the lanes are trained, stacked.
-      units: the lanes' masks of padded units, stacked, or None if no lane is padded.
+      inputs: what the program reads of its lanes.
       state: the lanes before the epoch.
       trained: their training states after it.
-      subset: the examples of each group, or None for all.
 
     Returns:
       The lanes after the epoch, and their rows of the history, (groups, lanes).
     """
 
     def of_group(
-        recipe: Recipe,
-        units: UnitMasks | None,
-        state: LaneState,
-        trained: TrainState,
-        subset: Subset | None,
+        inputs: LaneInputs, state: LaneState, trained: TrainState
     ) -> tuple[LaneState, History]:
-        group = lane_group(program.net, recipe, state.alive.shape[-1])
+        group = lane_group(program.net, inputs.recipe, state.alive.shape[-1])
         group_program = _group_program(program, group)
-        recipe, units, state, trained = group.squeeze_single((recipe, units, state, trained))
-        result = finish_epoch(group_program, data, index, recipe, units, trained, None, subset)
+        recipe, units, trainable, state, trained = group.squeeze_single(
+            (inputs.recipe, inputs.units, inputs.trainable, state, trained)
+        )
+        result = finish_epoch(
+            group_program, data, index, recipe, units, trained, trainable, inputs.subset
+        )
         freeze = group_program.parallelism(_freeze_if_diverged)
         return group.unsqueeze_single(freeze((state, result)))
 
-    in_axes = (group_axes(recipe), 0, 0, 0, 0)
-    return jax.vmap(of_group, in_axes)(recipe, units, state, trained, subset)
+    return jax.vmap(of_group, (inputs.axes(), 0, 0))(inputs, state, trained)
 
 
 def _group_program(program: EpochProgram, group: LaneGroup) -> EpochProgram:

@@ -10,10 +10,12 @@ from jax.experimental import multihost_utils
 
 from jaxnet.core.types import Dataset, History, Order
 from jaxnet.recipes.stopping import Stopping
+from jaxnet.recipes.trainable import TrainableMasks, is_first_layer_whole
 from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.folds import LaneFold, Room, room_for
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import best_epochs, ranking_scores, recipe_order, seeds_from_median
+from jaxnet.sweeps.starts import LaneStart
 from jaxnet.sweeps.store import (
     ARRAYS,
     Folder,
@@ -49,6 +51,7 @@ class Ledger:
       folder: keeps the trained chunks; None keeps them in memory.
       choices: what the networks measure, and what ranks them.
       folds: for each seed its folds; None if all lanes have the whole training split.
+      starts: for each setting and seed where it starts; None if all parameters are drawn.
 
     Attributes:
       setting_keys: the key of each setting.
@@ -71,7 +74,9 @@ class Ledger:
         folder: Folder | None,
         choices: Measured,
         folds: Sequence[Sequence[LaneFold]] | None = None,
+        starts: Sequence[Sequence[LaneStart]] | None = None,
     ) -> None:
+        self.starts = starts
         self.settings, self.folder, self.choices = settings, folder, choices
         self.n_folds = None if folds is None else len(folds[0])
         self.seeds = tuple(seed for seed in seeds for _ in range(self.n_folds or 1))
@@ -280,6 +285,7 @@ class Ledger:
             folder=self.folder,
             params=dict(self.kept_params),
             folds=self.folds,
+            starts=self.starts,
         )
         return Study(
             settings=self.settings,
@@ -296,6 +302,21 @@ class Ledger:
         """The fold of each of these lanes; None without folds."""
         return None if self.folds is None else tuple(self.folds[group] for _, group in lanes)
 
+    def starts_of(self, lanes: Sequence[Lane]) -> tuple[LaneStart, ...] | None:
+        """Where each of these lanes starts; None where all parameters are drawn and trained."""
+        if self.starts is None:
+            return None
+        return tuple(self.starts[recipe][group // (self.n_folds or 1)] for recipe, group in lanes)
+
+    def trains_first_layer_whole(self, lane: Lane) -> bool:
+        """Whether no weight of a lane's first layer is frozen, so that it may train in the span."""
+        return is_first_layer_whole(self._masks(lane))
+
+    def _masks(self, lane: Lane) -> TrainableMasks | None:
+        """What is trained of a lane; None for everything."""
+        starts = self.starts_of([lane])
+        return None if starts is None else starts[0].masks
+
     def room_of(self, lane: Lane) -> Room | None:
         """The room for examples of a program that trains this lane; None without folds."""
         if self.folds is None:
@@ -305,10 +326,11 @@ class Ledger:
         return room_for(self.folds, fold, setting.batch_size, own_steps)
 
     def _run(self, lane: Lane) -> RunKey:
-        """The setting's key, the seed and the fold: equal for lanes that are the same run."""
+        """The setting's key, the seed, fold and start: equal for lanes that are the same run."""
         recipe, group = lane
-        run = self.setting_keys[recipe], self.seeds[group]
-        return run if self.folds is None else (*run, self.folds[group].key)
+        folds, starts = self.folds_of([lane]) or (), self.starts_of([lane]) or ()
+        own_keys = (part.key for part in (*folds, *starts))
+        return self.setting_keys[recipe], self.seeds[group], *own_keys
 
     def _unknown_history(self, epochs: int, dtype: np.dtype) -> History:
         """A history of NaN with the axes recipe, seed and epoch."""
@@ -349,7 +371,8 @@ class Ledger:
                 row = row_by_lane[lane]
                 best_is_last = bool(result.best_epoch[row] == result.epochs[row])
                 setting = self.settings[lane[0]]
-                kept[lane] = lane_params(setting, record.states, row, best_is_last)
+                masks = self._masks(lane)
+                kept[lane] = lane_params(setting, masks, record.states, row, best_is_last)
         self._drop_params_of_worst(kept)
 
     def _drop_params_of_worst(self, params: dict[Lane, LaneParams]) -> None:

@@ -22,6 +22,7 @@ from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.files import Origin
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.trainable import TrainableMasks, where_trainable
 from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
 from jaxnet.sweeps.layout import Slot
 from jaxnet.training.fingerprint import fingerprint, require_same
@@ -34,8 +35,9 @@ FORMAT = 2
 """The format of a chunk's file and of study.json."""
 Lane = tuple[int, int]
 """A lane by its places on a study's axes recipe and seed, counted from 0."""
-RunKey = tuple[str, int] | tuple[str, int, str]
-"""A run by the key of its setting and its seed, and by the key of its fold if it has one."""
+RunKey = tuple[str | int, ...]
+"""A run by the key of its setting and its seed, and by the keys of its fold and its start if it has
+any."""
 ARRAYS = (
     "epochs",
     "computed",
@@ -113,7 +115,7 @@ class Record(NamedTuple):
     """A trained chunk, as a file of a study's folder holds it."""
 
     lanes: tuple[RunKey, ...]
-    """For each lane the key of its setting, its seed, and the key of its fold if it has one."""
+    """The run of each lane."""
     program_sizes: tuple[int, ...]
     """The sizes of the network that the program was compiled for."""
     result: ChunkResult
@@ -217,7 +219,7 @@ class Folder:
         for path in sorted((self.path / "chunks").glob("*.safetensors")):
             record, _ = _read(path, ("outcome",), self.description)
             if record.file is not None:
-                lanes = tuple((keys.get(key, key), *rest) for key, *rest in record.lanes)
+                lanes = tuple((keys.get(str(key), key), *rest) for key, *rest in record.lanes)
                 record = record._replace(lanes=lanes)
                 self.older_files[record.name()] = path
             yield record
@@ -389,11 +391,18 @@ class LaneParams(NamedTuple):
     """Those after its best epoch; None if they are not known."""
 
 
-def lane_params(setting: Setting, states: TrainState, row: int, best_is_last: bool) -> LaneParams:
+def lane_params(
+    setting: Setting,
+    masks: TrainableMasks | None,
+    states: TrainState,
+    row: int,
+    best_is_last: bool,
+) -> LaneParams:
     """The parameters of a lane, from the states of its chunk.
 
     Args:
       setting: the lane's setting.
+      masks: what is trained of the lane; None for everything.
       states: the last states of its chunk, one row per lane.
       row: the lane's row.
       best_is_last: whether the lane's best epoch is its last one.
@@ -405,7 +414,8 @@ def lane_params(setting: Setting, states: TrainState, row: int, best_is_last: bo
     opt_state, params, best = jax.tree.map(
         lambda leaf: leaf[row], (states.opt_state, states.params, states.watch.best)
     )
-    last = unpad_params(net, setting.recipe.optimizer.evaluation_params(opt_state, params))
+    evaluated = setting.recipe.optimizer.evaluation_params(opt_state, params)
+    last = where_trainable(masks, unpad_params(net, evaluated), unpad_params(net, params))
     last = jax.tree.map(np.array, last)
     if best_is_last:
         return LaneParams(last, last)

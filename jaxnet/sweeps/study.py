@@ -1,6 +1,6 @@
 """Studies: all results of a sweep, network by network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Order, Params
 from jaxnet.io import csv, parquet
@@ -21,6 +20,7 @@ from jaxnet.sweeps.folds import LaneFold, room_for
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import ranking_curve, ranking_scores, recipe_order, seeds_from_median
 from jaxnet.sweeps.recipe_batch import RecipeBatch
+from jaxnet.sweeps.starts import LaneStart
 from jaxnet.sweeps.store import (
     Folder,
     Lane,
@@ -61,6 +61,8 @@ class Source:
     """Without a folder, the parameters of lanes of the best recipes."""
     folds: tuple[LaneFold, ...] | None
     """The fold of each group: those of the first seed first; None without folds."""
+    starts: Sequence[Sequence[LaneStart]] | None
+    """For each setting and seed where it starts; None where all parameters are drawn."""
 
 
 class Study(NamedTuple):
@@ -248,7 +250,7 @@ class Study(NamedTuple):
         lane = self._lane(recipe, seed, fold)
         setting = self.settings[lane[0]]
         data = first_examples(self.source.data, setting.examples)
-        measured = self.source.measured
+        measured, start = self.source.measured, self._start(lane)
         if alone:
             return train(
                 setting.network,
@@ -261,14 +263,14 @@ class Study(NamedTuple):
                 metrics=dict(measured.metrics),
                 monitors=measured.monitors,
                 order=self.source.order,
+                params=None if start is None else start.params,
+                trainable=None if start is None else start.trainable,
             )
         states = train_chunk(self._replay_spec(lane), data).states
-        opt_state, params, best = jax.tree.map(
-            lambda leaf: leaf[0], (states.opt_state, states.params, states.watch.best)
-        )
-        last = setting.recipe.optimizer.evaluation_params(opt_state, params)
-        net = setting.network
-        return self._as_run(lane, unpad_params(net, last), unpad_params(net, best))
+        masks = None if start is None else start.masks
+        params = lane_params(setting, masks, states, 0, best_is_last=False)
+        assert params.best is not None  # the spec keeps it
+        return self._as_run(lane, params.last, params.best)
 
     def rows(self) -> Iterator[Row]:
         """The study as a table: a row for each epoch of each network.
@@ -398,6 +400,11 @@ class Study(NamedTuple):
         recipe, group = lane
         return recipe, *divmod(group, self.n_folds)
 
+    def _start(self, lane: Lane) -> LaneStart | None:
+        """Where a lane starts; None if its parameters are drawn and trained."""
+        starts = self.source.starts
+        return None if starts is None else starts[lane[0]][self._places(lane)[1]]
+
     def _seed(self, lane: Lane) -> int:
         """The seed of a lane."""
         return int(self.seeds[self._places(lane)[1]])
@@ -414,12 +421,14 @@ class Study(NamedTuple):
             return None
         places = self._places(lane)
         best_is_last = bool(self.best_epoch[places] == self.epochs[places])
-        return lane_params(setting, states, row, best_is_last)
+        start = self._start(lane)
+        masks = None if start is None else start.masks
+        return lane_params(setting, masks, states, row, best_is_last)
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
         """The spec that trains this lane alone, in the slots that it had in the sweep."""
         setting, measured = self.settings[lane[0]], self.source.measured
-        net, folds = setting.network, self.source.folds
+        net, folds, start = setting.network, self.source.folds, self._start(lane)
         index, row = self.source.row_by_lane[lane]
         record = self.source.records[index]
         fold = room = None
@@ -450,6 +459,7 @@ class Study(NamedTuple):
             folds=None if fold is None else (fold,),
             batch_sizes=None if fold is None else (setting.batch_size,),
             room=room,
+            starts=None if start is None else (start,),
         )
 
     def _as_run(self, lane: Lane, params: Params, best_params: Params) -> Run:

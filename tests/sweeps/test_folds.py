@@ -155,7 +155,7 @@ def test_a_study_with_folds_goes_on_and_grows_to_the_same_bits(tmp_path):
     rows = list(study.rows())
     assert len(rows) == 2 * 2 * 3 * 4
     assert {row["fold"] for row in rows} == {0, 1, 2}
-    other = options | {"resample": jn.resampling.k_fold(3)}
+    other = options | {"resample": jn.resampling.k_fold(3, valid=0.2, seed=1)}
     more = jn.sweep(NET, DATA, recipe, epochs=4, folder=tmp_path / "whole", **other)
     assert more.epochs.shape == (2, 1, 3)
 

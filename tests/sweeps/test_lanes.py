@@ -153,7 +153,7 @@ def test_the_first_layers_products_are_single_matrix_products():
     spec = _work(net, recipe, (0,) * 8)
     loop = ChunkLoop(spec, data, None, None, None)
     assert loop.enter(0)
-    args = (data.train, loop.keys, np.int32(0), loop.recipe, None, loop.state.train)
+    args = (data.train, np.int32(0), loop.inputs, loop.state.train)
     text = lanes.train_lanes.lower(loop.epoch_program, *args).compile().as_text()
     assert "f32[64,128]" in text  # 8 lanes of 16 units, side by side
     assert "f32[8,64,16]" not in text
