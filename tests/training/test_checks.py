@@ -8,7 +8,10 @@ import re
 import subprocess
 import sys
 
+import jax
 import pytest
+
+import jaxnet as jn
 
 # An expression, and what its error must say.
 CASES = {
@@ -176,3 +179,18 @@ def test_the_error_says_what_is_wrong(case, messages):
     assert messages[case].startswith("ValueError: ")
     assert "\n" not in messages[case]
     assert re.search(CASES[case], messages[case])
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("jax_threefry_partitionable", False), ("jax_random_seed_offset", 5)]
+)
+@pytest.mark.parametrize("train", [jn.train, jn.fit, jn.sweep])
+def test_other_draws_from_the_same_seed_are_refused(train, name, other):
+    """A run is a function of the network, the data, the recipe and the seed alone."""
+    default = getattr(jax.config, name)
+    jax.config.update(name, other)
+    try:
+        with pytest.raises(ValueError, match=rf"{name} is {other}, so that.*set it to {default}, "):
+            train(jn.Network((2, 2)), jn.datasets.xor(n=12), jn.Recipe(jn.sgd(0.5)), epochs=1)
+    finally:
+        jax.config.update(name, default)
