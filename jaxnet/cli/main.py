@@ -77,7 +77,9 @@ def _run(args: Sequence[str]) -> None:
         if list(args) == ["--version"]:
             print(f"jaxnet {jaxnet.__version__}, jax {jax.__version__}")
             return
-        command = _parse(_renamed(args))
+        args = _renamed(args)
+        _check_given_once(args)
+        command = _parse(args)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _warn
@@ -120,6 +122,19 @@ def _renamed(args: Sequence[str]) -> list[str]:
             arg = f"{new_flag}{equals}{value}"
         renamed.append(arg)
     return renamed
+
+
+def _check_given_once(args: Sequence[str]) -> None:
+    """Refuse an option given twice, of which the first would silently be lost."""
+    flags = [arg.partition("=")[0].replace("_", "-") for arg in args if re.match("--[a-z]", arg)]
+    names = [f"--{flag.removeprefix('--').removeprefix('no-')}" for flag in flags]
+    for flag, name in zip(flags, names):
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{flag} is given twice; give it once, with all its values."
+                if flags.count(flag) > 1
+                else f"{name} and --no-{name[2:]} contradict each other; leave one of them out."
+            )
 
 
 def _warn(message: Warning | str, *_: Any) -> None:

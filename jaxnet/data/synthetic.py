@@ -82,6 +82,9 @@ def function(
     Returns:
       A `Dataset` of inputs (n, n_in) and float targets (n, n_out).
 
+    Raises:
+      ValueError: f returns something else than real numbers for each of the inputs.
+
     >>> data = function(np.sin, high=np.pi, n=5)
     >>> bool(np.allclose(data.train.y, np.sin(data.train.x)))
     True
@@ -89,7 +92,13 @@ def function(
 
     def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         x = random.uniform(low, high, (n, n_in))
-        y = np.asarray(f(x), float).reshape(n, -1)
+        y = np.asarray(f(x))
+        if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or len(y) != n or not y.size:
+            raise ValueError(
+                f"f must map inputs {x.shape} to numbers, ({n},) or ({n}, n_out), not to an array "
+                f"{y.shape} of {y.dtype}."
+            )
+        y = y.astype(float).reshape(n, -1)
         return x, y + noise * random.standard_normal(y.shape)
 
     return _synthetic(draw, seed)

@@ -387,7 +387,10 @@ def _runner(
     """What trains the chunks: the devices of this process, or an executor's workers."""
     if executor is None:
         return LocalDevices(loaded)
-    to_load = ReadableData(as_list(net)[0], data) if callable(data) else loaded
+    if not callable(data):
+        return ExecutorWorkers(executor, loaded)
+    has_test = loaded.test is not None
+    to_load = ReadableData(as_list(net)[0], data, has_test, datasets.sha256(loaded))
     return ExecutorWorkers(executor, to_load)
 
 

@@ -29,6 +29,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, History
+from jaxnet.data import datasets
 from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.layout import layout_of
 from jaxnet.sweeps.ranking import ranking_scores
@@ -345,14 +346,31 @@ class ReadableData:
     Args:
       network: a network that the data has to fit.
       load: returns the splits.
+      has_test: whether the test split is evaluated; otherwise it is left out.
+      sha256: the SHA-256 of the data that the sweep itself has loaded. Workers keep the data by
+        it, too, since a function may return other data in a later sweep.
     """
 
     network: Network
     load: Callable[[], Dataset]
+    has_test: bool
+    sha256: str
 
     def __call__(self) -> Dataset:
-        """The data set."""
-        return check_data(self.network, self.load())
+        """The data set.
+
+        Raises:
+          ValueError: it is not the one that the sweep has loaded.
+        """
+        data = check_data(self.network, self.load())
+        data = data if self.has_test else data._replace(test=None)
+        if datasets.sha256(data) != self.sha256:
+            name = getattr(self.load, "__name__", brief(self.load))
+            raise ValueError(
+                f"the function data, {name}, returned other data in a worker than in the process "
+                "that called sweep; make it deterministic, or pass the data themselves."
+            )
+        return data
 
 
 class ExecutorWorkers:
@@ -360,10 +378,10 @@ class ExecutorWorkers:
 
     Args:
       executor: runs the jobs.
-      data: the splits, or a function that returns them, which each worker calls once.
+      data: the splits, or what loads them, which each worker calls once.
     """
 
-    def __init__(self, executor: TaskExecutor, data: Data) -> None:
+    def __init__(self, executor: TaskExecutor, data: Dataset | ReadableData) -> None:
         _check_executor(executor)
         self.executor, self.data, self.n_bisections = executor, data, 0
         dask_client = getattr(executor, "_client", None)
@@ -454,19 +472,17 @@ def _uses_float64() -> bool:
     return jax.dtypes.canonicalize_dtype(float).itemsize == 8
 
 
-def _train_in_worker(job: Job, data: Data, x64: bool) -> list[FinishedJob]:
+def _train_in_worker(job: Job, data: Dataset | ReadableData, x64: bool) -> list[FinishedJob]:
     """Train a job in a worker's process, which leaves Ctrl-C to the process that asked for it."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     with jax.enable_x64(x64):
         whole = _load_data(data) if callable(data) else data
-        if "test" not in job.spec.evaluate_on:
-            whole = whole._replace(test=None)
         part = first_examples(whole, job.n_examples)
         return [FinishedJob(job, train_chunk(job.spec, part, None, job.before))]
 
 
 @lru_cache(maxsize=1)
-def _load_data(data: Callable[[], Dataset]) -> Dataset:
-    """What a function returns, loaded once per worker."""
+def _load_data(data: ReadableData) -> Dataset:
+    """The data of a sweep, loaded once per worker."""
     return data()

@@ -96,15 +96,15 @@ def grid(recipe: Recipe, **values: Numbers) -> Recipe:
       The recipe with an array of n numbers for each name, n being the product of their lengths.
 
     Raises:
-      ValueError: the recipe has no hyperparameter of a name, a value is out of its range, or there
-        are no values.
+      ValueError: the recipe has arrays already, or no hyperparameter of a name, a value is out of
+        its range, or there are no values.
 
     >>> from jaxnet.recipes.optimizers import sgd
     >>> swept = grid(Recipe(sgd(0.1)), learning_rate=[0.1, 1.0], l2=[0.0, 1.0, 5.0])
     >>> len(swept), swept.l2.tolist()
     (6, [0.0, 1.0, 5.0, 0.0, 1.0, 5.0])
     """
-    require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
+    _check_recipe("grid", recipe)
     columns = [_column(name, numbers) for name, numbers in values.items()]
     if not columns:
         raise ValueError("grid takes one or more names, each with a number or a list of numbers.")
@@ -112,6 +112,20 @@ def grid(recipe: Recipe, **values: Numbers) -> Recipe:
     return _with_numbers(
         recipe, {name: array.ravel() for name, array in zip(values, combinations, strict=True)}
     )
+
+
+def _check_recipe(function_name: str, recipe: object) -> None:
+    """Refuse what is no recipe, and one with arrays, which would be zipped with the new ones."""
+    require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
+    leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
+    names = [
+        str(getattr(p[-1], "key", getattr(p[-1], "name", p[-1]))) for p, x in leaves if np.ndim(x)
+    ]
+    if names:
+        raise ValueError(
+            f"the recipe of {function_name} must hold single numbers, but {', '.join(names)} has "
+            f"several; give all that varies to one call of {function_name}."
+        )
 
 
 def _column(name: str, numbers: object) -> np.ndarray:
@@ -140,8 +154,8 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
       The recipe with an array of n numbers for each name.
 
     Raises:
-      ValueError: the recipe has no hyperparameter of a name, a range is empty or reaches beyond the
-        values allowed, or there are no ranges.
+      ValueError: the recipe has arrays already, or no hyperparameter of a name, a range is empty or
+        reaches beyond the values allowed, or there are no ranges.
 
     Source: Sobol', 1967; Owen, 1998, by `scipy.stats.qmc`.
 
@@ -152,7 +166,7 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
     """
     from scipy.stats import qmc  # only here: to import it takes longer than all of jaxnet
 
-    require_kind("recipe", recipe, Recipe, "jaxnet.Recipe(jaxnet.sgd(0.5))")
+    _check_recipe("sample", recipe)
     n = count("n", n, low=1)
     seed = count("seed", seed, low=0, high=2**64)
     if not ranges:

@@ -30,7 +30,7 @@ from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
-from jaxnet.training.checkpoints import tree_sha256
+from jaxnet.training.checkpoints import INITIAL, tree_sha256
 from jaxnet.training.checks import (
     check_monitors,
     check_not_traced,
@@ -488,7 +488,7 @@ def _run_settings(loop: _TrainLoop, params: Params | None) -> tuple[JsonObject, 
         "seed": loop.seed,
         "monitor": list(program.evaluate_on),
         "monitors": None if program.monitors is None else repr(program.monitors),
-        "initial parameters": None if params is None else "given",
+        INITIAL: None if params is None else tree_sha256(begin.state.params),
     }
     if program.order != "shuffled":
         run_settings["order"] = program.order

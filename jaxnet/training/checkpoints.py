@@ -26,6 +26,8 @@ KIND = "checkpoint"
 """The kind of file that the header names."""
 FORMAT = 4
 """The number of the format that this version writes."""
+INITIAL = "initial parameters"
+"""The name of the setting that holds the hash of initial parameters that a caller gave."""
 RENAMED_FIELDS = {".sound": ".finite_steps"}
 """Today's names of a state's fields by their names in older files."""
 
@@ -104,10 +106,13 @@ def load(
     """
     path = Path(folder) / FILE
     arrays, header = read(folder)
+    now = older_settings if header["format"] < FORMAT else settings
+    if header["settings"].get(INITIAL) == "given" and now.get(INITIAL) is not None:
+        now = now | {INITIAL: "given"}  # versions before 0.3 kept no hash of them
     require_same(
         f"cannot resume from {path}, it would be another run",
         header["settings"],
-        older_settings if header["format"] < FORMAT else settings,
+        now,
         "Give the same settings, or start a new run.",
     )
     _warn_of_another_origin(path, Origin(**header["origin"]))

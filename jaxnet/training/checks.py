@@ -29,6 +29,8 @@ MOST_SEEDS = 2**24
 """A larger number of seeds was meant as a seed."""
 ORDERS = ("shuffled", "sequential")
 """The orders in which an epoch may visit the examples."""
+DRAWS = {"jax_threefry_partitionable": True, "jax_random_seed_offset": 0}
+"""JAX's settings that decide on what a random key draws, with their defaults."""
 
 
 def check_recipe(recipe: object) -> None:
@@ -123,6 +125,7 @@ def check_settings(
       ValueError: network, data and settings do not fit together.
     """
     check_recipe(recipe)
+    _check_draws()
     if any(np.ndim(number) for number in jax.tree.leaves(recipe)):
         raise ValueError(
             "train and fit take scalars, but a number in the recipe is an array; use "
@@ -245,6 +248,17 @@ def check_monitors(monitors: object, net: Network, n_steps: int) -> None:
             f"monitors measure every {monitors.every} mini-batches, but an epoch has {n_steps}; "
             "choose fewer."
         )
+
+
+def _check_draws() -> None:
+    """Check that JAX draws what it draws by default: a seed stands for the same run everywhere."""
+    for name, default in DRAWS.items():
+        value = getattr(jax.config, name)
+        if value != default:
+            raise ValueError(
+                f"{name} is {value}, so that JAX would draw other numbers from the same seed; set "
+                f"it to {default}, JAX's default."
+            )
 
 
 def _check_parts(net: Network, data: Dataset, recipe: Recipe) -> None:

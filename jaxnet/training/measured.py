@@ -191,8 +191,14 @@ def check_metrics(net: Network, data: Dataset, choices: Measured) -> None:
 
     Raises:
       ValueError: a metric fails, or its value is not a scalar; or the test split is to be evaluated
-        and there is none.
+        and there is none, or the validation split alone and there is none.
     """
+    has_nothing = data.valid is None and "training" not in choices.evaluate_on
+    if "evaluation" in choices.evaluate_on and has_nothing:
+        raise ValueError(
+            "evaluate_on has the validation split, but the data has none; give it one, or evaluate "
+            '"training".'
+        )
     if "test" in choices.evaluate_on and data.test is None:
         raise ValueError(
             'evaluate_on has "test", but the data has no test split; give it one, or leave it out.'

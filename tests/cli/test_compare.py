@@ -13,6 +13,7 @@ from jaxnet.core.registry import Registry
 from jaxnet.data.datasets import xor
 from jaxnet.reporting import comparison_page
 from jaxnet.training import devices
+from tests.support.command_line import with_options
 
 SMALL = (
     "compare --tasks xor --optimizers sgd momentum --epochs 3 --tuning-seeds 2 --trials 9 "
@@ -70,7 +71,7 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
     monkeypatch.setattr(tasks, "NAMED", Registry("task", both))
     options = ["--tasks", "xor", "xor-2", "--tier", "full", "--trials", "16", "--seeds", "4"]
     options += ["--targets", "0.3", "0.999"]
-    assert cli.main([*SMALL, *options, "--name", "both"]) == 0
+    assert cli.main(with_options(SMALL, *options, "--name", "both")) == 0
     out = capsys.readouterr().out
     assert "Profiles are relative" in out
     assert "Warning: 4 seeds can never show a difference" in out
@@ -99,7 +100,7 @@ def _interrupted(*_, **__):
 
 def test_tier_defaults_draws_no_search(here):
     options = ["--tier", "defaults", "--seeds", "3", "--quick", "--epochs", "2"]
-    assert cli.main([*SMALL[: SMALL.index("--trials")], *options]) == 0
+    assert cli.main(with_options(SMALL[: SMALL.index("--trials")], *options)) == 0
     folder = here / "comparisons" / "xor-sgd-momentum-quick"
     assert not (folder / "sensitivity.png").exists()
     assert "Nothing was tuned." in (folder / "report.html").read_text()
@@ -157,7 +158,7 @@ def test_labels_are_escaped(here):
 def test_a_bad_call_is_one_line(here, capsys, options, message):
     x, y = np.zeros((4, 2), np.float32), np.arange(4) % 2
     np.savez(here / "novalid.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    assert cli.main([*SMALL, *options]) == 2
+    assert cli.main(with_options(SMALL, *options)) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1

@@ -23,6 +23,7 @@ import pytest
 import jaxnet as jn
 from jaxnet.cli import main as cli
 from jaxnet.training import devices
+from tests.support.command_line import with_options
 
 COMMANDS = {
     "train": "train --data data.npz --sizes 4 3 2 --epochs 1 --batch-size 4",
@@ -33,7 +34,7 @@ COMMANDS = {
     "predict": "predict net.json --data data.npz --test 0",
     "check": "check --sizes 4 3 2",
 }
-"""A small call of each command; later options replace earlier ones."""
+"""A small call of each command."""
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def options_of(kind: object) -> list[tuple[str, str]]:
 
 
 def with_option(command: str, name: str, value: str) -> Ended:
-    return run(*COMMANDS[command].split(), f"--{name.replace('_', '-')}={value}")
+    return run(*with_options(COMMANDS[command].split(), f"--{name.replace('_', '-')}={value}"))
 
 
 def name_pattern(name: str) -> str:
@@ -140,6 +141,21 @@ def test_what_is_no_finite_number_is_refused(here, command, name):
 def test_what_is_no_whole_number_or_too_large_is_refused(here, command, name):
     for value in ("0.5", "nan", "", "9" * 400, "-" + "9" * 400, "9" * 5000, "-1"):
         assert_refused(with_option(command, name, value), name_pattern(name))
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_an_option_given_twice_is_refused(here, command):
+    """The first one would silently be lost."""
+    args = COMMANDS[command].split()
+    flag = next(arg for arg in args if arg.startswith("--"))
+    again = args[args.index(flag) : args.index(flag) + 2]
+    assert_refused(run(*args, *again), f"{flag} is given twice; give it once, with all its values")
+    assert_refused(run(*args, "=".join(again)), f"{flag} is given twice")
+
+
+def test_an_option_and_its_contrary_are_refused(here):
+    args = [*COMMANDS["train"].split(), "--tensorboard", "--no-tensorboard"]
+    assert_refused(run(*args), "--tensorboard and --no-tensorboard contradict each other")
 
 
 # --- Every command in every other situation ----------------------------------------------------
@@ -236,7 +252,7 @@ def test_every_command_in_every_situation(here, command, situation):
     cell = CELLS[command][situation]
     if isinstance(cell, Empty):
         return
-    ended = run(*COMMANDS[command].split(), *shlex.split(cell.options))
+    ended = run(*with_options(COMMANDS[command].split(), *shlex.split(cell.options)))
     if cell.refusal:
         assert_refused(ended, cell.refusal)
         return
@@ -256,7 +272,9 @@ def test_predict_refuses_networks_that_cannot_be_read(here, network, pattern):
 
 
 def test_a_study_json_that_is_a_folder_is_one_line(here):
-    assert_refused(run(*COMMANDS["sweep"].split(), "--folder", "blocked"), "study.json")
+    assert_refused(
+        run(*with_options(COMMANDS["sweep"].split(), "--folder", "blocked")), "study.json"
+    )
 
 
 # --- Encodings, terminals, spaces ----------------------------------------------------------------
@@ -278,7 +296,7 @@ def test_help_in_any_encoding(here, command, encoding):
 def test_a_command_in_ascii_with_folders_that_need_quotes(here, command):
     """The command that is printed for afterwards runs as it is printed."""
     option = [f"{OUTPUT[command]}=-my [b]'s out"] if command in OUTPUT else []
-    ended = run(*COMMANDS[command].split(), *option, encoding="ascii")
+    ended = run(*with_options(COMMANDS[command].split(), *option), encoding="ascii")
     assert (ended.status, ended.err) == (0, "")
     assert "\x1b" not in ended.out
     for after in re.findall(r"^Next: jaxnet (.+)$", ended.out, re.MULTILINE):
@@ -306,18 +324,21 @@ def test_a_sweep_is_written_before_its_results_are_printed(here):
             return super().write(text)
 
     with contextlib.redirect_stdout(Full(io.BytesIO(), "utf-8")):
-        assert cli.main([*COMMANDS["sweep"].split(), "--folder", "full"]) == 2
+        assert cli.main(with_options(COMMANDS["sweep"].split(), "--folder", "full")) == 2
     assert {"study.csv", "sweep.png", "best.json", "network.json"} <= set(os.listdir("full"))
 
 
 def test_a_message_with_a_line_break_is_one_line(here):
-    assert_refused(run(*COMMANDS["train"].split(), "--data", "a\nb\x1b[31m.npz"), r"a\\nb\\x1b")
+    args = with_options(COMMANDS["train"].split(), "--data", "a\nb\x1b[31m.npz")
+    assert_refused(run(*args), r"a\\nb\\x1b")
 
 
 def test_a_tilde_that_the_shell_left_is_the_home_folder(here, monkeypatch):
     monkeypatch.setenv("HOME", "/nowhere/home")
     args = COMMANDS["train"].split()
-    assert_refused(run(*args, "--data=~/data.npz"), "cannot read /nowhere/home/data.npz")
+    assert_refused(
+        run(*with_options(args, "--data=~/data.npz")), "cannot read /nowhere/home/data.npz"
+    )
     assert_refused(run(*args, "--resume=~/run"), "/nowhere/home/run/config.json")
 
 
@@ -348,8 +369,8 @@ def test_json_has_no_nan(here):
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    run(*COMMANDS["train"].split(), *REGRESSION.split(), "--runs", "json")
-    run(*COMMANDS["sweep"].split(), *REGRESSION.split(), "--folder", "json/study")
+    run(*with_options(COMMANDS["train"].split(), *REGRESSION.split(), "--runs", "json"))
+    run(*with_options(COMMANDS["sweep"].split(), *REGRESSION.split(), "--folder", "json/study"))
     paths = [os.path.join(top, n) for top, _, names in os.walk("json") for n in names]
     paths = [path for path in paths if path.endswith(".json")]
     assert {os.path.basename(path) for path in paths} == {

@@ -11,6 +11,7 @@ import jaxnet as jn
 from jaxnet.cli import main as cli
 from jaxnet.sweeps import _sweep
 from jaxnet.training import devices
+from tests.support.command_line import with_options
 
 SMALL = ["sweep", "--data", "digits", "--sizes", "64", "12", "10", "--epochs", "2", "--seeds", "2"]
 
@@ -79,7 +80,7 @@ def test_a_sample_with_halving(here, capsys):
         "--successive-halving",
         "2",
     ]
-    assert cli.main([*SMALL, *options]) == 0
+    assert cli.main(with_options(SMALL, *options)) == 0
     out = capsys.readouterr().out
     assert "25% saved by stopping early" in out  # two of four recipes after one of two epochs
 
@@ -120,7 +121,7 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
     ],
 )
 def test_a_bad_call_is_one_line(here, capsys, options, message):
-    assert cli.main([*SMALL, *options]) == 2
+    assert cli.main(with_options(SMALL, *options)) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1

@@ -17,6 +17,7 @@ from jaxnet.cli import console
 from jaxnet.cli import main as cli
 from jaxnet.core.registry import Registry
 from jaxnet.training.run import EpochReport
+from tests.support.command_line import with_options
 
 SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
 
@@ -175,7 +176,7 @@ def test_every_part_of_a_recipe_has_its_option():
 
 def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
     args = "--monitors weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
-    status, out, err = _run(capsys, "train", *SMALL, "--epochs", "40", *args.split())
+    status, out, err = _run(capsys, "train", *with_options(SMALL, "--epochs", "40", *args.split()))
     assert (status, err) == (0, "")
     assert re.search(r"\nStopped after epoch \d+: the evaluation accuracy has reached 0\.\d+", out)
     assert re.search(r"\nTest accuracy by class, best: 0: \d+\.\d%, 1: ", out)
@@ -202,13 +203,9 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
     status, out, err = _run(
         capsys,
         "train",
-        *SMALL,
-        "--epochs",
-        "100000",
-        "--time-budget",
-        "1",
-        "--checkpoint-every",
-        "50",
+        *with_options(
+            SMALL, "--epochs", "100000", "--time-budget", "1", "--checkpoint-every", "50"
+        ),
     )
     assert (status, err) == (0, "")
     assert "The time budget of 1 s ran out after epoch" in out
@@ -362,7 +359,7 @@ def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from jaxnet.__main__ import main; sys.exit(main())"
     )
-    command = [sys.executable, "-c", script, "train", *SMALL, "--epochs", "100000"]
+    command = with_options([sys.executable, "-c", script, "train", *SMALL], "--epochs", "100000")
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -382,11 +379,11 @@ def test_ctrl_c_ends_the_epoch_and_writes_the_run(here):
 
 
 def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monkeypatch):
-    assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "whole")[0] == 0
+    assert _run(capsys, "train", *with_options(SMALL, "--epochs", "5", "--name", "whole"))[0] == 0
     train = jn.train
     killed = {"epochs": 2}
     monkeypatch.setattr("jaxnet.cli.train.train", lambda *args, **kw: train(*args, **kw | killed))
-    assert _run(capsys, "train", *SMALL, "--epochs", "5", "--name", "broken")[0] == 0
+    assert _run(capsys, "train", *with_options(SMALL, "--epochs", "5", "--name", "broken"))[0] == 0
     monkeypatch.undo()
     monkeypatch.chdir(here)
     whole, broken = (next((here / "runs").glob(f"*-{name}")) for name in ("whole", "broken"))
@@ -426,7 +423,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(
 
 def test_the_newest_run_is_found_in_its_folder(here, capsys):
     for name in ("one", "two"):
-        assert _run(capsys, "train", *SMALL, "--epochs", "1", "--name", name)[0] == 0
+        assert _run(capsys, "train", *with_options(SMALL, "--epochs", "1", "--name", name))[0] == 0
     for path in ("runs", str(max((here / "runs").iterdir(), key=lambda p: p.stat().st_mtime))):
         status, out, _ = _run(capsys, "predict", path, "--data", "digits", "--test", "0")
         assert (status, "need not add up" in out) == (0, True)

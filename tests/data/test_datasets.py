@@ -260,3 +260,19 @@ def test_the_arrays_of_mnist_are_shared_and_read_only():
         for array in split:
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 0
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.stack([x[:, 0], 10 + x[:, 0]]),  # (2, n): reshaped, they were scrambled
+        lambda x: x[:3],
+        lambda x: 1.0,
+        lambda x: x[..., None],
+        lambda x: x * 1j,
+        lambda x: x.astype(str),
+    ],
+)
+def test_a_function_whose_targets_are_not_one_row_for_each_input_is_refused(f):
+    with pytest.raises(ValueError, match=r"f must map inputs \(4, 1\) to numbers, \(4,\) or"):
+        datasets.function(f, n=4)

@@ -155,3 +155,20 @@ def test_what_is_no_executor_and_processes_that_would_hang_are_refused():
     loky_pool = SimpleNamespace(submit=print, _context=multiprocessing.get_context("fork"))
     with pytest.raises(ValueError, match="forks its processes"):
         jn.sweep(NET, data, RECIPE, executor=loky_pool, **OPTIONS)
+
+
+def test_a_function_that_returns_other_data_trains_on_them_or_is_refused():
+    """Workers keep the data of a sweep, not the first data that a function has ever returned."""
+    seeds = [0, 1]
+    load = lambda: jn.datasets.xor(n=40, seed=seeds[0])  # the worker is a thread of this process
+    net, options = jn.Network((2, 3, 2)), {"epochs": 1, "log": None}
+    with ThreadPoolExecutor(1) as pool:
+        jn.sweep(net, load, jn.Recipe(jn.sgd(0.5)), executor=pool, **options)
+        del seeds[0]
+        second = jn.sweep(net, load, jn.Recipe(jn.sgd(0.5)), executor=pool, **options)
+        here = jn.sweep(net, load(), jn.Recipe(jn.sgd(0.5)), **options)
+        assert np.array_equal(second.history.evaluation_cost, here.history.evaluation_cost)
+        seeds[:] = range(10, 99)
+        load_another = lambda: jn.datasets.xor(n=40, seed=seeds.pop())
+        with pytest.raises(ValueError, match="returned other data in a worker than in the process"):
+            jn.sweep(net, load_another, jn.Recipe(jn.sgd(0.5)), executor=pool, **options)

@@ -91,3 +91,12 @@ def test_newton_is_swept_without_a_penalty_as_it_trains_alone():
 def test_a_grid_of_anything_else_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         jn.grid(jn.Recipe(jn.sgd()), **values)
+
+
+@pytest.mark.parametrize("vary", [jn.grid, lambda recipe, **ends: jn.sample(recipe, 2, **ends)])
+def test_a_recipe_that_has_arrays_already_is_not_varied_further(vary):
+    """They would be zipped with the new ones, which nobody who calls `grid` twice wants."""
+    swept = jn.Recipe(jn.momentum([0.1, 0.2]), dropout=[0.1, 0.5])
+    message = "hold single numbers, but learning_rate, dropout has several; give all that varies"
+    with pytest.raises(ValueError, match=message):
+        vary(swept, l2=[1.0, 2.0])

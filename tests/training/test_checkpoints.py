@@ -343,3 +343,23 @@ def test_a_keyboard_interrupt_in_a_callback_ends_the_run_as_ctrl_c_does(tmp_path
     assert (run.ending, len(run.history.training_cost)) == (ending, epoch)
     arrays, _ = checkpoints.read(tmp_path)
     assert len(arrays["['history']"]) == epoch
+
+
+def test_other_initial_parameters_are_another_run(tmp_path):
+    net, data, recipe = jn.Network((2, 3, 2)), jn.datasets.xor(n=20), jn.Recipe(jn.sgd(0.5))
+    given, other = (jn.init(net, jax.random.key(seed)) for seed in (1, 2))
+    jn.train(net, data, recipe, epochs=1, params=given, checkpoint=tmp_path)
+    for params in (other, None):
+        with pytest.raises(ValueError, match="initial parameters was '[0-9a-f]{64}' and is "):
+            jn.train(net, data, recipe, epochs=2, params=params, resume=tmp_path)
+    arrays, header = checkpoints.read(tmp_path)
+    older = {"settings": header["settings"] | {"initial parameters": "given"}}  # it had no hash
+    files.write_sealed(
+        tmp_path / checkpoints.FILE, checkpoints.KIND, checkpoints.FORMAT,
+        {f"tree/{name}": array for name, array in arrays.items()}, older,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="initial parameters was 'given' and is None"):
+        jn.train(net, data, recipe, epochs=2, resume=tmp_path)
+    whole = jn.train(net, data, recipe, epochs=2, params=given)
+    resumed = jn.train(net, data, recipe, epochs=2, params=given, resume=tmp_path)
+    assert np.array_equal(whole.params[0].w, resumed.params[0].w)

@@ -8,7 +8,10 @@ import re
 import subprocess
 import sys
 
+import jax
 import pytest
+
+import jaxnet as jn
 
 # An expression, and what its error must say.
 CASES = {
@@ -112,6 +115,12 @@ CASES = {
     "jn.train(net, data, with_(augmentation=jn.Augmentation(1)))": "images are 1×1, but",
     "jn.train(net, data, with_(stopping=reach), evaluate_on=())": "evaluate_on lacks .evaluation",
     "jn.train(net, data._replace(valid=None), with_(stopping=reach))": "has no validation set",
+    **{
+        f"jn.{call}(net, jn.Dataset(data.train), recipe, evaluate_on=('validation',){more})": (
+            "evaluate_on has the validation split, but the data has none; give it one, or evaluate"
+        )
+        for call, more in (("train", ""), ("fit", ""), ("sweep", ", successive_halving=2"))
+    },
     "jn.train(jn.Network((1, 1)), sine, with_(stopping=reach))": "floats; use metric=",
     "jn.train(jn.Network((1, 1)), sine, with_(label_smoothing=0.1))": "is for integer labels",
     "jn.train(net, data, with_(schedule=jn.schedules.cosine(3)), epochs=4)": "ends after 3 epochs",
@@ -127,7 +136,7 @@ import jax, numpy as np, optax
 import jaxnet as jn
 net, data, recipe = jn.Network((2, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.5))
 params = jn.init(net, jax.random.key(0))
-X, Y = data.train
+X, Y = data.train.x, data.train.y
 with_ = lambda **parts: jn.Recipe(jn.sgd(0.5), **parts)
 square = jn.Network((4, 2))
 pixels = jn.Dataset(jn.Split(np.zeros((20, 4), np.uint8), np.zeros(20, int)))
@@ -170,3 +179,18 @@ def test_the_error_says_what_is_wrong(case, messages):
     assert messages[case].startswith("ValueError: ")
     assert "\n" not in messages[case]
     assert re.search(CASES[case], messages[case])
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("jax_threefry_partitionable", False), ("jax_random_seed_offset", 5)]
+)
+@pytest.mark.parametrize("train", [jn.train, jn.fit, jn.sweep])
+def test_other_draws_from_the_same_seed_are_refused(train, name, other):
+    """A run is a function of the network, the data, the recipe and the seed alone."""
+    default = getattr(jax.config, name)
+    jax.config.update(name, other)
+    try:
+        with pytest.raises(ValueError, match=rf"{name} is {other}, so that.*set it to {default}, "):
+            train(jn.Network((2, 2)), jn.datasets.xor(n=12), jn.Recipe(jn.sgd(0.5)), epochs=1)
+    finally:
+        jax.config.update(name, default)
