@@ -178,6 +178,7 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
     """The progress of a sweep, by column heading."""
     rate = report.trained / report.seconds if report.seconds else 0
     left = (report.total - report.trained) / rate if rate else float("nan")
+    time_left = f"{left:,.0f} s" if np.isfinite(left) else "compiling …"
     best = report.best
     return {
         "done": f"{report.done:,} of {report.lanes:,}",
@@ -185,7 +186,7 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
         "diverged": f"{report.diverged:,}",
         "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
         "epochs/s": f"{rate:,.1f}",
-        "left": f"{left:,.0f} s" if np.isfinite(left) else "compiling …",
+        "left": "ending …" if report.interrupted else time_left,
     }
 
 

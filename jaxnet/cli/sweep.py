@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -89,9 +90,9 @@ class Sweep(Training):
             console.say(out, line)
         if data.test is not None:
             console.say(out, console.next_command(folder, self.data))
-        if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
+        if study.interruption is not None:
             raise FailedError(
-                "interrupted; run the same command with --folder "
+                f"interrupted: {study.interruption}; run the same command with --folder "
                 f"{console.quoted(folder)} to continue.",
                 130,
             )
@@ -110,7 +111,9 @@ class Sweep(Training):
     ) -> Study:
         """Train all networks, with a display of the progress."""
         factor = self.successive_halving
-        with console.sweeping(out) as move:
+        with console.sweeping(out) as move, warnings.catch_warnings():
+            # `sweep` warns when it is interrupted; that is printed after the results.
+            warnings.simplefilter("ignore", RuntimeWarning)
             return sweep(
                 net,
                 data,
@@ -177,12 +180,18 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
     if np.isfinite(study.score[study.best_lane]):
         lines.append(_write_network(study, names, data, folder))
-    n, epochs = study.epochs.size, int(study.epochs.sum())
+    n_epochs = int(study.epochs.sum())
+    networks = "" if study.interruption else f"{study.epochs.size:,} networks, "
     saved = f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else ""
     lines.append(
-        f"{n:,} networks, {epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
+        f"{networks}{n_epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
         f"Written to {folder}/"
     )
+    if study.n_left_out:
+        lines.append(
+            f"The folder also holds {study.n_left_out:,} networks of earlier calls with other "
+            "settings or seeds: study.csv, sweep.png, best.json and the network are of this call."
+        )
     return lines
 
 
@@ -193,19 +202,20 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
     network_files.save(folder / "network.safetensors", run.network, run.best_params)
     network_files.save(folder / "network.json", run.network, run.best_params)
     numbers = {name: study.settings[recipe].number(name) for name in names}
+    n_seeds = study.seeds_begun(recipe)
     best = {
         "recipe": recipe,
         **numbers,
         "seed": run.seed,
-        "seeds": len(study.seeds),
+        "seeds": n_seeds,
         "epoch": run.best_epoch,
         "selected_by": study.ranked_by,
         "score": float(study.score[lane]),
     }
     in_words = ", ".join(f"{name} {number:.4g}" for name, number in numbers.items())
     which = f"seed {run.seed}"
-    if len(study.seeds) > 1:
-        which += f", the median of {len(study.seeds)} seeds"
+    if n_seeds > 1:
+        which += f", the median of {n_seeds} seeds"
     sentence = (
         f"Saved the network of the best recipe, {recipe} ({in_words}): {which}, after its best "
         f"epoch, {run.best_epoch}."
@@ -220,6 +230,8 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
             "test_accuracy": accuracy if has_accuracy else None,
             "test_cost": cost if math.isfinite(cost) else None,
         }
+    if study.interruption is not None:
+        best["interrupted"] = study.interruption
     text = json.dumps(best, allow_nan=False) + "\n"
     files.write_atomic(folder / "best.json", text.encode())
     return sentence

@@ -150,9 +150,10 @@ def train(
         (the default) is JAX's default.
 
     Returns:
-      The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
-      parameters or a cost are no longer finite, the run ends, and holds the parameters and the
-      history of the epochs before.
+      The finished `Run`. Ctrl-C ends the run after the epoch, and what was trained is returned,
+      with a warning and the `ending` "interrupted"; a second Ctrl-C raises KeyboardInterrupt at
+      once. If the parameters or a cost are no longer finite, the run ends, and holds the
+      parameters and the history of the epochs before.
 
     Raises:
       ValueError: network, data and settings do not fit together, the checkpoint is missing, damaged
@@ -160,7 +161,7 @@ def train(
       OSError: a checkpoint cannot be written; the one before it is unharmed.
 
     Warns:
-      RuntimeWarning: the run diverged; the message names the epoch.
+      RuntimeWarning: the run diverged, or Ctrl-C ended it; the message names the epoch.
       UserWarning: the data are hardly what is meant, such as float pixels up to 255; the
         checkpoint to resume from was written with another version of JAX or on
         another kind of device.
@@ -210,6 +211,10 @@ def train(
                 loop.run_epochs() if epochs else loop.evaluate_start()
     if loop.ending == "diverged":
         warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
+    if loop.ending == "interrupted":
+        remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
+        message = f"{loop.stopped} Call train with {remedy} to go on."
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
     return loop.run()
 
 

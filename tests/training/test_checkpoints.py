@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -336,10 +337,16 @@ def test_a_disk_that_fails_then_does_not_hide_the_first_exception(tmp_path, monk
 
 @pytest.mark.parametrize(("epoch", "ending"), [(3, "interrupted"), (5, "done")])
 def test_a_keyboard_interrupt_in_a_callback_ends_the_run_as_ctrl_c_does(tmp_path, epoch, ending):
-    run = jn.train(
-        NET, XOR, RECIPE, epochs=5, checkpoint=tmp_path, every=100,
-        on_epoch=_raise_at(epoch, KeyboardInterrupt()),
-    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        run = jn.train(
+            NET, XOR, RECIPE, epochs=5, checkpoint=tmp_path, every=100,
+            on_epoch=_raise_at(epoch, KeyboardInterrupt()),
+        )  # fmt: skip
+    expected = [
+        f"interrupted after epoch 3 of 5. Call train with resume={str(tmp_path)!r} to go on."
+    ]
+    assert [str(warning.message) for warning in caught] == (expected if epoch < 5 else [])
     assert (run.ending, len(run.history.training_cost)) == (ending, epoch)
     arrays, _ = checkpoints.read(tmp_path)
     assert len(arrays["['history']"]) == epoch
