@@ -25,7 +25,7 @@ from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data import datasets
-from jaxnet.data.doubtful import warn_if_doubtful
+from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -117,7 +117,9 @@ def train(
         after this epoch. A KeyboardInterrupt that it raises ends the run like Ctrl-C; any other
         exception ends this call.
       checkpoint: a folder to keep `checkpoint.safetensors` in, which the run locks; `None` writes
-        no checkpoints, unless `resume` names a folder.
+        no checkpoints, unless `resume` names a folder. A folder with the checkpoint of another run
+        is refused. If it is one of the same run, the run begins anew all the same, and replaces it,
+        with a warning: `resume` goes on from it.
       every: epochs from one checkpoint to the next, at least 1 (the default); the end of the run
         always writes one, also an end by an exception.
       resume: a folder with a checkpoint to resume from, to the same bits as if the run had never
@@ -156,7 +158,7 @@ def train(
       parameters and the history of the epochs before.
 
     Raises:
-      ValueError: network, data and settings do not fit together, the checkpoint is missing, damaged
+      ValueError: network, data and settings do not fit together, a checkpoint is missing, damaged
         or of another run, or another run is writing into its folder.
       OSError: a checkpoint cannot be written; the one before it is unharmed.
 
@@ -164,7 +166,7 @@ def train(
       RuntimeWarning: the run diverged, or Ctrl-C ended it; the message names the epoch.
       UserWarning: the data are hardly what is meant, such as float pixels up to 255; the
         checkpoint to resume from was written with another version of JAX or on
-        another kind of device.
+        another kind of device; or a checkpoint of the same run is replaced.
 
     >>> from jaxnet import datasets
     >>> from jaxnet.recipes.optimizers import sgd
@@ -209,13 +211,18 @@ def train(
             with interruptible() as interrupts_so_far:
                 loop.interrupts = interrupts_so_far
                 loop.run_epochs() if epochs else loop.evaluate_start()
-    if loop.ending == "diverged":
-        warnings.warn(str(loop.stopped), RuntimeWarning, stacklevel=3)
-    if loop.ending == "interrupted":
-        remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
-        message = f"{loop.stopped} Call train with {remedy} to go on."
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
+    _warn_of_ending(loop, folder)
     return loop.run()
+
+
+def _warn_of_ending(loop: "_TrainLoop", folder: str | Path | None) -> None:
+    """Warn the caller of `train` of a run that diverged, or that Ctrl-C ended."""
+    remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
+    message = str(loop.stopped)
+    if loop.ending == "interrupted":
+        message += f" Call train with {remedy} to go on."
+    if loop.ending in ("diverged", "interrupted"):
+        warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
 
 
 def _check_host_settings(
@@ -494,6 +501,8 @@ def _open_checkpoint(
     """Let a loop write checkpoints into a folder, after it has read the one to resume from."""
     settings = _run_settings(loop, params)  # hashing the data takes time
     settings = [setting | choices.settings() for setting in settings]
+    if resume is None or Path(folder).resolve() != Path(resume).resolve():
+        checkpoints.check_replaceable(folder, *settings)
     if resume is not None:
         n_epochs = loop.epochs - loop.begin.epochs
         state, log = _read_checkpoint(resume, loop.state, settings, loop.program, n_epochs)

@@ -335,6 +335,27 @@ def test_a_disk_that_fails_then_does_not_hide_the_first_exception(tmp_path, monk
     assert any("No space left on device" in note for note in raised.value.__notes__)
 
 
+def test_a_checkpoint_of_another_run_is_not_replaced(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    content = (tmp_path / checkpoints.FILE).read_bytes()
+    with pytest.raises(
+        ValueError, match=r"is the checkpoint of another run: seed was 0 and is 1\. Choose another"
+    ):
+        jn.train(NET, XOR, RECIPE, epochs=2, seed=1, checkpoint=tmp_path)
+    assert (tmp_path / checkpoints.FILE).read_bytes() == content
+    jn.train(NET, XOR, RECIPE, epochs=2, seed=1, checkpoint=tmp_path / "other")
+    with pytest.raises(ValueError, match="is the checkpoint of another run"):
+        jn.train(NET, XOR, RECIPE, epochs=3, checkpoint=tmp_path / "other", resume=tmp_path)
+
+
+def test_a_run_that_begins_anew_warns_that_it_replaces_its_own_checkpoint(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    content = (tmp_path / checkpoints.FILE).read_bytes()
+    with pytest.warns(UserWarning, match="of this run after epoch 2, will be replaced.* resume="):
+        jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    assert (tmp_path / checkpoints.FILE).read_bytes() == content
+
+
 @pytest.mark.parametrize(("epoch", "ending"), [(3, "interrupted"), (5, "done")])
 def test_a_keyboard_interrupt_in_a_callback_ends_the_run_as_ctrl_c_does(tmp_path, epoch, ending):
     with warnings.catch_warnings(record=True) as caught:
