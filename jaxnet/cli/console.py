@@ -253,7 +253,7 @@ def report_table(comparison: Comparison) -> Table:
 
 
 def results_table(results: dict[str, dict[str, float]]) -> Table:
-    """The scores of the best and of the last network of a run."""
+    """The accuracies and the costs without penalties of the best and of the last network."""
     best, last = results["best"], results["last"]
     table = Table(box=box.SIMPLE)
     table.add_column("")
@@ -262,11 +262,11 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
     names = {"evaluation": "validation", "training": "training", "test": "test"}
     for key in best:
         kind, _, metric = key.partition("_")
-        if not metric or not np.isfinite(best[key] + last[key]):
+        if metric not in ("accuracy", "data_cost") or not np.isfinite(best[key] + last[key]):
             continue
         template = "{:.2%}" if metric == "accuracy" else "{:.4f}"
         table.add_row(
-            f"{names[kind]} {metric}",
+            f"{names[kind]} {metric.removeprefix('data_')}",
             template.format(best[key]),
             template.format(last[key]),
             style="bold" if key == "test_accuracy" else "",

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import FailedError, HyperOption, Training, read
+from jaxnet.cli.train import scores_on_test_set
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io import files, locks, network_files
@@ -23,7 +24,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
 from jaxnet.sweeps.study import Study
-from jaxnet.training import devices, evaluation
+from jaxnet.training import devices
 
 _RANGE = re.compile(r"(?P<low>[^:]+):(?P<high>[^:]+)(?::(?P<n>\d+))?")
 SHOWN = 10
@@ -221,15 +222,12 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
         f"epoch, {run.best_epoch}."
     )
     if data.test is not None:
-        scores = evaluation.evaluate(run.network, run.best_params, data.test)
-        accuracy, cost = float(scores.accuracy), float(scores.cost)
+        scores = scores_on_test_set(run, run.best_params, data.test)
+        accuracy, cost = scores["test_accuracy"], scores["test_data_cost"]
         has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
         score = f"an accuracy of {accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
         sentence += f" On the test set, which had no part in the choice, it has {score}."
-        best |= {
-            "test_accuracy": accuracy if has_accuracy else None,
-            "test_cost": cost if math.isfinite(cost) else None,
-        }
+        best |= {name: score if math.isfinite(score) else None for name, score in scores.items()}
     if study.interruption is not None:
         best["interrupted"] = study.interruption
     text = json.dumps(best, allow_nan=False) + "\n"

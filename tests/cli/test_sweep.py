@@ -194,4 +194,7 @@ def test_regression_without_a_validation_set(here, capsys):
     assert "On the test set, which had no part in the choice, it has a cost of 0." in out
     best = json.loads((here / "study" / "best.json").read_text())
     assert best["test_accuracy"] is None
-    assert 0 < best["test_cost"] < 1
+    assert 0 < best["test_data_cost"] < best["test_cost"] < 1
+    printed = re.search(r"it has a cost of (0\.\d+)", out)
+    assert printed
+    assert float(printed[1]) == pytest.approx(best["test_data_cost"], rel=1e-3)

@@ -16,6 +16,7 @@ import jaxnet as jn
 from jaxnet.cli import console
 from jaxnet.cli import main as cli
 from jaxnet.core.registry import Registry
+from jaxnet.training import devices
 from jaxnet.training.run import EpochReport
 
 SMALL = ["--data", "digits", "--sizes", "64", "12", "10", "--epochs", "3", "--l2", "0.1"]
@@ -521,3 +522,31 @@ def test_predict_refuses_a_network_whose_outputs_are_nan(here, capsys):
     status, out, err = _run(capsys, "predict", "net.safetensors", "--data", "digits", "--test", "3")
     assert (status, out) == (2, "")
     assert err.startswith("jaxnet: output 0 of the network for test 3 is nan")
+
+
+def test_the_table_shows_the_costs_that_choose_the_best_epoch(here, capsys, monkeypatch):
+    """Those without penalties, of all three sets; sweep's best.json calls them the same."""
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
+    random = np.random.default_rng(0)
+    x, y = random.random((40, 2)), random.random((40, 1))
+    np.savez(here / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    regression = "--data data.npz --sizes 2 3 1 --cost quadratic --output linear --epochs 3 --l2 9"
+    assert cli.main(["train", *regression.split(), "--learning-rate", "0.1"]) == 0
+    out = capsys.readouterr().out
+    assert "Costs are without penalties" in out
+    (config,) = here.glob("runs/*/config.json")
+    results = json.loads(config.read_text())["results"]
+    for kind, label in (("evaluation", "validation"), ("training", "training"), ("test", "test")):
+        best, last = (results[name][f"{kind}_data_cost"] for name in ("best", "last"))
+        assert re.search(rf"{label} cost +{best:.4f} +{last:.4f}", out)
+        assert best < results["best"][f"{kind}_cost"]
+    net, params = jn.load(config.parent / "network.safetensors")
+    split = jn.Split(x, y)
+    measured = [float(jn.evaluate(net, params, split, l2=l2).cost) for l2 in (9.0, None)]
+    best = results["best"]
+    assert [best["test_cost"], best["test_data_cost"]] == pytest.approx(measured)
+    options = ["--vary", "learning_rate=0.1", "--seeds", "1", "--folder", "study"]
+    assert cli.main(["sweep", *regression.split(), *options]) == 0
+    best_of_sweep = json.loads((here / "study" / "best.json").read_text())
+    assert best_of_sweep["test_data_cost"] == pytest.approx(best["test_data_cost"], rel=1e-3)
+    assert best_of_sweep["test_cost"] == pytest.approx(best["test_cost"], rel=1e-3)
