@@ -298,14 +298,16 @@ def outputs_table(
       title: what the outputs are, the title's first word: "Probability".
       names: the images' names.
       labels: their classes or targets; empty strings where they are not known.
-      outputs: the outputs for each image, (n_out,).
+      outputs: the outputs for each image, (n_out,). A single output that stands for a class is
+        that of class 1.
       in_percent: whether the outputs are in [0, 1], and shown in percent.
       are_classes: whether each output stands for a class; if not, no class is named.
     """
     n_out = len(outputs[0])
     wide = n_out > 10
     if are_classes:
-        title = f"{title} of {'the likeliest classes' if wide else 'each class'}"
+        which = "class 1" if n_out == 1 else "the likeliest classes" if wide else "each class"
+        title = f"{title} of {which}"
     title = f"{title}, in %" if in_percent else title
     table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
     table.add_column("image", no_wrap=True)
@@ -313,7 +315,8 @@ def outputs_table(
         table.add_column("label" if are_classes else "target", no_wrap=True)
     if are_classes:
         table.add_column("says", style="bold", no_wrap=True)
-    for heading in [""] if wide else map(str, range(n_out)):
+    headings = ["1"] if are_classes and n_out == 1 else list(map(str, range(n_out)))
+    for heading in [""] if wide else headings:
         table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
     for name, label, a in zip(names, labels, outputs, strict=True):
         says = str(int(a[0] > 0.5) if n_out == 1 else int(a.argmax()))

@@ -87,6 +87,11 @@ apart (label 4 is 3); choose sizes that end with 4.
 
 def _readable_split(net: Network, name: str, split: object) -> Split:
     """The arrays of a split as a network can read them."""
+    if split is None:
+        raise ValueError(
+            f"the {name} split is None: the data has no such split; give one that it has, such as "
+            "data.train."
+        )
     if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
         raise ValueError(
             f"the {name} split must be a Split of inputs and targets, such as jaxnet.Split(x, y), "
