@@ -161,6 +161,7 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
         (["--vary", "learning_rate=a"], "--vary must be NAME=A,B,C or NAME=LOW:HIGH:COUNT"),
         (["--vary", "learning_rate=-1:1:3"], "--vary must be NAME=A,B,C or NAME=LOW:HIGH:COUNT"),
         (["--vary", "learning_rate=1,2", "--sample", "4"], "--vary must be NAME=LOW:HIGH with"),
+        (["--vary", "lr=1,2"], "lr is not a number of this recipe, but learning_rate is; its"),
         (["--vary", "speed=1,2"], "speed is not a number of this recipe"),
         (["--vary", "decay=0.5"], "decay is not a number of this recipe"),
         (["--vary"], "a sweep needs something to --vary"),

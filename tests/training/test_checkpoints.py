@@ -167,7 +167,7 @@ def _turns(at):
             {"net": jn.Network((2, 4, 2), init=jn.initializers.he)},
             "network.init was at its default and is 'he'",
         ),
-        ({"data": jn.datasets.xor(n=100, seed=1)}, "data was"),
+        ({"data": jn.datasets.xor(n=100, seed=1)}, "the data are others"),
         ({"evaluate_on": ()}, "evaluate_on was .'evaluation', 'training'. and is .."),
     ],
 )
