@@ -178,6 +178,7 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
     """The progress of a sweep, by column heading."""
     rate = report.trained / report.seconds if report.seconds else 0
     left = (report.total - report.trained) / rate if rate else float("nan")
+    time_left = f"{left:,.0f} s" if np.isfinite(left) else "compiling …"
     best = report.best
     return {
         "done": f"{report.done:,} of {report.lanes:,}",
@@ -185,7 +186,7 @@ def _sweep_cells(report: SweepReport) -> dict[str, str]:
         "diverged": f"{report.diverged:,}",
         "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
         "epochs/s": f"{rate:,.1f}",
-        "left": f"{left:,.0f} s" if np.isfinite(left) else "compiling …",
+        "left": "ending …" if report.interrupted else time_left,
     }
 
 
@@ -252,7 +253,7 @@ def report_table(comparison: Comparison) -> Table:
 
 
 def results_table(results: dict[str, dict[str, float]]) -> Table:
-    """The scores of the best and of the last network of a run."""
+    """The accuracies and the costs without penalties of the best and of the last network."""
     best, last = results["best"], results["last"]
     table = Table(box=box.SIMPLE)
     table.add_column("")
@@ -261,11 +262,11 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
     names = {"evaluation": "validation", "training": "training", "test": "test"}
     for key in best:
         kind, _, metric = key.partition("_")
-        if not metric or not np.isfinite(best[key] + last[key]):
+        if metric not in ("accuracy", "data_cost") or not np.isfinite(best[key] + last[key]):
             continue
         template = "{:.2%}" if metric == "accuracy" else "{:.4f}"
         table.add_row(
-            f"{names[kind]} {metric}",
+            f"{names[kind]} {metric.removeprefix('data_')}",
             template.format(best[key]),
             template.format(last[key]),
             style="bold" if key == "test_accuracy" else "",
@@ -297,14 +298,16 @@ def outputs_table(
       title: what the outputs are, the title's first word: "Probability".
       names: the images' names.
       labels: their classes or targets; empty strings where they are not known.
-      outputs: the outputs for each image, (n_out,).
+      outputs: the outputs for each image, (n_out,). A single output that stands for a class is
+        that of class 1.
       in_percent: whether the outputs are in [0, 1], and shown in percent.
       are_classes: whether each output stands for a class; if not, no class is named.
     """
     n_out = len(outputs[0])
     wide = n_out > 10
     if are_classes:
-        title = f"{title} of {'the likeliest classes' if wide else 'each class'}"
+        which = "class 1" if n_out == 1 else "the likeliest classes" if wide else "each class"
+        title = f"{title} of {which}"
     title = f"{title}, in %" if in_percent else title
     table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
     table.add_column("image", no_wrap=True)
@@ -312,7 +315,8 @@ def outputs_table(
         table.add_column("label" if are_classes else "target", no_wrap=True)
     if are_classes:
         table.add_column("says", style="bold", no_wrap=True)
-    for heading in [""] if wide else map(str, range(n_out)):
+    headings = ["1"] if are_classes and n_out == 1 else list(map(str, range(n_out)))
+    for heading in [""] if wide else headings:
         table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
     for name, label, a in zip(names, labels, outputs, strict=True):
         says = str(int(a[0] > 0.5) if n_out == 1 else int(a.argmax()))

@@ -15,7 +15,7 @@ import jax
 import tyro
 
 import jaxnet
-from jaxnet.cli import streams
+from jaxnet.cli import streams, wording
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError
@@ -53,7 +53,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return streams.end_quietly()
     except (ValueError, ModuleNotFoundError) as error:
-        return _complain(str(error), 2)
+        return _complain(wording.in_options(str(error)), 2)
     except OSError as error:
         reason = error.strerror or error
         return _complain(f"cannot write or read {error.filename or 'output'}: {reason}.", 2)
@@ -139,7 +139,7 @@ def _check_given_once(args: Sequence[str]) -> None:
 
 def _warn(message: Warning | str, *_: Any) -> None:
     """Print a warning in one line."""
-    streams.print_error(f"warning: {message}")
+    streams.print_error(f"warning: {wording.in_options(str(message))}")
 
 
 def _parse(args: Sequence[str]) -> Command:
@@ -194,8 +194,12 @@ def _parse_once(args: Sequence[str]) -> Command:
             )
     except SystemExit as stop:
         if stop.code == 2:
-            page = f"jaxnet {args[0]}" if args and args[0] in COMMANDS else "jaxnet"
-            raise ValueError(f"{_one_line(complaint.getvalue())} See {page} --help.") from None
+            command = COMMANDS.get(args[0]) if args else None
+            page = "jaxnet" if command is None else f"jaxnet {args[0]}"
+            message = _one_line(complaint.getvalue())
+            if (hint := wording.hint(message, args, command)) is not None:
+                message = hint if message.startswith("Missing") else f"{message} {hint}"
+            raise ValueError(f"{message} See {page} --help.") from None
         raise
     finally:
         os.environ.pop("COLUMNS", None)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxnet.core import activations, costs, initializers
+from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
@@ -184,8 +185,10 @@ class Training(Architecture):
                 raise ValueError(f"{name} is given by --hyper and by {flag}; give it once.")
             given[name] = number
         if unknown := [flag for flag in given if flag not in known]:
+            meant = likeliest(unknown[0], known)
+            but = "" if meant is None else f", but {meant}"
             raise ValueError(
-                f"{self.optimizer} takes no {unknown[0]}; its numbers are {', '.join(known)}."
+                f"{self.optimizer} takes no {unknown[0]}{but}; its numbers are {', '.join(known)}."
             )
         return Recipe(
             constructor(**given),

@@ -134,7 +134,7 @@ def _print_outputs(
         title = "Probability"
     names, labels = [q.name for q in questions], [q.label for q in questions]
     out.print(console.outputs_table(title, names, labels, outputs, in_percent, are_classes))
-    if in_percent and not are_probabilities:
+    if in_percent and not are_probabilities and net.sizes[-1] > 1:
         console.say(out, "The outputs are independent of each other: they need not add up to 100.")
     if isinstance(net.cost, costs.GaussianNLL):
         console.say(out, "The first half of the outputs are means, the others log-variances.")

@@ -34,6 +34,7 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
       ValueError: config.json does not hold the options of a run, or an option of the call would
         make it another run; the message names the file or the option.
     """
+    _check_is_run(folder)
     before = reading.read_content(
         folder / "config.json", "the config.json of a run", _saved_options
     )
@@ -57,6 +58,25 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
             f"the run's data, {now.data}, does not exist; name its new place with --data."
         )
     return now
+
+
+def _check_is_run(folder: Path) -> None:
+    """Raise a ValueError for a folder that is none, or holds no run."""
+    remedy = "name the folder of a run, such as runs/TIME-NAME"
+    if not folder.is_dir():
+        raise ValueError(f"cannot resume from {folder}: there is no such folder; {remedy}.")
+    if (folder / "config.json").exists():
+        return
+    runs = sorted(folder.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    if runs:
+        raise ValueError(
+            f"{folder} is a folder of runs; name one of them to resume, such as the newest, "
+            f"{runs[-1].parent}."
+        )
+    raise ValueError(
+        f"{folder} holds nothing to resume: it has no config.json, as after a kill before a run "
+        f"began; start a new run, or {remedy}."
+    )
 
 
 def _may_move(folder: Path, old: str, new: str) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from jaxnet.cli import console
 from jaxnet.cli.options import FailedError, HyperOption, Training, read
+from jaxnet.cli.train import scores_on_test_set
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io import files, locks, network_files
@@ -22,7 +24,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
 from jaxnet.sweeps.study import Study
-from jaxnet.training import devices, evaluation
+from jaxnet.training import devices
 
 _RANGE = re.compile(r"(?P<low>[^:]+):(?P<high>[^:]+)(?::(?P<n>\d+))?")
 SHOWN = 10
@@ -89,9 +91,9 @@ class Sweep(Training):
             console.say(out, line)
         if data.test is not None:
             console.say(out, console.next_command(folder, self.data))
-        if any(study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)):
+        if study.interruption is not None:
             raise FailedError(
-                "interrupted; run the same command with --folder "
+                f"interrupted: {study.interruption}; run the same command with --folder "
                 f"{console.quoted(folder)} to continue.",
                 130,
             )
@@ -110,7 +112,9 @@ class Sweep(Training):
     ) -> Study:
         """Train all networks, with a display of the progress."""
         factor = self.successive_halving
-        with console.sweeping(out) as move:
+        with console.sweeping(out) as move, warnings.catch_warnings():
+            # `sweep` warns when it is interrupted; that is printed after the results.
+            warnings.simplefilter("ignore", RuntimeWarning)
             return sweep(
                 net,
                 data,
@@ -177,12 +181,18 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
     if np.isfinite(study.score[study.best_lane]):
         lines.append(_write_network(study, names, data, folder))
-    n, epochs = study.epochs.size, int(study.epochs.sum())
+    n_epochs = int(study.epochs.sum())
+    networks = "" if study.interruption else f"{study.epochs.size:,} networks, "
     saved = f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else ""
     lines.append(
-        f"{n:,} networks, {epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
+        f"{networks}{n_epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
         f"Written to {folder}/"
     )
+    if study.n_left_out:
+        lines.append(
+            f"The folder also holds {study.n_left_out:,} networks of earlier calls with other "
+            "settings or seeds: study.csv, sweep.png, best.json and the network are of this call."
+        )
     return lines
 
 
@@ -193,33 +203,33 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
     network_files.save(folder / "network.safetensors", run.network, run.best_params)
     network_files.save(folder / "network.json", run.network, run.best_params)
     numbers = {name: study.settings[recipe].number(name) for name in names}
+    n_seeds = study.seeds_begun(recipe)
     best = {
         "recipe": recipe,
         **numbers,
         "seed": run.seed,
-        "seeds": len(study.seeds),
+        "seeds": n_seeds,
         "epoch": run.best_epoch,
         "selected_by": study.ranked_by,
         "score": float(study.score[lane]),
     }
     in_words = ", ".join(f"{name} {number:.4g}" for name, number in numbers.items())
     which = f"seed {run.seed}"
-    if len(study.seeds) > 1:
-        which += f", the median of {len(study.seeds)} seeds"
+    if n_seeds > 1:
+        which += f", the median of {n_seeds} seeds"
     sentence = (
         f"Saved the network of the best recipe, {recipe} ({in_words}): {which}, after its best "
         f"epoch, {run.best_epoch}."
     )
     if data.test is not None:
-        scores = evaluation.evaluate(run.network, run.best_params, data.test)
-        accuracy, cost = float(scores.accuracy), float(scores.cost)
+        scores = scores_on_test_set(run, run.best_params, data.test)
+        accuracy, cost = scores["test_accuracy"], scores["test_data_cost"]
         has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
         score = f"an accuracy of {accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
         sentence += f" On the test set, which had no part in the choice, it has {score}."
-        best |= {
-            "test_accuracy": accuracy if has_accuracy else None,
-            "test_cost": cost if math.isfinite(cost) else None,
-        }
+        best |= {name: score if math.isfinite(score) else None for name, score in scores.items()}
+    if study.interruption is not None:
+        best["interrupted"] = study.interruption
     text = json.dumps(best, allow_nan=False) + "\n"
     files.write_atomic(folder / "best.json", text.encode())
     return sentence

@@ -30,7 +30,7 @@ from jaxnet.cli.options import (
 )
 from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, Params, Split
 from jaxnet.data import datasets
 from jaxnet.io import csv, files, locks, network_files
 from jaxnet.io.reading import JsonObject
@@ -125,6 +125,8 @@ class Train(Training):
             _write_config(folder, self, recipe, data, results, run.stopped)
             _write(folder, run, confusion)
         out.print(console.results_table(results))
+        if recipe.l1 is not None or recipe.l2 is not None:
+            console.say(out, "Costs are without penalties; history.csv has those with them, too.")
         if confusion is not None:
             console.say(out, f"Test accuracy by class, best: {console.classes(confusion)}")
             out.print()
@@ -229,15 +231,22 @@ def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
     ):
         row: dict[str, float] = {"epoch": epoch}
         for kind in ("evaluation", "training"):
-            for metric in ("accuracy", "cost"):
+            for metric in ("accuracy", "cost", "data_cost"):
                 curve = getattr(run.history, f"{kind}_{metric}")
                 row[f"{kind}_{metric}"] = _decimal(curve[epoch - 1]) if epoch else float("nan")
         if data.test is not None:
-            recipe = run.recipe
-            scores = evaluation.evaluate(run.network, params, data.test, recipe.l1, recipe.l2)
-            row |= {"test_accuracy": _decimal(scores.accuracy), "test_cost": _decimal(scores.cost)}
+            row |= scores_on_test_set(run, params, data.test)
         results[name] = row
     return results
+
+
+def scores_on_test_set(run: Run, params: Params, split: Split) -> dict[str, float]:
+    """The accuracy of a run's network on the test set, and its cost with and without penalties."""
+    recipe, net = run.recipe, run.network
+    cost, _ = evaluation.evaluate(net, params, split, recipe.l1, recipe.l2)
+    data_cost, accuracy = evaluation.evaluate(net, params, split)
+    numbers = {"accuracy": accuracy, "cost": cost, "data_cost": data_cost}
+    return {f"test_{name}": _decimal(number) for name, number in numbers.items()}
 
 
 def _decimal(number: ArrayLike) -> float:

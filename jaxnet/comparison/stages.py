@@ -1,5 +1,6 @@
 """The stages of a comparison: tuning, extensions of the searches, report. Each one is a sweep."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -65,7 +66,8 @@ class Stages:
         """One sweep over all labels' recipes, evaluated for each label by `_evaluate`."""
         protocol, on_progress, log = self.protocol, self.on_progress, self.log
         named_progress = None if on_progress is None else lambda report: on_progress(name, report)
-        with interruptible() as interrupts:  # in the last epoch, too, where the study is complete
+        with warnings.catch_warnings(), interruptible() as interrupts:
+            warnings.simplefilter("ignore", RuntimeWarning)  # an interruption is raised below
             study = sweep(
                 self.net,
                 self.data,
@@ -78,9 +80,8 @@ class Stages:
                 on_progress=named_progress,
                 log=None if log is None else lambda plan: log(f"{name}: {plan}"),
             )
-        if interrupts or any(
-            study.ending(*lane) == "interrupted" for lane in np.ndindex(study.epochs.shape)
-        ):
+        # After Ctrl-C in the last epoch the study is complete.
+        if interrupts or study.interruption is not None:
             raise KeyboardInterrupt
         self.network_epochs += study.epochs.size * protocol.epochs
         ends = np.cumsum([0, *(len(trials) for trials in recipes.values())])

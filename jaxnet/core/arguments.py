@@ -1,5 +1,6 @@
 """What a person passes: checks of kinds and keywords, and values in error messages."""
 
+import difflib
 import functools
 import inspect
 import os
@@ -30,6 +31,27 @@ def brief(value: object) -> str:
     except Exception:  # a class of the caller's may raise anything
         text = f"an object of type {type(value).__name__}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def likeliest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant by one that is not known.
+
+    Args:
+      name: the unknown name.
+      known: the known names.
+
+    Returns:
+      The name with these initials, or else one that is spelled much alike; `None` if none is.
+
+    >>> likeliest("lr", ["l1", "l2", "learning_rate"]), likeliest("dropuot", ["l1", "dropout"])
+    ('learning_rate', 'dropout')
+    >>> likeliest("speed", ["l1", "dropout"]) is None
+    True
+    """
+    names = list(known)
+    by_initials = ("".join(word[:1] for word in each.split("_")) for each in names)
+    same = [each for each, initials in zip(names, by_initials, strict=True) if initials == name]
+    return (same or difflib.get_close_matches(name, names, 1, cutoff=0.7) or [None])[0]
 
 
 def require_kind(name: str, value: object, kind: type, example: str) -> None:

@@ -80,13 +80,18 @@ def check_split(net: Network, name: str, split: Split) -> Split:
     >>> check_split(Network((2, 3)), "training", Split(np.zeros((5, 2)), np.array([0, 1, 2, 0, 3])))
     Traceback (most recent call last):
     ValueError: the training labels lie in [0, 3], but the network's 3 outputs can tell 0 to 2 \
-apart (label 4 is 3); choose sizes that end with 4.
+apart (row 4 has the label 3); choose sizes that end with 4.
     """
     return _fitting_split(net, name, *_with_numbers(net, [_readable_split(net, name, split)]))
 
 
 def _readable_split(net: Network, name: str, split: object) -> Split:
     """The arrays of a split as a network can read them."""
+    if split is None:
+        raise ValueError(
+            f"the {name} split is None: the data has no such split; give one that it has, such as "
+            "data.train."
+        )
     if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
         raise ValueError(
             f"the {name} split must be a Split of inputs and targets, such as jaxnet.Split(x, y), "
@@ -224,7 +229,7 @@ def _fitting_targets(net: Network, name: str, x: AnyArray, y: AnyArray) -> AnyAr
         elif n_out == 1:
             remedy += ", or take Quadratic(jaxnet.activations.linear) for a regression"
         raise ValueError(
-            f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can "
-            f"tell 0 to {n_classes - 1} apart (label {index} is {labels[index]}); {remedy}."
+            f"the {name} labels lie in [{low}, {high}], but the network's {n_out} outputs can tell "
+            f"0 to {n_classes - 1} apart (row {index} has the label {labels[index]}); {remedy}."
         )
     return y

@@ -389,7 +389,9 @@ def predict(
         (n, height, width), or (height, width) for one.
 
     Returns:
-      The output activations, (n_out,) or (n, n_out); their argmax is the predicted class.
+      The output activations, (n_out,) or (n, n_out). Of a classifier with several outputs the
+      argmax is the predicted class. One with a single output predicts class 1 where it is above ½,
+      and class 0 elsewhere: `predict(net, params, x)[..., 0] > 0.5`.
 
     Raises:
       ValueError: x does not have the network's number of inputs, or holds something else than

@@ -17,6 +17,15 @@ from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import constant, count, flag
 from jaxnet.core.types import Dataset, Split
 
+__all__ = [
+    "Fold",
+    "Resampling",
+    "bootstrap",
+    "holdout",
+    "k_fold",
+    "leave_one_group_out",
+]
+
 Indices = Int[np.ndarray, "..."]
 """Rows of a split, by their numbers from 0."""
 

@@ -89,7 +89,7 @@ def _checked_labels(y: np.ndarray, source: str, n_classes: int | None) -> np.nda
         if y.min() == 1 and y.max() == n_classes:
             remedy = "these start at 1: pass y - 1"
         raise ValueError(
-            f"{source}: label {index} is {y[index]}; labels must be {bounds}; {remedy}."
+            f"{source}: row {index} has the label {y[index]}; labels must be {bounds}; {remedy}."
         )
     return y.astype(np.int32)
 

@@ -23,7 +23,7 @@ from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params
 from jaxnet.data import datasets
-from jaxnet.data.doubtful import warn_if_doubtful
+from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
 from jaxnet.data.resampling import Fold, Resampling
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
@@ -163,7 +163,8 @@ def sweep(
 
     Returns:
       A `Study`. Ctrl-C ends it after the present epoch (with an executor, after the chunks that its
-      workers have begun): a study with a folder can go on from there.
+      workers have begun), and the study of what was trained is returned, with a warning: the same
+      call with the same folder goes on from there. `Study.interruption` says what is missing.
 
     Raises:
       ValueError: network, data and settings do not fit together, the folder holds another study, or
@@ -172,6 +173,7 @@ def sweep(
       RuntimeError: the executor lost its workers.
 
     Warns:
+      RuntimeWarning: Ctrl-C ended the sweep, and networks are missing.
       UserWarning: the data are hardly what is meant, such as float pixels up to 255; or some
         networks were trained with another version of jaxnet or JAX, or on another kind of device.
 
@@ -298,6 +300,7 @@ def _study(loop: _RungLoop, seconds: float, order: Order) -> Study:
         order=order,
     )
     _warn_of_versions(study)
+    _warn_of_interruption(study)
     return study
 
 
@@ -357,6 +360,17 @@ def _warn_of_versions(study: Study) -> None:
             "another folder.",
             stacklevel=5,
         )
+
+
+def _warn_of_interruption(study: Study) -> None:
+    """Warn the caller of `sweep` that networks are missing, and say how to go on."""
+    if study.interruption is None:
+        return
+    remedy = "make the same call again to go on"
+    if study.source.folder is None:
+        remedy = "the same call begins anew, and with a folder it would go on"
+    message = f"the sweep was interrupted: {study.interruption}; {remedy}."
+    warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
 
 
 def _penalties_rank(study: Study) -> bool:

@@ -106,6 +106,7 @@ class SweepReport(NamedTuple):
       trained: epochs trained by this process in this call, of all its networks together.
       total: the value that `trained` has at the end, if no network ends early.
       seconds: seconds since the training began.
+      interrupted: whether Ctrl-C has asked for an end: networks end after their present epoch.
 
     >>> import jaxnet as jn
     >>> reports = []
@@ -123,6 +124,7 @@ class SweepReport(NamedTuple):
     trained: int
     total: int
     seconds: float
+    interrupted: bool = False
 
     @property
     def alive(self) -> int:
@@ -195,7 +197,8 @@ class Progress:
                     result.history, result.best_epoch, result.diverged_epoch, self.choices.rank_by
                 )
                 self.best_score = max(self.best_score, scores.max())
-            self.n_ended += len(job.lanes)
+            goes_on = result.history.training_cost.shape[1] < job.spec.epochs  # after Ctrl-C
+            self.n_ended += len(job.lanes) - int(goes_on and result.alive().sum())
             n_diverged_before = (
                 0 if job.before is None else np.count_nonzero(job.before.result.diverged_epoch)
             )
@@ -220,6 +223,7 @@ class Progress:
                 trained=self.n_lane_epochs_trained,
                 total=self.n_lane_epochs_expected,
                 seconds=time.perf_counter() - self.start_time,
+                interrupted=bool(interrupted),
             )
         try:
             self.on_progress(report)

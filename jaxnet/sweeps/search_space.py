@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.core.arguments import brief, require_kind
+from jaxnet.core.arguments import brief, likeliest, require_kind
 from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.types import Numbers
 from jaxnet.recipes import optimizers
@@ -228,8 +228,10 @@ def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
             columns_by_part[part][name] = column
         else:
             known = sorted(own_names.union(*names_by_part.values()))
+            meant = likeliest(name, known)
+            but = "" if meant is None else f", but {meant} is"
             raise ValueError(
-                f"{name} is not a number of this recipe; its numbers are {', '.join(known)}."
+                f"{name} is not a number of this recipe{but}; its numbers are {', '.join(known)}."
             )
     rebuilt_parts = {
         part: _rebuilt(getattr(recipe, part), part_columns)

@@ -130,6 +130,56 @@ class Study(NamedTuple):
         return 1 if self.source.folds is None else len(self.source.folds) // len(self.seeds)
 
     @property
+    def interruption(self) -> str | None:
+        """What Ctrl-C has left of the study, in words; `None` if nothing is missing.
+
+        >>> import jaxnet as jn
+        >>> recipe = jn.Recipe(jn.sgd([0.1, 1.0]))
+        >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), recipe,
+        ...                  seeds=3, epochs=2, log=None)
+        >>> print(study._replace(epochs=np.array([[2, 1, 0], [2, 0, 0]])).interruption)
+        3 of 6 networks have begun (2 of 3 seeds), with 1 to 2 of 2 epochs
+        """
+        n_epochs = self.history.training_cost.shape[-1]
+        has_ended = self.stopped | (self.diverged_epoch > 0) | (self.epochs == n_epochs)
+        if has_ended.all():
+            return None
+        has_begun = (self.epochs > 0) | (self.diverged_epoch > 0)
+        n_begun, n_seeds = int(has_begun.sum()), self.seeds_begun(slice(None))
+        if not n_begun:
+            return f"none of {has_begun.size:,} networks has had an epoch"
+        fewest, most = int(self.epochs[has_begun].min()), int(self.epochs.max())
+        seeds = f" ({n_seeds:,} of {len(self.seeds):,} seeds)" if n_seeds < len(self.seeds) else ""
+        epochs = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+        return (
+            f"{n_begun:,} of {has_begun.size:,} networks have begun{seeds}, with {epochs} of "
+            f"{n_epochs:,} epochs"
+        )
+
+    def seeds_begun(self, recipe: int | slice) -> int:
+        """The number of seeds under which a network has begun: all, unless Ctrl-C ended the sweep.
+
+        Args:
+          recipe: the place on the axis recipe, from 0; a slice for several.
+
+        Returns:
+          The number of seeds.
+        """
+        has_begun = (self.epochs > 0) | (self.diverged_epoch > 0)
+        recipes = has_begun[recipe].reshape(-1, len(self.seeds), self.n_folds)
+        return int(recipes.any(axis=(0, 2)).sum())
+
+    @property
+    def n_left_out(self) -> int:
+        """The number of networks of other calls, with other settings or seeds, in the folder.
+
+        A folder keeps the networks of all calls with the same data; a study has those of its own.
+        """
+        records, rows = self.source.records, self.source.row_by_lane.values()
+        kept = {run for record in records for run in record.lanes}
+        return len(kept - {records[index].lanes[row] for index, row in rows})
+
+    @property
     def score(self) -> Float[np.ndarray, "recipes seeds *folds"]:
         """The score that ranks the networks, (recipe, seed) or (recipe, seed, fold).
 
@@ -360,13 +410,14 @@ class Study(NamedTuple):
         parquet.write_parquet(path, self.rows())
 
     def __repr__(self) -> str:
-        recipe, seed = self.best_lane
+        lane = recipe, seed, *_ = self.best_lane
         n_diverged, origins = np.count_nonzero(self.diverged_epoch), self.origins
         return (
             f"Study({len(self.settings)} recipes × {len(self.seeds)} seeds × "
             f"{self.epochs.max(initial=0)} epochs; best recipe: {recipe}, whose median seed, "
-            f"{self.seeds[seed]}, has {self.score[recipe, seed]:.4g}; "
+            f"{self.seeds[seed]}, has {self.score[lane]:.4g}; "
             f"{n_diverged} of {self.epochs.size} networks diverged"
+            + (f"; interrupted: {self.interruption}" if self.interruption else "")
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
 

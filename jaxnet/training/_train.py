@@ -25,7 +25,7 @@ from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data import datasets
-from jaxnet.data.doubtful import warn_if_doubtful
+from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
 from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
@@ -123,7 +123,9 @@ def train(
         after this epoch. A KeyboardInterrupt that it raises ends the run like Ctrl-C; any other
         exception ends this call.
       checkpoint: a folder to keep `checkpoint.safetensors` in, which the run locks; `None` writes
-        no checkpoints, unless `resume` names a folder.
+        no checkpoints, unless `resume` names a folder. A folder with the checkpoint of another run
+        is refused. If it is one of the same run, the run begins anew all the same, and replaces it,
+        with a warning: `resume` goes on from it.
       every: epochs from one checkpoint to the next, at least 1 (the default); the end of the run
         always writes one, also an end by an exception.
       resume: a folder with a checkpoint to resume from, to the same bits as if the run had never
@@ -156,20 +158,21 @@ def train(
         (the default) is JAX's default.
 
     Returns:
-      The finished `Run`. Ctrl-C ends the run after the epoch, a second Ctrl-C at once. If the
-      parameters or a cost are no longer finite, the run ends, and holds the parameters and the
-      history of the epochs before.
+      The finished `Run`. Ctrl-C ends the run after the epoch, and what was trained is returned,
+      with a warning and the `ending` "interrupted"; a second Ctrl-C raises KeyboardInterrupt at
+      once. If the parameters or a cost are no longer finite, the run ends, and holds the
+      parameters and the history of the epochs before.
 
     Raises:
-      ValueError: network, data and settings do not fit together, the checkpoint is missing, damaged
+      ValueError: network, data and settings do not fit together, a checkpoint is missing, damaged
         or of another run, or another run is writing into its folder.
       OSError: a checkpoint cannot be written; the one before it is unharmed.
 
     Warns:
-      RuntimeWarning: the run diverged; the message names the epoch.
+      RuntimeWarning: the run diverged, or Ctrl-C ended it; the message names the epoch.
       UserWarning: the data are hardly what is meant, such as float pixels up to 255; the
         checkpoint to resume from was written with another version of JAX or on
-        another kind of device.
+        another kind of device; or a checkpoint of the same run is replaced.
 
     >>> from jaxnet import datasets
     >>> from jaxnet.recipes.optimizers import sgd
@@ -212,6 +215,17 @@ def train(
             if folder is not None:
                 _open_checkpoint(loop, folder, resume, every, params, choices)
             loop.run_epochs() if epochs else loop.evaluate_start()
+    return _finished_run(loop, folder)
+
+
+def _finished_run(loop: "_TrainLoop", folder: str | Path | None) -> Run:
+    """The finished run; it warns the caller of `train` if it diverged, or if Ctrl-C ended it."""
+    remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
+    message = str(loop.stopped)
+    if loop.ending == "interrupted":
+        message += f" Call train with {remedy} to go on."
+    if loop.ending in ("diverged", "interrupted"):
+        warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
     return loop.run()
 
 
@@ -386,9 +400,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             self.writer.write(self.state, self.log)
 
     def run(self) -> Run:
-        """The finished run; it warns the caller of `train` if it diverged."""
-        if self.ending == "diverged":
-            warnings.warn(str(self.stopped), RuntimeWarning, stacklevel=4)
+        """The finished run."""
         params, best_params, initial_params = on_host(
             self.dtype, (self.params, self.state.watch.best, self.begin.state.params)
         )
@@ -466,6 +478,8 @@ def _open_checkpoint(
     """Let a loop write checkpoints into a folder, after it has read the one to resume from."""
     settings = _run_settings(loop, params)  # hashing the data takes time
     settings = [setting | choices.settings() for setting in settings]
+    if resume is None or Path(folder).resolve() != Path(resume).resolve():
+        checkpoints.check_replaceable(folder, *settings)
     if resume is not None:
         n_epochs = loop.epochs - loop.begin.epochs
         state, log = read_checkpoint(resume, loop.state, settings, loop.program, n_epochs)

@@ -129,6 +129,38 @@ def load(
     return jax.tree.unflatten(jax.tree.structure(like, is_leaf=_is_none), leaves)
 
 
+def check_replaceable(folder: str | Path, settings: JsonObject, older_settings: JsonObject) -> None:
+    """Check that a run that begins may replace the checkpoint in a folder, if there is one.
+
+    Args:
+      folder: the folder to write into.
+      settings: the settings of the run.
+      older_settings: the same in the format of version 0.2.
+
+    Warns:
+      UserWarning: the checkpoint is of the same run, and the run begins anew.
+
+    Raises:
+      ValueError: the checkpoint is of another run, or damaged.
+    """
+    path = Path(folder) / FILE
+    if not path.exists():
+        return
+    arrays, header = read(folder)
+    require_same(
+        f"{path} is the checkpoint of another run",
+        header["settings"],
+        older_settings if header["format"] < FORMAT else settings,
+        "Choose another folder, or delete that file.",
+    )
+    n_epochs = len(arrays["['history']"])
+    warnings.warn(
+        f"{path}, the checkpoint of this run after epoch {n_epochs:,}, will be replaced, since the "
+        f"run begins anew; resume={str(folder)!r} would go on from it.",
+        stacklevel=outer_stacklevel(),
+    )
+
+
 def _warn_of_another_origin(path: Path, origin: Origin) -> None:
     """Warn where the bits of a resumed run may differ from those of one that never stopped."""
     current = files.origin()

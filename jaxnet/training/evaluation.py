@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxnet.core import accuracy, network
+from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_split
 from jaxnet.core.conversion import labels_of_floats
 from jaxnet.core.hyperparameters import leaf
@@ -267,13 +268,16 @@ def confusion(
     """
     network.check_params(net, params)
     split = check_split(net, "evaluated", split)
+    n = max(2, net.sizes[-1])
     labels = np.asarray(split.y)
     if not network.are_labels(labels):
-        one_hot_labels = labels_of_floats(labels)
-        if one_hot_labels is None:
-            raise ValueError("a confusion matrix needs integer labels, not float targets.")
-        labels = one_hot_labels
-    n = max(2, net.sizes[-1])
+        whole_labels = labels_of_floats(labels)
+        if whole_labels is None or whole_labels.max() >= n:
+            raise ValueError(
+                "a confusion matrix needs integer labels, not float targets, of which row 0 is "
+                f"{brief(labels[0].tolist())}; jaxnet.evaluate has the cost of a regression."
+            )
+        labels = whole_labels
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
     if (predicted < 0).any():
         raise ValueError(

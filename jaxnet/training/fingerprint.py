@@ -281,9 +281,15 @@ def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             clauses += [f"{name}.{clause}" for clause in differences(old, new)]
         elif old != new:
-            name = RENAMED_SETTINGS.get(name, name)
-            clauses.append(f"{name} was {_shown(old)} and is {_shown(new)}")
+            clauses.append(_clause(RENAMED_SETTINGS.get(name, name), old, new))
     return clauses
+
+
+def _clause(name: str, old: object, new: object) -> str:
+    """The difference between two values of a setting, as a clause."""
+    if name == "data" and isinstance(old, str) and isinstance(new, str):  # hashes
+        return f"the data are others (their SHA-256 was {old[:8]}… and is {new[:8]}…)"
+    return f"{name} was {_shown(old)} and is {_shown(new)}"
 
 
 def _shown(value: object) -> str:

@@ -237,6 +237,20 @@ def test_a_regression_prints_numbers_and_targets(here, capsys):
     assert _outputs(out, "test 1") == [4.25, 4.375]
 
 
+def test_the_single_output_of_a_classifier_is_that_of_class_1(here, capsys):
+    net = jn.Network((2, 1))
+    jn.save("one.safetensors", net, _affine([[1.0], [1.0]], [0.0]))
+    np.save("rows.npy", np.array([[1.0, 0.0], [0.0, -2.0]]))
+    status, out, err = _predict(capsys, "rows.npy", network="one.safetensors")
+    assert (status, err) == (0, "")
+    assert "Output of class 1, in %" in out
+    assert re.search(r"image +says +1 *\n", out)
+    assert [out.count(f"rows.npy row {row}") for row in (0, 1)] == [1, 1]
+    assert re.search(r"row 0 +1 +73 *\n", out)  # sigmoid(1)
+    assert re.search(r"row 1 +0 +12 *\n", out)
+    assert "independent" not in out
+
+
 def test_linear_outputs_are_classes_if_the_test_set_has_labels(here, capsys):
     x = np.eye(4)[[2, 1, 2, 1]]
     np.savez(here / "data.npz", x_train=x, y_train=[2, 1, 2, 1], x_test=x[:1], y_test=[1])

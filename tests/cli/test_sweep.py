@@ -1,6 +1,7 @@
 import contextlib
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
+from jaxnet.cli import console
 from jaxnet.cli import main as cli
-from jaxnet.sweeps import _sweep
+from jaxnet.sweeps import _sweep, chunk_sizes, executors
 from jaxnet.training import devices
 from tests.support.command_line import with_options
 
@@ -88,12 +90,64 @@ def test_a_sample_with_halving(here, capsys):
 def test_ctrl_c_ends_with_its_own_status_and_says_how_to_go_on(here, capsys, monkeypatch):
     monkeypatch.setattr(_sweep, "interruptible", lambda: contextlib.nullcontext([2]))
     assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 130
-    assert "run the same command with --folder found to continue" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "jaxnet: interrupted: none of 4 networks has had an epoch; run the same command with "
+        "--folder found to continue.\n"
+    )
+    assert "4 networks, " not in captured.out
     monkeypatch.undo()
     monkeypatch.chdir(here)
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
     assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 0
     assert (here / "found" / "best.json").exists()
+
+
+def test_ctrl_c_in_the_middle_says_what_there_is_and_best_json_names_its_seeds(
+    here, capsys, monkeypatch
+):
+    monkeypatch.setattr(executors, "REPORT_SECONDS", 0.001)
+    monkeypatch.setattr(chunk_sizes, "most_lanes", lambda *_: 2)  # a seed's two recipes
+    print_lines = console.sweeping
+
+    @contextlib.contextmanager
+    def press_ctrl_c(out):
+        with print_lines(out) as move:
+
+            def on_progress(report):
+                move(report)
+                if report.trained:
+                    raise KeyboardInterrupt
+
+            yield on_progress
+
+    monkeypatch.setattr(console, "sweeping", press_ctrl_c)
+    options = ["--vary", "learning_rate=0.1,1", "--epochs", "4000", "--folder", "found"]
+    assert cli.main([*SMALL, *options]) == 130
+    captured = capsys.readouterr()
+    pattern = (
+        r"interrupted: 2 of 4 networks have begun \(1 of 2 seeds\), with .*\d of 4,000 epochs; "
+    )
+    assert re.search(pattern, captured.err)
+    assert "warning" not in captured.err
+    assert "done 4 of 4" not in captured.out
+    best = json.loads((here / "found" / "best.json").read_text())
+    assert (best["seed"], best["seeds"]) == (0, 1)
+    assert best["interrupted"].startswith("2 of 4 networks have begun")
+    assert "the median of" not in captured.out
+
+
+def test_a_second_sweep_in_a_folder_says_what_else_the_folder_holds(here, capsys):
+    options = ["--vary", "learning_rate=0.1,1", "--folder", "found"]
+    assert cli.main([*SMALL, *options]) == 0
+    assert "also holds" not in capsys.readouterr().out
+    assert cli.main([*SMALL, *options, "--hidden", "tanh"]) == 0
+    assert (
+        "The folder also holds 4 networks of earlier calls with other settings or seeds: "
+        "study.csv, sweep.png, best.json and the network are of this call."
+    ) in capsys.readouterr().out
+    with open(here / "found" / "study.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2 * 2 * 2
 
 
 def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
@@ -108,6 +162,7 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
         (["--vary", "learning_rate=a"], "--vary must be NAME=A,B,C or NAME=LOW:HIGH:COUNT"),
         (["--vary", "learning_rate=-1:1:3"], "--vary must be NAME=A,B,C or NAME=LOW:HIGH:COUNT"),
         (["--vary", "learning_rate=1,2", "--sample", "4"], "--vary must be NAME=LOW:HIGH with"),
+        (["--vary", "lr=1,2"], "lr is not a number of this recipe, but learning_rate is; its"),
         (["--vary", "speed=1,2"], "speed is not a number of this recipe"),
         (["--vary", "decay=0.5"], "decay is not a number of this recipe"),
         (["--vary"], "a sweep needs something to --vary"),
@@ -141,4 +196,7 @@ def test_regression_without_a_validation_set(here, capsys):
     assert "On the test set, which had no part in the choice, it has a cost of 0." in out
     best = json.loads((here / "study" / "best.json").read_text())
     assert best["test_accuracy"] is None
-    assert 0 < best["test_cost"] < 1
+    assert 0 < best["test_data_cost"] < best["test_cost"] < 1
+    printed = re.search(r"it has a cost of (0\.\d+)", out)
+    assert printed
+    assert float(printed[1]) == pytest.approx(best["test_data_cost"], rel=1e-3)

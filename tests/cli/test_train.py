@@ -16,6 +16,7 @@ import jaxnet as jn
 from jaxnet.cli import console
 from jaxnet.cli import main as cli
 from jaxnet.core.registry import Registry
+from jaxnet.training import devices
 from jaxnet.training.run import EpochReport
 from tests.support.command_line import with_options
 
@@ -249,7 +250,19 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             "trian",
             "options: trian. Available subcommands: train, sweep, compare, predict, check. See",
         ),
-        ("train --sizes 784,30,10", r"arguments: \['784,30,10'\]\. See jaxnet train"),
+        ("train --sizes 784,30,10", r"Separate the values by spaces: 784 30 10, not 784"),
+        (
+            "train --lr 0.1",
+            r"Unrecognized options: --lr, 0\.1\. Perhaps you meant --learning-rate\. ",
+        ),
+        ("train --hyper lr=1", "sgd takes no lr, but learning_rate; its numbers are learning_rate"),
+        (
+            "predict",
+            "jaxnet predict needs a network: name the folder of a run, or of runs, such as",
+        ),
+        ("train --target 96", r"choose one inside that range, or --decides evaluation-cost\."),
+        ("train --sizes 784 1", "or take --cost quadratic --output linear for a regression"),
+        ("train --data one.npz --sizes 2 2", "start at 1: subtract 1 from them, or choose --sizes"),
         ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),
         ("train --temperature 2", "cross-entropy takes no --temperature; log-likelihood does"),
         ("train --std 2", "--init default takes no --std; --init gaussian does"),
@@ -263,8 +276,8 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --optimizer adam --hyper rho=1", "adam takes no rho; its numbers are learning_r"),
         ("train --optimizer adadelta --hyper rho", "--hyper must be NAME=NUMBER.*not 'rho'"),
         ("train --sizes 784", "sizes must be two or more"),
-        ("train --sizes 784 30 5", r"labels lie in \[0, 9\].*choose sizes that end with 10"),
-        ("train --sizes 100 10", "inputs have shape .*choose sizes that begin with 784"),
+        ("train --sizes 784 30 5", r"labels lie in \[0, 9\].*choose --sizes that end with 10"),
+        ("train --sizes 100 10", "inputs have shape .*choose --sizes that begin with 784"),
         ("train --hidden relu tanh", "hidden names 2 activations, but sizes"),
         ("train --epochs 0", "epochs must be a whole number of at least 1, not 0"),
         ("train --batch-size 50001", r"batch_size must be in \[1, 50000\]"),
@@ -314,6 +327,7 @@ def test_a_bad_value_is_one_line_and_status_2(here, capsys, args, message):
     np.save(here / "large.npy", np.full((28, 28), 255.0))
     np.save(here / "nan.npy", np.full((28, 28), np.nan))
     np.save(here / "wide.npy", np.zeros((16, 49)))
+    np.savez(here / "one.npz", x_train=np.random.default_rng(0).random((6, 2)), y_train=[1, 2] * 3)
     status, out, err = _run(capsys, *args.split())
     assert status == 2
     assert out == ""
@@ -403,7 +417,11 @@ def test_a_run_goes_on_to_the_bits_of_one_that_never_stopped(here, capsys, monke
     assert before == {path.name: path.read_bytes() for path in broken.iterdir()}
     status, out, _ = _run(capsys, "train", "--resume", str(broken), "--epochs", "6")
     assert (status, "6 epochs; this took" in out) == (0, True)
-    assert "gone/config.json: No such file" in _run(capsys, "train", "--resume", "gone")[2]
+    refusal = _run(capsys, "train", "--resume", "gone")[2]
+    assert "cannot resume from gone: there is no such folder; name the folder of a run" in refusal
+    refusal = _run(capsys, "train", "--resume", "runs")[2]
+    assert "runs is a folder of runs; name one of them to resume, such as the newest, " in refusal
+    assert refusal.endswith(f", {broken.relative_to(here)}.\n")
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(here, capsys):
@@ -418,7 +436,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     (folder / "config.json").unlink()
     status, _, err = _run(capsys, "train", "--resume", str(folder))
-    assert (status, err.count("\n"), "config.json: No such file" in err) == (2, 1, True)
+    assert (status, err.count("\n"), "holds nothing to resume" in err) == (2, 1, True)
 
 
 def test_the_newest_run_is_found_in_its_folder(here, capsys):
@@ -518,3 +536,31 @@ def test_predict_refuses_a_network_whose_outputs_are_nan(here, capsys):
     status, out, err = _run(capsys, "predict", "net.safetensors", "--data", "digits", "--test", "3")
     assert (status, out) == (2, "")
     assert err.startswith("jaxnet: output 0 of the network for test 3 is nan")
+
+
+def test_the_table_shows_the_costs_that_choose_the_best_epoch(here, capsys, monkeypatch):
+    """Those without penalties, of all three sets; sweep's best.json calls them the same."""
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
+    random = np.random.default_rng(0)
+    x, y = random.random((40, 2)), random.random((40, 1))
+    np.savez(here / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    regression = "--data data.npz --sizes 2 3 1 --cost quadratic --output linear --epochs 3 --l2 9"
+    assert cli.main(["train", *regression.split(), "--learning-rate", "0.1"]) == 0
+    out = capsys.readouterr().out
+    assert "Costs are without penalties" in out
+    (config,) = here.glob("runs/*/config.json")
+    results = json.loads(config.read_text())["results"]
+    for kind, label in (("evaluation", "validation"), ("training", "training"), ("test", "test")):
+        best, last = (results[name][f"{kind}_data_cost"] for name in ("best", "last"))
+        assert re.search(rf"{label} cost +{best:.4f} +{last:.4f}", out)
+        assert best < results["best"][f"{kind}_cost"]
+    net, params = jn.load(config.parent / "network.safetensors")
+    split = jn.Split(x, y)
+    measured = [float(jn.evaluate(net, params, split, l2=l2).cost) for l2 in (9.0, None)]
+    best = results["best"]
+    assert [best["test_cost"], best["test_data_cost"]] == pytest.approx(measured)
+    options = ["--vary", "learning_rate=0.1", "--seeds", "1", "--folder", "study"]
+    assert cli.main(["sweep", *regression.split(), *options]) == 0
+    best_of_sweep = json.loads((here / "study" / "best.json").read_text())
+    assert best_of_sweep["test_data_cost"] == pytest.approx(best["test_data_cost"], rel=1e-3)
+    assert best_of_sweep["test_cost"] == pytest.approx(best["test_cost"], rel=1e-3)

@@ -75,7 +75,7 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3))) + b"\0"}, "longer than the 360 bytes"),
         ({TRAIN_X: struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)}, "truncated: 0 of"),
         ({TRAIN_Y: _idx_bytes(np.zeros(29))}, "training files.: 30 inputs, but 29 targets"),
-        ({TRAIN_Y: _idx_bytes(np.full(30, 99))}, r"label 0 is 99; labels must be in \[0, 9\]"),
+        ({TRAIN_Y: _idx_bytes(np.full(30, 99))}, r"row 0 has the label 99; labels must be in \[0, 9\]"),
         ({TEST_X: _idx_bytes(np.zeros((10, 3, 3)))}, r"differ in their number of inputs: 12 .training., 12 .validation., 9 .test."),
         ({TRAIN_Y: None}, "train-labels-idx1-ubyte.gz does not exist"),
     ],
@@ -140,7 +140,7 @@ def test_npz_in_kerass_layout_and_with_its_own_validation_set(tmp_path):
         ({"z": np.zeros(3)}, "has no arrays x_train and y_train"),
         ({"x_train": np.zeros((3, 2)), "y_train": np.arange(2)}, "3 inputs, but 2 targets"),
         ({"x_train": np.array([[np.nan, 0]] * 3), "y_train": np.arange(3)}, "row 0, column 0 of the inputs is nan; give"),
-        ({"x_train": np.zeros((3, 2)), "y_train": np.array([0, 2**40, 0])}, "label 1 is 1099511627776"),
+        ({"x_train": np.zeros((3, 2)), "y_train": np.array([0, 2**40, 0])}, "row 1 has the label 1099511627776"),
         ({"x_train": np.zeros((3, 2), complex), "y_train": np.arange(3)}, "inputs are complex128"),
         ({"x_train": np.array([object()]), "y_train": np.arange(1)}, "no.* readable .npz archive"),
     ],
@@ -174,7 +174,7 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
         (
             np.zeros((1, 2)),
             np.array([2**32], np.uint64),
-            "label 0 is 4294967296; labels must",
+            "row 0 has the label 4294967296; labels must",
         ),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_rule_that_does_not_fit_is_refused_before_training(rule, message):
 
 
 class Unhashable:
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
     def __call__(self, key, xs, ys):
         return xs, ys

@@ -239,6 +239,7 @@ WRITE_INSTEAD = {
     "jn.Monitors(([],))": r"the names of monitors must be a tuple of .*, not \(\[\],\)",
     "jax.jit(partial(jn.train, NET, DATA))(RECIPE)": "cannot trace it: jaxnet.fit is a pure func",
     "jax.jit(partial(jn.sweep, NET, DATA))(RECIPE)": "cannot trace it: map jaxnet.fit",
+    "jn.evaluate(NET, PARAMS, None)": "split is None: the data has no such split; give one that it",
     "jn.train(NET, RECIPE, DATA)": "^(data|recipe) must be",
 }
 """What a person may write, and what the error says instead."""

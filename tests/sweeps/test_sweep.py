@@ -40,10 +40,10 @@ def data():
 
 def data_as_people_bring_it():
     """The same data in other types, as a worker loads them."""
-    (x, y), (x_valid, y_valid) = DATA.train, DATA.valid
+    train, valid = DATA.train, DATA.valid
     return jn.Dataset(
-        jn.Split(x.astype(">f8").tolist(), y[:, None].astype(float)),
-        jn.Split(x_valid, np.eye(3)[y_valid]),
+        jn.Split(train.x.astype(">f8").tolist(), train.y[:, None].astype(float)),
+        jn.Split(valid.x, np.eye(3)[valid.y]),
     )
 
 
@@ -181,9 +181,37 @@ def test_a_keyboard_interrupt_in_a_callback_ends_a_sweep_as_ctrl_c_does(tmp_path
             raise KeyboardInterrupt
 
     options = OPTIONS | {"epochs": 2000}
-    study = jn.sweep(NET, DATA, RECIPE, folder=tmp_path, on_progress=on_progress, **options)
+    with pytest.warns(
+        RuntimeWarning, match="was interrupted: .* make the same call again"
+    ) as caught:
+        study = jn.sweep(NET, DATA, RECIPE, folder=tmp_path, on_progress=on_progress, **options)
     assert study.ending(0, 0) == "interrupted"
     assert 0 < study.epochs.max() < 2000
+    assert str(study.interruption) in str(caught[0].message)
+    assert f"interrupted: {study.interruption}" in repr(study)
+
+
+def test_an_interrupted_study_says_which_networks_have_begun(monkeypatch):
+    monkeypatch.setattr(executors, "REPORT_SECONDS", 0.001)
+    monkeypatch.setattr(chunk_sizes, "most_lanes", lambda *_: 1)
+    reports = []
+
+    def on_progress(report):
+        reports.append(report)
+        if report.trained:
+            raise KeyboardInterrupt
+
+    options = {"seeds": 2, "epochs": 2000, "batch_size": 6, "log": None}
+    with pytest.warns(RuntimeWarning, match="begins anew, and with a folder it would go on"):
+        study = jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), on_progress=on_progress, **options)
+    n_epochs = study.epochs[0, 0]
+    assert study.epochs.tolist() == [[n_epochs, 0]]
+    assert study.interruption == (
+        f"1 of 2 networks have begun (1 of 2 seeds), with {n_epochs:,} of 2,000 epochs"
+    )
+    assert study.seeds_begun(0) == 1
+    assert (reports[-1].done, reports[-1].interrupted) == (0, True)
+    assert not reports[0].interrupted
 
 
 def test_a_chunk_that_fails_does_not_take_the_others_with_it(tmp_path, study, monkeypatch):

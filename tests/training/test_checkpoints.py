@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -166,7 +167,7 @@ def _turns(at):
             {"net": jn.Network((2, 4, 2), init=jn.initializers.he)},
             "network.init was at its default and is 'he'",
         ),
-        ({"data": jn.datasets.xor(n=100, seed=1)}, "data was"),
+        ({"data": jn.datasets.xor(n=100, seed=1)}, "the data are others"),
         ({"evaluate_on": ()}, "evaluate_on was .'evaluation', 'training'. and is .."),
     ],
 )
@@ -334,12 +335,39 @@ def test_a_disk_that_fails_then_does_not_hide_the_first_exception(tmp_path, monk
     assert any("No space left on device" in note for note in raised.value.__notes__)
 
 
+def test_a_checkpoint_of_another_run_is_not_replaced(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    content = (tmp_path / checkpoints.FILE).read_bytes()
+    with pytest.raises(
+        ValueError, match=r"is the checkpoint of another run: seed was 0 and is 1\. Choose another"
+    ):
+        jn.train(NET, XOR, RECIPE, epochs=2, seed=1, checkpoint=tmp_path)
+    assert (tmp_path / checkpoints.FILE).read_bytes() == content
+    jn.train(NET, XOR, RECIPE, epochs=2, seed=1, checkpoint=tmp_path / "other")
+    with pytest.raises(ValueError, match="is the checkpoint of another run"):
+        jn.train(NET, XOR, RECIPE, epochs=3, checkpoint=tmp_path / "other", resume=tmp_path)
+
+
+def test_a_run_that_begins_anew_warns_that_it_replaces_its_own_checkpoint(tmp_path):
+    jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    content = (tmp_path / checkpoints.FILE).read_bytes()
+    with pytest.warns(UserWarning, match="of this run after epoch 2, will be replaced.* resume="):
+        jn.train(NET, XOR, RECIPE, epochs=2, checkpoint=tmp_path)
+    assert (tmp_path / checkpoints.FILE).read_bytes() == content
+
+
 @pytest.mark.parametrize(("epoch", "ending"), [(3, "interrupted"), (5, "done")])
 def test_a_keyboard_interrupt_in_a_callback_ends_the_run_as_ctrl_c_does(tmp_path, epoch, ending):
-    run = jn.train(
-        NET, XOR, RECIPE, epochs=5, checkpoint=tmp_path, every=100,
-        on_epoch=_raise_at(epoch, KeyboardInterrupt()),
-    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        run = jn.train(
+            NET, XOR, RECIPE, epochs=5, checkpoint=tmp_path, every=100,
+            on_epoch=_raise_at(epoch, KeyboardInterrupt()),
+        )  # fmt: skip
+    expected = [
+        f"interrupted after epoch 3 of 5. Call train with resume={str(tmp_path)!r} to go on."
+    ]
+    assert [str(warning.message) for warning in caught] == (expected if epoch < 5 else [])
     assert (run.ending, len(run.history.training_cost)) == (ending, epoch)
     arrays, _ = checkpoints.read(tmp_path)
     assert len(arrays["['history']"]) == epoch
@@ -350,7 +378,7 @@ def test_other_initial_parameters_are_another_run(tmp_path):
     given, other = (jn.init(net, jax.random.key(seed)) for seed in (1, 2))
     jn.train(net, data, recipe, epochs=1, params=given, checkpoint=tmp_path)
     for params in (other, None):
-        with pytest.raises(ValueError, match="initial parameters was '[0-9a-f]{64}' and is "):
+        with pytest.raises(ValueError, match=r"initial parameters was '[0-9a-f]{64}' and is "):
             jn.train(net, data, recipe, epochs=2, params=params, resume=tmp_path)
     arrays, header = checkpoints.read(tmp_path)
     older = {"settings": header["settings"] | {"initial parameters": "given"}}  # it had no hash

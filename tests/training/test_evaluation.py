@@ -43,3 +43,12 @@ def test_a_network_of_nan_classifies_nothing(sizes):
     assert np.isnan(jn.evaluate(net, params, test).cost)
     with pytest.raises(ValueError, match="outputs are NaN for 5 of 5 examples"):
         jn.confusion(net, params, test)
+
+
+def test_a_confusion_matrix_of_a_regression_with_whole_targets_is_refused():
+    net = jn.Network((1, 1), cost=jn.costs.Quadratic(jn.activations.linear))
+    params = jn.init(net, jax.random.key(0))
+    x = np.arange(4.0)[:, None]
+    for y in (3 * x, np.array([0, 3, 6, 9])):
+        with pytest.raises(ValueError, match=r"integer labels, not float targets, of which row 0"):
+            jn.confusion(net, params, jn.Split(x, y))

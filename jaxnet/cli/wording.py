@@ -1,0 +1,62 @@
+"""Messages of the library in the words of the command line, and hints about wrong options."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from jaxnet.core.arguments import likeliest
+
+OPTIONS_FOR_PYTHON = (
+    ("Quadratic(jaxnet.activations.linear)", "--cost quadratic --output linear"),
+    ("CrossEntropy()", "--cost cross-entropy"),
+    ('metric="cost"', "--decides evaluation-cost"),
+    ("choose sizes that", "choose --sizes that"),
+    ("pass y - 1", "subtract 1 from them"),
+    (
+        "give the images' size as shape=(height, width)",
+        "leave out --shift, --rotation, --scaling and --elastic",
+    ),
+    ("begin the run with checkpoint= in place of resume=", "begin the run without --resume"),
+)
+"""What messages of the library tell a caller in Python, and what the command line says instead."""
+
+
+def in_options(message: str) -> str:
+    """A message of the library with options in place of Python.
+
+    >>> in_options('the targets are numbers to predict; use metric="cost".')
+    'the targets are numbers to predict; use --decides evaluation-cost.'
+    """
+    for python, options in OPTIONS_FOR_PYTHON:
+        message = message.replace(python, options)
+    return message
+
+
+def hint(complaint: str, args: Sequence[str], command: type | None) -> str | None:
+    """What to write in place of arguments that cannot be parsed, if it is clear what was meant.
+
+    Args:
+      complaint: what the parser says.
+      args: the arguments.
+      command: the class of the command that they name; `None` if they name none.
+
+    Returns:
+      A sentence; `None` if nothing is clear.
+
+    >>> hint("Unrecognized options: --lr, 0.1.", ["train", "--lr", "0.1"], None) is None
+    True
+    """
+    if complaint.startswith("Missing from jaxnet predict: NETWORK"):
+        return (
+            "jaxnet predict needs a network: name the folder of a run, or of runs, such as "
+            "jaxnet predict runs --test 0 1 2."
+        )
+    listed = next((arg for arg in args if re.fullmatch(r"(?:[\w.+-]+,)+[\w.+-]+", arg)), None)
+    if complaint.startswith("Error parsing") and listed is not None:
+        return f"Separate the values by spaces: {listed.replace(',', ' ')}, not {listed}."
+    unknown = re.match(r"Unrecognized options: --([\w-]+)", complaint)
+    if unknown is None or command is None or "Perhaps you meant" in complaint:
+        return None
+    options = [field.name for field in dataclasses.fields(command)]
+    option = likeliest(unknown[1].replace("-", "_"), options)
+    return None if option is None else f"Perhaps you meant --{option.replace('_', '-')}."
