@@ -64,7 +64,15 @@ class Fold(NamedTuple):
 
 
 class Resampling(ABC):
-    """Base class of the ways to make folds of a split: all are functions of it and a seed."""
+    """Base class of the ways to make folds of a split: all are functions of it and a seed.
+
+    >>> class FirstHalf(Resampling):
+    ...     def folds(self, split, seed=0):
+    ...         rows = np.arange(len(split.x))
+    ...         return [Fold(rows[: len(rows) // 2], rows[len(rows) // 2 :])]
+    >>> FirstHalf().folds(Split(np.zeros((4, 2)), np.zeros(4, int)))[0].test
+    array([2, 3])
+    """
 
     @abstractmethod
     def folds(self, split: Split, seed: int = 0) -> list[Fold]:

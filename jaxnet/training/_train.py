@@ -30,6 +30,7 @@ from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
+from jaxnet.training import checkpoints
 from jaxnet.training.checkpoints import INITIAL, tree_sha256
 from jaxnet.training.checks import (
     check_monitors,

@@ -155,9 +155,9 @@ TARGETS = {
 }
 # A function of a network, its parameters, the plain split and the one that is tried.
 PLACES = {
-    "arrays": "evaluated(jn.datasets.arrays(*tried).train)",
-    "arrays, validation": "evaluated(jn.datasets.arrays(*plain, valid=tried).valid)",
-    "arrays, test": "evaluated(jn.datasets.arrays(*plain, test=tried).test)",
+    "arrays": "evaluated(jn.datasets.arrays(*tried[:2]).train)",
+    "arrays, validation": "evaluated(jn.datasets.arrays(*plain[:2], valid=tried).valid)",
+    "arrays, test": "evaluated(jn.datasets.arrays(*plain[:2], test=tried).test)",
     "train": "trained(jn.Dataset(tried))",
     "train, validation": "trained(jn.Dataset(plain, tried))",
     "train, test": "trained(jn.Dataset(plain, None, tried))",
