@@ -369,9 +369,25 @@ def one_cycle(
     >>> one_cycle(30, warmup=9).name
     'one_cycle'
     """
-    # Dividing by 0 would be NaN from the first step on.
-    leaf("start", start, low=1e-6)
+    leaf("start", start, low=_LOWEST_START)
     return _with_warmup(_one_cycle, horizon, warmup, start, end, unit)
+
+
+_LOWEST_START = 1e-6
+"""Dividing by 0 would be NaN from the first step on."""
+
+
+def lowest(schedule: Schedule, name: str) -> float:
+    """The lowest number allowed of a schedule.
+
+    Args:
+      schedule: the schedule.
+      name: the number's name.
+
+    >>> lowest(one_cycle(30, warmup=9), "start"), lowest(one_cycle(30, warmup=9), "end")
+    (1e-06, 0.0)
+    """
+    return _LOWEST_START if schedule.rule is _one_cycle and name == "start" else 0.0
 
 
 def _one_cycle(warmup: int, horizon: int, start: ArrayLike, end: ArrayLike) -> optax.Schedule:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxnet.core.arguments import brief, require_kind
 from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.types import Numbers
-from jaxnet.recipes import optimizers
+from jaxnet.recipes import optimizers, schedules
 from jaxnet.recipes.augmentation import BatchRule
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
@@ -253,8 +253,11 @@ def _rebuilt(part: RecipePart, numbers: dict[str, np.ndarray]) -> RecipePart:
         return part.with_numbers(**numbers)
     if isinstance(part, Stopping):
         return dataclasses.replace(part, **numbers)
-    if isinstance(part, Schedule):  # all its numbers are factors of at least 0
-        checked = {name: leaf(name, column) for name, column in numbers.items()}
+    if isinstance(part, Schedule):
+        checked = {
+            name: leaf(name, column, schedules.lowest(part, name))
+            for name, column in numbers.items()
+        }
         return dataclasses.replace(part, hyper=part.hyper | checked)
     hyper = part.hyper | numbers
     like = _registered_like(part)
