@@ -116,9 +116,8 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
             "--vary names learning_rate, so that --learning-rate would be lost; leave it out",
         ),
         (
-            ["--optimizer", "adagrad", "--hyper", "initial_accumulator_value=1", "--vary"]
-            + ["initial_accumulator_value=1,2"],
-            "so that initial_accumulator_value in --hyper would be lost",
+            ["--optimizer", "adagrad", "--hyper", "eps=1", "--vary", "eps=1,2"],
+            "so that eps in --hyper would be lost",
         ),
         (["--vary", "l2=0,1", "l2=2"], "--vary names l2 twice; give all its values at once"),
         (

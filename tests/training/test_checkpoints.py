@@ -350,7 +350,7 @@ def test_other_initial_parameters_are_another_run(tmp_path):
     given, other = (jn.init(net, jax.random.key(seed)) for seed in (1, 2))
     jn.train(net, data, recipe, epochs=1, params=given, checkpoint=tmp_path)
     for params in (other, None):
-        with pytest.raises(ValueError, match="initial parameters was '[0-9a-f]{64}' and is "):
+        with pytest.raises(ValueError, match=r"initial parameters was '[0-9a-f]{64}' and is "):
             jn.train(net, data, recipe, epochs=2, params=params, resume=tmp_path)
     arrays, header = checkpoints.read(tmp_path)
     older = {"settings": header["settings"] | {"initial parameters": "given"}}  # it had no hash

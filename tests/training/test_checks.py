@@ -100,6 +100,7 @@ CASES = {
     "jn.train(net, data, recipe, monitors=jn.Monitors(('dead',)))": "dead are of hidden layers",
     "jn.train(net, data, with_(schedule=cycle), epochs=1, batch_size=200)": "cannot be made of",
     "jn.train(net, data, with_(schedule=asks))": "be made of epochs of 20 mini-batches: Attem",
+    "jn.train(net, data, with_(schedule=jn.schedules.warmup(1e9)))": "be below 2³¹ mini-batches",
     "jn.Recipe(jn.sgd(0.5), max_norm=0)": "max_norm must be a number in .1e-06, inf., not 0",
     "jn.train(net, data, recipe, on_epoch=[print])": "on_epoch must be one function, not",
     "jn.Augmentation(scaling=1)": r"scaling must be a number in \[0, 1\), not 1",
