@@ -19,6 +19,7 @@ replaces BP1 with another error at the output, and uses BP2 to BP4 as they are.
 from collections.abc import Callable
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float

@@ -274,6 +274,11 @@ def confusion(
             raise ValueError("a confusion matrix needs integer labels, not float targets.")
         labels = one_hot_labels
     n = max(2, net.sizes[-1])
+    if labels.max() >= n:  # numbers to predict, by a single output
+        raise ValueError(
+            f"a confusion matrix of the network's {net.sizes[-1]} outputs needs labels from 0 to "
+            f"{n - 1}, but a target is {labels.max()}; evaluate gives the cost of such targets."
+        )
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
     if (predicted < 0).any():
         raise ValueError(
