@@ -134,6 +134,18 @@ class Schedule:
         """
         return max(1, round(length * (steps_per_epoch if self.unit == "epochs" else 1)))
 
+    def lowest(self, name: str) -> float:
+        """The lowest value allowed of a number.
+
+        Args:
+          name: the number's name, a key of `hyper`.
+
+        >>> cycle = one_cycle(30, warmup=9)
+        >>> cycle.lowest("start"), cycle.lowest("end")
+        (1e-06, 0.0)
+        """
+        return _LOWEST_START if self.rule is _one_cycle and name == "start" else 0.0
+
     def factor(self, step: ArrayLike, steps_per_epoch: int) -> ArrayLike:
         """The factor of the learning rate at a step.
 
@@ -375,19 +387,6 @@ def one_cycle(
 
 _LOWEST_START = 1e-6
 """Dividing by 0 would be NaN from the first step on."""
-
-
-def lowest(schedule: Schedule, name: str) -> float:
-    """The lowest number allowed of a schedule.
-
-    Args:
-      schedule: the schedule.
-      name: the number's name.
-
-    >>> lowest(one_cycle(30, warmup=9), "start"), lowest(one_cycle(30, warmup=9), "end")
-    (1e-06, 0.0)
-    """
-    return _LOWEST_START if schedule.rule is _one_cycle and name == "start" else 0.0
 
 
 def _one_cycle(warmup: int, horizon: int, start: ArrayLike, end: ArrayLike) -> optax.Schedule:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxnet.core.arguments import brief, require_kind
 from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.types import Numbers
-from jaxnet.recipes import optimizers, schedules
+from jaxnet.recipes import optimizers
 from jaxnet.recipes.augmentation import BatchRule
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
@@ -254,10 +254,7 @@ def _rebuilt(part: RecipePart, numbers: dict[str, np.ndarray]) -> RecipePart:
     if isinstance(part, Stopping):
         return dataclasses.replace(part, **numbers)
     if isinstance(part, Schedule):
-        checked = {
-            name: leaf(name, column, schedules.lowest(part, name))
-            for name, column in numbers.items()
-        }
+        checked = {name: leaf(name, column, part.lowest(name)) for name, column in numbers.items()}
         return dataclasses.replace(part, hyper=part.hyper | checked)
     hyper = part.hyper | numbers
     like = _registered_like(part)

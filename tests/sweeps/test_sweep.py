@@ -538,9 +538,11 @@ def test_places_and_names_that_a_study_does_not_have_are_refused():
     assert study.ending(-1, -1) == "done"
     for call in (study.ending, study.run, study.params):
         for places in ((9, 0), (0, -2), (0, 0, 1)):
-            with pytest.raises(ValueError, match="there is no network .*: the study has 2 recipes"):
+            with pytest.raises(
+                ValueError, match=r"there is no network .*: the study has 2 recipes"
+            ):
                 call(*places)
     with pytest.raises(
-        ValueError, match="'learning_rat' is no number .*did you mean learning_rate"
+        ValueError, match=r"'learning_rat' is no number .*did you mean learning_rate"
     ):
         study.settings[0].number("learning_rat")
