@@ -9,6 +9,7 @@ from jaxnet.interrupts import end_process_on_interrupt
 def main() -> int:
     """Run the command line, if what it needs is installed; returns the exit status."""
     end_process_on_interrupt()
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files
     try:
         from jaxnet.cli import main as cli
     except ModuleNotFoundError as error:
@@ -18,6 +19,9 @@ def main() -> int:
             f"jaxnet: the command line needs {error.name}: pip install 'jaxnet-mlp[cli]'",
             file=sys.stderr,
         )
+        return 2
+    except ValueError as error:  # of a variable of the environment, such as JAX_ENABLE_X64=maybe
+        print(f"jaxnet: JAX cannot start: {error}; unset it or correct it.", file=sys.stderr)
         return 2
     status = cli.main()
     if status == 130:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import matplotlib
 import tyro
 
 import jaxnet
@@ -59,6 +60,12 @@ def main(args: Sequence[str] | None = None) -> int:
         return _complain(f"cannot write or read {error.filename or 'output'}: {reason}.", 2)
     except FailedError as error:
         return _complain(str(error), error.status)
+    except FloatingPointError:
+        return _complain(
+            "JAX_DEBUG_NANS or JAX_DEBUG_INFS is set, and ends the command at the first NaN, which "
+            "is also what stands for a score that is not evaluated; unset it.",
+            2,
+        )
     except MemoryError as error:
         return _complain(f"the memory of this machine is too small: {error}.", 1)
     except (RuntimeError, AssertionError) as error:
@@ -80,9 +87,10 @@ def _run(args: Sequence[str]) -> None:
         args = _renamed(args)
         _check_given_once(args)
         command = _parse(args)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), matplotlib.rc_context():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _warn
+            matplotlib.rcdefaults()  # not what a matplotlibrc asks for, such as LaTeX
             command(streams.Terminal())
     finally:
         sys.stdout.flush()

@@ -136,6 +136,17 @@ class Sweep(Training):
             return ("training",)
         return ("evaluation", "training") if self.evaluate_training else ("evaluation",)
 
+    def _check_not_given(self, name: str) -> None:
+        """Refuse a number for an option that is varied: it would be lost."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        flag = f"--{name.replace('_', '-')}"
+        is_given = name in defaults and getattr(self, name) != defaults[name]
+        for option, items in (("--hyper", self.hyper), ("--schedule-hyper", self.schedule_hyper)):
+            if any(item.partition("=")[0] == name for item in items):
+                flag, is_given = f"{name} in {option}", True
+        if is_given:
+            raise ValueError(f"--vary names {name}, so that {flag} would be lost; leave it out.")
+
     def _varied(self, recipe: Recipe) -> Recipe:
         """The recipe with arrays for the numbers of --vary."""
         columns = {}
@@ -143,6 +154,7 @@ class Sweep(Training):
             name, _, values = option.partition("=")
             if name in columns:
                 raise ValueError(f"--vary names {name} twice; give all its values at once.")
+            self._check_not_given(name)
             match = _RANGE.fullmatch(values)
             try:
                 if match and self.sample is not None and match["n"] is None:

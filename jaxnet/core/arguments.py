@@ -109,12 +109,38 @@ def require_function(name: str, value: object) -> None:
       value: the argument.
 
     Raises:
-      ValueError: it cannot be called, or is a class.
+      ValueError: it cannot be called, is a class, or a call would not run it.
 
     >>> require_function("log", print)
     """
-    if value is not None and (not callable(value) or isinstance(value, type)):
+    if value is None:
+        return
+    if not callable(value) or isinstance(value, type):
         raise ValueError(f"{name} must be a function, or None, not {brief(value)}.")
+    require_plain_function(name, value)
+
+
+def require_plain_function(name: str, function: object) -> None:
+    """Refuse coroutines and generators: a call makes an object, and runs nothing of them.
+
+    Args:
+      name: what the argument is called, for the error.
+      function: a function, or an object that is called like one.
+
+    Raises:
+      ValueError: it is declared by `async def`, or has a `yield`.
+
+    >>> require_plain_function("log", print)
+    """
+    kinds = (
+        inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction,
+    )  # fmt: skip
+    called = function if inspect.isroutine(function) else type(function).__call__
+    if any(is_kind(called) for is_kind in kinds):
+        raise ValueError(
+            f"{name} must be a plain function, without async or yield, which a call would not run, "
+            f"not {brief(function)}."
+        )
 
 
 def require_choice(name: str, value: object, choices: Sequence[str]) -> None:

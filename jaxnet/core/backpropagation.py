@@ -19,11 +19,14 @@ replaces BP1 with another error at the output, and uses BP2 to BP4 as they are.
 from collections.abc import Callable
 
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from jaxnet.core.checks import check_split
 from jaxnet.core.network import Masks, Network, check_params, forward, forward_from, targets
-from jaxnet.core.types import AnyArray, Input, Inputs, Layer, Params, Target, Targets
+from jaxnet.core.types import AnyArray, Input, Inputs, Layer, Params, Split, Target, Targets
 
 
 def errors(
@@ -123,7 +126,8 @@ def backprop(
       The gradient, shaped like `params`.
 
     Raises:
-      ValueError: the parameters are no layers of floats, or another network's.
+      ValueError: the parameters are no layers of floats, or another network's; or the inputs and
+        targets do not fit the network, which is checked only where they are not traced.
 
     Source: Nielsen, chapter 2, equations BP1 to BP4.
 
@@ -135,6 +139,9 @@ def backprop(
     [(2, 3), (3, 1)]
     """
     check_params(net, params)
+    if not _are_traced(x, y):
+        xs, ys, _ = check_split(net, "given", Split(np.asarray(x)[None], np.asarray(y)[None]))
+        x, y = xs[0], ys[0]
     layer_inputs, deltas = errors(net, params, x, y, masks)
     return tuple(
         Layer(w=jnp.outer(a, delta), b=delta)  # BP4, BP3
@@ -164,7 +171,8 @@ def gradient(
       The gradient, shaped like `params`.
 
     Raises:
-      ValueError: the parameters are no layers of floats, or another network's.
+      ValueError: the parameters are no layers of floats, or another network's; or the inputs and
+        targets do not fit the network, which is checked only where they are not traced.
 
     >>> from jaxnet.core.network import init
     >>> net = Network((2, 3, 2))
@@ -175,6 +183,8 @@ def gradient(
     True
     """
     check_params(net, params)
+    if not _are_traced(xs, ys):
+        xs, ys, _ = check_split(net, "given", Split(xs, ys))
 
     def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
         return errors(net, params, x, y, masks)
@@ -309,6 +319,11 @@ def gauss_newton_product(
 
     layer_inputs, deltas = _for_each_example(example_errors, xs, ys, masks)
     return _mean_gradient(net, layer_inputs, deltas, weights)
+
+
+def _are_traced(*arrays: object) -> bool:
+    """Whether some numbers are known only when the compiled program runs."""
+    return any(isinstance(array, jax.core.Tracer) for array in arrays)
 
 
 def _for_each_example(

@@ -267,8 +267,8 @@ def leaf(
       A NumPy or JAX array in JAX's default float type, or `None`.
 
     Raises:
-      ValueError: the value is not a number in [low, high), or not whole; texts and truth values
-        are no numbers.
+      ValueError: the value is not a number in [low, high), or not whole, or so small that it would
+        be 0; texts and truth values are no numbers.
 
     >>> leaf("learning_rate", 1)
     array(1., dtype=float32)
@@ -286,7 +286,19 @@ def leaf(
             wrong = numbers[numbers % 1 != 0]
         if wrong.size:
             raise ValueError(f"{allowed}, not {wrong.flat[0]:g}; choose one inside that range.")
+        _check_not_lost(name, np.asarray(value, float), numbers)
     return array
+
+
+def _check_not_lost(name: str, given: np.ndarray, numbers: np.ndarray) -> None:
+    """Refuse numbers other than 0 that are 0 in a program, which has no subnormal numbers."""
+    least = jnp.finfo(numbers.dtype).tiny
+    lost = given[(given != 0) & (np.abs(numbers) < least)]
+    if lost.size:
+        raise ValueError(
+            f"{name} is {lost.flat[0]:g}, which is 0 in {numbers.dtype}; give 0 itself, or at "
+            f"least {least:g}."
+        )
 
 
 def _as_floats(value: object) -> AnyArray | None:

@@ -4,7 +4,7 @@ Everything here is written for one example; `vmap` turns it into a function of m
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -109,7 +109,8 @@ def _checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
         all_whole = integers == given_sizes and bool not in map(type, given_sizes)
     except (TypeError, ValueError, OverflowError):
         integers, all_whole = (), False
-    if not all_whole or len(integers) < 2 or min(integers) < 1:
+    has_order = not isinstance(sizes, (Set, Mapping))
+    if not (all_whole and has_order) or len(integers) < 2 or min(integers) < 1:
         raise ValueError(
             f"sizes must be two or more positive whole numbers, input and output included, "
             f"such as (784, 30, 10), not {brief(sizes)}."

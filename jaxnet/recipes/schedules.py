@@ -134,6 +134,18 @@ class Schedule:
         """
         return max(1, round(length * (steps_per_epoch if self.unit == "epochs" else 1)))
 
+    def lowest(self, name: str) -> float:
+        """The lowest value allowed of a number.
+
+        Args:
+          name: the number's name, a key of `hyper`.
+
+        >>> cycle = one_cycle(30, warmup=9)
+        >>> cycle.lowest("start"), cycle.lowest("end")
+        (1e-06, 0.0)
+        """
+        return _LOWEST_START if self.rule is _one_cycle and name == "start" else 0.0
+
     def factor(self, step: ArrayLike, steps_per_epoch: int) -> ArrayLike:
         """The factor of the learning rate at a step.
 
@@ -369,9 +381,12 @@ def one_cycle(
     >>> one_cycle(30, warmup=9).name
     'one_cycle'
     """
-    # Dividing by 0 would be NaN from the first step on.
-    leaf("start", start, low=1e-6)
+    leaf("start", start, low=_LOWEST_START)
     return _with_warmup(_one_cycle, horizon, warmup, start, end, unit)
+
+
+_LOWEST_START = 1e-6
+"""Dividing by 0 would be NaN from the first step on."""
 
 
 def _one_cycle(warmup: int, horizon: int, start: ArrayLike, end: ArrayLike) -> optax.Schedule:

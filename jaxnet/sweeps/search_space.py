@@ -255,8 +255,8 @@ def _rebuilt(part: RecipePart, numbers: dict[str, np.ndarray]) -> RecipePart:
         return part.with_numbers(**numbers)
     if isinstance(part, Stopping):
         return dataclasses.replace(part, **numbers)
-    if isinstance(part, Schedule):  # all its numbers are factors of at least 0
-        checked = {name: leaf(name, column) for name, column in numbers.items()}
+    if isinstance(part, Schedule):
+        checked = {name: leaf(name, column, part.lowest(name)) for name, column in numbers.items()}
         return dataclasses.replace(part, hyper=part.hyper | checked)
     hyper = part.hyper | numbers
     like = _registered_like(part)

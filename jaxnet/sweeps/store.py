@@ -16,7 +16,9 @@ import jax
 import numpy as np
 
 from jaxnet.acceleration.padding import unpad_params
+from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
+from jaxnet.core.registry import suggestion
 from jaxnet.core.types import Dataset, History, Params
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.files import Origin
@@ -80,14 +82,20 @@ class Setting(NamedTuple):
         Args:
           name: such as "stopping.patience", or "patience" for short.
 
+        Raises:
+          ValueError: the setting has no such hyperparameter.
+
         >>> from jaxnet.recipes.optimizers import sgd
         >>> Setting(Network((2, 3, 2)), Recipe(sgd(0.5)), 10, 100).number("learning_rate")
         0.5
         """
-        return next(
-            value
-            for column, value in self.columns().items()
-            if column == name or column.endswith(f".{name}")
+        columns = self.columns()
+        for column, value in columns.items():
+            if column == name or column.endswith(f".{name}"):
+                return value
+        known = (column.rpartition(".")[2] for column in columns)
+        raise ValueError(
+            f"{brief(name)} is no number of this setting; {suggestion(str(name), known)}"
         )
 
     def columns(self) -> JsonObject:

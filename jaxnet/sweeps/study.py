@@ -362,8 +362,11 @@ class Study(NamedTuple):
         Returns:
           "done" after all epochs, "stopped" by the stopping rule or successive halving, "diverged",
           or "interrupted" by Ctrl-C.
+
+        Raises:
+          ValueError: the study has no such network.
         """
-        places = (recipe, seed) if fold is None else (recipe, seed, fold)
+        places = self._places(self._lane_at(recipe, seed, fold))
         if self.diverged_epoch[places]:
             return "diverged"
         if self.stopped[places]:
@@ -422,6 +425,16 @@ class Study(NamedTuple):
         )
 
     def _lane(self, recipe: int, seed: int, fold: int | None) -> Lane:
+        """The lane at these places on the axes, checked to have been started."""
+        lane = self._lane_at(recipe, seed, fold)
+        if lane not in self.source.row_by_lane:
+            raise ValueError(
+                f"network {self._places(lane)} was not started, because the sweep was interrupted; "
+                "if sweep was given a folder, make the same call again to continue."
+            )
+        return lane
+
+    def _lane_at(self, recipe: int, seed: int, fold: int | None) -> Lane:
         """The lane at these places on the axes, checked; negative places count from the end."""
         if fold is None and self.source.folds is not None:
             raise ValueError(
@@ -429,20 +442,14 @@ class Study(NamedTuple):
             )
         try:
             place = range(len(self.seeds))[seed] * self.n_folds + range(self.n_folds)[fold or 0]
-            lane = range(len(self.settings))[recipe], place
-        except IndexError:
+            return range(len(self.settings))[recipe], place
+        except (IndexError, TypeError):
             folds = "" if self.source.folds is None else f", {self.n_folds} folds"
             places = (recipe, seed) if fold is None else (recipe, seed, fold)
             raise ValueError(
                 f"there is no network {places}: the study has {len(self.settings)} recipes and "
                 f"{len(self.seeds)} seeds{folds}, counted from 0."
             ) from None
-        if lane not in self.source.row_by_lane:
-            raise ValueError(
-                f"network {self._places(lane)} was not started, because the sweep was interrupted; "
-                "if sweep was given a folder, make the same call again to continue."
-            )
-        return lane
 
     def _places(self, lane: Lane) -> tuple[int, ...]:
         """The places of a lane on the axes recipe, seed and fold."""

@@ -280,6 +280,12 @@ def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
     """Check that the recipe's schedule can be computed, and lasts as long as the run."""
     if recipe.schedule is None:
         return
+    for name, length in recipe.schedule.spans:
+        if recipe.schedule.steps(length, n_steps) >= 2**31:
+            raise ValueError(
+                f"{name} of the schedule {recipe.schedule} must be below 2³¹ mini-batches, and an "
+                f"epoch has {n_steps} of them; choose a smaller one."
+            )
     try:
         jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
     except (TypeError, ValueError) as error:  # among them JAX's, of traced numbers

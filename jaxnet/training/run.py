@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from jaxnet.core.arguments import brief
+from jaxnet.core.arguments import brief, require_plain_function
 from jaxnet.core.network import Network
 from jaxnet.core.types import History, Params
 from jaxnet.recipes.recipe import Recipe
@@ -101,7 +101,7 @@ def callbacks_of(
       The functions.
 
     Raises:
-      ValueError: one of them is no function.
+      ValueError: one of them is no function, or a call would not run it.
 
     >>> callbacks_of(None)
     ()
@@ -117,6 +117,7 @@ def callbacks_of(
                 "on_epoch must be a function of a report, or a list of such functions, not "
                 f"{brief(on_epoch)}."
             )
+        require_plain_function("on_epoch", callback)
     return callbacks  # pyright: ignore[reportReturnType]
 
 

@@ -352,6 +352,31 @@ def test_a_platform_that_is_not_there_is_one_line(here):
     assert_refused(ended, "JAX cannot start with JAX_PLATFORMS=cuda: .*Unset JAX_PLATFORMS, or set")
 
 
+@pytest.mark.parametrize(
+    ("variables", "refusal"),
+    [
+        ({"JAX_ENABLE_X64": "maybe"}, "JAX cannot start: .*'maybe'.*JAX_ENABLE_X64.*; unset it or"),
+        ({"JAX_THREEFRY_PARTITIONABLE": "0"}, "jax_threefry_partitionable is False, so that"),
+        ({"JAX_DEBUG_NANS": "1"}, "JAX_DEBUG_NANS or JAX_DEBUG_INFS is set"),
+        ({"MPLBACKEND": "nonesuch", "MATPLOTLIBRC": "latex"}, ""),
+    ],
+)
+def test_the_environment_is_refused_in_one_line_or_has_no_effect(here, variables, refusal):
+    with open("latex", "w") as file:
+        file.write("text.usetex: True")
+    args = with_options(COMMANDS["train"].split(), "--runs", "a", "--evaluate-on", "evaluation")
+    process = subprocess.run(
+        [sys.executable, "-m", "jaxnet", *args],
+        capture_output=True, text=True, env=os.environ | variables,
+    )  # fmt: skip
+    ended = Ended(process.returncode, process.stdout, process.stderr)
+    if refusal:
+        assert_refused(ended, refusal)
+    else:
+        assert (ended.status, ended.err) == (0, "")
+        assert "curves.png" in ended.out
+
+
 def test_closed_streams_and_a_narrow_terminal_of_an_old_encoding(here):
     """What only a process of its own shows: streams that are not there."""
     environment = os.environ | {"PYTHONIOENCODING": "cp1252", "COLUMNS": "20"}

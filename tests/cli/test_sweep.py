@@ -166,6 +166,14 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
         (["--vary", "speed=1,2"], "speed is not a number of this recipe"),
         (["--vary", "decay=0.5"], "decay is not a number of this recipe"),
         (["--vary"], "a sweep needs something to --vary"),
+        (
+            ["--vary", "learning_rate=1,2", "--learning-rate", "3"],
+            "--vary names learning_rate, so that --learning-rate would be lost; leave it out",
+        ),
+        (
+            ["--optimizer", "adagrad", "--hyper", "eps=1", "--vary", "eps=1,2"],
+            "so that eps in --hyper would be lost",
+        ),
         (["--vary", "l2=0,1", "l2=2"], "--vary names l2 twice; give all its values at once"),
         (
             ["--successive-halving", "1.5"],

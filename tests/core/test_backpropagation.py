@@ -204,3 +204,33 @@ def test_no_outer_product_of_an_example_is_ever_stored():
     assert "f32[8,784]" in lowered
     for shape in itertools.permutations((8, 784, 30)):
         assert f"f32[{','.join(map(str, shape))}]" not in lowered
+
+
+@pytest.mark.parametrize(
+    ("xs", "ys", "message"),
+    [
+        (np.ones((3, 2)), np.array([0, 1, 9]), r"labels lie in \[0, 9\], but the network's 2"),
+        (np.ones((3, 2)), np.array([0, -1, 1]), "number the classes from 0"),
+        (np.ones((3, 5)), np.zeros(3, int), r"inputs have shape \(3, 5\)"),
+        (np.ones((3, 2)), np.ones((3, 4)), r"targets have shape \(3, 4\)"),
+        (np.ones((0, 2)), np.zeros(0, int), "at least one"),
+    ],
+)
+def test_a_gradient_of_what_does_not_fit_the_network_is_refused(xs, ys, message):
+    """As by `evaluate`; label 9 of two outputs had the gradient of no label at all."""
+    net = jn.Network((2, 3, 2), cost=jn.costs.LogLikelihood())
+    params = jn.init(net, jax.random.key(0))
+    with pytest.raises(ValueError, match=message):
+        jn.gradient(net, params, xs, ys)
+    if len(xs):
+        with pytest.raises(ValueError, match="the given"):
+            jn.backprop(net, params, xs[1], ys[1] if ys.ndim > 1 else ys[ys.argmax()] + 1)
+
+
+def test_the_check_of_a_gradient_is_not_in_the_compiled_program():
+    net, (xs, ys, _) = jn.Network((2, 3, 2)), jn.datasets.xor(n=8).train
+    params = jn.init(net, jax.random.key(0))
+    compiled = jax.jit(lambda xs, ys: jn.gradient(net, params, xs, ys))
+    outside, inside = jn.gradient(net, params, xs, ys), compiled(xs, ys)
+    np.testing.assert_allclose(outside[0].w, inside[0].w, rtol=1e-5, atol=1e-7)
+    compiled(xs, jnp.asarray(ys) + 9)  # only shapes are known

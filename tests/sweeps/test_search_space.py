@@ -100,3 +100,11 @@ def test_a_recipe_that_has_arrays_already_is_not_varied_further(vary):
     message = "hold single numbers, but learning_rate, dropout has several; give all that varies"
     with pytest.raises(ValueError, match=message):
         vary(swept, l2=[1.0, 2.0])
+
+
+def test_a_varied_schedule_keeps_the_range_of_its_constructor():
+    """A one-cycle schedule that starts at 0 is NaN."""
+    recipe = jn.Recipe(jn.sgd(0.5), schedule=jn.schedules.one_cycle(3, warmup=1))
+    with pytest.raises(ValueError, match=r"start must be a number in \[1e-06, inf\)"):
+        jn.grid(recipe, start=[0.0, 0.04])
+    assert jn.grid(recipe, end=[0.0, 0.1]).schedule.hyper["end"].shape == (2,)

@@ -557,3 +557,20 @@ def test_lanes_leave_chunks_of_different_lengths(tmp_path):
         alone = jn.train(NET, DATA, jn.Recipe(jn.sgd(0.2)), epochs=epochs, batch_size=6)
         w = study.params(1, 0)[0].w
         np.testing.assert_allclose(w, alone.params[0].w, rtol=1e-4, atol=1e-5)
+
+
+def test_places_and_names_that_a_study_does_not_have_are_refused():
+    study = jn.sweep(
+        jn.Network((2, 2)), jn.datasets.xor(n=20), jn.Recipe(jn.sgd([0.1, 1.0])), log=None
+    )
+    assert study.ending(-1, -1) == "done"
+    for call in (study.ending, study.run, study.params):
+        for places in ((9, 0), (0, -2), (0, 0, 1)):
+            with pytest.raises(
+                ValueError, match=r"there is no network .*: the study has 2 recipes"
+            ):
+                call(*places)
+    with pytest.raises(
+        ValueError, match=r"'learning_rat' is no number .*did you mean learning_rate"
+    ):
+        study.settings[0].number("learning_rat")

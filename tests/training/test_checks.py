@@ -100,6 +100,15 @@ CASES = {
     "jn.train(net, data, recipe, monitors=jn.Monitors(('dead',)))": "dead are of hidden layers",
     "jn.train(net, data, with_(schedule=cycle), epochs=1, batch_size=200)": "cannot be made of",
     "jn.train(net, data, with_(schedule=asks))": "be made of epochs of 20 mini-batches: Attem",
+    "jn.train(net, data, with_(schedule=jn.schedules.warmup(1e9)))": "be below 2³¹ mini-batches",
+    "jn.Network({2, 3, 1})": "sizes must be two or more positive whole numbers.*not {",
+    "jn.sgd(1e-50)": "learning_rate is 1e-50, which is 0 in float32; give 0 itself, or at least",
+    "jn.train(net, data, recipe, on_epoch=later)": "on_epoch must be a plain function, without asy",
+    "jn.train(net, data, recipe, on_epoch=Later())": "on_epoch must be a plain function",
+    "jn.train(net, data, recipe, on_epoch=[print, lazy])": "on_epoch must be a plain function",
+    "jn.sweep(net, data, recipe, log=later)": "log must be a plain function, without async or yiel",
+    "jn.sweep(net, data, recipe, on_progress=lazy)": "on_progress must be a plain function",
+    "jn.confusion(counts, start, jn.Split(X[:3], np.array([0, 1, 3])))": "needs labels from 0 to 1",
     "jn.Recipe(jn.sgd(0.5), max_norm=0)": "max_norm must be a number in .1e-06, inf., not 0",
     "jn.train(net, data, recipe, on_epoch=[print])": "on_epoch must be one function, not",
     "jn.Augmentation(scaling=1)": r"scaling must be a number in \[0, 1\), not 1",
@@ -145,6 +154,15 @@ asks = jn.schedules.custom(
     optax.exponential_decay, {"transition_steps": 10}, init_value=1, decay_rate=0.5
 )
 reach, sine = jn.stopping.reach(1), jn.datasets.function(np.sin)
+counts = jn.Network((2, 1), cost=jn.costs.Quadratic(jn.activations.linear))
+start = jn.init(counts, jax.random.key(0))
+async def later(report):
+    pass
+def lazy(report):
+    yield
+class Later:
+    async def __call__(self, report):
+        pass
 with_train = lambda **parts: data._replace(train=data.train._replace(**parts))
 @dataclasses.dataclass
 class Loose(jn.activations.Activation):
