@@ -115,6 +115,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "augmentation": {"augmentation": jn.Augmentation(shift=1)},
     "schedule": {"schedule": jn.schedules.cosine(4)},
     "stopping": {"stopping": jn.stopping.reduce_on_plateau(8)},
+    "normalization": {"normalization": "batch"},
 }  # fmt: skip
 
 
