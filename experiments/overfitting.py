@@ -53,7 +53,7 @@ def train(config: Config, examples: int, epochs: int) -> jn.History:
         examples=examples,
         evaluate_on=("evaluation", "training"),
     )
-    return jn.History(*(np.asarray(curve)[0] for curve in study.history))
+    return jn.History.from_array(study.history.to_array()[:, 0])
 
 
 def cost_rows(history: jn.History) -> list[dict]:
@@ -105,13 +105,13 @@ def run(config: Config) -> tuple[list[dict], dict]:
         )
     )
     rows += cost_rows(histories["few"])
-    return rows, {name: np.array(history) for name, history in histories.items()}
+    return rows, {name: history.to_array() for name, history in histories.items()}
 
 
 def plot(curves: dict) -> Figure:
     """Accuracies of both sets, costs of the small one: mean and range over the seeds."""
     figure, (left, middle, right) = experiment.panels(1, 1, 1, width=12, height=4)
-    few, every = jn.History(*curves["few"]), jn.History(*curves["all"])
+    few, every = jn.History.from_array(curves["few"]), jn.History.from_array(curves["all"])
     panels = (
         (left, "1,000 images", 100 * few.evaluation_accuracy, 100 * few.training_accuracy),
         (middle, "50,000 images", 100 * every.evaluation_accuracy, 100 * every.training_accuracy),

@@ -355,8 +355,8 @@ def _checked(fold: Fold, index: int, n: int) -> Fold:
         is_rows = array.ndim == 1 and array.size and array.dtype.kind in "iu"
         if not is_rows or array.min() < 0 or array.max() >= n:
             raise ValueError(
-                f"the {name} rows of fold {index} must be one or more numbers in [0, {n - 1}], "
-                f"the rows of the training split, not {brief(rows)}."
+                f"the {name} rows of fold {index} of resample must be one or more numbers in "
+                f"[0, {n - 1}], the rows of the training split, not {brief(rows)}."
             )
         parts[name] = array.astype(np.int32)
     names = list(parts)
@@ -364,8 +364,8 @@ def _checked(fold: Fold, index: int, n: int) -> Fold:
         common = np.intersect1d(parts[first], parts[second])
         if common.size:
             raise ValueError(
-                f"row {common[0]} of fold {index} is among both its {first} and its {second} rows; "
-                "leave it out of one of them."
+                f"row {common[0]} of fold {index} of resample is among both its {first} and its "
+                f"{second} rows; leave it out of one of them."
             )
     return Fold(**parts)
 

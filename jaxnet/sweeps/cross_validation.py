@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from jaxnet.core.network import Network, predict
 from jaxnet.core.types import Dataset
+from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps._sweep import Resample, sweep
 from jaxnet.sweeps.study import Study
@@ -87,7 +88,8 @@ def cross_validate(
             "use jaxnet.sweep(…, resample=…)."
         )
     study = sweep(
-        net, data, recipe, seeds=seeds, epochs=epochs, batch_size=batch_size, resample=resample,
+        net, data, recipe, seeds=seeds, epochs=epochs, batch_size=batch_size,
+        resample=resampling_of(resample),
         standardize=standardize, folder=folder, log=None,
     )  # fmt: skip
     scores = study.score[0]

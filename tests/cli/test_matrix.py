@@ -186,7 +186,7 @@ CELLS = {
         "unknown option": Cell("--lerning-rate 1", "--lerning-rate"),
         "unknown name": Cell("--data nonesuch", "nonesuch does not exist"),
         "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
-        "missing folder": Cell("--resume gone", "gone/config.json: No such file"),
+        "missing folder": Cell("--resume gone", "cannot resume from gone: there is no such folder"),
         "damaged settings": Cell("--resume config", "config/config.json is not the config.json"),
         "output is a file": Cell("--runs net.json", "net.json"),
         "no validation set": Cell("--data no-valid.npz", shows="test accuracy"),
@@ -339,7 +339,7 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(here, monkeypatch):
     assert_refused(
         run(*with_options(args, "--data=~/data.npz")), "cannot read /nowhere/home/data.npz"
     )
-    assert_refused(run(*args, "--resume=~/run"), "/nowhere/home/run/config.json")
+    assert_refused(run(*args, "--resume=~/run"), "cannot resume from /nowhere/home/run")
 
 
 def test_a_platform_that_is_not_there_is_one_line(here):

@@ -123,7 +123,7 @@ def test_ctrl_c_in_the_middle_says_what_there_is_and_best_json_names_its_seeds(
 
     monkeypatch.setattr(console, "sweeping", press_ctrl_c)
     options = ["--vary", "learning_rate=0.1,1", "--epochs", "4000", "--folder", "found"]
-    assert cli.main([*SMALL, *options]) == 130
+    assert cli.main(with_options(SMALL, *options)) == 130
     captured = capsys.readouterr()
     pattern = (
         r"interrupted: 2 of 4 networks have begun \(1 of 2 seeds\), with .*\d of 4,000 epochs; "

@@ -40,7 +40,7 @@ RIGHT: dict[str, Any] = {
     "std": 0.1, "f": lambda p: p[0].w.sum(),
     "epochs": 1, "patience": 3, "evaluate_on": ("training",), "log": None, "tier": "defaults",
     "seeds": 8, "tuning_seeds": 1,
-    "timing": False, "folder": "unused", "path": "unused.json",
+    "resample": jn.resampling.k_fold(2), "timing": False, "folder": "unused", "path": "unused.json",
 }  # fmt: skip
 """What an argument of a name is, where it is right."""
 SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_seeds", "timing"}

@@ -464,16 +464,19 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
     ("call", "message"),
     [
         (
-            lambda: jn.grid(RECIPE, speed=[1]),
+            lambda: jn.grid(jn.Recipe(jn.momentum()), speed=[1]),
             "not a number of this recipe; its numbers are decay",
         ),
         (
             lambda: jn.grid(jn.Recipe(jn.momentum()), decay=[1.5]),
             r"decay must be a number in \[0, 1",
         ),
-        (lambda: jn.sample(RECIPE, 4, l2=(0, 1)), "has no logarithm; begin above 0, or take"),
-        (lambda: jn.sample(RECIPE, 4, l2=3), r"l2 needs a range \(low, high\), not 3"),
-        (lambda: jn.sample(RECIPE, 4, l2=(2, 1)), "must have low < high"),
+        (
+            lambda: jn.sample(jn.Recipe(jn.momentum()), 4, l2=(0, 1)),
+            "has no logarithm; begin above 0, or take",
+        ),
+        (lambda: jn.sample(jn.Recipe(jn.sgd()), 4, l2=3), r"l2 needs a range \(low, high\), not 3"),
+        (lambda: jn.sample(jn.Recipe(jn.sgd()), 4, l2=(2, 1)), "must have low < high"),
         (
             lambda: jn.sweep(NET, DATA, jn.Recipe(jn.sgd([0.1, 0.2]), l2=[1, 2, 3]), **OPTIONS),
             r"the arrays of a recipe are zipped, so they must have one length: .*jaxnet.grid",
@@ -497,7 +500,7 @@ def test_a_grid_reaches_all_parts_of_a_recipe():
             lambda: jn.sweep(NET, DATA, RECIPE, successive_halving=2, evaluate_on=(), **OPTIONS),
             "successive_halving ranks by evaluations",
         ),
-        (lambda: jn.sample(RECIPE, 4), "sample takes one or more names"),
+        (lambda: jn.sample(jn.Recipe(jn.sgd()), 4), "sample takes one or more names"),
         (
             lambda: jn.grid(jn.Recipe(jn.sgd(), schedule=jn.schedules.exponential()), rate=[-2]),
             r"rate must be a number in \[0, inf\), not -2",
