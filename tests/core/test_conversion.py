@@ -123,8 +123,8 @@ TARGETS = {
     "one-hot lists": ("np.eye(3, dtype=int)[y].tolist()", None),
     "from 1": ("y + 1", r"labels start at 1: pass y - 1, or choose sizes that end with 4"),
     "floats from 1": ("y + 1.0", r"labels start at 1: pass y - 1"),
-    "negative": ("y - 1", r"abel \d+ is -1.*; number the classes from 0: numpy.unique"),
-    "too many": ("y * 2", r"label \d+ is 4\); choose sizes that end with 5"),
+    "negative": ("y - 1", r"row \d+ has the label -1.*; number the classes from 0: numpy.unique"),
+    "too many": ("y * 2", r"row \d+ has the label 4\); choose sizes that end with 5"),
     "strings": ("np.array(list('abc'))[y]", r"classes, y = numpy.unique\(y, return_inverse=True"),
     "object strings": (
         "np.array(['cat', 'dog', 'emu'], object)[y]",
@@ -151,7 +151,7 @@ TARGETS = {
     "None": ("None", "targets are a NoneType"),
     "dict": ("dict(enumerate(y))", "targets are a dict"),
     "nothing": ("[]", r"12 inputs(, but| and) 0 targets"),
-    "huge": ("y.astype(np.uint64) * 2**40", r"abel \d+ is \d{10,}"),
+    "huge": ("y.astype(np.uint64) * 2**40", r"row \d+ has the label \d{10,}"),
 }
 # A function of a network, its parameters, the plain split and the one that is tried.
 PLACES = {
