@@ -24,6 +24,7 @@ PARTS: dict[str, tuple[Any, bool]] = {
     "schedule": (jn.schedules.cosine(30), True),
     "stopping": (jn.stopping.reduce_on_plateau(3), True),
     "init_scale": (0.5, True),
+    "normalization": ("batch", True),
 }
 """For each field of a recipe a part, and whether it is linear."""
 
