@@ -128,7 +128,11 @@ CASES = {
         f"jn.{call}(net, jn.Dataset(data.train), recipe, evaluate_on=('validation',){more})": (
             "evaluate_on has the validation split, but the data has none; give it one, or evaluate"
         )
-        for call, more in (("train", ""), ("fit", ", epochs=1"), ("sweep", ", successive_halving=2"))
+        for call, more in (
+            ("train", ""),
+            ("fit", ", epochs=1"),
+            ("sweep", ", successive_halving=2"),
+        )
     },
     "jn.train(jn.Network((1, 1)), sine, with_(stopping=reach))": "numbers to predict; use",
     "jn.train(jn.Network((1, 1)), sine, with_(label_smoothing=0.1))": "is for integer labels",
