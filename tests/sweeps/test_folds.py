@@ -8,14 +8,15 @@ import pytest
 
 import jaxnet as jn
 from jaxnet.acceleration import first_layer
-from jaxnet.acceleration.padding import can_pad, program_network
+from jaxnet.acceleration.padding import can_pad, program_network, unpad_params
 from jaxnet.data.resampling import Fold
 from jaxnet.recipes import optimizers
-from jaxnet.sweeps import store
+from jaxnet.recipes.trainable import trainable_masks, where_trainable
 from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
 from jaxnet.sweeps.folds import LaneFold, Room
 from jaxnet.sweeps.layout import Layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
+from jaxnet.sweeps.starts import lane_starts
 
 RANDOM = np.random.default_rng(0)
 N = 61
@@ -86,8 +87,8 @@ LINE_SEARCHES = ("lbfgs", "newton_cg")
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", optimizers.NAMED)
-def test_lanes_of_different_sizes_batches_weights_and_folds_share_a_program(name):
-    """Over 200 steps each: folds of 61, 40 and 7 examples, batches of 3 and 6 at most."""
+def test_lanes_of_different_sizes_batches_weights_folds_and_masks_share_a_program(name):
+    """Folds of 61, 40 and 7 examples, batches of 6 and 3, half of a network's weights frozen."""
     optimizer = optimizers.NAMED[name]()
     recipe = jn.Recipe(optimizer, **_parts(optimizer))
     rows = [np.arange(N), np.arange(10, 50), np.arange(50, 57)]
@@ -97,24 +98,30 @@ def test_lanes_of_different_sizes_batches_weights_and_folds_share_a_program(name
     if name in LINE_SEARCHES:
         batch_sizes, epochs = [len(part) for part in rows], 1
     folds = [LaneFold(str(len(part)), Fold(part, np.array([57]))) for part in rows]
+    pairs = zip(NET.sizes, NET.sizes[1:])
+    masks = [True, tuple(jn.Layer(RANDOM.random(pair) < 0.5, True) for pair in pairs), True]
     n_steps = [fold.n_steps(size) for fold, size in zip(folds, batch_sizes, strict=True)]
     spec = ChunkSpec(
         networks=(NET,) * 3, recipes=RecipeBatch.stacked([recipe] * 3), seeds=(7, 7, 7),
         program_network=program_network([NET], recipe), layouts=(Layout(0, 3, 1, (0, 1, 2)),),
         batch_size=max(batch_sizes), epochs=epochs, evaluate_on=(), repack=False, keep_best=False,
         folds=tuple(folds), batch_sizes=tuple(batch_sizes), room=Room(N, 0, 1, max(n_steps)),
+        starts=tuple(start for (start,) in lane_starts([NET] * 3, 1, None, masks)),
     )  # fmt: skip
     assert (spec.program_network != NET) == can_pad(NET, recipe)
     _, states = train_chunk(spec, DATA)
     for row, (fold, size) in enumerate(zip(folds, batch_sizes, strict=True)):
         run = jn.train(
-            NET, fold.of(DATA), recipe, epochs=epochs, batch_size=size, seed=7, evaluate_on=()
-        )
+            NET, fold.of(DATA), recipe, epochs=epochs, batch_size=size, seed=7, evaluate_on=(),
+            trainable=masks[row],
+        )  # fmt: skip
         assert states.step[row] == epochs * n_steps[row]
         opt_state, params = jax.tree.map(
             lambda leaf, row=row: leaf[row], (states.opt_state, states.params)
         )
-        params = store.unpad_params(NET, recipe.optimizer.evaluation_params(opt_state, params))
+        own = trainable_masks(NET, masks[row])
+        evaluated = recipe.optimizer.evaluation_params(opt_state, params)
+        params = where_trainable(own, *(unpad_params(NET, tree) for tree in (evaluated, params)))
         for layer, alone in zip(params, run.params, strict=True):
             np.testing.assert_allclose(layer.w, alone.w, 1e-9, 1e-9)
             np.testing.assert_allclose(layer.b, alone.b, 1e-9, 1e-9)
