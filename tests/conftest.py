@@ -51,6 +51,7 @@ SLOW = (
     "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/sweeps", "jaxnet/training",
     "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting", "tests/sweeps",
     "tests/training", "tests/core/test_gradient_check.py", "tests/recipes/test_augmentation.py",
+    "tests/recipes/test_batch_rules.py", "tests/recipes/test_pruning.py",
     "tests/recipes/test_optimizers.py", "tests/recipes/test_recipe.py",
     "tests/recipes/test_regularization.py", "tests/recipes/test_stopping.py", "tests/test_docs.py",
     "tests/test_contributing.py", "tests/test_experiments.py", "tests/test_readme.py",
