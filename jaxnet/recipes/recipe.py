@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -71,7 +71,7 @@ class Recipe:
     input_dropout: Numbers | None = number(default=None, linear=False)
     max_norm: Numbers | None = number(default=None, linear=False)
     label_smoothing: Numbers | None = number(default=None, linear=True)
-    augmentation: BatchRule | None = None
+    augmentation: Any = None  # given as functions or tuples, too; a `BatchRule` from then on
     schedule: Schedule | None = None
     stopping: Stopping | None = None
     init_scale: Numbers | None = number(default=None, linear=True)
