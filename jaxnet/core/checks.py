@@ -104,7 +104,10 @@ def _readable_split(net: Network, name: str, split: object) -> Split:
 
 
 def _with_numbers(net: Network, splits: list[Split]) -> list[Split]:
-    """The splits, with floats for integers that are no two classes, but in reach of one output."""
+    """The splits, with floats for the integer targets of a regression by a single output.
+
+    Integers are such targets if they are not all 0 or 1, and the output can reach them.
+    """
     if net.n_targets > 1 or any(isinstance(split.y, jax.core.Tracer) for split in splits):
         return splits
     integers = [np.asarray(split.y) for split in splits if are_labels(split.y)]

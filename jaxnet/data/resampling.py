@@ -34,7 +34,7 @@ class Fold(NamedTuple):
     """Which rows of a split train, which ones stop a run, and which ones score it.
 
     Attributes:
-      train: the rows to train on; one that stands there twice counts twice.
+      train: the rows to train on; a row that is listed twice counts twice.
       test: the rows that are scored: they never steer anything.
       valid: the rows that choose the best epoch, and that a stopping rule looks at; `None`, the
         default, for none: then the last epoch is scored, or the data's own validation split
@@ -203,7 +203,7 @@ def k_fold(
     valid: float = 0.0,
     seed: SupportsIndex = 0,
 ) -> KFold:
-    """Folds of which each example is scored in exactly one, for cross-validation.
+    """Folds for cross-validation: each example is scored in exactly one of them.
 
     Args:
       n_folds: how many parts the examples are divided into, at least 2; each is scored once, by
@@ -317,7 +317,7 @@ def leave_one_group_out(groups: Sequence[object] | np.ndarray) -> LeaveOneGroupO
 
 
 def resampling_of(value: object) -> Resampling:
-    """A resampling from what a caller gave: one of this module's, or folds of their own.
+    """The resampling that the argument `resample` stands for.
 
     Args:
       value: a `Resampling`, or an iterable of `Fold`s or of pairs of indices (train, test), such as
@@ -405,7 +405,7 @@ def _held_out(
     if n_out == 0:
         return rows, None
     dealt = rows[_dealt(len(rows), None if labels is None else labels[rows], random)]
-    # Every so many rows of the classes one after the other: each class in its proportion.
+    # Equally spaced rows of the examples sorted by class: each class in its proportion.
     chosen = np.floor((np.arange(n_out) + random.random()) * len(rows) / n_out).astype(int)
     is_out = np.zeros(len(rows), bool)
     is_out[np.searchsorted(rows, dealt[chosen])] = True

@@ -13,7 +13,9 @@ import numpy as np
 
 from jaxnet.core.types import AnyArray, Dataset, Split
 from jaxnet.data.resampling import Fold, Resampling
+from jaxnet.recipes.schedules import Schedule
 from jaxnet.training.mini_batches import Rows, Sizes, Subset
+from jaxnet.training.monitors import Monitors
 
 
 class Room(NamedTuple):
@@ -103,7 +105,13 @@ def smallest_fold(folds: Sequence[Sequence[LaneFold]], data: Dataset) -> Dataset
     return smallest.of(data.train, data.valid)
 
 
-def room_for(folds: Sequence[LaneFold], fold: LaneFold, batch_size: int, own_steps: bool) -> Room:
+def room_for(
+    folds: Sequence[LaneFold],
+    fold: LaneFold,
+    batch_size: int,
+    schedule: Schedule | None,
+    monitors: Monitors | None,
+) -> Room:
     """The room for examples in the program that trains a lane.
 
     Args:
@@ -111,11 +119,14 @@ def room_for(folds: Sequence[LaneFold], fold: LaneFold, batch_size: int, own_ste
         missing.
       fold: the lane's own.
       batch_size: examples per mini-batch.
-      own_steps: whether the program has as many mini-batches per epoch as the lane itself: for a
-        schedule, which may count in epochs, and for monitors.
+      schedule: the schedule of the lane's recipe. It may count in epochs, and monitors count
+        mini-batches, so that a lane with one of them needs a program with as many mini-batches per
+        epoch as it has itself.
+      monitors: what is measured during training.
     """
     n_steps = fold.n_steps(batch_size)
-    fitting = [lane for lane in folds if not own_steps or lane.n_steps(batch_size) == n_steps]
+    any_steps = schedule is None and monitors is None
+    fitting = [lane for lane in folds if any_steps or lane.n_steps(batch_size) == n_steps]
     return Room(
         n_train=max(len(lane.fold.train) for lane in fitting),
         n_valid=max(len(_valid(lane.fold)) for lane in fitting),

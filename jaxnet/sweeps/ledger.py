@@ -322,8 +322,8 @@ class Ledger:
         if self.folds is None:
             return None
         setting, fold = self.settings[lane[0]], self.folds[lane[1]]
-        own_steps = self.choices.monitors is not None or setting.recipe.schedule is not None
-        return room_for(self.folds, fold, setting.batch_size, own_steps)
+        schedule, monitors = setting.recipe.schedule, self.choices.monitors
+        return room_for(self.folds, fold, setting.batch_size, schedule, monitors)
 
     def _run(self, lane: Lane) -> RunKey:
         """The setting's key, the seed, fold and start: equal for lanes that are the same run."""

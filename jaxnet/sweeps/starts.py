@@ -87,14 +87,14 @@ def _per_lane(name: str, value: PerLane, shape: tuple[int, int]) -> list[list[An
     if len(rows) != n_settings:
         raise ValueError(
             f"{name} is a list of {len(rows)}, but the sweep has {n_settings} settings; give one "
-            "entry for each, or one that is no list for all."
+            "entry for each, or, for all of them, a value that is not a list."
         )
     full = [row if isinstance(row, list) else [row] * n_seeds for row in rows]
     for row in full:
         if len(row) != n_seeds:
             raise ValueError(
                 f"an entry of {name} is a list of {len(row)}, but there are {n_seeds} seeds; give "
-                f"one for each, or one that is no list for all, not {brief(row)}."
+                f"one for each, or, for all of them, a value that is not a list, not {brief(row)}."
             )
     return full
 

@@ -492,8 +492,8 @@ class Study(NamedTuple):
         fold = room = None
         if folds is not None:
             fold = folds[lane[1]]
-            own_steps = measured.monitors is not None or setting.recipe.schedule is not None
-            room = room_for(folds, fold, setting.batch_size, own_steps)
+            schedule, monitors = setting.recipe.schedule, measured.monitors
+            room = room_for(folds, fold, setting.batch_size, schedule, monitors)
         recipes = RecipeBatch.stacked([setting.recipe])
         if not record.result.has_own_inputs:
             recipes = recipes.with_shared_inputs()
