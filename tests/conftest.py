@@ -50,12 +50,13 @@ ROOT = Path(__file__).parents[1]
 SLOW = (
     "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/sweeps", "jaxnet/training",
     "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting", "tests/sweeps",
-    "tests/training", "tests/core/test_gradient_check.py", "tests/recipes/test_augmentation.py",
-    "tests/recipes/test_batch_rules.py", "tests/recipes/test_pruning.py",
+    "tests/training", "tests/core/test_deprecation.py", "tests/core/test_gradient_check.py",
+    "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",
+    "tests/recipes/test_derivatives.py", "tests/recipes/test_pruning.py",
     "tests/recipes/test_optimizers.py", "tests/recipes/test_recipe.py",
     "tests/recipes/test_regularization.py", "tests/recipes/test_stopping.py", "tests/test_docs.py",
-    "tests/test_contributing.py", "tests/test_experiments.py", "tests/test_readme.py",
-    "tests/test_types.py", "tests/test_version_0_2.py",
+    "tests/test_contributing.py", "tests/test_experiments.py",
+    "tests/test_readme.py", "tests/test_types.py", "tests/test_version_0_2.py",
 )  # fmt: skip
 """What trains networks, or compiles as much."""
 CLUSTER = ("tests/sweeps/test_executors.py",)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from jaxnet.reporting import experiment, experiment_index
 from jaxnet.training import devices
+from tests.support.parameters import representatives
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = experiment_index.catalogue(ROOT / "experiments")
@@ -30,7 +31,9 @@ def _run(path, monkeypatch, *flags):
         runpy.run_path(str(path), run_name="__main__")
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"throughput"}))
+@pytest.mark.parametrize(
+    "name", representatives(sorted({*NAMES} - {"throughput"}), "calibration", "learning_rate")
+)
 def test_an_experiment_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     _run(ROOT / "experiments" / f"{name}.py", monkeypatch, "--smoke", "--results", tmp_path)
     out = capsys.readouterr().out

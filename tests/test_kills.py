@@ -10,6 +10,7 @@ import pytest
 from jaxnet.io import locks
 from jaxnet.reporting import comparison_plots, plots
 from jaxnet.training import devices
+from tests.support.parameters import representatives
 
 pytestmark = pytest.mark.slow
 STEPS = {
@@ -26,7 +27,7 @@ def _without_pictures(monkeypatch):
     monkeypatch.setattr(comparison_plots, "draw_figures", lambda _: {})
 
 
-@pytest.mark.parametrize("scenario", kills.SCENARIOS)
+@pytest.mark.parametrize("scenario", representatives(kills.SCENARIOS, "train", "sweep-command"))
 def test_a_kill_at_any_boundary_of_a_write_changes_no_bit_of_the_result(scenario, tmp_path):
     kills.kill_at_every_boundary(scenario, tmp_path, STEPS[scenario])
 

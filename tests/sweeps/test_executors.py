@@ -76,7 +76,7 @@ assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
 """
 
 
-@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.exhaustive)])
 def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -17,6 +17,8 @@ from jaxnet.sweeps.folds import LaneFold, Room
 from jaxnet.sweeps.layout import Layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.starts import lane_starts
+from tests.recipes.test_recipe import PARTS
+from tests.support.parameters import representatives
 
 RANDOM = np.random.default_rng(0)
 N = 61
@@ -72,8 +74,8 @@ def test_a_folds_network_is_the_one_trained_on_it_alone(standardize, n_in):
 
 
 def _parts(optimizer):
-    """Every part of a recipe that goes with an optimizer."""
-    parts = {"l2": 0.5, "dropout": 0.3, "label_smoothing": 0.1}
+    """Parts of a recipe that go with an optimizer; the next test has all of them."""
+    parts = {"l2": 0.5, "label_smoothing": 0.1}
     if not optimizer.differentiable:  # its line search decides by rounding, where there is noise
         parts = {"l2": 0.5}
     elif optimizer.evaluation is None:
@@ -83,45 +85,86 @@ def _parts(optimizer):
 
 LINE_SEARCHES = ("lbfgs", "newton_cg")
 """They decide by rounding: one step in full batches is compared, instead of 200 in small ones."""
+DRAWN_FOR_A_BATCH = ("dropout", "input_dropout", "augmentation")
+"""Parts whose draws depend on the program's batch size: lanes of one batch size share it."""
+SIMILAR_STEPS = ("schedule",)
+"""Parts that count epochs in steps: folds of as many steps share a program."""
+PARTS_HERE = {
+    "augmentation": jn.Augmentation(shift=1, shape=(2, 2)),
+    "l1": 0.02,  # few weights reach 0, about which their signs are a matter of rounding
+    "schedule": jn.schedules.cosine(101),
+    "stopping": jn.stopping.reduce_on_plateau(5, floor=1e-6, split="training"),  # none stops
+}
+"""Parts that fit this data and its many epochs."""
+REPRESENTATIVES = ("sgd", "momentum", "adam", "schedule_free_adam", "muon", "lbfgs")
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", optimizers.NAMED)
+@pytest.mark.parametrize("name", representatives(optimizers.NAMED, *REPRESENTATIVES))
 def test_lanes_of_different_sizes_batches_weights_folds_and_masks_share_a_program(name):
-    """Folds of 61, 40 and 7 examples, batches of 6 and 3, half of a network's weights frozen."""
+    """Three folds, batches of 6 and 3, three widths, half of a network's weights frozen."""
     optimizer = optimizers.NAMED[name]()
     recipe = jn.Recipe(optimizer, **_parts(optimizer))
-    rows = [np.arange(N), np.arange(10, 50), np.arange(50, 57)]
-    batch_sizes, epochs = [6, 6, 3], 14
-    if recipe.dropout is not None:  # which is drawn for the program's batch size
-        batch_sizes = [6, 6, 6]
+    sizes = (61, 40, 7)
     if name in LINE_SEARCHES:
-        batch_sizes, epochs = [len(part) for part in rows], 1
-    folds = [LaneFold(str(len(part)), Fold(part, np.array([57]))) for part in rows]
-    pairs = zip(NET.sizes, NET.sizes[1:])
+        _assert_mixed_lanes_are_those_alone(recipe, sizes, batch_sizes=sizes, at_least=1)
+    else:
+        _assert_mixed_lanes_are_those_alone(recipe, sizes, batch_sizes=(6, 6, 3), at_least=200)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("rule", representatives(("momentum", "adam"), "momentum"))
+def test_lanes_with_every_part_of_a_recipe_share_a_program(rule, part):
+    parts = {part: PARTS_HERE.get(part, PARTS[part][0]), "optimizer": optimizers.NAMED[rule](0.02)}
+    sizes, batch_sizes = (61, 40, 7), (6, 6, 3)
+    if part in DRAWN_FOR_A_BATCH:
+        batch_sizes = (6, 6, 6)
+    if part in SIMILAR_STEPS:
+        sizes, batch_sizes = (61, 44, 11), (6, 4, 1)
+    _assert_mixed_lanes_are_those_alone(jn.Recipe(**parts), sizes, batch_sizes, at_least=200)
+
+
+def _assert_mixed_lanes_are_those_alone(recipe, fold_sizes, batch_sizes, at_least):
+    """Train lanes of three folds in one program, and each alone: the weights are equal to 1e-9.
+
+    Each lane is trained for `at_least` steps or more.
+    """
+    folds = [
+        LaneFold(str(size), Fold(np.arange(start, start + size), np.array([57])))
+        for start, size in zip((0, 10, 50), fold_sizes, strict=True)
+    ]
+    # Dropout is drawn at true widths, and some rules depend on the number of units.
+    shares_widths = can_pad(NET, recipe) and recipe.dropout is None
+    widths = (15, 13, 16) if shares_widths else (15, 15, 15)
+    nets = [dataclasses.replace(NET, sizes=(4, width, 3)) for width in widths]
+    pairs = zip(nets[1].sizes, nets[1].sizes[1:])
     masks = [True, tuple(jn.Layer(RANDOM.random(pair) < 0.5, True) for pair in pairs), True]
     n_steps = [fold.n_steps(size) for fold, size in zip(folds, batch_sizes, strict=True)]
+    epochs = -(-at_least // min(n_steps))
+    evaluate_on = () if recipe.stopping is None else ("training",)
     spec = ChunkSpec(
-        networks=(NET,) * 3, recipes=RecipeBatch.stacked([recipe] * 3), seeds=(7, 7, 7),
-        program_network=program_network([NET], recipe), layouts=(Layout(0, 3, 1, (0, 1, 2)),),
-        batch_size=max(batch_sizes), epochs=epochs, evaluate_on=(), repack=False, keep_best=False,
-        folds=tuple(folds), batch_sizes=tuple(batch_sizes), room=Room(N, 0, 1, max(n_steps)),
-        starts=tuple(start for (start,) in lane_starts([NET] * 3, 1, None, masks)),
+        networks=tuple(nets), recipes=RecipeBatch.stacked([recipe] * 3), seeds=(7, 7, 7),
+        program_network=program_network(nets, recipe), layouts=(Layout(0, 3, 1, (0, 1, 2)),),
+        batch_size=max(batch_sizes), epochs=epochs, evaluate_on=evaluate_on, repack=False,
+        keep_best=False, folds=tuple(folds), batch_sizes=tuple(batch_sizes),
+        room=Room(N, 0, 1, max(n_steps)),
+        starts=tuple(start for (start,) in lane_starts(nets, 1, None, masks)),
     )  # fmt: skip
     assert (spec.program_network != NET) == can_pad(NET, recipe)
     _, states = train_chunk(spec, DATA)
-    for row, (fold, size) in enumerate(zip(folds, batch_sizes, strict=True)):
+    for row, (net, fold, size) in enumerate(zip(nets, folds, batch_sizes, strict=True)):
         run = jn.train(
-            NET, fold.of(DATA), recipe, epochs=epochs, batch_size=size, seed=7, evaluate_on=(),
-            trainable=masks[row],
+            net, fold.of(DATA), recipe, epochs=epochs, batch_size=size, seed=7,
+            evaluate_on=evaluate_on, trainable=masks[row],
         )  # fmt: skip
         assert states.step[row] == epochs * n_steps[row]
         opt_state, params = jax.tree.map(
             lambda leaf, row=row: leaf[row], (states.opt_state, states.params)
         )
-        own = trainable_masks(NET, masks[row])
+        own = trainable_masks(net, masks[row])
         evaluated = recipe.optimizer.evaluation_params(opt_state, params)
-        params = where_trainable(own, *(unpad_params(NET, tree) for tree in (evaluated, params)))
+        params = where_trainable(own, *(unpad_params(net, tree) for tree in (evaluated, params)))
         for layer, alone in zip(params, run.params, strict=True):
             np.testing.assert_allclose(layer.w, alone.w, 1e-9, 1e-9)
             np.testing.assert_allclose(layer.b, alone.b, 1e-9, 1e-9)

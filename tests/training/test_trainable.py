@@ -15,6 +15,7 @@ from jaxnet.recipes import optimizers
 from jaxnet.recipes.trainable import trainable_masks
 from jaxnet.sweeps.lanes import LaneGroup
 from jaxnet.training.step import Context, StepExamples, evaluation_params, mini_batch, start, step
+from tests.support.parameters import representatives
 
 XOR = jn.datasets.xor(n=40)
 NET = jn.Network((2, 7, 5, 2), cost=jn.costs.LogLikelihood())
@@ -61,7 +62,9 @@ def _trained(recipe, prefix):
     return run(trainable_masks(NET, prefix))
 
 
-@pytest.mark.parametrize("name", optimizers.NAMED)
+@pytest.mark.parametrize(
+    "name", representatives(optimizers.NAMED, "momentum", "adamw", "schedule_free_sgd", "lbfgs")
+)
 def test_what_is_frozen_keeps_its_bits_in_every_optimizer(name):
     masks = _random_masks(NET)
     _assert_frozen_bits_stay(*_trained(_recipe(name), masks), masks)
