@@ -1,7 +1,8 @@
 """How fast do networks train: alone, in sweeps, and in other libraries?
 
     python experiments/throughput.py               # 4 minutes on 2 cores, alone
-    python experiments/throughput.py --features    # what dropout, shifts … cost: a minute
+    python experiments/throughput.py --features    # what dropout, weights … cost: a minute
+    python experiments/throughput.py --folds       # five folds against five seeds: 3 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again
 
@@ -56,6 +57,8 @@ class Config:
     """Lanes of the largest sweep."""
     features: bool = False
     """Measure parts of a recipe against the bare epoch instead."""
+    folds: bool = False
+    """Measure five folds of 64 recipes against five seeds instead."""
     smoke: bool = False
     """A round of few examples and few contestants on one core: does it run?"""
     plot_only: bool = False
@@ -346,23 +349,34 @@ def features(config: Config) -> dict[str, Contestant]:
     """One epoch of `train` with each part of a recipe."""
     n = config.examples
     data = jax.device_put(jn.Dataset(first_examples(n), jn.datasets.mnist().valid))
+    random = np.random.default_rng(0)
+    weighted = data._replace(train=data.train._replace(weight=random.uniform(0.5, 1.5, n)))
+    half = tuple(
+        jn.Layer(random.random(pair) < 0.5, True) for pair in zip(BOOK.sizes, BOOK.sizes[1:])
+    )
 
-    def with_parts(evaluate_on=(), monitors=None, **parts) -> Contestant:
+    def with_parts(evaluate_on=(), data=data, monitors=None, **parts) -> Contestant:
+        options = {name: parts.pop(name) for name in ("trainable", "metrics") if name in parts}
         recipe = jn.Recipe(jn.sgd(0.5), l2=5.0, **parts)
 
         def turn():
             return jn.train(
                 BOOK, data, recipe, epochs=1, batch_size=10, evaluate_on=evaluate_on,
-                monitors=monitors,
+                monitors=monitors, **options,
             )  # fmt: skip
 
         return Contestant(turn, BOOK, n)
 
-    curves = ("evaluation", "training")
+    curves = ("validation", "training")
+    several = {"f1": jn.metrics.f1, "auc": jn.metrics.roc_auc, "top 3": jn.metrics.TopK(3)}
     contestants = {
         "bare": with_parts(),
         "dropout": with_parts(dropout=0.5),
-        "four curves, all monitors": with_parts(curves, jn.Monitors()),
+        "four curves, all monitors": with_parts(curves, monitors=jn.Monitors()),
+        "example weights": with_parts(data=weighted),
+        "half of the weights frozen": with_parts(trainable=half),
+        "validation": with_parts(("validation",)),
+        "validation, with F1, AUC, top 3": with_parts(("validation",), metrics=several),
     }
     if config.smoke:
         return contestants
@@ -372,9 +386,33 @@ def features(config: Config) -> dict[str, Contestant]:
         "max-norm": with_parts(max_norm=3.0),
         "label smoothing": with_parts(label_smoothing=0.1),
         "cosine schedule": with_parts(schedule=jn.schedules.cosine(30)),
-        "halving": with_parts(("evaluation",), stopping=jn.stopping.reduce_on_plateau(10)),
+        "halving": with_parts(("validation",), stopping=jn.stopping.reduce_on_plateau(10)),
         "four curves": with_parts(curves),
-        "all monitors, every 50 mini-batches": with_parts((), jn.Monitors(every=50)),
+        "all monitors, every 50 mini-batches": with_parts(monitors=jn.Monitors(every=50)),
+    }
+
+
+def folds(config: Config) -> dict[str, Contestant]:
+    """Recipes × five seeds, and × five folds of as many examples, trained and evaluated."""
+    n_valid = config.examples // 25
+    n_train, examples = 4 * n_valid, first_examples(5 * n_valid)
+    data = jn.Dataset(examples.take(slice(n_train)), examples.take(slice(n_train, None)))
+    recipes = jn.Recipe(jn.sgd(np.geomspace(0.01, 0.1, 2 if config.smoke else 64)))
+    options = {"epochs": 1, "batch_size": 10, "log": None}
+
+    def seeds_turn():
+        return jn.sweep(BOOK, data, recipes, seeds=5, evaluate_on=("validation",), **options)
+
+    def folds_turn():
+        return jn.sweep(
+            BOOK, jn.Dataset(examples), recipes, resample=jn.resampling.k_fold(5),
+            evaluate_on=("test",), **options,
+        )  # fmt: skip
+
+    networks = 5 * len(recipes)
+    return {
+        "five seeds": Contestant(seeds_turn, BOOK, n_train, networks),
+        "five folds": Contestant(folds_turn, BOOK, n_train, networks),
     }
 
 
@@ -419,6 +457,8 @@ def run(config: Config) -> dict:
     """Let the contestants take turns with a matrix product; the content of results.json."""
     if config.features:
         contestants = features(config)
+    elif config.folds:
+        contestants = folds(config)
     else:
         contestants = single_networks(config) | sweeps(config) | peers(config)
     square = jax.random.normal(jax.random.key(0), (2048, 2048))
@@ -435,8 +475,14 @@ def run(config: Config) -> dict:
         row_of(name, contestant, seconds[name], product_rate)
         for name, contestant in contestants.items()
     ]
-    for row in rows:
-        row["of_first"] = row["mean"] / rows[0]["mean"]
+    first = next(iter(contestants))
+    for row in rows:  # of each round, whose turns follow one another
+        contestant = contestants[row["contestant"]]
+        size = contestant.networks * contestant.examples
+        first_size = contestants[first].networks * contestants[first].examples
+        of_first = np.array(seconds[row["contestant"]]) / seconds[first] / size * first_size
+        row["of_first"] = float(np.median(of_first))
+        row["of_first_range"] = [float(of_first.min()), float(of_first.max())]
     return {
         "config": asdict(config) | {"results": None},
         "versions": {"jax": jax.__version__, "python": platform.python_version()},
@@ -489,7 +535,7 @@ def print_table(results: dict) -> None:
             row["contestant"],
             f"{row['networks']}",
             f"{row['mean']:.3f}",
-            f"{row['of_first']:.2f}",
+            "{:.2f} ({:.2f}–{:.2f})".format(row["of_first"], *row["of_first_range"]),
             f"{row['of_matrix_product_rate']:.1%}",
         )
     Console().print(table)
@@ -499,7 +545,8 @@ def main(config: Config) -> None:
     """Measure, print, write, draw."""
     if config.smoke:
         config = replace(config, rounds=1, examples=500, most=8)
-    file = config.results / ("features.json" if config.features else "results.json")
+    part = "features" if config.features else "folds" if config.folds else "results"
+    file = config.results / f"{part}.json"
     if config.plot_only:
         results = json.loads(file.read_text())
     else:
@@ -509,7 +556,7 @@ def main(config: Config) -> None:
         print_table(results)
         config.results.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
-    if not config.features:
+    if part == "results":
         plot(results).savefig(config.results / "throughput.png", dpi=120)
 
 
