@@ -352,7 +352,8 @@ def features(config: Config) -> dict[str, Contestant]:
     random = np.random.default_rng(0)
     weighted = data._replace(train=data.train._replace(weight=random.uniform(0.5, 1.5, n)))
     half = tuple(
-        jn.Layer(random.random(pair) < 0.5, True) for pair in zip(BOOK.sizes, BOOK.sizes[1:])
+        jn.Layer(random.random((n_in, n_out)) < 0.5, np.ones(n_out, bool))
+        for n_in, n_out in zip(BOOK.sizes, BOOK.sizes[1:])
     )
 
     def with_parts(evaluate_on=(), data=data, monitors=None, **parts) -> Contestant:
@@ -368,7 +369,7 @@ def features(config: Config) -> dict[str, Contestant]:
         return Contestant(turn, BOOK, n)
 
     curves = ("validation", "training")
-    several = {"f1": jn.metrics.f1, "auc": jn.metrics.roc_auc, "top 3": jn.metrics.TopK(3)}
+    several = {"f1": jn.metrics.f1, "auc": jn.metrics.roc_auc, "top_3": jn.metrics.TopK(3)}
     contestants = {
         "bare": with_parts(),
         "dropout": with_parts(dropout=0.5),
@@ -376,7 +377,7 @@ def features(config: Config) -> dict[str, Contestant]:
         "example weights": with_parts(data=weighted),
         "half of the weights frozen": with_parts(trainable=half),
         "validation": with_parts(("validation",)),
-        "validation, with F1, AUC, top 3": with_parts(("validation",), metrics=several),
+        "validation, with F1, AUC and top 3": with_parts(("validation",), metrics=several),
     }
     if config.smoke:
         return contestants
