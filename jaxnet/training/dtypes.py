@@ -65,6 +65,27 @@ def in_dtype(dtype: FloatType | None, tree: Tree) -> Tree:
     return tree if dtype is None else jax.tree.map(cast, tree)
 
 
+def unshared(tree: Tree) -> Tree:
+    """A pytree whose NumPy arrays are views of this call's own.
+
+    JAX casts a NumPy array to the type to compute in, and while it does so it gives the result to
+    every thread that passes the same object, also to one that computes in another type. A view is
+    another object of the same numbers.
+
+    Args:
+      tree: a pytree, such as a data set that several threads train on.
+
+    Returns:
+      The tree; all leaves that are no NumPy arrays are as they were.
+
+    >>> x = np.ones(2)
+    >>> (y,) = unshared((x,))
+    >>> y is x, np.shares_memory(x, y)
+    (False, True)
+    """
+    return jax.tree.map(lambda leaf: leaf.view() if isinstance(leaf, np.ndarray) else leaf, tree)
+
+
 def on_host(dtype: FloatType | None, tree: Tree) -> Tree:
     """A result as NumPy arrays, which keep their type where JAX's default is another one.
 
