@@ -107,7 +107,7 @@ def fit(
         n_steps = -(-len(data.train.x) // batch_size)
         check_monitors(monitors, net, n_steps)
         check_order(order)
-        data, recipe, params = unshared((data, recipe, params))
+        data, params = unshared((data, params))
         key = jax.random.key(seed, impl="threefry2x32")
         masks = trainable_masks(net, trainable)
         state = start(net, recipe, key, params, trainable=masks)

@@ -40,7 +40,7 @@ from jaxnet.training.checks import (
     checked,
 )
 from jaxnet.training.devices import locked_folder
-from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host, unshared
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.endings import divergence_message, ending_by_rule
 from jaxnet.training.epoch_results import EpochResult, finish_epoch
 from jaxnet.training.epochs import EpochProgram, train_epoch_padded
@@ -195,7 +195,6 @@ def train(
         masks = trainable_masks(net, trainable)
         check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
         check_order(order)
-        data, recipe, params, state = unshared((data, recipe, params, state))
         _check_host_settings(epochs, every, checkpoint, resume, time_budget)
         parallelism, put, is_shared = parallelism_of(devices, time_budget)
         program = EpochProgram(

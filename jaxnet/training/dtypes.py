@@ -49,7 +49,7 @@ def in_dtype(dtype: FloatType | None, tree: Tree) -> Tree:
       tree: a pytree, such as a recipe.
 
     Returns:
-      The tree; its other leaves are as they were.
+      The tree, with copies of these arrays; its other leaves are as they were.
 
     >>> in_dtype("float64", [np.ones(2, np.float32), 3])
     [array([1., 1.]), 3]
@@ -59,7 +59,7 @@ def in_dtype(dtype: FloatType | None, tree: Tree) -> Tree:
         if isinstance(leaf, jax.core.Tracer) and jnp.issubdtype(leaf.dtype, jnp.floating):
             return leaf.astype(dtype)
         if isinstance(leaf, (jax.Array, np.ndarray)) and jnp.issubdtype(leaf.dtype, jnp.floating):
-            return np.asarray(leaf, dtype)
+            return np.array(leaf, dtype)
         return leaf
 
     return tree if dtype is None else jax.tree.map(cast, tree)
