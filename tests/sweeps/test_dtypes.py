@@ -72,9 +72,9 @@ def test_a_folder_has_one_type_and_older_ones_have_jaxs_default(tmp_path):
 
 
 def test_sweeps_of_both_types_at_once_and_their_workers_compute_in_their_own():
-    expected = {dtype: _sweep(dtype) for dtype in TYPES}
     with ThreadPoolExecutor(2) as callers, ThreadPoolExecutor(2) as workers:
-        for executor in (None, workers):
+        for executor in (None, workers):  # whose programs have different sizes
+            expected = {dtype: _sweep(dtype, executor=executor) for dtype in TYPES}
             studies = callers.map(functools.partial(_sweep, executor=executor), TYPES)
             for study, dtype in zip(studies, TYPES, strict=True):
                 assert _dtypes(study.history) == _dtypes(study.run(0, 0).params) == {dtype}
