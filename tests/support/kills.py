@@ -41,9 +41,7 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f-]{8,}|\.lock.*")
 TIMES = ("timing.json", "report.html")
 """Files that hold times."""
 DATA, NET = jn.datasets.xor(n=60), jn.Network((2, 4, 2))
-WEIGHTED = DATA._replace(
-    train=DATA.train._replace(weight=np.linspace(0.0, 2.0, len(DATA.train.x)))
-)
+WEIGHTED = DATA._replace(train=DATA.train._replace(weight=np.linspace(0.0, 2.0, len(DATA.train.x))))
 METRICS = {"balanced": jn.metrics.balanced_accuracy}
 MASK = (jn.Layer(np.eye(2, 4) > 0, True), True)
 """Of the first layer's weights only two are trained."""
