@@ -14,8 +14,8 @@ from tests.support.parameters import representatives
 
 pytestmark = pytest.mark.slow
 STEPS = {
-    "train": 2, "sweep": 6, "compare": 42, "train-command": 11, "sweep-command": 9,
-    "compare-command": 49,
+    "train": 2, "sweep": 6, "weighted-train": 13, "weighted-sweep": 31, "compare": 42,
+    "train-command": 11, "sweep-command": 9, "compare-command": 49,
 }  # fmt: skip
 """Boundaries from one tested kill to the next; `tests/support/kills.py --boundaries` tests all."""
 

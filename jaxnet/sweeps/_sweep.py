@@ -60,6 +60,7 @@ from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
 from jaxnet.sweeps.study import Study
 from jaxnet.training.checks import check_not_traced
 from jaxnet.training.devices import locked_folder
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype
 from jaxnet.training.measured import Measured, measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
@@ -93,6 +94,7 @@ def sweep(
     tune_plan: bool = False,
     on_progress: Callable[[SweepReport], None] | None = None,
     log: Callable[[str], None] | None = print,
+    dtype: FloatType | None = None,
 ) -> Study:
     """Train many networks: every recipe under every seed, several at a time in one program.
 
@@ -160,6 +162,8 @@ def sweep(
         raises ends the sweep like Ctrl-C. After any other exception the chunks in progress are
         ended and written, too, and then it is raised.
       log: called with the plan, in one line, before the training; None for silence.
+      dtype: "float32" or "float64": the type to compute in, as in `train`, also for an executor's
+        workers and for what `Study` trains again. None is JAX's default.
 
     Returns:
       A `Study`. Ctrl-C ends it after the present epoch (with an executor, after the chunks that its
@@ -187,38 +191,36 @@ def sweep(
     """
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
     check_options(order, folder, tune_plan, on_progress, log)
-    start_time, loaded = time.perf_counter(), _loaded(net, data)
-    seed_list = checked_seeds(seeds)
-    folds = checked_folds(resample, standardize, loaded, seed_list)
-    whole = loaded if folds is None else smallest_fold(folds, loaded)
-    splits = _evaluated_splits(evaluate_on, whole, folds is not None)
-    choices = measured(splits, metrics, monitors, select_by)
-    check_with_folds(folds, examples, tune_plan)
-    settings = checked_settings(net, loaded, recipe, epochs, batch_size, examples, choices, whole)
-    starts = lane_starts([each.network for each in settings], len(seed_list), params, trainable)
-    epochs = operator.index(epochs)
-    factor = checked_factor(successive_halving)
-    rungs = _rung_epochs(epochs, len(settings), factor)
-    check_processes(len(rungs) > 1, folder, choices, tune_plan)
-    loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
-    runner = _runner(executor, net, data, loaded)
-    with locked_folder(folder, is_shared=True):
-        store = None if folder is None else Folder(folder, _description(loaded, choices, order))
-        ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
-        lanes = list(np.ndindex(ledger.lane_scores.shape))
-        loop = _RungLoop(
-            ledger=ledger,
-            data=loaded,
-            planner=ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices),
-            runner=runner,
-            progress=Progress(len(lanes), on_progress, ledger.choices),
-            log=log,
-            epochs=epochs,
+    start_time = time.perf_counter()
+    with computing_in(dtype):
+        loaded, recipe = _loaded(net, data), in_dtype(dtype, recipe)
+        seed_list = checked_seeds(seeds)
+        folds = checked_folds(resample, standardize, loaded, seed_list)
+        whole = loaded if folds is None else smallest_fold(folds, loaded)
+        splits = _evaluated_splits(evaluate_on, whole, folds is not None)
+        choices = measured(splits, metrics, monitors, select_by)
+        check_with_folds(folds, examples, tune_plan)
+        settings = checked_settings(
+            net, loaded, recipe, epochs, batch_size, examples, choices, whole
         )
-        with interruptible() as interrupted:
-            loop.train(lanes, rungs, factor, interrupted)
-            loop.progress.report(interrupted)
-    return _study(loop, time.perf_counter() - start_time, order)
+        starts = lane_starts([each.network for each in settings], len(seed_list), params, trainable)
+        epochs = operator.index(epochs)
+        factor = checked_factor(successive_halving)
+        rungs = _rung_epochs(epochs, len(settings), factor)
+        check_processes(len(rungs) > 1, folder, choices, tune_plan)
+        loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
+        runner = _runner(executor, net, data, loaded)
+        with locked_folder(folder, is_shared=True):
+            store = None if folder is None else Folder(folder, _description(loaded, choices, order))
+            ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
+            lanes = list(np.ndindex(ledger.lane_scores.shape))
+            planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
+            progress = Progress(len(lanes), on_progress, ledger.choices)
+            loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
+            with interruptible() as interrupted:
+                loop.train(lanes, rungs, factor, interrupted)
+                loop.progress.report(interrupted)
+        return _study(loop, time.perf_counter() - start_time, order, dtype)
 
 
 @dataclass
@@ -288,7 +290,7 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
-def _study(loop: _RungLoop, seconds: float, order: Order) -> Study:
+def _study(loop: _RungLoop, seconds: float, order: Order, dtype: FloatType | None) -> Study:
     """The study of a loop that has ended; it warns the caller of `sweep` of mixed versions."""
     plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
     study = loop.ledger.study(
@@ -298,6 +300,7 @@ def _study(loop: _RungLoop, seconds: float, order: Order) -> Study:
         seconds=seconds,
         data=loop.data,
         order=order,
+        dtype=dtype,
     )
     _warn_of_versions(study)
     _warn_of_interruption(study)

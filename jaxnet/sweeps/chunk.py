@@ -28,6 +28,7 @@ from jaxnet.sweeps.lanes import LaneInputs, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.starts import LaneStart, stacked_masks
+from jaxnet.training.dtypes import unshared
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.metrics import NamedMetrics
@@ -207,7 +208,7 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         before: TrainedChunk | None,
         on_epoch: OnEpoch | None,
     ) -> None:
-        self.spec, self.data, self.device, self.on_epoch = spec, data, device, on_epoch
+        self.spec, self.data, self.device, self.on_epoch = spec, unshared(data), device, on_epoch
         self.epoch_program = spec.epoch_program()
         self._restore(before)
         self.done = self.curves.shape[2]

@@ -21,6 +21,7 @@ from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record, Setting
+from jaxnet.training.dtypes import unshared
 from jaxnet.training.measured import Measured
 
 N_TIMED_STEPS = 100
@@ -137,7 +138,7 @@ class ChunkPlanner:
         )
         if "training" in self.choices.evaluate_on:
             data = data._replace(valid=None)
-        data = jax.device_put(data, self.devices[0])
+        data = jax.device_put(unshared(data), self.devices[0])
         timed_lanes = [lanes[index % len(lanes)] for index in range(n_lanes)]
         seed = timed_lanes[0][1]
         group = [(recipe, seed) for recipe, _ in timed_lanes]

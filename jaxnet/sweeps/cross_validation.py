@@ -12,6 +12,7 @@ from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps._sweep import Resample, sweep
 from jaxnet.sweeps.study import Study
+from jaxnet.training.dtypes import FloatType, computing_in
 
 
 class CrossValidation(NamedTuple):
@@ -50,6 +51,7 @@ def cross_validate(
     seeds: SupportsIndex = 1,
     standardize: bool = False,
     folder: str | Path | None = None,
+    dtype: FloatType | None = None,
 ) -> CrossValidation:
     """Train a network on each fold of the training split, and score it on the fold's other rows.
 
@@ -67,6 +69,8 @@ def cross_validate(
       standardize: whether to shift and scale the inputs of each fold by the mean and the standard
         deviation of its own training rows; False, the default, leaves them as they are.
       folder: a folder that keeps the networks, as in `sweep`; None, the default, for none.
+      dtype: "float32" or "float64": the type to compute in, as in `train`; None, the default, is
+        JAX's default.
 
     Returns:
       The scores, their mean and standard deviation, and a prediction for each example.
@@ -90,11 +94,13 @@ def cross_validate(
     study = sweep(
         net, data, recipe, seeds=seeds, epochs=epochs, batch_size=batch_size,
         resample=resampling_of(resample),
-        standardize=standardize, folder=folder, log=None,
+        standardize=standardize, folder=folder, log=None, dtype=dtype,
     )  # fmt: skip
     scores = study.score[0]
     sd = float(np.std(scores, ddof=1)) if scores.size > 1 else float("nan")
-    return CrossValidation(study, scores, float(np.mean(scores)), sd, _predictions(study))
+    with computing_in(dtype):
+        predictions = _predictions(study)
+    return CrossValidation(study, scores, float(np.mean(scores)), sd, predictions)
 
 
 def _predictions(study: Study) -> Float[np.ndarray, "n n_out"]:

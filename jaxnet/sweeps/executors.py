@@ -34,6 +34,7 @@ from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chun
 from jaxnet.sweeps.layout import layout_of
 from jaxnet.sweeps.ranking import ranking_scores
 from jaxnet.sweeps.store import Lane, first_examples, select_lanes
+from jaxnet.training.dtypes import unshared
 from jaxnet.training.measured import Measured
 
 Data = Dataset | Callable[[], Dataset]
@@ -322,7 +323,7 @@ class LocalDevices:
         """The data on a device, copied there once."""
         if (device, n_examples) not in self._data_on_device:
             data = first_examples(self.data, n_examples)
-            self._data_on_device[device, n_examples] = jax.device_put(data, device)
+            self._data_on_device[device, n_examples] = jax.device_put(unshared(data), device)
         return self._data_on_device[device, n_examples]
 
 

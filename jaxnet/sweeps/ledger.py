@@ -29,6 +29,7 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.sweeps.study import Source, Study
+from jaxnet.training.dtypes import FloatType
 from jaxnet.training.measured import Measured
 from jaxnet.training.step import TrainState
 
@@ -244,6 +245,7 @@ class Ledger:
         seconds: float,
         data: Dataset,
         order: Order,
+        dtype: FloatType | None,
     ) -> Study:
         """The study of all lanes.
 
@@ -254,10 +256,10 @@ class Ledger:
           seconds: how long the sweep took.
           data: the splits.
           order: in which order the examples were visited.
+          dtype: the type that the call asked for; None for JAX's default.
         """
         shape = (len(self.settings), len(self.seeds))
-        dtype = jax.dtypes.canonicalize_dtype(float)
-        history = self._unknown_history(epochs, dtype)
+        history = self._unknown_history(epochs)
         numbers = {name: np.zeros(shape, int) for name in ARRAYS if name != "best_score"}
         for lane, (index, row) in self.row_by_lane.items():
             result = self.records[index].result
@@ -286,6 +288,7 @@ class Ledger:
             params=dict(self.kept_params),
             folds=self.folds,
             starts=self.starts,
+            dtype=dtype,
         )
         return Study(
             settings=self.settings,
@@ -332,8 +335,9 @@ class Ledger:
         own_keys = (part.key for part in (*folds, *starts))
         return self.setting_keys[recipe], self.seeds[group], *own_keys
 
-    def _unknown_history(self, epochs: int, dtype: np.dtype) -> History:
+    def _unknown_history(self, epochs: int) -> History:
         """A history of NaN with the axes recipe, seed and epoch."""
+        dtype = jax.dtypes.canonicalize_dtype(float)
         shape = (len(self.settings), len(self.seeds), epochs)
         names, monitors = self.choices.metric_names, self.choices.monitors
         curves = np.full((len(History.CURVES) + len(names), *shape), np.nan, dtype)

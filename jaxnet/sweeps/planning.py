@@ -107,7 +107,11 @@ def predict_plan(
       devices: the devices that share the chunks, one or more of a kind.
       tuned: whether the sizes were timed.
     """
-    operations_per_second = _operations_per_second() * len(devices) if sizes else 1.0
+    operations_per_second = (
+        _operations_per_second(str(jax.dtypes.canonicalize_dtype(float))) * len(devices)
+        if sizes
+        else 1.0
+    )
     n_operations = sum(size.epochs * size.examples * _operations(size.network) for size in sizes)
     largest_chunk = max((chunk_bytes(size) for size in sizes), default=0)
     return Plan(
@@ -133,10 +137,10 @@ def _operations(net: Network) -> int:
     return sum(6 * n_in * n_out for n_in, n_out in pairs) - 2 * pairs[0][0] * pairs[0][1]
 
 
-@lru_cache(maxsize=1)
-def _operations_per_second() -> float:
-    """The operations per second of one device in a matrix product."""
-    square = jax.numpy.ones((1024, 1024))
+@lru_cache(maxsize=2)
+def _operations_per_second(dtype: str) -> float:
+    """The operations per second of one device in a matrix product of this type."""
+    square = jax.numpy.ones((1024, 1024), dtype)
     product = jax.jit(jax.numpy.dot, compiler_options=ONE_THREAD)
     product(square, square).block_until_ready()
     start_time = time.perf_counter()

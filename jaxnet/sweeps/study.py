@@ -32,6 +32,7 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.training import train
+from jaxnet.training.dtypes import FloatType, computing_in
 from jaxnet.training.measured import Measured
 from jaxnet.training.run import Ending, Run
 
@@ -63,6 +64,8 @@ class Source:
     """The fold of each group: those of the first seed first; None without folds."""
     starts: Sequence[Sequence[LaneStart]] | None
     """For each setting and seed where it starts; None where all parameters are drawn."""
+    dtype: FloatType | None
+    """The type to train the networks in again; None for JAX's default."""
 
 
 class Study(NamedTuple):
@@ -315,10 +318,12 @@ class Study(NamedTuple):
                 order=self.source.order,
                 params=None if start is None else start.params,
                 trainable=None if start is None else start.trainable,
+                dtype=self.source.dtype,
             )
-        states = train_chunk(self._replay_spec(lane), data).states
         masks = None if start is None else start.masks
-        params = lane_params(setting, masks, states, 0, best_is_last=False)
+        with computing_in(self.source.dtype):
+            states = train_chunk(self._replay_spec(lane), data).states
+            params = lane_params(setting, masks, states, 0, best_is_last=False)
         assert params.best is not None  # the spec keeps it
         return self._as_run(lane, params.last, params.best)
 
@@ -473,15 +478,17 @@ class Study(NamedTuple):
             return self.source.params.get(lane)
         index, row = self.source.row_by_lane[lane]
         setting, record = self.settings[lane[0]], self.source.records[index]
+        like = state_like(record.program_sizes, setting)
         try:
-            states = self.source.folder.states(record, state_like(record.program_sizes, setting))
+            states = self.source.folder.states(record, like)
         except LookupError:  # a later call has trained it for longer
             return None
         places = self._places(lane)
         best_is_last = bool(self.best_epoch[places] == self.epochs[places])
         start = self._start(lane)
         masks = None if start is None else start.masks
-        return lane_params(setting, masks, states, row, best_is_last)
+        with computing_in(self.source.dtype):
+            return lane_params(setting, masks, states, row, best_is_last)
 
     def _replay_spec(self, lane: Lane) -> ChunkSpec:
         """The spec that trains this lane alone, in the slots that it had in the sweep."""

@@ -17,7 +17,7 @@ from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, trainable_masks
 from jaxnet.training.checks import check_monitors, check_not_traced, check_order, checked
-from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
+from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host, unshared
 from jaxnet.training.epoch_results import finish_epoch
 from jaxnet.training.epochs import EpochAddress, EpochProgram, train_epoch
 from jaxnet.training.measured import measured
@@ -107,6 +107,7 @@ def fit(
         n_steps = -(-len(data.train.x) // batch_size)
         check_monitors(monitors, net, n_steps)
         check_order(order)
+        data, params = unshared((data, params))
         key = jax.random.key(seed, impl="threefry2x32")
         masks = trainable_masks(net, trainable)
         state = start(net, recipe, key, params, trainable=masks)

@@ -154,10 +154,9 @@ def train(
         the phase's own. The seed has to be the same, the data may be others. `None` (the default)
         starts a new run. With `resume`, give the state that the call had that was stopped.
       dtype: "float32" or "float64": the type to compute in, whatever JAX's default is; the results
-        are then NumPy arrays. It holds for this call, and not for other threads; let threads of
-        different types take turns, since JAX 0.11 or later may raise an error if they train at
-        once. The recipe's numbers are those of the type that they were made in: 0.1 is 0.100000001
-        in float32. `None` (the default) is JAX's default.
+        are then NumPy arrays. It holds for this call, and not for other threads. The recipe's
+        numbers are those of the type that they were made in: 0.1 is 0.100000001 in float32. `None`
+        (the default) is JAX's default.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, and what was trained is returned,

@@ -49,7 +49,7 @@ def in_dtype(dtype: FloatType | None, tree: Tree) -> Tree:
       tree: a pytree, such as a recipe.
 
     Returns:
-      The tree; its other leaves are as they were.
+      The tree, with copies of these arrays; its other leaves are as they were.
 
     >>> in_dtype("float64", [np.ones(2, np.float32), 3])
     [array([1., 1.]), 3]
@@ -59,10 +59,31 @@ def in_dtype(dtype: FloatType | None, tree: Tree) -> Tree:
         if isinstance(leaf, jax.core.Tracer) and jnp.issubdtype(leaf.dtype, jnp.floating):
             return leaf.astype(dtype)
         if isinstance(leaf, (jax.Array, np.ndarray)) and jnp.issubdtype(leaf.dtype, jnp.floating):
-            return np.asarray(leaf, dtype)
+            return np.array(leaf, dtype)
         return leaf
 
     return tree if dtype is None else jax.tree.map(cast, tree)
+
+
+def unshared(tree: Tree) -> Tree:
+    """A pytree whose NumPy arrays are views of this call's own.
+
+    JAX casts a NumPy array to the type to compute in, and while it does so it gives the result to
+    every thread that passes the same object, also to one that computes in another type. A view is
+    another object of the same numbers.
+
+    Args:
+      tree: a pytree, such as a data set that several threads train on.
+
+    Returns:
+      The tree; all leaves that are no NumPy arrays are as they were.
+
+    >>> x = np.ones(2)
+    >>> (y,) = unshared((x,))
+    >>> y is x, np.shares_memory(x, y)
+    (False, True)
+    """
+    return jax.tree.map(lambda leaf: leaf.view() if isinstance(leaf, np.ndarray) else leaf, tree)
 
 
 def on_host(dtype: FloatType | None, tree: Tree) -> Tree:

@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 
 from jaxnet.core.arguments import brief
 from jaxnet.core.types import Device
+from jaxnet.training.dtypes import unshared
 
 Result = TypeVar("Result")
 Rows = TypeVar("Rows")
@@ -148,7 +149,7 @@ def parallelism_of(
       ValueError: they are no devices, or there is a time budget for several processes.
     """
     if devices is None:
-        return SINGLE, jax.device_put, False
+        return SINGLE, lambda tree: jax.device_put(unshared(tree)), False
     parallelism = DataParallel(devices=check_devices(devices))
     n_processes = len({device.process_index for device in parallelism.devices})
     if time_budget is not None and n_processes > 1:
@@ -158,4 +159,5 @@ def parallelism_of(
         )
     # Not by device_put, which takes no random keys to another process.
     put = jax.jit(lambda tree: tree, out_shardings=parallelism.sharding())
-    return parallelism, put, n_processes == jax.process_count() > 1
+    is_shared = n_processes == jax.process_count() > 1
+    return parallelism, lambda tree: put(unshared(tree)), is_shared

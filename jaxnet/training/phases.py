@@ -12,6 +12,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import KeyArray, Params
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import TrainableMasks
+from jaxnet.training.dtypes import unshared
 from jaxnet.training.randomness import address
 from jaxnet.training.run import RunState
 from jaxnet.training.step import TrainState, compiled_draw_params, start
@@ -56,14 +57,14 @@ def beginning(
     """
     if before is None:
         # Drawn by a program of its own, which all recipes share: it takes longest to compile.
-        drawn = compiled_draw_params(net, key) if params is None else params
+        drawn = compiled_draw_params(net, key) if params is None else unshared(params)
         return Beginning(key, 0, 0, _compiled_start(net, recipe, key, drawn, trainable=masks))
     phase = before.phase
     if is_same_phase(net, recipe, batch_size, masks, before):
         return Beginning(phase_key(key, phase), phase, before.epochs, before.train)
     key = phase_key(key, phase + 1)
     unscaled = dataclasses.replace(recipe, init_scale=None)  # the first phase has scaled them
-    params = before.params
+    params = unshared(before.params)
     return Beginning(
         key, phase + 1, 0, _compiled_start(net, unscaled, key, params, trainable=masks)
     )

@@ -41,6 +41,10 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f-]{8,}|\.lock.*")
 TIMES = ("timing.json", "report.html")
 """Files that hold times."""
 DATA, NET = jn.datasets.xor(n=60), jn.Network((2, 4, 2))
+WEIGHTED = DATA._replace(train=DATA.train._replace(weight=np.linspace(0.0, 2.0, len(DATA.train.x))))
+METRICS = {"balanced": jn.metrics.balanced_accuracy}
+MASK = (jn.Layer(np.eye(2, 4) > 0, True), True)
+"""Of the first layer's weights only two are trained."""
 
 
 class Killed(BaseException):
@@ -174,6 +178,32 @@ def _sweep(folder: Path) -> None:
     study.to_csv(folder / "study.csv")
 
 
+def _weighted_train(folder: Path) -> None:
+    """A training with weights of examples, frozen parameters and a metric that stops it."""
+    resume = folder if (folder / "checkpoint.safetensors").exists() else None
+    rule = jn.stopping.no_improvement_in(2, metric="balanced")
+    run = jn.train(
+        NET, WEIGHTED, jn.Recipe(jn.adam(0.5), dropout=0.2, stopping=rule), epochs=4, seed=3,
+        metrics=METRICS, trainable=MASK, checkpoint=folder, resume=resume,
+    )  # fmt: skip
+    network_files.save(folder / "network.safetensors", run.network, run.params)
+    write_atomic(folder / "history.csv", history_csv(run.history))
+
+
+def _weighted_sweep(folder: Path) -> None:
+    """A sweep over folds, with weights of examples, and masks of some of the networks."""
+    recipe = jn.grid(jn.Recipe(jn.momentum(0.1)), learning_rate=[0.1, 1.0])
+    with mock.patch.object(chunk_sizes, "most_lanes", return_value=4):
+        study = jn.sweep(
+            NET, WEIGHTED, recipe, seeds=2, epochs=2, successive_halving=2, folder=folder,
+            resample=jn.resampling.k_fold(3, valid=0.2), standardize=True, metrics=METRICS,
+            trainable=[MASK, True], log=None,
+        )  # fmt: skip
+    study.to_csv(folder / "study.csv")
+    for fold in range(study.n_folds):
+        network_files.save(folder / f"{fold}.safetensors", NET, study.params(0, 1, fold))
+
+
 def _compare(folder: Path) -> None:
     """A comparison whose tuning and report are a sweep each."""
     jn.compare(
@@ -229,6 +259,8 @@ def _compare_command(folder: Path) -> None:
 SCENARIOS = {
     "train": _train,
     "sweep": _sweep,
+    "weighted-train": _weighted_train,
+    "weighted-sweep": _weighted_sweep,
     "compare": _compare,
     "train-command": _train_command,
     "sweep-command": _sweep_command,

@@ -23,7 +23,7 @@ ROOT = str(Path(__file__).parents[2])
 NET = jn.Network((4, 6, 3))
 RECIPE = jn.grid(jn.Recipe(jn.sgd(0.1)), learning_rate=np.linspace(0.1, 1, 6))
 OPTIONS = {"seeds": 2, "epochs": 3, "batch_size": 6, "log": None}
-
+FOLDS = {"resample": jn.resampling.k_fold(3, valid=0.2), "standardize": True}
 
 DROPPED = jn.Recipe(jn.noisy_sgd(0.1), l2=1.0, dropout=0.3)
 OPTIONS_OF_ONE = {"epochs": 3, "batch_size": 6}
@@ -34,6 +34,13 @@ def data():
     random = np.random.default_rng(0)
     draw = lambda n: jn.Split(random.random((n, 4)).astype(np.float32), random.integers(3, size=n))
     return jn.Dataset(draw(53), draw(20))
+
+
+def fold_results(study):
+    """The curves, scores and best network of a study with folds, as one array."""
+    best = study.run(*study.best_lane).best_params
+    arrays = jax.tree.leaves((study.history, study.score, study.best_epoch, best))
+    return np.concatenate([np.asarray(array, float).ravel() for array in arrays])
 
 
 PROCESS = """
@@ -71,6 +78,11 @@ for call in (
         message = "could not lock" if jax.process_index() else "is in use by process"
         refused += message in str(error)
 assert refused == 2
+in_memory = jn.sweep(t.NET, t.data(), t.RECIPE, **t.FOLDS, **t.OPTIONS)
+for epochs in (2, 3):  # the second call goes on from what all processes have written
+    options = t.OPTIONS | t.FOLDS | {"epochs": epochs, "folder": folder + "/folds"}
+    grown = jn.sweep(t.NET, t.data(), t.RECIPE, **options)
+np.savez(sys.argv[5] + ".folds.npz", *map(t.fold_results, (in_memory, grown)))
 rows = DataParallel(devices=tuple(jax.devices())).split(np.zeros((8, 4)))
 assert len(rows.addressable_shards[0].data) == 8 // int(sys.argv[2])
 """
@@ -107,6 +119,12 @@ def test_processes_share_a_sweep_and_each_returns_it_whole(n, tmp_path):
             jax.tree.leaves((run.params, run.history)), np.load(f"{file}.npz").values()
         ):
             np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-6)
+    # Each process has the networks of all folds, in memory and in the folder.
+    in_memory, grown = zip(*(np.load(f"{file}.folds.npz").values() for file in files))
+    for results in (*in_memory[1:], *grown):
+        assert np.array_equal(results, in_memory[0], equal_nan=True)
+    alone = fold_results(jn.sweep(NET, data(), RECIPE, **FOLDS, **OPTIONS))
+    np.testing.assert_allclose(in_memory[0], alone, rtol=1e-4, atol=1e-6)
 
 
 def test_a_cluster_whose_workers_are_killed_finds_the_same_bits(tmp_path):

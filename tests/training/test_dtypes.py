@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ XOR = jn.datasets.xor(n=40)
 NET = jn.Network((2, 5, 2))
 RECIPE = jn.Recipe(jn.adam(0.5), l2=0.25, dropout=0.25)
 train = functools.partial(jn.train, NET, XOR, RECIPE, epochs=2)
+N_RUNS_OF_THREAD = 50
 
 
 def _assert_dtype(tree, dtype):
@@ -45,32 +48,33 @@ def test_a_call_computes_as_with_the_global_switch(dtype):
     np.testing.assert_allclose(params[0].w, run.params[0].w, rtol=tolerance)
 
 
-@pytest.mark.xfail(
-    jax.__version_info__ >= (0, 11),
-    reason="newer versions of JAX at times call a program of the other thread's type",
-    strict=False,
-)
 def test_threads_compute_in_types_of_their_own():
-    alone = {dtype: train(dtype=dtype).params for dtype in ("float32", "float64")}
-    barrier, runs = threading.Barrier(2), {}
+    """Threads that share the arrays of data, parameters and recipe, and switch often."""
+    start = jn.init(NET, jax.random.key(1))
+    start = tuple(jn.Layer(*(np.asarray(array, np.float64) for array in layer)) for layer in start)
+    train_shared = lambda dtype: train(dtype=dtype, params=start).params
+    alone = {dtype: train_shared(dtype) for dtype in ("float32", "float64")}
+    barrier, runs = threading.Barrier(2), {dtype: [] for dtype in alone}
 
     def work(dtype):
         barrier.wait()
-        runs[dtype] = []
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # which leaves fewer than 3 runs
-            for _ in range(3):
-                runs[dtype].append(train(dtype=dtype).params)
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # which leaves fewer runs
+            for _ in range(N_RUNS_OF_THREAD):
+                runs[dtype].append(train_shared(dtype))
 
-    threads = [threading.Thread(target=work, args=(dtype,)) for dtype in alone]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(len(alone)) as pool:
+            list(pool.map(work, alone))
+    finally:
+        sys.setswitchinterval(interval)
     for dtype, expected in alone.items():
-        assert len(runs[dtype]) == 3
+        assert len(runs[dtype]) == N_RUNS_OF_THREAD
         for params in runs[dtype]:
             _assert_dtype(params, dtype)
             _assert_same_bits(params, expected)
+    assert XOR.train.x.dtype == np.float64  # which JAX casts in the other thread
     assert not jax.config.jax_enable_x64
 
 
