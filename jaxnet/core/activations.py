@@ -11,123 +11,22 @@ classes behind them, for those with a constant to choose: `LeakyRelu(slope=0.1)`
 chosen but learned, together with the weights.
 """
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxnet.core.activation import ANY, Activation, Bounds, Vector
 from jaxnet.core.hyperparameters import constant
+from jaxnet.core.parametric import AtParameter as AtParameter
+from jaxnet.core.parametric import Parametric as Parametric
+from jaxnet.core.parametric import PRelu, Snake
 from jaxnet.core.registry import Registry
-from jaxnet.core.types import AnyArray
 
-Vector = Float[Array, " n"]
-"""One number for each unit of a layer, for one example."""
-Parameter = Float[AnyArray, ""] | float
-"""The parameter of an activation: one number."""
-
-
-class Bounds(NamedTuple):
-    """Which numbers outputs can approach, or targets may be.
-
-    Attributes:
-      low: the smallest number; −∞, the default, for no limit.
-      high: the largest number; ∞, the default, for no limit.
-      total: what the numbers of one example add up to; `None`, the default, for any sum.
-
-    >>> softmax.bounds
-    Bounds(low=0.0, high=1.0, total=1.0)
-    """
-
-    low: float = -math.inf
-    high: float = math.inf
-    total: float | None = None
-
-
-ANY = Bounds()
-"""No limits."""
 LARGEST_EXPONENT = 40.0
 """Exponentials are exact up to e⁴⁰ ≈ 2·10¹⁷: costs of them stay finite in float32."""
-
-
-class Activation(ABC):
-    """Base class of all activation functions.
-
-    A subclass defines `fn` and `pullback`; for a function of each zₖ alone, `Elementwise` needs
-    only f and f'. Networks are compared and hashed, so instances must be hashable and equal by
-    value: make the subclass a frozen dataclass. `jaxnet.check_gradients` compares a pullback with
-    automatic differentiation.
-
-    >>> @dataclass(frozen=True)
-    ... class Square(Activation):
-    ...     def fn(self, z):
-    ...         return z**2
-    ...     def pullback(self, z, g):
-    ...         return 2 * z * g
-    >>> Square().pullback(jnp.array([1.0, 3.0]), jnp.ones(2)).tolist()
-    [2.0, 6.0]
-    """
-
-    @abstractmethod
-    def fn(self, z: Vector) -> Vector:
-        """The activations a = f(z) of one layer, for one example.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-
-        Returns:
-          The activations, (n,).
-        """
-
-    @abstractmethod
-    def pullback(self, z: Vector, g: Vector) -> Vector:
-        """The product of g with the transposed Jacobian of `fn` at z: (∂a/∂z)ᵀ g.
-
-        With g = ∂C/∂a, the gradient of a cost with respect to the activations, it is ∂C/∂z.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-          g: any vector, (n,).
-
-        Returns:
-          The product, (n,).
-        """
-
-    def residual(self, z: Vector, y: Vector) -> Vector:
-        """The difference f(z) − y between activations and targets.
-
-        Functions that saturate override it with a formula that keeps its digits where f(z) rounds
-        to y.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-          y: the targets, (n,).
-
-        Returns:
-          The differences, (n,).
-        """
-        return self.fn(z) - y
-
-    @property
-    def bounds(self) -> Bounds:
-        """Which activations the function can approach: any, unless a subclass says otherwise.
-
-        As an output activation it is for targets within these bounds.
-        """
-        return ANY
-
-    @property
-    def apart(self) -> bool:
-        """Whether masked units may be added to a layer without changing its other units.
-
-        They may if each aₖ depends on zₖ alone, and f(0) and f'(0) are finite. False unless a
-        subclass says otherwise.
-        """
-        return False
 
 
 @dataclass(frozen=True)
@@ -191,7 +90,7 @@ def _relu_prime(z: Vector) -> Vector:
     return _step(z, 0)
 
 
-def _step(z: Vector, below: Parameter) -> Vector:
+def _step(z: Vector, below: float) -> Vector:
     """1 where z > 0, `below` elsewhere, and NaN where z is NaN."""
     return jnp.where(z > 0, 1, jnp.where(z <= 0, below, z)).astype(z.dtype)
 
@@ -483,237 +382,6 @@ class Softmax(Activation):
         shifted = (z - largest) / self.temperature
         exponentials_of_others = jnp.where(is_largest, 0, jnp.exp(shifted))
         return is_largest, shifted, jnp.sum(exponentials_of_others, axis=-1, keepdims=True)
-
-
-@dataclass(frozen=True)
-class Parametric(Activation):
-    """Base class of activations aₖ = f(zₖ, p) with a parameter p that is learned, one per layer.
-
-    A hidden layer with such an activation is a `jaxnet.ParametricLayer`: its field `activation`
-    holds p, which starts at `initial` and is trained like weights and biases, by every optimizer.
-    Like biases, it is not penalized and does not decay; neither does `init_scale` multiply it. With
-    `trainable=` it can be frozen, and with `params=` start elsewhere, in each network of a sweep.
-
-    A subclass defines f and its two derivatives, elementwise. As an output activation, of a cost,
-    it is the function with p = `initial`, a constant.
-
-    Args:
-      initial: p before training, any finite number.
-
-    Raises:
-      ValueError: it is not one finite number.
-
-    >>> @dataclass(frozen=True)
-    ... class Swish(Parametric):  # z·σ(pz)
-    ...     initial: float = 1.0
-    ...     def f(self, z, p):
-    ...         return z * jax.nn.sigmoid(p * z)
-    ...     def prime(self, z, p):
-    ...         s = jax.nn.sigmoid(p * z)
-    ...         return s + p * z * s * (1 - s)
-    ...     def parameter_prime(self, z, p):
-    ...         s = jax.nn.sigmoid(p * z)
-    ...         return z**2 * s * (1 - s)
-    >>> from jaxnet.core.gradient_check import check_gradients
-    >>> from jaxnet.core.network import Network
-    >>> check_gradients(Network((2, 3, 1), Swish()))[2].name
-    'layer 1 activation ()'
-    """
-
-    initial: float
-
-    def __post_init__(self) -> None:
-        name = f"{type(self).__name__}: initial"
-        object.__setattr__(self, "initial", constant(name, self.initial))
-
-    @abstractmethod
-    def f(self, z: Vector, p: Parameter) -> Vector:
-        """The activations a, elementwise.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-          p: the parameter, a number, which may be traced.
-
-        Returns:
-          The activations, (n,).
-        """
-
-    @abstractmethod
-    def prime(self, z: Vector, p: Parameter) -> Vector:
-        """The derivative ∂f/∂z, elementwise.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-          p: the parameter.
-
-        Returns:
-          The derivatives, (n,).
-        """
-
-    @abstractmethod
-    def parameter_prime(self, z: Vector, p: Parameter) -> Vector:
-        """The derivative ∂f/∂p, elementwise.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-          p: the parameter.
-
-        Returns:
-          The derivatives, (n,).
-        """
-
-    def at(self, p: Parameter) -> "AtParameter":
-        """The activation with another parameter, a layer's own one.
-
-        Args:
-          p: the parameter, a number, which may be traced.
-
-        Returns:
-          The function z ↦ f(z, p), with its pullbacks.
-
-        >>> PRelu().at(0.5).fn(jnp.array([-2.0, 3.0])).tolist()
-        [-1.0, 3.0]
-        """
-        return AtParameter(self, p)
-
-    def fn(self, z: Vector) -> Vector:
-        """The activations with the initial parameter."""
-        return self.f(z, self.initial)
-
-    def pullback(self, z: Vector, g: Vector) -> Vector:
-        """g·∂f/∂z with the initial parameter: the Jacobian is diagonal."""
-        return g * self.prime(z, self.initial)
-
-    @property
-    def apart(self) -> bool:
-        """Whether masked units may be added, which is where f and its derivatives are finite at 0.
-
-        The parameter is the initial one.
-        """
-        zero = jnp.zeros(1)
-        parts = (self.f, self.prime, self.parameter_prime)
-        return all(bool(jnp.isfinite(part(zero, self.initial)).all()) for part in parts)
-
-
-@dataclass(frozen=True, eq=False)
-class AtParameter(Activation):
-    """A `Parametric` activation with the parameter of a layer, as `Parametric.at` returns it.
-
-    Args:
-      activation: the activation.
-      p: the parameter, a number, which may be traced.
-
-    >>> rectifier = AtParameter(PRelu(), p=0.5)
-    >>> rectifier.parameter_pullback(jnp.array([-2.0, 3.0]), jnp.ones(2)).item()
-    -2.0
-    """
-
-    activation: Parametric
-    p: Parameter
-
-    def fn(self, z: Vector) -> Vector:
-        """The activations f(z, p)."""
-        return self.activation.f(z, self.p)
-
-    def pullback(self, z: Vector, g: Vector) -> Vector:
-        """g·∂f/∂z: the Jacobian is diagonal."""
-        return g * self.activation.prime(z, self.p)
-
-    def parameter_pullback(self, z: Vector, g: Vector) -> Float[Array, ""]:
-        """The product of g with the transposed derivative by the parameter, Σₖ gₖ·∂f(zₖ, p)/∂p.
-
-        With g = ∂C/∂a, the gradient of a cost with respect to the activations, it is ∂C/∂p.
-
-        Args:
-          z: the layer's weighted inputs, (n,).
-          g: any vector, (n,).
-
-        Returns:
-          The product, a number.
-        """
-        return jnp.sum(g * self.activation.parameter_prime(z, self.p))
-
-
-@dataclass(frozen=True)
-class PRelu(Parametric):
-    """The parametric rectifier: z where z > 0, p·z elsewhere, with a slope p that is learned.
-
-    There is one slope for a layer (the paper's channel-shared variant).
-
-    Args:
-      initial: p before training, any finite number; 0.25 by default.
-
-    Raises:
-      ValueError: it is not one finite number.
-
-    Source: He, Zhang, Ren, Sun, Delving deep into rectifiers, 2015, section 2.1.
-
-    >>> PRelu(initial=0.5).fn(jnp.array([-2.0, 3.0])).tolist()
-    [-1.0, 3.0]
-    """
-
-    initial: float = 0.25
-
-    def f(self, z: Vector, p: Parameter) -> Vector:
-        """The activations: z where z > 0, p·z elsewhere."""
-        return jnp.where(z > 0, z, p * z)
-
-    def prime(self, z: Vector, p: Parameter) -> Vector:
-        """1 where z > 0, p elsewhere."""
-        return _step(z, p)
-
-    def parameter_prime(self, z: Vector, p: Parameter) -> Vector:
-        """0 where z > 0, z elsewhere."""
-        return jnp.where(z > 0, 0, z)
-
-
-@dataclass(frozen=True)
-class Snake(Parametric):
-    """Snake: z + sin²(pz)/p, for functions that repeat; 2p is the frequency, and it is learned.
-
-    There is one p for a layer. At p = 0 it is z, the limit.
-
-    Args:
-      initial: p before training, any finite number; 1 by default. Larger numbers are for functions
-        that repeat more often.
-
-    Raises:
-      ValueError: it is not one finite number.
-
-    Source: Liu Ziyin, Hartwig, Ueda, Neural networks fail to learn periodic functions and how to
-    fix it, 2020, equation 4; there p is called a.
-
-    >>> Snake(initial=jnp.pi / 2).fn(jnp.array([1.0, 2.0])).round(4).tolist()
-    [1.6366000175476074, 2.0]
-    """
-
-    initial: float = 1.0
-
-    # With u = pz, sin²(u)/p is z·sin(u)·(sin(u)/u), in which nothing is divided by p.
-
-    def f(self, z: Vector, p: Parameter) -> Vector:
-        """The activations z + sin²(pz)/p."""
-        u = z * p
-        return z + z * jnp.sin(u) * _sine_quotient(u)
-
-    def prime(self, z: Vector, p: Parameter) -> Vector:
-        """1 + sin(2pz)."""
-        return 1 + jnp.sin(2 * (z * p))
-
-    def parameter_prime(self, z: Vector, p: Parameter) -> Vector:
-        """z·sin(2pz)/p − sin²(pz)/p², as z²q(2cos(pz) − q) with q = sin(pz)/(pz)."""
-        u = z * p
-        q = _sine_quotient(u)
-        return (z * q) * (z * (2 * jnp.cos(u) - q))
-
-
-def _sine_quotient(u: Vector) -> Vector:
-    """sin(u)/u, by its series near 0, where the quotient's derivative would lose its digits."""
-    is_small = jnp.abs(u) < 0.1
-    s = jnp.where(is_small, u, 0) ** 2
-    series = 1 - s / 6 * (1 - s / 20 * (1 - s / 42 * (1 - s / 72)))
-    divisor = jnp.where(is_small, 1, u)
-    return jnp.where(is_small, series, jnp.sin(divisor) / divisor)
 
 
 sigmoid = Sigmoid("sigmoid", _sigmoid, _sigmoid_prime, Bounds(0.0, 1.0))

@@ -29,7 +29,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.core.activations import AtParameter
 from jaxnet.core.checks import check_split
 from jaxnet.core.network import (
     Masks,
@@ -40,6 +39,7 @@ from jaxnet.core.network import (
     hidden_functions,
     targets,
 )
+from jaxnet.core.parametric import AtParameter
 from jaxnet.core.types import (
     AnyArray,
     AnyLayer,

@@ -15,10 +15,12 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxnet.core import initializers
-from jaxnet.core.activations import Activation, Parametric, Softmax, sigmoid
+from jaxnet.core.activation import Activation
+from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.arguments import brief, lists_keywords, require_choice, require_kind
 from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
+from jaxnet.core.parametric import Parametric
 from jaxnet.core.types import (
     AnyArray,
     AnyLayer,
@@ -176,22 +178,22 @@ def param_shapes(net: Network) -> tuple[LayerShapes, ...]:
     )
 
 
-def zero_params(net: Network, lanes: tuple[int, ...] = ()) -> Params:
+def zero_params(net: Network, axes: tuple[int, ...] = ()) -> Params:
     """Parameters of a network that are all 0.
 
     Args:
       net: the architecture.
-      lanes: the sizes of axes before those of the parameters; none by default.
+      axes: the sizes of axes in front of those of the parameters; none by default.
 
     Returns:
       A layer of NumPy arrays for each layer, in JAX's default float type.
 
-    >>> zero_params(Network((2, 3, 1)), lanes=(5,))[0].b.shape
+    >>> zero_params(Network((2, 3, 1)), axes=(5,))[0].b.shape
     (5, 3)
     """
     dtype = jax.dtypes.canonicalize_dtype(float)
     return tuple(
-        layer._make(np.zeros((*lanes, *shape), dtype) for shape in layer)
+        layer._make(np.zeros((*axes, *shape), dtype) for shape in layer)
         for layer in param_shapes(net)
     )
 
@@ -424,6 +426,7 @@ def hidden_functions(net: Network, params: Params) -> list[Activation]:
     Returns:
       The activations; an `AtParameter` where there is a parameter.
 
+    >>> from jaxnet.core.activations import prelu
     >>> net = Network((2, 3, 1), prelu)
     >>> params = init(net, jax.random.key(0))
     >>> hidden_functions(net, params)[0].fn(jnp.array([-1.0])).tolist()

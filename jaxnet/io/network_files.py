@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.core import activations, costs, initializers, network
-from jaxnet.core.activations import Activation, Parametric
+from jaxnet.core.activation import Activation
 from jaxnet.core.arguments import path_of
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
+from jaxnet.core.parametric import Parametric
 from jaxnet.core.types import Initializer, Layer, ParametricLayer, Params, layer_of
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.reading import JsonObject
@@ -322,6 +323,8 @@ def _with_activation_parameters(
     document: JsonObject, net: Network, layers: tuple[Layer, ...]
 ) -> Params:
     """The layers with the parameters of their activations, which have a key of their own."""
+    if len(layers) != len(net.sizes) - 1:
+        raise ValueError(f"it has {len(layers)} weight matrices, but sizes {net.sizes}")
     has_parameter = [isinstance(activation, Parametric) for activation in net.activations]
     numbers = np.array(document.get("activation_parameters", []))
     if numbers.shape != (sum(has_parameter),) or numbers.dtype.kind not in "if":
@@ -329,13 +332,17 @@ def _with_activation_parameters(
             f"its activation_parameters are not {sum(has_parameter)} numbers, one for each "
             "activation that has a parameter"
         )
-    with np.errstate(over="ignore"):
-        rest = iter(numbers.astype(layers[0].w.dtype))
+    dtype = layers[0].w.dtype
+    with np.errstate(over="ignore"):  # what overflows is refused in the next line
+        numbers = numbers.astype(dtype)
     if not np.isfinite(numbers).all():
-        raise ValueError("a parameter of an activation is not finite")
-    # A number for each hidden activation that has one; the output layer has none.
-    scalars = [next(rest) if parametric else None for parametric in has_parameter]
-    return tuple(map(layer_of, *zip(*layers), [*scalars, None]))
+        raise ValueError(f"a parameter of an activation is not finite, in {dtype}")
+    rest = iter(numbers)
+    scalars = [np.asarray(next(rest)) if parametric else None for parametric in has_parameter]
+    return tuple(
+        layer_of(layer.w, layer.b, scalar)
+        for layer, scalar in zip(layers, [*scalars, None], strict=True)
+    )
 
 
 def _from_safetensors(file: BinaryIO) -> tuple[Network, Params]:

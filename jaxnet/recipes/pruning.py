@@ -43,6 +43,7 @@ def magnitude(
 
     Source: Frankle and Carbin, The lottery ticket hypothesis, 2019, section 2.
 
+    >>> from jaxnet.core.types import Layer
     >>> params = (Layer(np.array([[0.3, -0.1], [0.2, 0.4]]), np.zeros(2)),)
     >>> magnitude(params, 0.5)[0].w.tolist()
     [[True, False], [False, True]]
@@ -91,6 +92,7 @@ def apply(params: Params, mask: Trainable) -> Params:
     Raises:
       ValueError: the mask has another number of layers or another shape.
 
+    >>> from jaxnet.core.types import Layer
     >>> params = (Layer(np.array([[0.3, -0.1]]), np.ones(2)),)
     >>> apply(params, magnitude(params, 0.5))[0].w.tolist()
     [[0.3, 0.0]]

@@ -33,6 +33,7 @@ def penalty(
     Returns:
       The penalty, a scalar.
 
+    >>> from jaxnet.core.types import Layer
     >>> layer = Layer(jnp.array([[1.0, -2.0]]), jnp.zeros(2))
     >>> penalty((layer,), n=10, l1=jnp.array(1.0), l2=jnp.array(2.0)).item()
     0.800000011920929
@@ -67,6 +68,7 @@ def add_penalty_gradient(
 
     Source: Nielsen, chapter 3, equations 88 and 96.
 
+    >>> from jaxnet.core.types import Layer
     >>> params = (Layer(jnp.array([[1.0, -2.0]]), jnp.zeros(2)),)
     >>> grads = (Layer(jnp.zeros((1, 2)), jnp.zeros(2)),)
     >>> add_penalty_gradient(grads, params, n=10, l2=jnp.array(5.0))[0].w.tolist()
@@ -141,6 +143,7 @@ def apply_max_norm(params: Params, max_norm: Numbers) -> Params:
 
     Source: Srivastava et al., Dropout, 2014, section 5.1.
 
+    >>> from jaxnet.core.types import Layer
     >>> layer = Layer(jnp.array([[3.0], [4.0]]), jnp.zeros(1))
     >>> apply_max_norm((layer, layer), 1.0)[0].w.round(3).tolist()
     [[0.6000000238418579], [0.800000011920929]]

@@ -70,6 +70,7 @@ def trainable_masks(
     >>> first, last = trainable_masks(net, (False, True))
     >>> first.b.tolist(), last.b
     ([False, False, False], None)
+    >>> from jaxnet.core.types import Layer
     >>> first, last = trainable_masks(net, (Layer(w=np.eye(2, 3), b=True), True))
     >>> first.w.tolist()
     [[True, False, False], [False, True, False]]
@@ -159,6 +160,7 @@ def where_trainable(masks: TrainableMasks | None, new: Params, old: Params) -> P
     Returns:
       The parameters.
 
+    >>> from jaxnet.core.types import Layer
     >>> old, new = (Layer(np.zeros((1, 2)), np.zeros(2)),), (Layer(np.ones((1, 2)), np.ones(2)),)
     >>> (layer,) = where_trainable((LayerMasks(np.array([[True, False]]), None),), new, old)
     >>> layer.w.tolist(), layer.b.tolist()
@@ -185,6 +187,7 @@ def hide_frozen(masks: TrainableMasks | None, tree: Params) -> Params:
     Returns:
       The tree, of the same shapes.
 
+    >>> from jaxnet.core.types import Layer
     >>> tree = (Layer(np.ones((1, 2)), np.ones(2)),)
     >>> hide_frozen((LayerMasks(None, np.array([True, False])),), tree)[0].b.tolist()
     [1.0, 0.0]
@@ -222,6 +225,7 @@ def pad_masks(masks: TrainableMasks | None, net: Network) -> TrainableMasks | No
     Returns:
       The masks of the wider network.
 
+    >>> from jaxnet.core.types import Layer
     >>> masks = trainable_masks(Network((2, 3, 2)), (Layer(np.ones((2, 3)), True), True))
     >>> pad_masks(masks, Network((2, 4, 2)))[0].w[0].tolist()
     [True, True, True, False]

@@ -413,7 +413,7 @@ def _initial_params(spec: ChunkSpec) -> Params:
     """Initial parameters, one row per lane, drawn at each network's own widths and zero-padded."""
     seeds = np.asarray(spec.seeds, np.uint32)
     n_lanes = len(seeds)
-    params = zero_params(spec.program_network, lanes=(n_lanes,))
+    params = zero_params(spec.program_network, axes=(n_lanes,))
     given = [None] * n_lanes if spec.starts is None else [start.params for start in spec.starts]
     for row, own_params in enumerate(given):
         for layer, own_layer in zip(params, own_params or ()):

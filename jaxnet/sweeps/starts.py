@@ -125,8 +125,8 @@ def _stacked(masks: Sequence[object], shape: tuple[int, ...]) -> np.ndarray | No
     if all(mask is None for mask in masks):
         return None
     stacked = np.ones((len(masks), *shape), bool)
-    for row, mask in zip(stacked, masks, strict=True):
+    for row, mask in enumerate(masks):
         if mask is not None:
             own = np.asarray(mask)
-            row[tuple(map(slice, own.shape))] = own
+            stacked[row, *map(slice, own.shape)] = own
     return stacked
