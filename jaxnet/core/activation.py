@@ -18,6 +18,7 @@ class Bounds(NamedTuple):
       high: the largest number; ∞, the default, for no limit.
       total: what the numbers of one example add up to; `None`, the default, for any sum.
 
+    >>> from jaxnet.core.activations import softmax
     >>> softmax.bounds
     Bounds(low=0.0, high=1.0, total=1.0)
     """
@@ -39,6 +40,8 @@ class Activation(ABC):
     value: make the subclass a frozen dataclass. `jaxnet.check_gradients` compares a pullback with
     automatic differentiation.
 
+    >>> from dataclasses import dataclass
+    >>> import jax.numpy as jnp
     >>> @dataclass(frozen=True)
     ... class Square(Activation):
     ...     def fn(self, z):

@@ -32,6 +32,7 @@ class Parametric(Activation):
     Raises:
       ValueError: it is not one finite number.
 
+    >>> import jax
     >>> @dataclass(frozen=True)
     ... class Swish(Parametric):  # z·σ(pz)
     ...     initial: float = 1.0
