@@ -31,7 +31,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from jaxnet.core.backpropagation import gradient_from
 from jaxnet.core.network import Masks, Network
-from jaxnet.core.types import AnyArray, Layer, Params, Targets
+from jaxnet.core.types import AnyArray, Params, Targets, layer_of
 from jaxnet.recipes.recipe import Recipe
 
 INPUTS_PER_ROW = 8
@@ -182,9 +182,10 @@ def gradient_in_span(
     """
     first = params[0]
     z1s = weighted_inputs(first.w, span, index, gram, net.precision) + first.b[None]
-    errors, later_layers = gradient_from(net, params, z1s, ys, masks, weights)
+    errors, own, later_layers = gradient_from(net, params, z1s, ys, masks, weights)
     coefficient_gradient = jax.nn.one_hot(index, len(first.w), dtype=z1s.dtype)
-    return (Layer(coefficient_gradient, jnp.sum(errors, axis=0)), *later_layers), errors
+    first_layer = layer_of(coefficient_gradient, jnp.sum(errors, axis=0), own)
+    return (first_layer, *later_layers), errors
 
 
 def _first_layer_indices(trained: ParamsAndState) -> list[int]:

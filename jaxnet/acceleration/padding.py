@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from jaxnet.core.hyperparameters import pytree, static
-from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Layer, Params
+from jaxnet.core.network import Network, param_shapes
+from jaxnet.core.types import AnyArray, Params
 from jaxnet.recipes.recipe import Recipe
 
 SIMD_WIDTH = 8
@@ -58,7 +58,7 @@ class UnitMasks:
         ends = (jnp.ones(n_in), jnp.ones(n_out))
         unit_masks = [jnp.asarray(mask, dtype) for mask in (ends[0], *self.masks, ends[1])]
         return tuple(
-            Layer(layer.w * rows[:, None] * columns[None], layer.b * columns)
+            layer._replace(w=layer.w * rows[:, None] * columns[None], b=layer.b * columns)
             for layer, rows, columns in zip(params, unit_masks, unit_masks[1:])
         )
 
@@ -209,6 +209,6 @@ def unpad_params(net: Network, params: Params) -> Params:
       The parameters of the shapes that `net.sizes` name.
     """
     return tuple(
-        Layer(layer.w[:n_in, :n_out], layer.b[:n_out])
-        for layer, n_in, n_out in zip(params, net.sizes, net.sizes[1:])
+        layer._make(array[tuple(map(slice, shape))] for array, shape in zip(layer, own_shapes))
+        for layer, own_shapes in zip(params, param_shapes(net))
     )

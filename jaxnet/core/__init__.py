@@ -13,7 +13,7 @@ from jaxnet.core.gradient_check import (
     numerical_gradient,
 )
 from jaxnet.core.network import Network, init, logits, predict
-from jaxnet.core.types import Dataset, History, Layer, Params, Split
+from jaxnet.core.types import Dataset, History, Layer, ParametricLayer, Params, Split
 
 __all__ = [
     "Dataset",
@@ -21,6 +21,7 @@ __all__ = [
     "History",
     "Layer",
     "Network",
+    "ParametricLayer",
     "Params",
     "Split",
     "activations",

@@ -1,4 +1,4 @@
-"""Backpropagation by hand: the four equations, for one example and for a mini-batch.
+"""Backpropagation by hand: the book's four equations, for one example and for a mini-batch.
 
 With zˡ the weighted inputs of layer l, aˡ = mˡ·f(zˡ) its (masked) activations and δˡ = ∂C/∂zˡ
 its error (Nielsen, chapter 2; here `w` has shape (n_in, n_out)):
@@ -8,15 +8,20 @@ its error (Nielsen, chapter 2; here `w` has shape (n_in, n_out)):
     (BP3)  ∂C/∂bˡ = δˡ
     (BP4)  ∂C/∂Wˡ = aˡ⁻¹ (δˡ)ᵀ
 
+and, where an activation f(z, pˡ) has a parameter of its own,
+
+    (BP5)  ∂C/∂pˡ = Σₖ (mˡ · Wˡ⁺¹ δˡ⁺¹)ₖ ∂f/∂p(zˡₖ, pˡ), its `parameter_pullback`
+
 A mini-batch needs the *mean* of the outer products of BP4, Σ aˡ⁻¹(δˡ)ᵀ/n, which is a single
 matrix product over the batch: the gradients of single examples are never written to memory.
 
 Second-order methods need products of a vector with the cost's curvature. `hessian_product` is the
 derivative of the handwritten gradient in the direction of the vector. `gauss_newton_product`
-replaces BP1 with another error at the output, and uses BP2 to BP4 as they are.
+replaces BP1 with another error at the output, and uses BP2 to BP5 as they are.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.core
@@ -25,8 +30,38 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnet.core.checks import check_split
-from jaxnet.core.network import Masks, Network, check_params, forward, forward_from, targets
-from jaxnet.core.types import AnyArray, Input, Inputs, Layer, Params, Split, Target, Targets
+from jaxnet.core.network import (
+    Masks,
+    Network,
+    check_params,
+    forward,
+    forward_from,
+    hidden_functions,
+    targets,
+)
+from jaxnet.core.parametric import AtParameter
+from jaxnet.core.types import (
+    AnyArray,
+    AnyLayer,
+    Input,
+    Inputs,
+    Params,
+    Split,
+    Target,
+    Targets,
+    layer_of,
+)
+
+
+class ExampleErrors(NamedTuple):
+    """What the gradient of one example's cost is made of; or of many examples, stacked."""
+
+    inputs: list[Array]
+    """The inputs of the layers, aˡ⁻¹."""
+    deltas: list[Array]
+    """The errors of the layers, δˡ."""
+    parameter_gradients: list[Array | None]
+    """∂C/∂pˡ of each layer; `None` where the activation has no parameter, as at the output."""
 
 
 def errors(
@@ -35,7 +70,7 @@ def errors(
     x: Input,
     y: Target,
     masks: Masks = None,
-) -> tuple[list[Array], list[Float[Array, "..."]]]:
+) -> ExampleErrors:
     """The inputs aˡ⁻¹ and the error δˡ of each layer, for one example.
 
     Args:
@@ -46,16 +81,18 @@ def errors(
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
-      The inputs of the layers, a⁰ … aᴸ⁻¹, and their errors, δ¹ … δᴸ.
+      The inputs of the layers, a⁰ … aᴸ⁻¹, their errors, δ¹ … δᴸ, and the gradients with respect to
+      the parameters of their activations.
 
     >>> from jaxnet.core.network import init
     >>> net = Network((2, 3, 1))
-    >>> layer_inputs, deltas = errors(net, init(net, jax.random.key(0)), jnp.ones(2), jnp.zeros(1))
-    >>> [a.shape for a in layer_inputs], [delta.shape for delta in deltas]
+    >>> of_example = errors(net, init(net, jax.random.key(0)), jnp.ones(2), jnp.zeros(1))
+    >>> [a.shape for a in of_example.inputs], [delta.shape for delta in of_example.deltas]
     ([(2,), (3,)], [(3,), (1,)])
     """
     layer_inputs, zs = forward(net, params, x, masks)
-    return layer_inputs, _backward(net, params, zs, _output_error(net, zs[-1], y), masks)
+    output_delta = _output_error(net, zs[-1], y)
+    return ExampleErrors(layer_inputs, *_backward(net, params, zs, output_delta, masks))
 
 
 def errors_from(
@@ -64,28 +101,28 @@ def errors_from(
     z1: Float[Array, " n_1"],
     y: Target,
     masks: Masks = None,
-) -> tuple[list[Array], list[Float[Array, "..."]]]:
+) -> ExampleErrors:
     """The hidden activations and the error of each layer, for one example, from z¹ on.
 
     Args:
       net: the architecture.
-      params: its parameters; those of the first layer are not used.
+      params: its parameters; the first layer's weights and biases are not used.
       z1: the first layer's weighted inputs, (n_1,).
       y: the example's label, or its float targets, (n_targets,).
       masks: one vector per hidden layer, (n_l,), that its activations are multiplied by.
 
     Returns:
-      The activations of the hidden layers, a¹ … aᴸ⁻¹, and the errors of all layers, δ¹ … δᴸ.
+      What `errors` returns, without the inputs of the first layer: a¹ … aᴸ⁻¹.
 
     >>> from jaxnet.core.network import init
     >>> net = Network((2, 3, 1))
-    >>> activations, deltas = errors_from(
-    ...     net, init(net, jax.random.key(0)), jnp.zeros(3), jnp.zeros(1))
-    >>> activations[0].tolist()
+    >>> of_example = errors_from(net, init(net, jax.random.key(0)), jnp.zeros(3), jnp.zeros(1))
+    >>> of_example.inputs[0].tolist()
     [0.5, 0.5, 0.5]
     """
     activations, zs = forward_from(net, params, z1, masks)
-    return activations, _backward(net, params, zs, _output_error(net, zs[-1], y), masks)
+    output_delta = _output_error(net, zs[-1], y)
+    return ExampleErrors(activations, *_backward(net, params, zs, output_delta, masks))
 
 
 def _output_error(net: Network, z: Float[Array, " n_out"], y: Target) -> Float[Array, " n_out"]:
@@ -95,15 +132,20 @@ def _output_error(net: Network, z: Float[Array, " n_out"], y: Target) -> Float[A
 
 def _backward(
     net: Network, params: Params, zs: list[Array], output_delta: Array, masks: Masks
-) -> list[Array]:
-    """The errors δ¹ … δᴸ of all layers, from that of the output layer, by BP2."""
+) -> tuple[list[Array], list[Array | None]]:
+    """The errors δ¹ … δᴸ of all layers, from that of the output layer, by BP2; and BP5."""
+    functions = hidden_functions(net, params)
     deltas = [output_delta]
+    parameter_gradients: list[Array | None] = [None]
     for index in reversed(range(len(params) - 1)):
+        f = functions[index]
         back = jnp.dot(deltas[0], params[index + 1].w.T, precision=net.precision)
         if masks is not None:
             back = back * masks[index]
-        deltas.insert(0, net.activations[index].pullback(zs[index], back))
-    return deltas
+        deltas.insert(0, f.pullback(zs[index], back))
+        own = f.parameter_pullback(zs[index], back) if isinstance(f, AtParameter) else None
+        parameter_gradients.insert(0, own)
+    return deltas, parameter_gradients
 
 
 def backprop(
@@ -113,7 +155,7 @@ def backprop(
     y: Target,
     masks: Masks = None,
 ) -> Params:
-    """The gradient of the cost of one example, by the four equations.
+    """The gradient of the cost of one example, by the equations of backpropagation.
 
     Args:
       net: the architecture.
@@ -142,10 +184,9 @@ def backprop(
     if not _are_traced(x, y):
         xs, ys, _ = check_split(net, "given", Split(np.asarray(x)[None], np.asarray(y)[None]))
         x, y = xs[0], ys[0]
-    layer_inputs, deltas = errors(net, params, x, y, masks)
     return tuple(
-        Layer(w=jnp.outer(a, delta), b=delta)  # BP4, BP3
-        for a, delta in zip(layer_inputs, deltas, strict=True)
+        layer_of(w=jnp.outer(a, delta), b=delta, activation=own)  # BP4, BP3, BP5
+        for a, delta, own in zip(*errors(net, params, x, y, masks), strict=True)
     )
 
 
@@ -186,11 +227,10 @@ def gradient(
     if not _are_traced(xs, ys):
         xs, ys, _ = check_split(net, "given", Split(xs, ys))
 
-    def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
+    def example_errors(x: Input, y: Target, masks: Masks) -> ExampleErrors:
         return errors(net, params, x, y, masks)
 
-    layer_inputs, deltas = _for_each_example(example_errors, xs, ys, masks)
-    return _mean_gradient(net, layer_inputs, deltas, weights)
+    return _mean_gradient(net, _for_each_example(example_errors, xs, ys, masks), weights)
 
 
 def gradient_from(
@@ -200,7 +240,7 @@ def gradient_from(
     ys: Targets,
     masks: Masks = None,
     weights: Float[AnyArray, " batch"] | None = None,
-) -> tuple[Float[Array, "batch n_1"], Params]:
+) -> tuple[Float[Array, "batch n_1"], Float[Array, ""] | None, Params]:
     """The errors of the first layer, and the gradient of a mini-batch's mean cost for all others.
 
     The caller can form the first layer's gradient: with X the inputs, (batch, n_in), and E the
@@ -208,31 +248,36 @@ def gradient_from(
 
     Args:
       net: the architecture.
-      params: its parameters; those of the first layer are not used.
+      params: its parameters; the first layer's weights and biases are not used.
       z1s: the first layer's weighted inputs of each example, (batch, n_1).
       ys: the examples' labels, (batch,), or their float targets, (batch, n_targets).
       masks: one per hidden layer: (n_l,), the same for every example, or (batch, n_l).
       weights: the factor of each example's gradient in the sum, (batch,); 1/batch by default.
 
     Returns:
-      The first layer's errors, each times its example's weight, and the gradient of the layers
-      after the first.
+      The first layer's errors, each times its example's weight; the gradient with respect to the
+      parameter of its activation, `None` if it has none; and the gradient of the layers after it.
 
     >>> from jaxnet.core.network import init
     >>> net = Network((2, 3, 1))
     >>> params = init(net, jax.random.key(0))
-    >>> first_errors, later = gradient_from(net, params, jnp.zeros((4, 3)), jnp.zeros(4, int))
+    >>> first_errors, _, later = gradient_from(net, params, jnp.zeros((4, 3)), jnp.zeros(4, int))
     >>> first_errors.shape, [layer.w.shape for layer in later]
     ((4, 3), [(3, 1)])
     """
 
-    def example_errors(z1: Array, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
+    def example_errors(z1: Array, y: Target, masks: Masks) -> ExampleErrors:
         return errors_from(net, params, z1, y, masks)
 
-    activations, deltas = _for_each_example(example_errors, z1s, ys, masks)
+    activations, (first, *deltas), (own, *others) = _for_each_example(
+        example_errors, z1s, ys, masks
+    )
     if weights is None:
         weights = jnp.full(len(z1s), 1 / len(z1s), z1s.dtype)
-    return deltas[0] * weights[:, None], _mean_gradient(net, activations, deltas[1:], weights)
+    first = first * weights[:, None]
+    own = None if own is None else jnp.sum(own * weights)
+    later = ExampleErrors(activations, deltas, others)
+    return first, own, _mean_gradient(net, later, weights)
 
 
 def hessian_product(
@@ -310,15 +355,14 @@ def gauss_newton_product(
     True
     """
 
-    def example_errors(x: Input, y: Target, masks: Masks) -> tuple[list[Array], list[Array]]:
+    def example_errors(x: Input, y: Target, masks: Masks) -> ExampleErrors:
         forward_at = lambda params: forward(net, params, x, masks)
         (layer_inputs, zs), (_, z_tangents) = jax.jvp(forward_at, (params,), (along,))
         delta_at = lambda z: net.cost.delta(z, targets(y, net.n_targets, z.dtype))
         _, output_delta = jax.jvp(delta_at, (zs[-1],), (z_tangents[-1],))  # HJv in place of BP1
-        return layer_inputs, _backward(net, params, zs, output_delta, masks)
+        return ExampleErrors(layer_inputs, *_backward(net, params, zs, output_delta, masks))
 
-    layer_inputs, deltas = _for_each_example(example_errors, xs, ys, masks)
-    return _mean_gradient(net, layer_inputs, deltas, weights)
+    return _mean_gradient(net, _for_each_example(example_errors, xs, ys, masks), weights)
 
 
 def _are_traced(*arrays: object) -> bool:
@@ -327,11 +371,11 @@ def _are_traced(*arrays: object) -> bool:
 
 
 def _for_each_example(
-    example_errors: Callable[..., tuple[list[Array], list[Array]]],
+    example_errors: Callable[..., ExampleErrors],
     xs: AnyArray,
     ys: Targets,
     masks: Masks,
-) -> tuple[list[Array], list[Array]]:
+) -> ExampleErrors:
     """The inputs of each layer and its errors, for every example of a mini-batch."""
     mask_axes = None
     if masks is not None:
@@ -342,22 +386,26 @@ def _for_each_example(
 
 
 def _mean_gradient(
-    net: Network,
-    layer_inputs: list[Array],
-    deltas: list[Array],
-    weights: Float[AnyArray, " batch"] | None,
+    net: Network, examples: ExampleErrors, weights: Float[AnyArray, " batch"] | None
 ) -> Params:
-    """The weighted sum over a mini-batch of BP3 and BP4: one matrix product for each layer."""
+    """The weighted sum over a mini-batch of BP3 to BP5: one matrix product for each layer."""
 
-    def layer_gradient(a: Array, delta: Float[Array, "batch n_out"]) -> Layer:
+    def layer_gradient(
+        a: Array, delta: Float[Array, "batch n_out"], own: Float[Array, " batch"] | None
+    ) -> AnyLayer:
         if weights is not None:
             delta = delta * weights[:, None]
+            own = None if own is None else own * weights
         # For many networks at once the product is fast only where both operands are contiguous. XLA
         # would fold the transposition into it, and take ten times as long, but for the barrier.
         a = jax.lax.optimization_barrier(a.T)
-        total = Layer(w=jnp.dot(a, delta, precision=net.precision), b=jnp.sum(delta, axis=0))
+        total = layer_of(
+            w=jnp.dot(a, delta, precision=net.precision),
+            b=jnp.sum(delta, axis=0),
+            activation=None if own is None else jnp.sum(own),
+        )
         if weights is not None:
             return total
-        return Layer(w=total.w / len(delta), b=total.b / len(delta))
+        return total._make(array / len(delta) for array in total)
 
-    return tuple(map(layer_gradient, layer_inputs, deltas))
+    return tuple(map(layer_gradient, *examples))

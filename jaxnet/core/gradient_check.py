@@ -202,7 +202,8 @@ def check_gradients(
       seed: of the default parameters and examples.
 
     Returns:
-      A `Check` for the weights and one for the biases of each layer.
+      A `Check` for the weights and one for the biases of each layer, and one for the parameter of
+      its activation, if it has one.
 
     Raises:
       GradientError: a layer's derivatives disagree; the message is a table of these layers.
@@ -241,7 +242,7 @@ def check_gradients(
         numerical = numerical_gradient(mean_cost, theta)
         checks = []
         for index, layers in enumerate(zip(handwritten, autodiff, numerical, strict=True), 1):
-            for part in ("w", "b"):
+            for part in layers[0]._fields:
                 derivatives = [np.asarray(getattr(layer, part)) for layer in layers]
                 name = f"layer {index} {part} {derivatives[0].shape}"
                 checks.append(_check(name, *derivatives))

@@ -6,7 +6,7 @@ Everything here is written for one example; `vmap` turns it into a function of m
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,25 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxnet.core import initializers
-from jaxnet.core.activations import Activation, Softmax, sigmoid
+from jaxnet.core.activation import Activation
+from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.arguments import brief, lists_keywords, require_choice, require_kind
 from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
-from jaxnet.core.types import AnyArray, Initializer, Input, Inputs, KeyArray, Layer, Params, Target
+from jaxnet.core.parametric import Parametric
+from jaxnet.core.types import (
+    AnyArray,
+    AnyLayer,
+    Initializer,
+    Input,
+    Inputs,
+    KeyArray,
+    Layer,
+    ParametricLayer,
+    Params,
+    Target,
+    layer_of,
+)
 
 Masks = Sequence[Float[AnyArray, "..."]] | None
 """One vector per hidden layer that its activations are multiplied by (dropout), or no masks."""
@@ -92,8 +106,8 @@ class Network:
 
     @property
     def n_params(self) -> int:
-        """The number of weights and biases."""
-        return sum((n_in + 1) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:]))
+        """The number of weights and biases, and of the activations' own parameters."""
+        return sum(math.prod(shape) for layer in param_shapes(self) for shape in layer)
 
     @property
     def n_targets(self) -> int:
@@ -139,6 +153,51 @@ def _checked_hidden(
     return tuple(hidden)
 
 
+LayerShapes = Any
+"""A `Layer` or `ParametricLayer` that holds the shape of each array in its place."""
+
+
+def param_shapes(net: Network) -> tuple[LayerShapes, ...]:
+    """The shapes of a network's parameters.
+
+    Args:
+      net: the architecture.
+
+    Returns:
+      A layer of shapes, in place of arrays, for each layer: a `ParametricLayer` where the hidden
+      activation has a parameter, else a `Layer`.
+
+    >>> param_shapes(Network((2, 3, 1)))[0]
+    Layer(w=(2, 3), b=(3,))
+    """
+    has_parameter = [isinstance(activation, Parametric) for activation in net.activations]
+    pairs = zip(net.sizes, net.sizes[1:])
+    return tuple(
+        ParametricLayer._make([pair, pair[1:], ()]) if parametric else Layer._make([pair, pair[1:]])
+        for pair, parametric in zip(pairs, [*has_parameter, False], strict=True)
+    )
+
+
+def zero_params(net: Network, axes: tuple[int, ...] = ()) -> Params:
+    """Parameters of a network that are all 0.
+
+    Args:
+      net: the architecture.
+      axes: the sizes of axes in front of those of the parameters; none by default.
+
+    Returns:
+      A layer of NumPy arrays for each layer, in JAX's default float type.
+
+    >>> zero_params(Network((2, 3, 1)), axes=(5,))[0].b.shape
+    (5, 3)
+    """
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    return tuple(
+        layer._make(np.zeros((*axes, *shape), dtype) for shape in layer)
+        for layer in param_shapes(net)
+    )
+
+
 def init(net: Network, key: KeyArray) -> Params:
     """Draw the initial parameters of a network.
 
@@ -150,7 +209,8 @@ def init(net: Network, key: KeyArray) -> Params:
       key: a random key, such as `jax.random.key(0)`.
 
     Returns:
-      A `Layer` for each layer, in JAX's default float type.
+      A `Layer` for each layer, or a `ParametricLayer` where the activation has a parameter, in
+      JAX's default float type.
 
     Raises:
       ValueError: the key is not a typed random key, or the network's initializer draws arrays of
@@ -163,9 +223,17 @@ def init(net: Network, key: KeyArray) -> Params:
     require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
     check_key("init", key)
     pairs = zip(net.sizes, net.sizes[1:])
-    return tuple(
+    layers = [
         _drawn_layer(net.init, jax.random.fold_in(key, index), n_in, n_out)
         for index, (n_in, n_out) in enumerate(pairs)
+    ]
+    parameters = [
+        jnp.full((), f.initial, layer.w.dtype) if isinstance(f, Parametric) else None
+        for f, layer in zip(net.activations, layers)
+    ]
+    return tuple(
+        layer_of(layer.w, layer.b, parameter)
+        for layer, parameter in zip(layers, [*parameters, None], strict=True)
     )
 
 
@@ -204,6 +272,8 @@ def _drawn_layer(draw: Initializer, key: KeyArray, n_in: int, n_out: int) -> Lay
 
 def _shape(array: object) -> tuple[int, ...] | None:
     """The shape of an array of floats; None for anything else."""
+    if isinstance(array, (float, np.floating)):  # the parameter of an activation
+        return ()
     if isinstance(array, (jax.Array, np.ndarray)) and jnp.issubdtype(array.dtype, jnp.floating):
         return tuple(array.shape)
     return None
@@ -315,7 +385,7 @@ def forward_from(
 ) -> tuple[list[Array], list[Float[Array, "..."]]]:
     """The forward pass for one example, from the first layer's weighted inputs z¹ on.
 
-    The first layer's parameters are not used: a caller may compute z¹ in another way.
+    The first layer's weights and biases are not used: a caller may compute z¹ in another way.
 
     Args:
       net: the architecture.
@@ -337,12 +407,38 @@ def forward_from(
     """
     if masks is not None and len(masks) != len(params) - 1:
         raise ValueError(f"{len(masks)} masks for {len(params) - 1} hidden layers; give one each.")
+    functions = hidden_functions(net, params)
     activations, zs = [], [z1]
     for index, layer in enumerate(params[1:]):
-        a = net.activations[index].fn(zs[-1])
+        a = functions[index].fn(zs[-1])
         activations.append(a if masks is None else a * masks[index])
         zs.append(jnp.dot(activations[-1], layer.w, precision=net.precision) + layer.b)
     return activations, zs
+
+
+def hidden_functions(net: Network, params: Params) -> list[Activation]:
+    """The activation of each hidden layer, with the layer's own parameter if it has one.
+
+    Args:
+      net: the architecture.
+      params: its parameters; weights and biases are not used.
+
+    Returns:
+      The activations; an `AtParameter` where there is a parameter.
+
+    >>> from jaxnet.core.activations import prelu
+    >>> net = Network((2, 3, 1), prelu)
+    >>> params = init(net, jax.random.key(0))
+    >>> hidden_functions(net, params)[0].fn(jnp.array([-1.0])).tolist()
+    [-0.25]
+    """
+
+    def of_layer(activation: Activation, layer: AnyLayer) -> Activation:
+        if isinstance(activation, Parametric) and isinstance(layer, ParametricLayer):
+            return activation.at(layer.activation)
+        return activation
+
+    return list(map(of_layer, net.activations, params))
 
 
 def logits(
@@ -437,16 +533,37 @@ def check_params(net: Network, params: Params) -> None:
     >>> check_params(net, init(net, jax.random.key(0)))
     """
     require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
-    is_layers = isinstance(params, (tuple, list)) and all(isinstance(p, Layer) for p in params)
-    if not is_layers or any(_shape(array) is None for layer in params for array in layer):
+    if not are_layers(params) or any(_shape(array) is None for layer in params for array in layer):
         raise ValueError(
             "params must be a tuple of jaxnet.Layer(w, b) with arrays of floats, as jaxnet.init "
             f"makes and Run.params holds them, not {brief(params)}."
         )
-    expected = [((n_in, n_out), (n_out,)) for n_in, n_out in zip(net.sizes, net.sizes[1:])]
-    actual = [(np.shape(layer.w), np.shape(layer.b)) for layer in params]
+    expected = [tuple(layer) for layer in param_shapes(net)]
+    actual = [tuple(map(np.shape, layer)) for layer in params]
     if actual != expected:
         raise ValueError(
-            f"the parameters have shapes {actual}, but sizes {net.sizes} ask for {expected}; use "
+            f"the parameters have shapes {actual}, but {_asking(net)} ask for {expected}; use "
             "the network that they belong to, or jaxnet.init."
         )
+
+
+def _asking(net: Network) -> str:
+    """What shapes of parameters depend on, for an error."""
+    if any(isinstance(f, Parametric) for f in net.activations):
+        return f"sizes {net.sizes} with hidden {net.hidden}"
+    return f"sizes {net.sizes}"
+
+
+def are_layers(params: object) -> bool:
+    """Whether an object is a tuple or list of layers.
+
+    Args:
+      params: any object, such as a user's argument.
+
+    Returns:
+      True if it holds nothing but `Layer` and `ParametricLayer`; their arrays are not looked at.
+
+    >>> are_layers((Layer(jnp.ones((2, 3)), jnp.zeros(3)),)), are_layers([jnp.ones((2, 3))])
+    (True, False)
+    """
+    return isinstance(params, (tuple, list)) and all(isinstance(p, AnyLayer) for p in params)

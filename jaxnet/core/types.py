@@ -54,8 +54,46 @@ class Layer(NamedTuple):
     b: Float[AnyArray, " n_out"]
 
 
-Params = tuple[Layer, ...]
+class ParametricLayer(NamedTuple):
+    """The parameters of a hidden layer whose activation has one of its own, or their gradient.
+
+    Attributes:
+      w: the weights, (n_in, n_out).
+      b: the biases, (n_out,).
+      activation: the activation's parameter, an array of shape () such as the slope of
+        `activations.prelu`.
+
+    >>> layer = ParametricLayer(w=np.ones((2, 3)), b=np.zeros(3), activation=np.array(0.25))
+    >>> layer._replace(activation=np.array(0.1)).activation.item()
+    0.1
+    """
+
+    w: Float[AnyArray, "n_in n_out"]
+    b: Float[AnyArray, " n_out"]
+    activation: Float[AnyArray, ""]
+
+
+AnyLayer = Layer | ParametricLayer
+"""A layer, with or without a parameter of its activation."""
+Params = tuple[AnyLayer, ...]
 """A network's parameters, from the first hidden layer to the output layer."""
+
+
+def layer_of(w: AnyArray, b: AnyArray, activation: AnyArray | None) -> AnyLayer:
+    """A layer of these arrays.
+
+    Args:
+      w: the weights, (n_in, n_out), or an array that stands in their place.
+      b: the biases, (n_out,).
+      activation: the parameter of the layer's activation; `None` if it has none.
+
+    Returns:
+      A `Layer`, or a `ParametricLayer` if there is such a parameter.
+
+    >>> layer_of(np.ones((1, 2)), np.zeros(2), None)
+    Layer(w=array([[1., 1.]]), b=array([0., 0.]))
+    """
+    return Layer(w, b) if activation is None else ParametricLayer(w, b, activation)
 
 
 @runtime_checkable

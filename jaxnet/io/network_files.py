@@ -7,7 +7,7 @@ and biases as (n_out, 1). This module alone converts between the two.
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.core import activations, costs, initializers, network
-from jaxnet.core.activations import Activation
+from jaxnet.core.activation import Activation
 from jaxnet.core.arguments import path_of
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
-from jaxnet.core.types import Initializer, Layer, Params
+from jaxnet.core.parametric import Parametric
+from jaxnet.core.types import Initializer, Layer, ParametricLayer, Params, layer_of
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.reading import JsonObject
 
@@ -38,10 +39,17 @@ NETWORK2_COSTS: dict[str, Cost] = {
     "QuadraticCost": Quadratic(),
 }
 """The costs that network2 knows, by its names."""
+ACTIVATIONS = (
+    activations.LeakyRelu,
+    activations.Elu,
+    activations.Softmax,
+    activations.PRelu,
+    activations.Snake,
+)
 INITIALIZERS = (initializers.gaussian, initializers.truncated)
 CLASSES: dict[str, type] = {
     **{cls.__name__: cls for cls in costs.NAMED.values()},
-    **{cls.__name__: cls for cls in (activations.LeakyRelu, activations.Elu, activations.Softmax)},
+    **{cls.__name__: cls for cls in ACTIVATIONS},
     **{cls.__name__: cls for cls in INITIALIZERS},
 }
 """The classes of parts that have constants, by their names."""
@@ -76,7 +84,7 @@ def save(path: str | Path, net: Network, params: Params) -> None:
     """
     path = path_of("path", path)
     network.check_params(net, params)
-    layers = [Layer(np.asarray(layer.w), np.asarray(layer.b)) for layer in params]
+    layers = tuple(layer._make(map(np.asarray, layer)) for layer in params)
     dtypes = {str(array.dtype) for layer in layers for array in layer}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise ValueError(
@@ -127,7 +135,7 @@ def load(path: str | Path) -> tuple[Network, Params]:
         warnings.warn(
             f"{path} holds float64, rounded to {dtype}: jax_enable_x64 is off.", stacklevel=2
         )
-    return net, tuple(Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in layers)
+    return net, tuple(layer._make(jnp.asarray(array, dtype) for array in layer) for layer in layers)
 
 
 def _checked_suffix(path: Path) -> str:
@@ -137,10 +145,10 @@ def _checked_suffix(path: Path) -> str:
     return path.suffix
 
 
-def _named_arrays(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
-    """The weights and biases under the names layers.0.w, layers.0.b, layers.1.w, …."""
+def _named_arrays(layers: Params) -> dict[str, np.ndarray]:
+    """The parameters under the names layers.0.w, layers.0.b, layers.1.w, …."""
     return {
-        f"layers.{index}.{name}": np.ascontiguousarray(array)
+        f"layers.{index}.{name}": np.asarray(array, order="C")
         for index, layer in enumerate(layers)
         for name, array in layer._asdict().items()
     }
@@ -223,7 +231,7 @@ def _network(described: JsonObject) -> Network:
     )
 
 
-def _to_json(net: Network, layers: list[Layer]) -> bytes:
+def _to_json(net: Network, layers: Params) -> bytes:
     """The content of a .json file."""
     described = {"format": JSON_FORMAT} | _describe(net) | {"dtype": str(layers[0].w.dtype)}
     digest = files.described_sha256(described, _named_arrays(layers))
@@ -234,6 +242,9 @@ def _to_json(net: Network, layers: list[Layer]) -> bytes:
         "cost": _cost_name(net),
         "jaxnet": described | {"sha256": digest},
     }
+    numbers = [layer.activation for layer in layers if isinstance(layer, ParametricLayer)]
+    if numbers:
+        document["activation_parameters"] = [float(number) for number in numbers]
     try:
         return json.dumps(document, allow_nan=False).encode()
     except ValueError:
@@ -250,7 +261,7 @@ def _cost_name(net: Network) -> str:
     return f"jaxnet.{type(net.cost).__name__}"
 
 
-def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
+def _from_json(content: bytes) -> tuple[Network, Params]:
     """The network in the content of a .json file, network2's or ours."""
     document = reading.json_object(content, constants=False)
     described = document.get("jaxnet")
@@ -262,7 +273,7 @@ def _from_json(content: bytes) -> tuple[Network, tuple[Layer, ...]]:
         network.check_params(net, layers)
         return net, layers
     net, dtype = _json_network(document, described)
-    layers = _json_layers(document, dtype)
+    layers = _with_activation_parameters(document, net, _json_layers(document, dtype))
     network.check_params(net, layers)
     sealed = {key: value for key, value in described.items() if key != "sha256"}
     if files.described_sha256(sealed, _named_arrays(layers)) != described["sha256"]:
@@ -308,18 +319,47 @@ def _json_layers(document: JsonObject, dtype: np.dtype) -> tuple[Layer, ...]:
     return layers
 
 
-def _from_safetensors(file: BinaryIO) -> tuple[Network, tuple[Layer, ...]]:
+def _with_activation_parameters(
+    document: JsonObject, net: Network, layers: tuple[Layer, ...]
+) -> Params:
+    """The layers with the parameters of their activations, which have a key of their own."""
+    if len(layers) != len(net.sizes) - 1:
+        raise ValueError(f"it has {len(layers)} weight matrices, but sizes {net.sizes}")
+    has_parameter = [isinstance(activation, Parametric) for activation in net.activations]
+    numbers = np.array(document.get("activation_parameters", []))
+    if numbers.shape != (sum(has_parameter),) or numbers.dtype.kind not in "if":
+        raise ValueError(
+            f"its activation_parameters are not {sum(has_parameter)} numbers, one for each "
+            "activation that has a parameter"
+        )
+    dtype = layers[0].w.dtype
+    with np.errstate(over="ignore"):  # what overflows is refused in the next line
+        numbers = numbers.astype(dtype)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"a parameter of an activation is not finite, in {dtype}")
+    rest = iter(numbers)
+    scalars = [np.asarray(next(rest)) if parametric else None for parametric in has_parameter]
+    return tuple(
+        layer_of(layer.w, layer.b, scalar)
+        for layer, scalar in zip(layers, [*scalars, None], strict=True)
+    )
+
+
+def _from_safetensors(file: BinaryIO) -> tuple[Network, Params]:
     """The network in a sealed file, of this version or of 0.2."""
     arrays, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_network)
     net, named = _network(header), files.section(arrays, "params")
-    indices = range(len(net.sizes) - 1)
-    expected = {f"layers.{index}.{name}" for index in indices for name in Layer._fields}
+    shapes = network.param_shapes(net)
+    expected = {
+        f"layers.{index}.{name}" for index, layer in enumerate(shapes) for name in layer._fields
+    }
     if set(named) != expected:
         raise ValueError(f"it holds the tensors {sorted(named)} instead of {sorted(expected)}")
     if not {str(array.dtype) for array in named.values()} <= set(DTYPES):
         raise ValueError(f"its parameters are not of type {' or '.join(DTYPES)}")
     layers = tuple(
-        Layer(w=named[f"layers.{index}.w"], b=named[f"layers.{index}.b"]) for index in indices
+        layer._make(named[f"layers.{index}.{name}"] for name in layer._fields)
+        for index, layer in enumerate(shapes)
     )
     network.check_params(net, layers)
     return net, layers

@@ -146,7 +146,24 @@ def sm3(learning_rate: Numbers = 0.1, momentum: Numbers = 0.9) -> Optimizer:
     'sm3'
     """
     hyper = with_rate(learning_rate, momentum=leaf("momentum", momentum, high=1))
-    return padding_safe(optax.sm3, hyper)
+    return padding_safe(_sm3, hyper)
+
+
+def _sm3(learning_rate: ArrayLike, momentum: ArrayLike) -> optax.GradientTransformation:
+    # optax.sm3 (0.2.8) takes no scalars: the parameter of an activation is a vector of length 1.
+    rule = optax.sm3(learning_rate, momentum)
+
+    def as_vector(array: AnyArray) -> AnyArray:
+        return array if array.ndim else array[None]
+
+    def init(params: PyTree) -> PyTree:
+        return rule.init(jax.tree.map(as_vector, params))
+
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, PyTree]:
+        moved, state = rule.update(jax.tree.map(as_vector, updates), state)
+        return jax.tree.map(lambda new, g: new if g.ndim else new[0], moved, updates), state
+
+    return optax.GradientTransformation(init, update)
 
 
 @lists_keywords

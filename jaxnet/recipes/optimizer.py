@@ -268,5 +268,5 @@ def moments(b1: Numbers, b2: Numbers, eps: Numbers) -> dict[str, Numbers]:
 
 
 def weights_only(params: Params) -> PyTree:
-    """A mask for optax that is true for weights and false for biases."""
-    return tuple(layer._replace(w=True, b=False) for layer in params)
+    """A mask for optax that is true for weights and false for all else."""
+    return tuple(layer._make(name == "w" for name in layer._fields) for layer in params)

@@ -9,17 +9,18 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxnet.core.activations import prelu, sigmoid
 from jaxnet.core.arguments import brief, require_choice
 from jaxnet.core.hyperparameters import constant, leaf
-from jaxnet.core.network import Network, check_params
-from jaxnet.core.types import Layer, Params
-from jaxnet.recipes.trainable import Trainable, trainable_masks
+from jaxnet.core.network import Network, are_layers, check_params
+from jaxnet.core.types import AnyLayer, ParametricLayer, Params
+from jaxnet.recipes.trainable import LayerMasks, Trainable, trainable_masks
 
 
 def magnitude(
     params: Params, sparsity: float, scope: Literal["layer", "global"] = "layer"
-) -> tuple[Layer, ...]:
-    """The mask that removes the weights of smallest magnitude |w|; biases stay.
+) -> tuple[AnyLayer, ...]:
+    """The mask that removes the weights of smallest magnitude |w|; all else stays.
 
     Of n weights, round(sparsity · n) are removed, with a half rounded to the even number. Among
     equal magnitudes, those that come first are removed: layer by layer, row by row. So weights that
@@ -33,14 +34,16 @@ def magnitude(
         network, where all magnitudes are compared.
 
     Returns:
-      A mask for `trainable=`: for each layer a `Layer` whose `w` is a boolean array, False where a
-      weight is removed, and whose `b` is True.
+      A mask for `trainable=`: for each layer a `Layer` (a `ParametricLayer` where the parameters
+      are one) whose `w` is a boolean array, False where a weight is removed, and whose other fields
+      are True.
 
     Raises:
       ValueError: a weight is not finite, or an argument is out of its range.
 
     Source: Frankle and Carbin, The lottery ticket hypothesis, 2019, section 2.
 
+    >>> from jaxnet.core.types import Layer
     >>> params = (Layer(np.array([[0.3, -0.1], [0.2, 0.4]]), np.zeros(2)),)
     >>> magnitude(params, 0.5)[0].w.tolist()
     [[True, False], [False, True]]
@@ -63,7 +66,7 @@ def magnitude(
     ends = np.cumsum([len(values) for values in magnitudes])
     parts = np.split(keep, ends[:-1])
     return tuple(
-        Layer(part.reshape(np.shape(layer.w)), True)  # pyright: ignore[reportArgumentType]
+        layer._make([part.reshape(np.shape(layer.w)), *[True] * (len(layer) - 1)])
         for part, layer in zip(parts, params, strict=True)
     )
 
@@ -89,28 +92,32 @@ def apply(params: Params, mask: Trainable) -> Params:
     Raises:
       ValueError: the mask has another number of layers or another shape.
 
+    >>> from jaxnet.core.types import Layer
     >>> params = (Layer(np.array([[0.3, -0.1]]), np.ones(2)),)
     >>> apply(params, magnitude(params, 0.5))[0].w.tolist()
     [[0.3, 0.0]]
     """
-    masks = trainable_masks(_network(params), mask, "mask") or ((None, None),) * len(params)
+    masks = trainable_masks(_network(params), mask, "mask")
+    masks = masks or (LayerMasks(None, None),) * len(params)
     return tuple(
-        Layer(*(
+        layer._make(
             np.asarray(array) if keep is None else np.where(keep, array, np.zeros_like(array))
-            for array, keep in zip(layer, layer_masks, strict=True)
-        ))
+            for array, keep in zip(layer, layer_masks)
+        )
         for layer, layer_masks in zip(params, masks, strict=True)
-    )  # fmt: skip
+    )
 
 
 def _network(params: Params) -> Network:
     """A network that has parameters of these shapes."""
-    is_layers = isinstance(params, (tuple, list)) and all(isinstance(p, Layer) for p in params)
-    if not is_layers or not params or any(np.ndim(layer.w) != 2 for layer in params):
+    if not are_layers(params) or not params or any(np.ndim(layer.w) != 2 for layer in params):
         raise ValueError(
             "params must be a tuple of jaxnet.Layer(w, b) as Run.params holds them, not "
             f"{brief(params)}."
         )
-    net = Network((len(params[0].w), *(np.shape(layer.w)[1] for layer in params)))
+    sizes = (len(params[0].w), *(np.shape(layer.w)[1] for layer in params))
+    # Any activation with a parameter will do.
+    hidden = [prelu if isinstance(layer, ParametricLayer) else sigmoid for layer in params[:-1]]
+    net = Network(sizes, tuple(hidden))
     check_params(net, params)
     return net

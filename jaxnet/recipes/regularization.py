@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from jaxnet.core.activations import Softmax
 from jaxnet.core.costs import Cost
-from jaxnet.core.types import AnyArray, KeyArray, Layer, Numbers, Params
+from jaxnet.core.types import AnyArray, AnyLayer, KeyArray, Numbers, Params
 from jaxnet.recipes.derivatives import root
 
 
@@ -25,7 +25,7 @@ def penalty(
     """The penalty on the weights that is added to the cost, (λ₂/2n)Σw² + (λ₁/n)Σ|w|.
 
     Args:
-      params: the network's parameters; biases are not penalized.
+      params: the network's parameters; weights alone are penalized.
       n: the number of training examples, at least 1, or what stands in its place.
       l1: λ₁ ≥ 0; `None`, the default, leaves its term out.
       l2: λ₂ ≥ 0; `None`, the default, leaves its term out.
@@ -33,6 +33,7 @@ def penalty(
     Returns:
       The penalty, a scalar.
 
+    >>> from jaxnet.core.types import Layer
     >>> layer = Layer(jnp.array([[1.0, -2.0]]), jnp.zeros(2))
     >>> penalty((layer,), n=10, l1=jnp.array(1.0), l2=jnp.array(2.0)).item()
     0.800000011920929
@@ -63,25 +64,26 @@ def add_penalty_gradient(
       l2: λ₂ ≥ 0; `None`, the default, leaves its term out.
 
     Returns:
-      The gradient, of the form of `params`; that of biases is as it was.
+      The gradient, of the form of `params`; that of all but weights is as it was.
 
     Source: Nielsen, chapter 3, equations 88 and 96.
 
+    >>> from jaxnet.core.types import Layer
     >>> params = (Layer(jnp.array([[1.0, -2.0]]), jnp.zeros(2)),)
     >>> grads = (Layer(jnp.zeros((1, 2)), jnp.zeros(2)),)
     >>> add_penalty_gradient(grads, params, n=10, l2=jnp.array(5.0))[0].w.tolist()
     [[0.5, -1.0]]
     """
 
-    def add(grad: Layer, layer: Layer) -> Layer:
+    def add(grad: AnyLayer, layer: AnyLayer) -> AnyLayer:
         w = grad.w
         if l2 is not None:
             w = w + jnp.asarray(l2) / n * layer.w
         if l1 is not None:
             w = w + jnp.asarray(l1) / n * jnp.sign(layer.w)
-        return Layer(w, grad.b)
+        return grad._replace(w=w)
 
-    return jax.tree.map(add, grads, params, is_leaf=lambda node: isinstance(node, Layer))
+    return tuple(map(add, grads, params))
 
 
 def keep_mask(key: KeyArray, shape: tuple[int, ...], rate: Numbers) -> Bool[Array, "..."]:
@@ -141,12 +143,13 @@ def apply_max_norm(params: Params, max_norm: Numbers) -> Params:
 
     Source: Srivastava et al., Dropout, 2014, section 5.1.
 
+    >>> from jaxnet.core.types import Layer
     >>> layer = Layer(jnp.array([[3.0], [4.0]]), jnp.zeros(1))
     >>> apply_max_norm((layer, layer), 1.0)[0].w.round(3).tolist()
     [[0.6000000238418579], [0.800000011920929]]
     """
 
-    def constrain(layer: Layer) -> Layer:
+    def constrain(layer: AnyLayer) -> AnyLayer:
         norms = root(jnp.sum(layer.w**2, axis=0, keepdims=True))
         bound = jnp.asarray(max_norm)
         return layer._replace(w=layer.w * jnp.minimum(1, bound / jnp.maximum(norms, 1e-30)))

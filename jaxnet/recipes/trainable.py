@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from jaxnet.core.arguments import brief
-from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, Layer, Params
+from jaxnet.core.network import Network, param_shapes
+from jaxnet.core.types import AnyArray, AnyLayer, Params
 
 Trainable = Any
 """A pytree prefix of parameters, of booleans or of 0 and 1: see `trainable_masks`."""
@@ -29,6 +29,8 @@ class LayerMasks(NamedTuple):
       w: for the weights, a boolean array of their shape, False where a number is frozen; `None` if
         all are trained.
       b: the same for the biases.
+      activation: the same for the parameter of the layer's activation; `None`, the default, if it
+        is trained, or there is none.
 
     >>> LayerMasks(w=np.array([[True, False]]), b=None).w.shape
     (1, 2)
@@ -36,6 +38,7 @@ class LayerMasks(NamedTuple):
 
     w: Bool[AnyArray, "..."] | None
     b: Bool[AnyArray, "..."] | None
+    activation: Bool[AnyArray, ""] | None = None
 
 
 TrainableMasks = tuple[LayerMasks, ...]
@@ -51,7 +54,8 @@ def trainable_masks(
       net: the architecture.
       trainable: what is trained: one boolean for the whole network, or a tuple with an entry per
         layer. An entry is a boolean, or a `Layer(w, b)` of booleans and arrays of the parameters'
-        shapes. 1 and 0 are booleans, too. `None` trains everything.
+        shapes; a `ParametricLayer(w, b, activation)` where the layer's activation has a parameter.
+        1 and 0 are booleans, too. `None` trains everything.
       name: what the argument is called, for errors; "trainable" by default.
 
     Returns:
@@ -66,40 +70,47 @@ def trainable_masks(
     >>> first, last = trainable_masks(net, (False, True))
     >>> first.b.tolist(), last.b
     ([False, False, False], None)
+    >>> from jaxnet.core.types import Layer
     >>> first, last = trainable_masks(net, (Layer(w=np.eye(2, 3), b=True), True))
     >>> first.w.tolist()
     [[True, False, False], [False, True, False]]
     """
     n_layers = len(net.sizes) - 1
-    is_tuple = isinstance(trainable, (tuple, list)) and not isinstance(trainable, Layer)
+    is_tuple = isinstance(trainable, (tuple, list)) and not isinstance(trainable, AnyLayer)
     entries = trainable if is_tuple else [trainable] * n_layers
     if trainable is None:
         return None
-    if len(entries) != n_layers or isinstance(trainable, Layer):
+    if len(entries) != n_layers or isinstance(trainable, AnyLayer):
         raise ValueError(
             f"{name} must be one boolean, or a tuple with one entry for each of the {n_layers} "
             f"layers of sizes {net.sizes}, not {brief(trainable)}."
         )
-    masks = []
-    for index, (entry, n_in, n_out) in enumerate(zip(entries, net.sizes, net.sizes[1:])):
-        place = f"{name}[{index}]"
-        if isinstance(entry, Layer):
-            w, b = (
-                _mask(f"{place}.w", entry.w, (n_in, n_out)),
-                _mask(f"{place}.b", entry.b, (n_out,)),
-            )
-        elif np.ndim(entry):
+    masks = tuple(
+        _layer_masks(f"{name}[{index}]", entry, shapes)
+        for index, (entry, shapes) in enumerate(zip(entries, param_shapes(net), strict=True))
+    )
+    return masks if jax.tree.leaves(masks) else None
+
+
+def _layer_masks(place: str, entry: object, shapes: AnyLayer) -> LayerMasks:
+    """The masks of one layer, whose arrays have these shapes."""
+    kind = f"jaxnet.{type(shapes).__name__}({', '.join(shapes._fields)})"
+    if isinstance(entry, AnyLayer):
+        if type(entry) is not type(shapes):
             raise ValueError(
-                f"{place} must be a boolean for the whole layer, or a jaxnet.Layer(w, b) with an "
-                f"array for each, not {brief(entry)}."
+                f"{place} must be a {kind}, as the layer's parameters are, not {brief(entry)}."
             )
-        else:
-            w, b = _mask(place, entry, (n_in, n_out)), _mask(place, entry, (n_out,))
-        masks.append(LayerMasks(w, b))
-    return tuple(masks) if jax.tree.leaves(masks) else None
+        names = [f"{place}.{field}" for field in entry._fields]
+        return LayerMasks(*map(_mask, names, entry, shapes))
+    if np.ndim(entry):  # pyright: ignore[reportArgumentType]
+        raise ValueError(
+            f"{place} must be a boolean for the whole layer, or a {kind} with an array for each, "
+            f"not {brief(entry)}."
+        )
+    return LayerMasks(*(_mask(place, entry, shape) for shape in shapes))
 
 
-def _mask(name: str, value: object, shape: tuple[int, ...]) -> AnyArray | None:
+def _mask(name: str, value: object, shape: Any) -> AnyArray | None:
     """The mask of one array of parameters; `None` for a single True."""
     if isinstance(value, jax.core.Tracer):
         array = value
@@ -149,6 +160,7 @@ def where_trainable(masks: TrainableMasks | None, new: Params, old: Params) -> P
     Returns:
       The parameters.
 
+    >>> from jaxnet.core.types import Layer
     >>> old, new = (Layer(np.zeros((1, 2)), np.zeros(2)),), (Layer(np.ones((1, 2)), np.ones(2)),)
     >>> (layer,) = where_trainable((LayerMasks(np.array([[True, False]]), None),), new, old)
     >>> layer.w.tolist(), layer.b.tolist()
@@ -157,12 +169,12 @@ def where_trainable(masks: TrainableMasks | None, new: Params, old: Params) -> P
     if masks is None:
         return new
     return tuple(
-        Layer(*(
+        layer._make(
             array if mask is None else jnp.where(mask, array, old_array)
-            for mask, array, old_array in zip(layer_masks, layer, old_layer, strict=True)
-        ))
+            for array, old_array, mask in zip(layer, old_layer, layer_masks)
+        )
         for layer_masks, layer, old_layer in zip(masks, new, old, strict=True)
-    )  # fmt: skip
+    )
 
 
 def hide_frozen(masks: TrainableMasks | None, tree: Params) -> Params:
@@ -175,6 +187,7 @@ def hide_frozen(masks: TrainableMasks | None, tree: Params) -> Params:
     Returns:
       The tree, of the same shapes.
 
+    >>> from jaxnet.core.types import Layer
     >>> tree = (Layer(np.ones((1, 2)), np.ones(2)),)
     >>> hide_frozen((LayerMasks(None, np.array([True, False])),), tree)[0].b.tolist()
     [1.0, 0.0]
@@ -182,12 +195,12 @@ def hide_frozen(masks: TrainableMasks | None, tree: Params) -> Params:
     if masks is None:
         return tree
     return tuple(
-        Layer(*(
+        layer._make(
             array if mask is None else jnp.where(mask, array, 0)
-            for mask, array in zip(layer_masks, layer, strict=True)
-        ))
+            for array, mask in zip(layer, layer_masks)
+        )
         for layer_masks, layer in zip(masks, tree, strict=True)
-    )  # fmt: skip
+    )
 
 
 def is_first_layer_whole(masks: TrainableMasks | None) -> bool:
@@ -212,6 +225,7 @@ def pad_masks(masks: TrainableMasks | None, net: Network) -> TrainableMasks | No
     Returns:
       The masks of the wider network.
 
+    >>> from jaxnet.core.types import Layer
     >>> masks = trainable_masks(Network((2, 3, 2)), (Layer(np.ones((2, 3)), True), True))
     >>> pad_masks(masks, Network((2, 4, 2)))[0].w[0].tolist()
     [True, True, True, False]
@@ -219,12 +233,11 @@ def pad_masks(masks: TrainableMasks | None, net: Network) -> TrainableMasks | No
     if masks is None:
         return None
 
-    def pad(mask: AnyArray | None, shape: tuple[int, ...]) -> AnyArray | None:
-        if mask is None:
-            return None
+    def pad(mask: AnyArray | None, shape: Any) -> AnyArray | None:
+        if mask is None or not shape:
+            return mask
         return jnp.pad(mask, [(0, padded - size) for padded, size in zip(shape, mask.shape)])
 
     return tuple(
-        LayerMasks(pad(layer.w, (n_in, n_out)), pad(layer.b, (n_out,)))
-        for layer, n_in, n_out in zip(masks, net.sizes, net.sizes[1:])
+        LayerMasks(*map(pad, layer, shapes)) for layer, shapes in zip(masks, param_shapes(net))
     )

@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
-from jaxnet.core.network import Network
+from jaxnet.core.network import Network, zero_params
 from jaxnet.core.types import (
     AnyArray,
+    AnyLayer,
     Dataset,
     Device,
     EvaluatedSplit,
     History,
-    Layer,
     Order,
     Params,
 )
@@ -412,12 +412,9 @@ def train_chunk(
 
 def _initial_params(spec: ChunkSpec) -> Params:
     """Initial parameters, one row per lane, drawn at each network's own widths and zero-padded."""
-    sizes, seeds = spec.program_network.sizes, np.asarray(spec.seeds, np.uint32)
-    n_lanes, dtype = len(seeds), jax.dtypes.canonicalize_dtype(float)
-    params = tuple(
-        Layer(np.zeros((n_lanes, n_in, n_out), dtype), np.zeros((n_lanes, n_out), dtype))
-        for n_in, n_out in zip(sizes, sizes[1:])
-    )
+    seeds = np.asarray(spec.seeds, np.uint32)
+    n_lanes = len(seeds)
+    params = zero_params(spec.program_network, axes=(n_lanes,))
     given = [None] * n_lanes if spec.starts is None else [start.params for start in spec.starts]
     for row, own_params in enumerate(given):
         for layer, own_layer in zip(params, own_params or ()):
@@ -433,11 +430,10 @@ def _initial_params(spec: ChunkSpec) -> Params:
     return params
 
 
-def _fill(layer: Layer, rows: int | np.ndarray, own_layer: Layer) -> None:
+def _fill(layer: AnyLayer, rows: int | np.ndarray, own_layer: AnyLayer) -> None:
     """Write a network's own layer into these rows of a stacked, wider one."""
-    n_in, n_out = own_layer.w.shape
-    layer.w[rows, :n_in, :n_out] = own_layer.w
-    layer.b[rows, :n_out] = own_layer.b
+    for array, own_array in zip(layer, own_layer, strict=True):
+        array[rows, *map(slice, np.shape(own_array))] = own_array
 
 
 def _inputs(spec: ChunkSpec, slot_map: SlotMap) -> LaneInputs:

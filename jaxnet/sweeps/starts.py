@@ -10,7 +10,7 @@ import numpy as np
 from jaxnet.core import network
 from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
-from jaxnet.core.types import Layer, Params
+from jaxnet.core.types import Params
 from jaxnet.recipes.trainable import LayerMasks, Trainable, TrainableMasks, trainable_masks
 from jaxnet.training.checkpoints import tree_sha256
 
@@ -74,7 +74,7 @@ def _start(net: Network, params: Params | None, trainable: Trainable) -> LaneSta
     """The start of one network, checked."""
     if params is not None:
         network.check_params(net, params)
-        params = tuple(Layer(*map(np.asarray, layer)) for layer in params)
+        params = tuple(layer._make(map(np.asarray, layer)) for layer in params)
     masks = trainable_masks(net, trainable)
     key = tree_sha256({"params": params, "masks": masks})[:16]
     return LaneStart(key, params, trainable, masks)
@@ -110,12 +110,13 @@ def stacked_masks(starts: Sequence[LaneStart] | None, program: Network) -> Train
       Masks with an axis for the lanes in front; `None` in place of an array that all lanes train
       whole, and of all masks if there is no array.
     """
-    masks = [start.masks for start in starts or ()]
+    if starts is None:
+        return None
+    masks = [start.masks for start in starts]
     layers = []
-    for index, (n_in, n_out) in enumerate(zip(program.sizes, program.sizes[1:])):
+    for index, shapes in enumerate(network.param_shapes(program)):
         of_lanes = [LayerMasks(None, None) if mask is None else mask[index] for mask in masks]
-        w = _stacked([layer.w for layer in of_lanes], (n_in, n_out))
-        layers.append(LayerMasks(w, _stacked([layer.b for layer in of_lanes], (n_out,))))
+        layers.append(LayerMasks(*map(_stacked, zip(*of_lanes), shapes)))
     return tuple(layers) if jax.tree.leaves(layers) else None
 
 
@@ -124,8 +125,8 @@ def _stacked(masks: Sequence[object], shape: tuple[int, ...]) -> np.ndarray | No
     if all(mask is None for mask in masks):
         return None
     stacked = np.ones((len(masks), *shape), bool)
-    for row, mask in zip(stacked, masks, strict=True):
+    for row, mask in enumerate(masks):
         if mask is not None:
             own = np.asarray(mask)
-            row[tuple(map(slice, own.shape))] = own
+            stacked[row, *map(slice, own.shape)] = own
     return stacked

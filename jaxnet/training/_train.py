@@ -142,10 +142,11 @@ def train(
         over examples are rounded in another order, so only the last places of numbers change. For
         many small networks `sweep` uses all devices better.
       trainable: which parameters are trained: one boolean, or a tuple with an entry per layer, each
-        a boolean or a `Layer(w, b)` of booleans and arrays of the parameters' shapes; 0 and 1 are
-        booleans, too. All others keep the bits that they have at the start, and the optimizer sees
-        0 for them and for their gradients. Other values in the arrays compile nothing anew. `None`,
-        the default, trains all.
+        a boolean or a `Layer(w, b)` of booleans and arrays of the parameters' shapes (where the
+        activation has a parameter, a `ParametricLayer(w, b, activation)`); 0 and 1 are booleans,
+        too. All others keep the bits that they have at the start, and the optimizer sees 0 for them
+        and for their gradients. Other values in the arrays compile nothing anew. `None`, the
+        default, trains all.
       state: where an earlier call ended (`Run.state`), to go on from. If network, recipe, batch
         size and `trainable` are the same, the run goes on with the optimizer's state, to the same
         bits as one longer run; epochs are counted on. Otherwise its next phase begins, from the

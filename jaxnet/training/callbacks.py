@@ -144,7 +144,7 @@ class _EventWriter:
         for name, rows in report.monitors.items():
             for layer, mean in enumerate(rows.mean(axis=0), start=1):
                 writers[0].add_scalar(f"{name}/layer_{layer}", mean, report.epoch)
-        for layer, (w, _) in enumerate(report.params, start=1):
-            writers[0].add_histogram(f"weights/{layer}", w, report.epoch)
+        for number, layer in enumerate(report.params, start=1):
+            writers[0].add_histogram(f"weights/{number}", layer.w, report.epoch)
         if report.epoch == report.epochs:
             writers.pop().close()  # waits for that thread

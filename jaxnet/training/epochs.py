@@ -36,7 +36,6 @@ from jaxnet.core.types import (
     EvaluatedSplit,
     History,
     KeyArray,
-    Layer,
     Order,
     Split,
 )
@@ -418,11 +417,7 @@ def train_epoch_padded(
     wide = program.net
     if wide == net:
         return train_epoch(program, data, EpochAddress(key, index), recipe, None, state, trainable)
-    zeros = tuple(
-        Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
-        for n_in, n_out in zip(wide.sizes, wide.sizes[1:])
-    )
-    like = jax.eval_shape(lambda: start(wide, recipe, key, zeros))
+    like = jax.eval_shape(lambda: start(wide, recipe, key, network.zero_params(wide)))
     narrow = (state.params, state.opt_state)
     params, opt_state = pad_tree(narrow, (like.params, like.opt_state))
     units = UnitMasks(masks(net, wide), net.sizes[1:-1])

@@ -26,7 +26,10 @@ MODULES = {
 }
 """The names that the modules of rules had in version 0.2.0, by today's names."""
 
-RULES = {"jaxnet.optimizers._radam": "optax._src.alias.radam"}
+RULES = {
+    "jaxnet.optimizers._radam": "optax._src.alias.radam",
+    "jaxnet.optimizers._sm3": "optax._src.alias.sm3",
+}
 """The rules that were optax's own in version 0.2.0, by today's names; updates are the same."""
 
 

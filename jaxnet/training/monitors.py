@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 
 from jaxnet.core.arguments import brief, lists_keywords
 from jaxnet.core.hyperparameters import count
-from jaxnet.core.network import Masks, Network, forward
+from jaxnet.core.network import Masks, Network, forward, hidden_functions
 from jaxnet.core.types import AnyArray, Input, Inputs, Params
 
 NAMES = (
@@ -203,7 +203,8 @@ def _flat_activations(net: Network, params: Params, xs: Inputs, masks: Masks) ->
 
     def of_example(x: Input, masks: Masks) -> list[Array]:
         _, zs = forward(net, params, x, masks)
-        slopes = [f.pullback(z, jnp.ones_like(z)) for f, z in zip(net.activations, zs)]
+        functions = hidden_functions(net, params)
+        slopes = [f.pullback(z, jnp.ones_like(z)) for f, z in zip(functions, zs)]
         return [jnp.abs(slope) < FLAT for slope in slopes]
 
     return jax.vmap(of_example)(xs, masks)

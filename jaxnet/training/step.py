@@ -20,7 +20,7 @@ from jaxnet.core.types import (
     Input,
     Inputs,
     KeyArray,
-    Layer,
+    ParametricLayer,
     Params,
     Target,
     Targets,
@@ -127,7 +127,7 @@ def draw_params(net: Network, key: KeyArray) -> Params:
       key: the run's own key.
 
     Returns:
-      A `Layer` per layer, in JAX's default float type.
+      What `network.init` draws: a layer of parameters per layer, in JAX's default float type.
     """
     return network.init(net, address(key, "init"))
 
@@ -150,7 +150,7 @@ def start(
     Args:
       net: the architecture (static).
       recipe: how it is trained: its optimizer makes `opt_state`, its `init_scale` multiplies the
-        initial parameters.
+        initial weights and biases.
       key: the run's own key, such as `jax.random.key(0)`. The initial weights are drawn at their
         own address under it, so they are not `init(net, key)`.
       params: initial parameters instead of drawn ones, of any float type: layer l has weights of
@@ -181,10 +181,11 @@ def start(
     arrays = draw_params(net, key) if params is None else params
     dtype = jax.dtypes.canonicalize_dtype(float)
     initial: Params = tuple(
-        Layer(*(jnp.asarray(array, dtype) for array in layer)) for layer in arrays
+        layer._make(jnp.asarray(array, dtype) for array in layer) for layer in arrays
     )
     if recipe.init_scale is not None:
-        initial = jax.tree.map(lambda array: array * recipe.init_scale, initial)
+        scale = jnp.asarray(recipe.init_scale)
+        initial = tuple(layer._replace(w=layer.w * scale, b=layer.b * scale) for layer in initial)
     transformation = recipe.optimizer.transformation(address(key, "rule"))
     zero = jnp.zeros((), jnp.int32)
     watch = stopping.watch(initial, keep_best)
@@ -311,10 +312,8 @@ def step(
     if recipe.max_norm is not None:
         trained = regularization.apply_max_norm(trained, recipe.max_norm)
     trained = where_trainable(trainable, trained, params)
-    # A NaN anywhere spreads to the whole output layer in the next step: its biases suffice, or
-    # where they may be frozen, their gradient.
-    last_biases = trained[-1].b if trainable is None else trained[-1].b + grads[-1].b
-    finite_steps = state.finite_steps + jnp.isfinite(jnp.sum(last_biases)).astype(jnp.int32)
+    last_numbers = _last_numbers(trained, None if trainable is None else grads)
+    finite_steps = state.finite_steps + jnp.isfinite(last_numbers).astype(jnp.int32)
     after = TrainState(
         params=trained, opt_state=opt_state, step=state.step + 1, finite_steps=finite_steps,
         watch=state.watch,
@@ -330,6 +329,21 @@ def step(
         )  # fmt: skip
         extra = _measured(monitors, net, units, record)
     return after, extra
+
+
+def _last_numbers(trained: Params, grads: Params | None) -> Float[Array, ""]:
+    """A number that is not finite once a step has diverged.
+
+    A NaN in weights or biases spreads to the whole output layer in the next step: its biases
+    suffice, or where they may be frozen, their gradient. A NaN in the parameter of an activation
+    may do nothing for a while: a slope for z < 0 does not count where all z > 0.
+    """
+    last_biases = trained[-1].b if grads is None else trained[-1].b + grads[-1].b
+    total = jnp.sum(last_biases)
+    for layer in trained:
+        if isinstance(layer, ParametricLayer):
+            total += layer.activation
+    return total
 
 
 def _update_arguments(

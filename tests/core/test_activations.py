@@ -33,6 +33,8 @@ REFERENCES = {
     "silu": lambda z: z * scipy.special.expit(z),
     "linear": lambda z: z,
     "softmax": scipy.special.softmax,
+    "prelu": lambda z: np.where(z > 0, z, 0.25 * z),
+    "snake": lambda z: z + np.sin(z) ** 2,
     "softmax(2.5)": lambda z: scipy.special.softmax(z / 2.5),
 }
 

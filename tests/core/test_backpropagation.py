@@ -129,7 +129,7 @@ def test_the_gradient_from_the_first_weighted_inputs_on_is_autodiff(weights):
             total += counts[index] * net.cost.fn(z, targets(y, 4, z.dtype))
         return total
 
-    errors, later = gradient_from(net, params, z1s, ys, masks, weights)
+    errors, _, later = gradient_from(net, params, z1s, ys, masks, weights)
     expected_errors, expected_later = jax.grad(cost, (0, 1))(z1s, params[1:])
     np.testing.assert_allclose(errors, expected_errors, rtol=1e-10, atol=1e-15)
     for layer, expected in zip(later, expected_later, strict=True):

@@ -22,6 +22,8 @@ NETWORKS = [
     jn.Network((5, 3)),
     jn.Network((5, 4, 3), cost=jn.costs.Quadratic()),
     jn.Network((5, 4, 6, 3), (jn.activations.relu, jn.activations.LeakyRelu(0.2))),
+    jn.Network((5, 4, 6, 3), (jn.activations.PRelu(0.1), jn.activations.relu)),
+    jn.Network((5, 4, 6, 3), (jn.activations.relu, jn.activations.snake)),
     jn.Network((5, 4, 3), jn.activations.Elu(0.3), jn.costs.LogLikelihood(2.0)),
     jn.Network((5, 4, 3), cost=jn.costs.AbsoluteError(jn.activations.Softmax(3.0))),
     jn.Network((5, 4, 3), init=jn.initializers.gaussian(0.03), precision="default"),
@@ -90,6 +92,8 @@ def _document(tmp_path):
     [
         (lambda d: d.pop("weights"), "it lacks 'weights'"),
         (lambda d: d["weights"].pop(), "1 weight matrices and 2 biases"),
+        (lambda d: (d["weights"].pop(), d["biases"].pop()), "1 weight matrices, but sizes"),
+        (lambda d: (d["weights"].clear(), d["biases"].clear()), "0 weight matrices, but sizes"),
         (lambda d: d["weights"][0].pop(), "the parameters have shapes"),
         (lambda d: d["weights"][0][0].append(0.0), "inhomogeneous|not matrices"),
         (lambda d: d["weights"][0][0].__setitem__(0, "1"), "not matrices of numbers"),
@@ -116,6 +120,7 @@ def _document(tmp_path):
         (lambda d: d["jaxnet"].update(dtype="object"), "type 'object' is not one of float32"),
         (lambda d: d["jaxnet"].update(dtype=["f"]), "type .'f'. is not one of float32"),
         (lambda d: d.update(jaxnet=3), "its key jaxnet is not an object"),
+        (lambda d: d.update(activation_parameters=[0.1]), "not 0 numbers, one for each activation"),
         (lambda d: (d.pop("jaxnet"), d.update(cost="os.system")), "cost 'os.system' is not Cross"),
     ],
 )
@@ -125,6 +130,34 @@ def test_tampered_json_is_refused(tmp_path, change, message):
     (tmp_path / "net.json").write_text(json.dumps(document))
     with pytest.raises(ValueError, match=rf"net\.json is not a network: .*({message})"):
         jn.load(tmp_path / "net.json")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([], "not 1 numbers, one for each activation"),
+        ([0.1, 0.2], "not 1 numbers"),
+        ([None], "not 1 numbers"),
+        (["0.1"], "not 1 numbers"),
+        ([1e300], "not finite, in float32"),
+        ([0.2], "do not have the SHA-256"),
+    ],
+)
+def test_a_tampered_parameter_of_an_activation_is_refused(tmp_path, numbers, message):
+    net, path = jn.Network((5, 4, 3), jn.activations.prelu), tmp_path / "net.json"
+    jn.save(path, net, _params(net))
+    document = json.loads(path.read_text())
+    assert document["activation_parameters"] == [0.25]
+    path.write_text(json.dumps(document | {"activation_parameters": numbers}))
+    with pytest.raises(ValueError, match=rf"net\.json is not a network: .*{message}"):
+        jn.load(path)
+
+
+def test_tensors_of_a_file_name_the_parameter_of_an_activation(tmp_path):
+    net, path = jn.Network((5, 4, 3), jn.activations.snake), tmp_path / "net.safetensors"
+    jn.save(path, net, _params(net))
+    tensors = safetensors.numpy.load_file(path)
+    assert tensors["params/layers.0.activation"] == np.float32(1)
 
 
 @pytest.mark.parametrize(

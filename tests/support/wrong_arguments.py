@@ -24,6 +24,7 @@ import numpy as np
 import optax
 
 import jaxnet as jn
+from jaxnet.core import parametric
 from jaxnet.recipes import optimizers
 
 LIBRARY = str(Path(jn.__file__).parent)
@@ -66,14 +67,16 @@ BAD: dict[str, Any] = {
     "untyped key": jax.random.PRNGKey(0), "keys": jax.random.split(KEY),
 }  # fmt: skip
 RECORDS = {
-    "Comparison", "EpochReport", "GradientError", "History", "Layer", "Params", "Run", "Study",
-    "SweepReport", "TrainState", "Dataset", "Split", "Uniform", "LogUniform", "OneMinus",
-    "stopping.Watch",
+    "Comparison", "EpochReport", "GradientError", "History", "Layer", "ParametricLayer", "Params",
+    "Run", "Study", "SweepReport", "TrainState", "Dataset", "Split", "Uniform", "LogUniform",
+    "OneMinus", "stopping.Watch",
 }  # fmt: skip
 """What only holds what it is given: whatever takes one checks it."""
 INNER = {"stopping.watch", "stopping.score", "stopping.update", "schedules.ScheduleRule"} | {
     f"initializers.{name}" for name in jn.initializers.NAMED
-} | {f"activations.{name}" for name in ("Elementwise", "Sigmoid", "Tanh")}  # fmt: skip
+} | {f"activations.{name}" for name in ("Elementwise", "Sigmoid", "Tanh")} | {
+    "parametric.AtParameter"
+}  # fmt: skip
 """What training calls, not a person."""
 NOT_TRIED = {
     (name, argument)
@@ -88,7 +91,8 @@ OTHER_WORDS = {
 }  # fmt: skip
 """What an error calls an argument by another name than its own."""
 MODULES = (
-    jn.activations, jn.callbacks, jn.costs, jn.initializers, jn.metrics, jn.schedules, jn.stopping,
+    jn.activations, parametric, jn.callbacks, jn.costs, jn.initializers, jn.metrics, jn.schedules,
+    jn.stopping,
 )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_a_regression_is_scored_by_the_cost_without_penalties_after_the_best_epo
         assert study.score[recipe, seed] == pytest.approx(-by_hand, rel=1e-5)
     penalty = study.history.evaluation_cost - study.history.evaluation_data_cost
     assert np.nanmax(np.abs(penalty[0])) == 0
-    (w, _), *_ = study.params(2, 0)
+    w = study.params(2, 0)[0].w
     expected = 30 / (2 * 20) * np.sum(w**2) + 3 / 20 * np.sum(np.abs(w))
     assert penalty[2, 0, study.epochs[2, 0] - 1] == pytest.approx(expected, rel=1e-4)
 

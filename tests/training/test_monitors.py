@@ -13,7 +13,9 @@ XOR = jn.datasets.xor(n=100)  # ten mini-batches to the epoch
 def test_every_number_is_what_numpy_finds_in_one_step():
     net = jn.Network((2, 5, 4, 2), (jn.activations.sigmoid, jn.activations.relu))
     recipe, key = jn.Recipe(jn.momentum(0.3, 0.9), l2=2.0), jax.random.key(0)
-    state = jn.start(net, recipe, key, tuple(jn.Layer(6 * w, b) for w, b in jn.init(net, key)))
+    state = jn.start(
+        net, recipe, key, tuple(jn.Layer(6 * layer.w, layer.b) for layer in jn.init(net, key))
+    )
     x, y = np.asarray(XOR.train.x)[:7], np.eye(2)[np.asarray(XOR.train.y)[:7]]
     batch = jn.Split(XOR.train.x[:7], XOR.train.y[:7])
     monitors = jn.Monitors()
@@ -69,7 +71,7 @@ def test_examples_that_fill_a_mini_batch_up_are_not_measured():
     """Nine examples in batches of four: the last one holds one example, and three repeats."""
     net, key = jn.Network((2, 30, 2)), jax.random.key(0)
     recipe = jn.Recipe(jn.sgd(0.0))
-    params = tuple(jn.Layer(60 * w, b) for w, b in jn.init(net, key))
+    params = tuple(layer._replace(w=60 * layer.w) for layer in jn.init(net, key))
     data = jn.Split(jnp.asarray(XOR.train.x[:9]), jnp.asarray(XOR.train.y[:9]))
     monitors = jn.Monitors(("saturated", "dead"))
     state = jn.start(net, recipe, key, params)

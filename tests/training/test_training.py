@@ -70,7 +70,10 @@ def test_every_number_of_mini_batches_is_one_plain_epoch(n):
     net, key = jn.Network((3, 4, 2)), jax.random.key(0)
     recipe = jn.Recipe(jn.sgd(0.5), l2=0.1)
     state = start(net, recipe, key)
-    weights, biases = [layer.w.T for layer in state.params], [b[:, None] for _, b in state.params]
+    weights, biases = (
+        [layer.w.T for layer in state.params],
+        [layer.b[:, None] for layer in state.params],
+    )
     reference = Network2(weights, biases)
     order = random.permutation(n)
     size = min(7, n)

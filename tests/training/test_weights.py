@@ -111,7 +111,7 @@ def test_normalized_by_the_batch_training_is_scikit_learns(task, solver, weight)
     net = jn.Network((N_IN, 5, n_out), cost=cost)
     params = jn.init(net, KEY)
     for layer, w, b in zip(params, model.coefs_, model.intercepts_, strict=True):
-        w[:], b[:] = layer
+        w[:], b[:] = layer.w, layer.b
     del model._optimizer  # its momenta are of the epoch that made the model
     for _ in range(5):
         model.partial_fit(X, targets, sample_weight=weight)
