@@ -536,19 +536,22 @@ def _area(
     """
     positive = jnp.where(is_positive, weights, 0)
     negative = jnp.where(is_positive, 0, weights)
-    ordered, positive, negative = jax.lax.sort(
-        (jnp.asarray(outputs), positive, negative), num_keys=1
-    )
-    up_to = jnp.cumsum(negative)  # of the negative examples up to each place
-    is_new = ordered[1:] != ordered[:-1]
-    yes = jnp.ones(1, bool)
-    starts, ends = jnp.concatenate([yes, is_new]), jnp.concatenate([is_new, yes])
-    below = jax.lax.cummax(jnp.where(starts, up_to - negative, 0))
-    up_to_equal = jax.lax.cummin(jnp.where(ends, up_to, jnp.inf), reverse=True)
-    won = jnp.sum(positive * (below + up_to_equal) / 2)
+    keys = _sortable(jnp.asarray(outputs))
+    rank = jnp.searchsorted(jnp.sort(keys), keys)  # equal outputs have one rank
+    equal = jnp.zeros_like(negative).at[rank].add(negative)  # negative ones of each rank
+    below = jnp.cumsum(equal) - equal
+    won = jnp.sum(positive * (below + equal / 2)[rank])
     total = jnp.sum(positive) * jnp.sum(negative)
     is_defined = (total > 0) & ~jnp.any(jnp.isnan(outputs) & (weights > 0))
     return jnp.where(is_defined, won / jnp.where(total > 0, total, 1), jnp.nan)
+
+
+def _sortable(x: Float[Array, " n"]) -> Int[Array, " n"]:
+    """Integers in the order of the numbers: XLA sorts them ten times as fast on a CPU."""
+    dtype = jnp.int64 if x.dtype == jnp.float64 else jnp.int32
+    bits = jax.lax.bitcast_convert_type(x + 0, dtype)  # −0 + 0 is 0
+    # Of negative numbers, whose magnitude is in the other bits, those are turned about.
+    return jnp.where(bits < 0, bits ^ jnp.iinfo(dtype).max, bits)
 
 
 def _r_squared(
