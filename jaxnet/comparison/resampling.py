@@ -164,5 +164,23 @@ def percentiles(draws: Float[np.ndarray, " n"], level: float = 0.95) -> Interval
     >>> percentiles(np.arange(101.0), 0.5)
     Interval(low=25.0, high=75.0)
     """
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def quantile(
+    values: Float[np.ndarray, " n"], q: float | list[float]
+) -> Float[np.ndarray, "..."] | np.floating:
+    """The quantiles of values, of which some may be infinite.
+
+    Between finite neighbours they are interpolated. Where a value is infinite, each is one of the
+    values, since infinite neighbours cannot be interpolated between.
+
+    Args:
+      values: the values, shape (n,).
+      q: one probability in [0, 1], or several.
+
+    >>> quantile(np.array([-np.inf, -np.inf, 1.0]), [0.0, 1.0]).tolist()
+    [-inf, 1.0]
+    """
+    return np.quantile(values, q, method="nearest" if np.isinf(values).any() else "linear")

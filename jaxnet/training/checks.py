@@ -268,9 +268,10 @@ def _check_parts(net: Network, data: Dataset, recipe: Recipe) -> None:
             raise ValueError(
                 f"{name} is for hidden units, but sizes {net.sizes} has none; leave it out."
             )
-    if recipe.label_smoothing is not None and not network.are_labels(data.train.y):
+    if recipe.label_smoothing is not None and not have_accuracy(net.cost, data.train.y):
         raise ValueError(
-            "label_smoothing is for integer labels, but the targets are floats; leave it out."
+            "label_smoothing is for classes: integer labels, multi-label targets or probabilities; "
+            "but the targets are numbers to predict; leave it out."
         )
     if recipe.augmentation is not None:
         recipe.augmentation.check(net.sizes[0], net.n_targets)
