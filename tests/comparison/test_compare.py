@@ -257,7 +257,7 @@ def test_one_lost_run_does_not_turn_the_verdict_round():
     assert pairs[0]["difference"] < 0
     assert pairs[0]["verdict"] == "better"
     summary = [{"optimizer": k, "edge": "", "test_score": 0.9, "test_score_low": 0.8,
-                "test_score_high": 1.0, "seeds": 32} for k in "ab"]  # fmt: skip
+                "test_score_high": 1.0, "seeds": 32, "diverged": 0} for k in "ab"]  # fmt: skip
     sentence = conclusions.conclusion(summary, pairs, "accuracy", 0.0)[1]
     assert sentence.startswith("a is ahead of b in most seeds, p < 0.0001; but its mean is lower")
 
