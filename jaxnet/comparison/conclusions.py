@@ -116,7 +116,9 @@ def conclusion(
 def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n_seeds: int) -> str:
     """The result of one pair in a sentence or two; the optimizer that is ahead comes first."""
     if row["verdict"] == UNDECIDED:
-        return f"{names[row['a']]} and {names[row['b']]} cannot be compared: all their runs diverged."
+        return (
+            f"{names[row['a']]} and {names[row['b']]} cannot be compared: all their runs diverged."
+        )
     text, unit = score_text(score), " points" if score == "accuracy" else ""
     is_different = not row["verdict"].startswith("indistinguishable")
     b_is_ahead = row["verdict"].startswith("worse") if is_different else row["difference"] < 0

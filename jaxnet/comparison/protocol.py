@@ -178,11 +178,7 @@ def _targets(targets: object, score: Score) -> tuple[float, ...]:
         return (0.9, 0.95) if score.higher_is_better else ()
     array = leaf("targets", targets, low=-np.inf)
     is_fraction = score.metric is None
-    if (
-        array is None
-        or array.ndim > 1
-        or (is_fraction and not np.all((array > 0) & (array < 1)))
-    ):
+    if array is None or array.ndim > 1 or (is_fraction and not np.all((array > 0) & (array < 1))):
         allowed = "in (0, 1), such as 0.95" if is_fraction else f"of {score.name}, one or several"
         raise ValueError(f"targets are validation scores {allowed}, not {brief(targets)}.")
     if not array.size:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxnet.core import network
 from jaxnet.core.accuracy import have_accuracy
-from jaxnet.core.arguments import brief
+from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.costs import Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
@@ -190,12 +190,12 @@ def _default_score(net: Network, data: Dataset) -> Score:
 
 def _named_metric(metric: object) -> tuple[str, MetricFunction]:
     """A metric and what it is called: by its name in the registry, or its own."""
-    if isinstance(metric, str):
-        return metric, NAMED.look_up(metric)
+    if isinstance(metric, str) and metric in NAMED:
+        return metric, NAMED[metric]
     if not callable(metric) or isinstance(metric, type):
         raise ValueError(
-            "metric must be a function such as jaxnet.metrics.f1, its name, or None for the "
-            f"accuracy or R², not {brief(metric)}."
+            "metric must be a function such as jaxnet.metrics.f1, or one of the names "
+            f"{', '.join(NAMED)}, not {brief(metric)}."
         )
     if isinstance(metric, Metric):
         return NAMED.name_of(metric) or repr(metric), metric
@@ -209,7 +209,7 @@ def _check_defined(
     try:
         value, _ = _value_and_slopes(net, metric, params, split)
     except Exception as error:  # a function of the caller's may raise anything
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = reason_of(error)
         raise ValueError(
             f"the metric {name} cannot be differentiated by the examples' weights, which intervals "
             f"over test examples need ({reason}); write it with jax.numpy."

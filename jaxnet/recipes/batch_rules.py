@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.core import network
-from jaxnet.core.arguments import brief
+from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, Inputs, KeyArray, Numbers, Targets
 
@@ -258,7 +258,7 @@ class Custom(BatchRule):
         try:
             jax.eval_shape(apply, self, jax.random.key(0), xs, ys, weights)
         except (TypeError, IndexError) as error:  # among them JAX's, of traced numbers
-            reason = str(error).partition("\n")[0].rstrip(".")
+            reason = reason_of(error)
             raise ValueError(
                 f"{self!r} cannot change mini-batches: {reason}; it is called with key, xs, ys."
             ) from None

@@ -15,7 +15,7 @@ from jaxtyping import Integer
 
 from jaxnet.core import network
 from jaxnet.core.accuracy import have_accuracy
-from jaxnet.core.arguments import brief, require_choice, require_kind
+from jaxnet.core.arguments import brief, reason_of, require_choice, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
@@ -290,7 +290,7 @@ def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
     try:
         jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
     except (TypeError, ValueError) as error:  # among them JAX's, of traced numbers
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = reason_of(error)
         raise ValueError(
             f"the schedule {recipe.schedule} cannot be made of epochs of {n_steps} "
             f"mini-batches: {reason}."

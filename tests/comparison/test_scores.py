@@ -175,7 +175,7 @@ def stepwise(outputs, targets, weights):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "f2"}, "f2 is not a known metric; did you mean"),
+        ({"metric": "f2"}, "one of the names accuracy, .*, not 'f2'"),
         ({"metric": stepwise}, "the metric stepwise cannot be computed of outputs"),
         ({"metric": lambda a, y, w: a[:, 0]}, "must return one number, not an array of shape"),
         ({"metric": "mae", "targets": ()}, "targets must be one validation score or more"),
