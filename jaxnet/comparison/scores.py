@@ -130,9 +130,9 @@ class MetricScore(Score):
         """What the metric is the mean of, to first order; and the costs.
 
         A metric such as an area under the ROC curve is no mean over examples. Its value m for the
-        weights w changes by Σᵢ wᵢ ∂m/∂wᵢ (cᵢ − 1) if example i is drawn cᵢ times. So m + n wᵢ ∂m/∂wᵢ
-        stands for example i: its mean is m, and for a mean over examples it is the example's own
-        value.
+        weights w changes by Σᵢ wᵢ ∂m/∂wᵢ (cᵢ − 1) if example i is drawn cᵢ times. So
+        m + n wᵢ ∂m/∂wᵢ stands for example i: its mean is m, and for a mean over examples it is the
+        example's own value.
 
         Source: Efron, Tibshirani, An introduction to the bootstrap, 1993, chapter 21: the
         infinitesimal jackknife.

@@ -34,7 +34,7 @@ def brief(value: object) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """The reason in an error, to be part of a sentence: its first line, without a full stop.
+    r"""The reason in an error, to be part of a sentence: its first line, without a full stop.
 
     Args:
       error: an error, such as one that a function of the caller's has raised.
@@ -42,7 +42,7 @@ def reason_of(error: BaseException) -> str:
     Returns:
       The text; the error's class where it says nothing.
 
-    >>> reason_of(ValueError("it is wrong.\\nDetails follow.")), reason_of(KeyError())
+    >>> reason_of(ValueError("it is wrong.\nDetails follow.")), reason_of(KeyError())
     ('it is wrong', 'KeyError')
     """
     first_line = str(error).strip().partition("\n")[0].rstrip(".")

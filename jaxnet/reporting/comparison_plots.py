@@ -214,8 +214,8 @@ def expected_performance(comparison: Comparison) -> Figure:
         colour = _style(k)["color"]
         low_error, high_error = _error(comparison, low), _error(comparison, high)
         axes.fill_between(trials, low_error, high_error, color=colour, alpha=0.1, linewidth=0)
-        axes.plot(trials, _error(comparison, expected), label=_legend(comparison, label), linewidth=1.8,
-                  **_style(k))  # fmt: skip
+        axes.plot(trials, _error(comparison, expected), label=_legend(comparison, label),
+                  linewidth=1.8, **_style(k))  # fmt: skip
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)

@@ -68,8 +68,8 @@ def test_a_metric_selects_on_validation_rows_and_judges_on_test_rows(metric, nam
             assert row[f"{kind}_score"] == pytest.approx(
                 _by_hand(name.removeprefix("−"), outputs, split.y), abs=2e-5
             )
-        last = next(curve for curve in result.curves if curve["epoch"] == 2
-                    and all(curve[key] == row[key] for key in ("phase", "optimizer", "seed")))  # fmt: skip
+        key = lambda row: (row["phase"], row["optimizer"], row["seed"])
+        last = next(r for r in result.curves if r["epoch"] == 2 and key(r) == key(row))
         assert last["valid_score"] == pytest.approx(row["valid_score"], abs=1e-5)
     assert f"best mean test {name}: " in result.conclusion[0]
     has_targets = name != "−mae"
@@ -196,6 +196,6 @@ def test_a_metric_without_a_value_on_a_split_is_refused():
 def test_numbers_to_predict_need_the_quadratic_cost_or_a_metric():
     net = jn.Network((2, 4, 1), cost=jn.costs.Huber())
     numbers = jn.Dataset(*(split._replace(y=split.x[:, :1]) for split in DATA))
-    with pytest.raises(ValueError, match='R², which needs the quadratic cost.*metric="mae"'):
+    with pytest.raises(ValueError, match=r'R², which needs the quadratic cost.*metric="mae"'):
         scores.chosen_score(net, numbers, None)
     assert scores.chosen_score(net, numbers, "mae").name == "−mae"
