@@ -7,7 +7,7 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -142,9 +142,10 @@ class Sweep(Training):
 
     def chosen_metrics(self) -> dict[str, MetricFunction]:
         """The metrics of --metrics by name, and those that --decides and --select-by name."""
-        is_metric = self.select_by is not None and self.select_by not in METRICS
-        named = {self.select_by: metrics.NAMED[self.select_by]} if is_metric else {}
-        return super().chosen_metrics() | named
+        chosen = super().chosen_metrics()
+        if self.select_by is not None and self.select_by not in METRICS:
+            chosen[self.select_by] = metrics.NAMED[self.select_by]
+        return chosen
 
     def _evaluated(self, data: Dataset) -> tuple[EvaluatedSplit, ...]:
         """The splits to evaluate: the training split, too, where it is asked for or alone."""
@@ -152,16 +153,22 @@ class Sweep(Training):
             return ("training",)
         return ("evaluation", "training") if self.evaluate_training else ("evaluation",)
 
-    def _check_not_given(self, name: str) -> None:
-        """Refuse a number for an option that is varied: it would be lost."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        flag = f"--{name.replace('_', '-')}"
-        is_given = name in defaults and getattr(self, name) != defaults[name]
-        for option, items in (("--hyper", self.hyper), ("--schedule-hyper", self.schedule_hyper)):
-            if any(item.partition("=")[0] == name for item in items):
-                flag, is_given = f"{name} in {option}", True
-        if is_given:
-            raise ValueError(f"--vary names {name}, so that {flag} would be lost; leave it out.")
+    def check_not_given(self, flags: Collection[str]) -> None:
+        """Refuse a number for an option that is varied: it would be lost.
+
+        Args:
+          flags: the options that were typed, such as "--l2"; what has its default value, too.
+        """
+        for name in (option.partition("=")[0] for option in self.vary):
+            lost = [flag for flag in flags if flag == f"--{name.replace('_', '-')}"]
+            options = (("--hyper", self.hyper), ("--schedule-hyper", self.schedule_hyper))
+            for option, items in options:
+                if any(item.partition("=")[0] == name for item in items):
+                    lost.append(f"{name} in {option}")
+            if lost:
+                raise ValueError(
+                    f"--vary names {name}, so that {lost[0]} would be lost; leave it out."
+                )
 
     def _varied(self, recipe: Recipe) -> Recipe:
         """The recipe with arrays for the numbers of --vary."""
@@ -170,7 +177,6 @@ class Sweep(Training):
             name, _, values = option.partition("=")
             if name in columns:
                 raise ValueError(f"--vary names {name} twice; give all its values at once.")
-            self._check_not_given(name)
             match = _RANGE.fullmatch(values)
             try:
                 if match and self.sample is not None and match["n"] is None:

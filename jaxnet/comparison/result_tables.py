@@ -129,7 +129,7 @@ def summary_row(
         "seeds": len(report.seeds),
         "diverged": int(np.count_nonzero(report.diverged_epoch)),
         **_mean_columns("test_score", report.test_score[0], resampled[0], seed),
-        "test_score_q10": float(quantile(report.test_score[0], 0.1)),
+        "test_score_q10": quantile(report.test_score[0], 0.1),
         **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),

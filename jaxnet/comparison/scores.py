@@ -9,6 +9,7 @@ direction.
 import functools
 import math
 from abc import ABC, abstractmethod
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -117,7 +118,7 @@ class MetricScore(Score):
     """
 
     def __init__(self, metric: MetricFunction, metric_name: str) -> None:
-        self.metric, self.metric_name = metric, metric_name
+        self.metric = self._function = metric
         self.higher_is_better = higher_is_better(metric)
         self.sign = 1 if self.higher_is_better else -1
         self.name = metric_name if self.higher_is_better else f"−{metric_name}"
@@ -138,7 +139,7 @@ class MetricScore(Score):
         infinitesimal jackknife.
         """
         cost, _ = evaluation.by_example(net, params, split)
-        value, slopes = _value_and_slopes(net, self.metric, params, split)
+        value, slopes = _value_and_slopes(net, self._function, params, split)
         if not math.isfinite(value):
             return np.full(len(cost), self.of_diverged), _weighted(cost, split)
         influence = len(cost) * slopes
@@ -199,7 +200,8 @@ def _named_metric(metric: object) -> tuple[str, MetricFunction]:
         )
     if isinstance(metric, Metric):
         return NAMED.name_of(metric) or repr(metric), metric
-    return getattr(metric, "__name__", type(metric).__name__), metric
+    name = getattr(metric, "__name__", type(metric).__name__)
+    return name, cast(MetricFunction, metric)
 
 
 def _check_defined(

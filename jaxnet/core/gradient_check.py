@@ -280,10 +280,11 @@ def check_gradients(
         autodiff = jax.jit(jax.grad(mean_cost))(theta)
         numerical = _some_slopes(mean_cost, theta, n_differences, random)
         names = [f"layer {index} {part}" for index in range(1, len(theta) + 1) for part in "wb"]
-        arrays = zip(*map(jax.tree.leaves, (handwritten, autodiff)), strict=True)
+        by_hand, automatic = jax.tree.leaves(handwritten), jax.tree.leaves(autodiff)
+        rows = zip(names, by_hand, automatic, numerical, strict=True)
         checks = [
-            _check(f"{name} {derivatives[0].shape}", *derivatives, slopes, indices)
-            for name, derivatives, (indices, slopes) in zip(names, arrays, numerical, strict=True)
+            _check(f"{name} {array.shape}", array, other, slopes, indices)
+            for name, array, other, (indices, slopes) in rows
         ]
     return _require_passed(str(net), checks)
 

@@ -284,7 +284,7 @@ def confusion(
             )
         labels = whole_labels
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
-    _require_predictions(predicted < 0)
+    _require_predictions(np.atleast_1d(predicted < 0))
     return _counts(n, labels, predicted)
 
 
