@@ -284,7 +284,7 @@ def confusion(
             )
         labels = whole_labels
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
-    _require_predictions(np.atleast_1d(predicted < 0))
+    _require_predictions(predicted < 0)
     return _counts(n, labels, predicted)
 
 
@@ -293,7 +293,7 @@ def _multi_label_confusion(
 ) -> Int[np.ndarray, "n_out 2 2"]:
     """The confusion matrix of each output, which says yes above ½."""
     outputs = np.asarray(network.predict(net, params, split.x))
-    _require_predictions(np.isnan(outputs).any(axis=1))
+    _require_predictions(np.isnan(outputs.sum(axis=1)))
     pairs = zip(np.asarray(split.y).T, (outputs > 0.5).T, strict=True)
     return np.stack([_counts(2, labels, predicted) for labels, predicted in pairs])
 
