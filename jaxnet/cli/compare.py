@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -33,8 +33,9 @@ from jaxnet.io import locks
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import comparison_page
 from jaxnet.sweeps.store import first_examples
-from jaxnet.training import devices
+from jaxnet.training import devices, metrics
 
+MetricChoice = Literal[tuple(metrics.NAMED)]
 WholeOption = Annotated[int | None, WHOLE_OPTION]
 _RANGE = re.compile(r"(?P<label>[^.=]+)\.(?P<name>\w+)=(?P<low>[^:]+):(?P<high>[^:]+)")
 QUICK: dict[str, Any] = {"trials": 9, "epochs": 2, "tuning_seeds": 2, "seeds": 8}
@@ -70,7 +71,11 @@ class Compare:
     seeds: WholeOption = None
     """Number of fresh seeds to report with (32)."""
     targets: Annotated[tuple[float, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Validation scores whose first epoch is reported (the task's: 0.9 0.95 for book)."""
+    """Validation scores whose first epoch is reported (the task's: 0.9 0.95 for book; none for a
+    --metric of which less is better)."""
+    metric: Annotated[MetricChoice | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """Metric that selects on the validation set and judges on the test set (the validation loss
+    selects; the accuracy or, for numbers to predict, R² judges)."""
     margin: float = 0.002
     """Difference of test scores within which two optimizers are called equivalent."""
     range: Annotated[
@@ -154,7 +159,8 @@ class Compare:
                     recipes,
                     tier=self.tier,
                     batch_size=task.batch_size if self.batch_size is None else self.batch_size,
-                    targets=self.targets or task.targets,
+                    metric=self.metric,
+                    targets=self.targets or self._targets(task),
                     margin=self.margin,
                     ranges=self._ranges(),
                     timing=not self.quick,
@@ -186,6 +192,11 @@ class Compare:
         data = task.data() if self.data is None else read(self.data)
         return first_examples(data, min(QUICK_EXAMPLES, len(data.train.x))) if self.quick else data
 
+    def _targets(self, task: Task) -> tuple[float, ...] | None:
+        """The task's targets, but for a metric of which less is better, in its own unit."""
+        is_score = self.metric is None or metrics.NAMED[self.metric].higher_is_better
+        return task.targets if is_score else None
+
     def _settings(self, task: Task) -> dict[str, Any]:
         """Trials, epochs and seeds: an option comes before --quick, and that before the task."""
         given = {name: value for name in QUICK if (value := getattr(self, name)) is not None}
@@ -210,7 +221,7 @@ class Compare:
         stem = re.sub(r"[^\w.-]+", "-", Path(self.data or "").stem).lstrip("-.")
         subjects = self.tasks if self.data is None else (stem or "data",)
         sizes, outputs = map(str, self.sizes), (self.cost, self.output)
-        choices = [choice for choice in outputs if choice is not None]
+        choices = [choice for choice in (*outputs, self.metric) if choice is not None]
         parts = [*subjects, *sizes, *choices, *self.optimizers, *["quick"] * self.quick]
         name = self.name or "-".join(parts)
         if not re.fullmatch(r"\w[\w.-]*", name):

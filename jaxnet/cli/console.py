@@ -198,11 +198,11 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
     split = "training" if curve.startswith("training") else "validation"
     title = f"The best {len(order)} of {n_recipes} recipes, by {split} over the seeds"
     table = Table(box=box.SIMPLE, title=title if len(order) < n_recipes else None)
-    accuracy = curve.endswith("accuracy")
+    accuracy, sign = curve.endswith("_accuracy"), 1 if study.higher_is_better else -1
     unit = " (%)" if accuracy else ""
     for heading in ("recipe", *names, f"mean ± SD{unit}", f"range{unit}", "diverged", "epochs"):
         table.add_column(heading.replace("_", " "), justify="right", no_wrap="(" in heading)
-    text = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{-x:.4g}")
+    text = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{sign * x:.4g}")
     for recipe in order:
         setting, score = study.settings[recipe], study.score[recipe]
         finite = score[np.isfinite(score)]
@@ -211,8 +211,8 @@ def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
         if finite.size:
             sd = finite.std(ddof=1) if finite.size > 1 else 0.0
             spread = text(sd) if accuracy else f"{sd:.2g}"
-            # A score is minus a cost: the larger one is the lower end.
-            ends = sorted((finite.min(), finite.max()), reverse=not accuracy)
+            # Of a score that is minus a cost, the larger one is the lower end.
+            ends = sorted((finite.min(), finite.max()), reverse=sign < 0)
             cells = [f"{text(finite.mean())} ± {spread}", f"{text(ends[0])}–{text(ends[1])}"]
         diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
         table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
@@ -253,7 +253,7 @@ def report_table(comparison: Comparison) -> Table:
 
 
 def results_table(results: dict[str, dict[str, float]]) -> Table:
-    """The accuracies and the costs without penalties of the best and of the last network."""
+    """The accuracies, costs without penalties and metrics of the best and of the last network."""
     best, last = results["best"], results["last"]
     table = Table(box=box.SIMPLE)
     table.add_column("")
@@ -262,7 +262,7 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
     names = {"evaluation": "validation", "training": "training", "test": "test"}
     for key in best:
         kind, _, metric = key.partition("_")
-        if metric not in ("accuracy", "data_cost") or not np.isfinite(best[key] + last[key]):
+        if metric in ("", "cost") or not np.isfinite(best[key] + last[key]):
             continue
         template = "{:.2%}" if metric == "accuracy" else "{:.4f}"
         table.add_row(

@@ -134,7 +134,7 @@ def _renamed(args: Sequence[str]) -> list[str]:
 
 def _check_given_once(args: Sequence[str]) -> None:
     """Refuse an option given twice, of which the first would silently be lost."""
-    flags = [arg.partition("=")[0].replace("_", "-") for arg in args if re.match("--[a-z]", arg)]
+    flags = _typed_flags(args)
     names = [f"--{flag.removeprefix('--').removeprefix('no-')}" for flag in flags]
     for flag, name in zip(flags, names):
         if names.count(name) > 1:
@@ -143,6 +143,11 @@ def _check_given_once(args: Sequence[str]) -> None:
                 if flags.count(flag) > 1
                 else f"{name} and --no-{name[2:]} contradict each other; leave one of them out."
             )
+
+
+def _typed_flags(args: Sequence[str]) -> list[str]:
+    """The options among the arguments, without their values: "--batch-size"."""
+    return [arg.partition("=")[0].replace("_", "-") for arg in args if re.match("--[a-z]", arg)]
 
 
 def _warn(message: Warning | str, *_: Any) -> None:
@@ -155,6 +160,8 @@ def _parse(args: Sequence[str]) -> Command:
     command = _expanded(_parse_once(args))
     for field in dataclasses.fields(command):
         _check_whole_numbers(field.name, getattr(command, field.name))
+    if isinstance(command, Sweep):
+        command.check_not_given(_typed_flags(args))
     if isinstance(command, Train) and command.resume is not None:
         return _expanded(resumed_options(command.resume, args[1:]))
     return command

@@ -4,19 +4,20 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from jaxnet.core import activations, costs, initializers
 from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, Order
 from jaxnet.data import datasets
 from jaxnet.recipes import optimizers, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training import monitors
+from jaxnet.training import measured, metrics, monitors
+from jaxnet.training.metrics import MetricFunction
 
 ActivationName = Literal[tuple(activations.NAMED)]
 CostName = Literal[tuple(costs.NAMED)]
@@ -24,7 +25,11 @@ InitName = Literal[(*initializers.NAMED, "gaussian")]
 OptimizerName = Literal[tuple(optimizers.NAMED)]
 ScheduleName = Literal[tuple(schedules.NAMED)]
 MonitorName = Literal[monitors.NAMES]
-Curve = Literal["evaluation-accuracy", "evaluation-cost", "training-accuracy", "training-cost"]
+MetricName = Literal[tuple(name for name in metrics.NAMED if name not in measured.RESERVED)]
+RankName = Literal[(*stopping.METRICS, *(n for n in metrics.NAMED if n not in measured.RESERVED))]
+Curve = Literal[
+    tuple(f"{split}-{name}" for split in ("evaluation", "training") for name in get_args(RankName))
+]
 SizesOption = tuple[int, ...]
 # An option that only some choices take, whose default is theirs, and stands in its description.
 NUMBER_OPTION = tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
@@ -146,9 +151,21 @@ class Training(Architecture):
     """Halve the learning rate instead, and stop at 1/128 of the first."""
     target: HyperOption = None
     """Stop once the curve that decides has reached this value (never)."""
-    decides: Curve = "evaluation-accuracy"
-    """The curve that decides on the best epoch, with --patience or --target; a cost is without
-    penalties."""
+    decides: Curve = "evaluation-accuracy"  # pyright: ignore[reportInvalidTypeForm]
+    """The curve that decides on the best epoch, with --patience or --target: accuracy, a cost
+    without penalties, or a metric."""
+    metrics: Annotated[
+        tuple[MetricName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
+    ] = ()
+    """Metrics to evaluate after each epoch besides costs and accuracies (none)."""
+    order: Order = "shuffled"
+    """Order in which each epoch visits the examples: a new random one, or as they lie in the
+    data."""
+    class_weight: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="balanced|LABEL=WEIGHT", help_behavior_hint="")
+    ] = ()
+    """How much the training examples of each class count: balanced, each class as much as any
+    other, or numbers such as 0=1 1=5 (all examples the same)."""
     epochs: int = 30
     """Number of times that every example is visited."""
     batch_size: int = 10
@@ -164,6 +181,27 @@ class Training(Architecture):
         return dataclasses.replace(
             self.network(), init=self.initializer(), precision=self.precision
         )
+
+    def training_data(self) -> Dataset:
+        """The data set, with the weights of --class-weight."""
+        data = read(self.data)
+        if not self.class_weight:
+            return data
+        if self.class_weight == ("balanced",):
+            return datasets.class_weighted(data, "balanced")
+        pairs = [pair.partition("=") for pair in self.class_weight]
+        if not all(label.isdigit() and number for label, _, number in pairs):
+            raise ValueError(
+                "--class-weight must be balanced, or LABEL=WEIGHT for some of the classes, such as "
+                f"0=1 1=5, not {' '.join(self.class_weight)!r}."
+            )
+        weights = named_numbers("--class-weight", self.class_weight)
+        return datasets.class_weighted(data, {int(label): w for label, w in weights.items()})
+
+    def chosen_metrics(self) -> dict[str, MetricFunction]:
+        """The metrics of --metrics by name, and the one that --decides names."""
+        names = (*self.metrics, self.decides.partition("-")[2])
+        return {name: metrics.NAMED[name] for name in names if name not in stopping.METRICS}
 
     def initializer(self) -> Any:
         """The initializer that the options name."""

@@ -16,7 +16,12 @@ from jaxnet.training import checkpoints
 CHANGEABLE = ("epochs", "time_budget", "checkpoint_every", "tensorboard", *OPTIONS_OF_A_CALL)
 """The options that may differ when a run goes on: none of them changes what an epoch learns."""
 
-LATER_OPTIONS: dict[str, Any] = {"cost_hyper": ()}
+LATER_OPTIONS: dict[str, Any] = {
+    "cost_hyper": (),
+    "metrics": (),
+    "order": "shuffled",
+    "class_weight": (),
+}
 """Options that a run's file may lack, as it was begun before they existed, and their defaults."""
 
 

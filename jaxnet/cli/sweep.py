@@ -7,6 +7,7 @@ import math
 import re
 import time
 import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,16 +16,18 @@ import tyro
 from rich.console import Console
 
 from jaxnet.cli import console
-from jaxnet.cli.options import FailedError, HyperOption, Training, read
+from jaxnet.cli.options import FailedError, HyperOption, RankName, Training
 from jaxnet.cli.train import scores_on_test_set
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.stopping import METRICS
 from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
 from jaxnet.sweeps.study import Study
-from jaxnet.training import devices
+from jaxnet.training import devices, metrics
+from jaxnet.training.metrics import MetricFunction
 
 _RANGE = re.compile(r"(?P<low>[^:]+):(?P<high>[^:]+)(?::(?P<n>\d+))?")
 SHOWN = 10
@@ -58,6 +61,9 @@ class Sweep(Training):
     successive_halving: HyperOption = None
     """Successive halving: at 1/K², 1/K, … of the epochs only the best 1/K of the recipes go on; 3
     is usual (all go on)."""
+    select_by: Annotated[RankName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
+    """What ranks the networks: accuracy, cost or a metric (the metric that --decides names, or else
+    the accuracy)."""
     evaluate_training: bool = False
     """Evaluate the training set, too, after each epoch, which takes half as long again."""
     tune_plan: bool = False
@@ -70,7 +76,7 @@ class Sweep(Training):
     def __call__(self, out: Console) -> None:
         """Train, compare, write."""
         devices.use_all_cores()
-        net, data = self.full_network(), read(self.data)
+        net, data = self.full_network(), self.training_data()
         recipe = self._varied(self.recipe())
         names = [option.partition("=")[0] for option in self.vary]
         factor = self.successive_halving
@@ -85,7 +91,8 @@ class Sweep(Training):
         with self._locked_folder(out) as folder:
             console.say(out, f"To be written to {folder}/")
             study = self._sweep(net, data, recipe, folder, out)
-            lines = _write(study, names, data, folder)  # before anything is printed: it may fail
+            # Before anything is printed, since it may fail.
+            lines = _write(study, names, data, folder, self.chosen_metrics())
         out.print(console.recipes_table(study, names, SHOWN))
         for line in lines:
             console.say(out, line)
@@ -123,6 +130,9 @@ class Sweep(Training):
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 evaluate_on=self._evaluated(data),
+                metrics=self.chosen_metrics(),
+                select_by=self.select_by,
+                order=self.order,
                 folder=folder,
                 successive_halving=None if factor is None else int(factor),
                 tune_plan=self.tune_plan,
@@ -130,22 +140,35 @@ class Sweep(Training):
                 log=lambda line: console.say(out, line),
             )
 
+    def chosen_metrics(self) -> dict[str, MetricFunction]:
+        """The metrics of --metrics by name, and those that --decides and --select-by name."""
+        chosen = super().chosen_metrics()
+        if self.select_by is not None and self.select_by not in METRICS:
+            chosen[self.select_by] = metrics.NAMED[self.select_by]
+        return chosen
+
     def _evaluated(self, data: Dataset) -> tuple[EvaluatedSplit, ...]:
         """The splits to evaluate: the training split, too, where it is asked for or alone."""
         if data.valid is None:
             return ("training",)
         return ("evaluation", "training") if self.evaluate_training else ("evaluation",)
 
-    def _check_not_given(self, name: str) -> None:
-        """Refuse a number for an option that is varied: it would be lost."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        flag = f"--{name.replace('_', '-')}"
-        is_given = name in defaults and getattr(self, name) != defaults[name]
-        for option, items in (("--hyper", self.hyper), ("--schedule-hyper", self.schedule_hyper)):
-            if any(item.partition("=")[0] == name for item in items):
-                flag, is_given = f"{name} in {option}", True
-        if is_given:
-            raise ValueError(f"--vary names {name}, so that {flag} would be lost; leave it out.")
+    def check_not_given(self, flags: Collection[str]) -> None:
+        """Refuse a number for an option that is varied: it would be lost.
+
+        Args:
+          flags: the options that were typed, such as "--l2"; what has its default value, too.
+        """
+        for name in (option.partition("=")[0] for option in self.vary):
+            lost = [flag for flag in flags if flag == f"--{name.replace('_', '-')}"]
+            options = (("--hyper", self.hyper), ("--schedule-hyper", self.schedule_hyper))
+            for option, items in options:
+                if any(item.partition("=")[0] == name for item in items):
+                    lost.append(f"{name} in {option}")
+            if lost:
+                raise ValueError(
+                    f"--vary names {name}, so that {lost[0]} would be lost; leave it out."
+                )
 
     def _varied(self, recipe: Recipe) -> Recipe:
         """The recipe with arrays for the numbers of --vary."""
@@ -154,7 +177,6 @@ class Sweep(Training):
             name, _, values = option.partition("=")
             if name in columns:
                 raise ValueError(f"--vary names {name} twice; give all its values at once.")
-            self._check_not_given(name)
             match = _RANGE.fullmatch(values)
             try:
                 if match and self.sample is not None and match["n"] is None:
@@ -182,7 +204,13 @@ class Sweep(Training):
         return search_space.grid(recipe, **columns)
 
 
-def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[str]:
+def _write(
+    study: Study,
+    names: list[str],
+    data: Dataset,
+    folder: Path,
+    chosen_metrics: Mapping[str, MetricFunction],
+) -> list[str]:
     """Write the study's table and picture, and its best recipe's network, which is tested once.
 
     Returns:
@@ -192,7 +220,7 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
     if np.isfinite(study.score[study.best_lane]):
-        lines.append(_write_network(study, names, data, folder))
+        lines.append(_write_network(study, names, data, folder, chosen_metrics))
     n_epochs = int(study.epochs.sum())
     networks = "" if study.interruption else f"{study.epochs.size:,} networks, "
     saved = f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else ""
@@ -208,7 +236,13 @@ def _write(study: Study, names: list[str], data: Dataset, folder: Path) -> list[
     return lines
 
 
-def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) -> str:
+def _write_network(
+    study: Study,
+    names: list[str],
+    data: Dataset,
+    folder: Path,
+    chosen_metrics: Mapping[str, MetricFunction],
+) -> str:
     """Write the median network of the best recipe at its best epoch, and say which that is."""
     lane = recipe, _ = study.best_lane
     run = study.run(*lane)
@@ -234,10 +268,12 @@ def _write_network(study: Study, names: list[str], data: Dataset, folder: Path) 
         f"epoch, {run.best_epoch}."
     )
     if data.test is not None:
-        scores = scores_on_test_set(run, run.best_params, data.test)
+        scores = scores_on_test_set(run, run.best_params, data.test, chosen_metrics)
         accuracy, cost = scores["test_accuracy"], scores["test_data_cost"]
         has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
         score = f"an accuracy of {accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
+        for name in chosen_metrics:
+            score += f", {name} {scores[f'test_{name}']:.4g}"
         sentence += f" On the test set, which had no part in the choice, it has {score}."
         best |= {name: score if math.isfinite(score) else None for name, score in scores.items()}
     if study.interruption is not None:

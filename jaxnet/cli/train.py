@@ -8,10 +8,11 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from jax.typing import ArrayLike
@@ -26,9 +27,9 @@ from jaxnet.cli.options import (
     Training,
     absolute,
     numbers,
-    read,
 )
-from jaxnet.core.checks import check_data
+from jaxnet.core import network
+from jaxnet.core.checks import check_data, check_split
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
 from jaxnet.data import datasets
@@ -38,7 +39,8 @@ from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
-from jaxnet.training.measured import measured
+from jaxnet.training.measured import check_metrics, measured
+from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.run import EpochReport, Run
 
@@ -102,9 +104,11 @@ class Train(Training):
 
     def _run(self, out: Console, before: Path | None) -> None:
         net = self.full_network()
-        recipe, data = self.recipe(), check_data(net, read(self.data))
+        recipe, data = self.recipe(), check_data(net, self.training_data())
         counts = (self.epochs, self.batch_size, self.seed)
-        checks.checked(net, data, recipe, *counts, None, measured(self.evaluate_on))
+        choices = measured(self.evaluate_on, self.chosen_metrics())
+        checks.checked(net, data, recipe, *counts, None, choices)
+        check_metrics(net, data, choices)
         checks.check_monitors(self._monitors(), net, -(-len(data.train.x) // self.batch_size))
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
@@ -120,7 +124,7 @@ class Train(Training):
             n_epochs = len(run.history.training_cost)
             if not n_epochs:
                 raise FailedError(f"{run.stopped} Nothing is written.")
-            results = _test(run, data)
+            results = _test(run, data, self.chosen_metrics())
             confusion = _confusion(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
             _write(folder, run, confusion)
@@ -199,6 +203,8 @@ class Train(Training):
                 batch_size=self.batch_size,
                 seed=self.seed,
                 evaluate_on=self.evaluate_on,
+                metrics=self.chosen_metrics(),
+                order=self.order,
                 monitors=self._monitors(),
                 on_epoch=on_epoch,
                 checkpoint=folder,
@@ -222,7 +228,9 @@ def _beginning(folder: Path, before: Path | None) -> str:
     return f"{folder}/ holds no checkpoint yet: the run begins anew"
 
 
-def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
+def _test(
+    run: Run, data: Dataset, metrics: Mapping[str, MetricFunction]
+) -> dict[str, dict[str, float]]:
     """The scores of the best and of the last network: the one use of the test set."""
     results = {}
     for name, epoch, params in (
@@ -234,18 +242,28 @@ def _test(run: Run, data: Dataset) -> dict[str, dict[str, float]]:
             for metric in ("accuracy", "cost", "data_cost"):
                 curve = getattr(run.history, f"{kind}_{metric}")
                 row[f"{kind}_{metric}"] = _decimal(curve[epoch - 1]) if epoch else float("nan")
+        for metric, curve in run.history.metrics.items():
+            row[metric] = _decimal(curve[epoch - 1]) if epoch else float("nan")
         if data.test is not None:
-            row |= scores_on_test_set(run, params, data.test)
+            row |= scores_on_test_set(run, params, data.test, metrics)
         results[name] = row
     return results
 
 
-def scores_on_test_set(run: Run, params: Params, split: Split) -> dict[str, float]:
-    """The accuracy of a run's network on the test set, and its cost with and without penalties."""
+def scores_on_test_set(
+    run: Run, params: Params, split: Split, metrics: Mapping[str, MetricFunction]
+) -> dict[str, float]:
+    """The test accuracy of a run's network, its cost with and without penalties, and metrics."""
     recipe, net = run.recipe, run.network
+    split = check_split(net, "test", split)
     cost, _ = evaluation.evaluate(net, params, split, recipe.l1, recipe.l2)
     data_cost, accuracy = evaluation.evaluate(net, params, split)
     numbers = {"accuracy": accuracy, "cost": cost, "data_cost": data_cost}
+    if metrics:
+        outputs, weights = network.predict(net, params, split.x), np.ones(len(split.x), np.float32)
+        weights = jnp.asarray(weights if split.weight is None else split.weight, outputs.dtype)
+        for name, metric in metrics.items():
+            numbers[name] = metric(outputs, jnp.asarray(split.y), weights)
     return {f"test_{name}": _decimal(number) for name, number in numbers.items()}
 
 

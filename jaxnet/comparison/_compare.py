@@ -17,8 +17,9 @@ import numpy as np
 
 from jaxnet.comparison import comparison_folder, conclusions, result_tables, statistics, tuning
 from jaxnet.comparison.comparison_folder import Comparison
-from jaxnet.comparison.protocol import Protocol, check, has_labels
+from jaxnet.comparison.protocol import Protocol, check, check_splits
 from jaxnet.comparison.result_tables import Runs
+from jaxnet.comparison.scores import chosen_score
 from jaxnet.comparison.stages import Stages, tune
 from jaxnet.comparison.timing import known_seconds, measured_seconds
 from jaxnet.comparison.tuning import Contender, Range, Search, Tier
@@ -34,6 +35,7 @@ from jaxnet.io.csv import Row
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
+from jaxnet.training.metrics import MetricFunction
 
 
 @renamed_arguments(say="log")
@@ -48,7 +50,8 @@ def compare(
     batch_size: SupportsIndex = 10,
     tuning_seeds: SupportsIndex | Sequence[int] = 5,
     seeds: SupportsIndex | Sequence[int] = 32,
-    targets: float | Sequence[float] = (0.9, 0.95),
+    metric: MetricFunction | str | None = None,
+    targets: float | Sequence[float] | None = None,
     margin: float = 0.002,
     ranges: Mapping[str, Mapping[str, Range]] | None = None,
     timing: bool = True,
@@ -83,8 +86,14 @@ def compare(
       tuning_seeds: the tuning seeds, or their number n: then 0, …, n − 1; 5 by default.
       seeds: the seeds of the report, at least two and none that tunes, or their number n: then
         1000, …, 999 + n; 32 by default.
-      targets: validation scores in (0, 1), fixed in advance, for which the time to reach them is
-        reported; one number or several.
+      metric: what selects hyperparameters, by its mean on the validation split after the last
+        epoch, and judges them on the test split: a function of outputs, targets and weights such
+        as `jaxnet.metrics.f1`, or its name, "f1". Of one with `higher_is_better = False` all scores
+        are negative. `None` (the default): the validation loss selects, and the score is the
+        accuracy (of multi-label targets that of whole examples), or R² of numbers to predict.
+      targets: validation scores, fixed in advance, for which the time to reach them is reported;
+        one number or several, in (0, 1) without a metric. `None` (the default) is (0.9, 0.95), or
+        no target for a metric of which less is better.
       margin: the difference of test scores below which two optimizers are called equivalent, at
         least 0; 0.002 by default.
       ranges: ranges to search in place of the built-in ones, by label and number, such as
@@ -129,10 +138,12 @@ def compare(
     timing = flag("timing", timing)
     require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
     contenders, ranges = tuning.contenders(optimizers), {} if ranges is None else ranges
-    protocol = Protocol.checked(
-        tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed
-    )
     data = check_data(net, data)
+    check_splits(data)
+    score = chosen_score(net, data, metric)
+    protocol = Protocol.checked(
+        tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed, score
+    )
     check(net, data, contenders, protocol)
     warn_if_doubtful(data, "the data")
     searches = _initial_searches(contenders, protocol, ranges)
@@ -144,7 +155,7 @@ def compare(
             where = Path(folder)
             stack.enter_context(locks.locked(where))
             comparison_folder.start_or_continue(where, identity)
-        stages = Stages(net, data, protocol, where / "study", on_progress, log)
+        stages = Stages(net, data, protocol, score, where / "study", on_progress, log)
         searches, tuned = tune(searches, stages)
         chosen = {runs.label: [runs.recipes[result_tables.best_trial(runs)]] for runs in tuned}
         reports, on_test = stages.train_report(chosen)
@@ -202,7 +213,7 @@ def _make_comparison(
       on_test: score and loss of each test example, shape (2, contenders, seeds, examples).
       seconds: seconds per epoch by label.
     """
-    protocol, data = stages.protocol, stages.data
+    protocol, data, score = stages.protocol, stages.data, stages.score
     scores, losses = (
         statistics.pigeonhole_bootstrap(by_example, protocol.seed) for by_example in on_test
     )
@@ -212,16 +223,15 @@ def _make_comparison(
     ]
     pairs = result_tables.pair_rows(reports, scores, protocol.margin, protocol.seed)
     audits = conclusions.audits(searches, tuned, pairs)
-    score = "accuracy" if has_labels(data.train) else "R²"
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
     manifest = identity | {
-        "score": score,
+        "score": score.name,
         "searches": {search.label: search.to_json() for search in searches},
         "networks": sum(runs.valid_loss.size for _, runs in phases),
         "network_epochs": stages.network_epochs,
         "audits": [sentence for _, sentence in audits],
-        "warnings": conclusions.warnings(summary, tuned, len(pairs), audits, protocol.margin),
-        "conclusion": conclusions.conclusion(summary, pairs, score, protocol.margin),
+        "warnings": conclusions.warnings(summary, tuned, pairs, audits, score, protocol.margin),
+        "conclusion": conclusions.conclusion(summary, pairs, score.name, protocol.margin),
     }  # fmt: skip
     steps_per_epoch = -(-len(data.train.x) // protocol.batch_size)
     return Comparison(

@@ -41,8 +41,9 @@ class Comparison(NamedTuple):
 
     Its text is the conclusion and the warnings. Columns have these names:
 
-    - A `score` is the accuracy or, for float targets, R². A `loss` is without penalties; a
-      `valid_cost` is the evaluated cost, with penalties.
+    - A `score` is the accuracy or, for numbers to predict, R²; or the comparison's metric, negated
+      if less of it is better. A `loss` is without penalties; a `valid_cost` is the evaluated cost,
+      with penalties.
     - `_low` and `_high` are the ends of 95 % intervals over seeds, `_low_examples` and
       `_high_examples` of those over seeds and test examples, `_sd` standard deviations over seeds.
     - A `trial` is a point of the search, counted from 0 by learning rate. In phase "report" the

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxnet.comparison import statistics, tuning
-from jaxnet.comparison.result_tables import ALPHA, Runs, best_trial
+from jaxnet.comparison.result_tables import ALPHA, UNDECIDED, Runs, best_trial
+from jaxnet.comparison.scores import Score
 from jaxnet.comparison.tuning import CONTAINED, Search
 from jaxnet.io.csv import Row
 
@@ -62,17 +63,25 @@ def _includes(general: Search, special: Search, tuned: Runs) -> bool:
 
 
 def score_text(score: str) -> Callable[[float], str]:
-    """A function that writes scores: accuracies in percent with 2 decimals, R² with 4.
+    """A function that writes scores: accuracies in percent with 2 decimals, others with 4.
 
     Args:
-      score: "accuracy" or "R²".
+      score: what the score is called: "accuracy", "R²" or that of a metric.
 
     Returns:
       The function, from a score or a difference of scores to text without a unit.
     """
     factor, places = (100, 2) if score == "accuracy" else (1, 4)
-    # The sum with 0.0 is 0.0, not −0.0.
-    return lambda x: f"{round(factor * x, places) + 0.0:.{places}f}".replace("-", "−")
+
+    def text(x: float) -> str:
+        if math.isnan(x):
+            return "–"
+        if math.isinf(x):
+            return "∞" if x > 0 else "−∞"
+        # The sum with 0.0 is 0.0, not −0.0.
+        return f"{round(factor * x, places) + 0.0:.{places}f}".replace("-", "−")
+
+    return text
 
 
 def conclusion(
@@ -83,7 +92,7 @@ def conclusion(
     Args:
       summary: the rows of `result_tables.summary_row`.
       pairs: the rows of `result_tables.pair_rows`.
-      score: "accuracy" or "R²".
+      score: what the score is called.
       margin: the difference of scores below which two optimizers are equivalent.
 
     Returns:
@@ -92,6 +101,8 @@ def conclusion(
     text = score_text(score)
     percent = " %" if score == "accuracy" else ""
     names = {row["optimizer"]: row["optimizer"] + " (EDGE)" * bool(row["edge"]) for row in summary}
+    if all(row["diverged"] == row["seeds"] for row in summary):
+        return ["Nothing can be concluded: all runs of the report diverged."]
     best = max(summary, key=lambda row: row["test_score"])
     n_seeds, mean = best["seeds"], text(best["test_score"])
     interval = f"{text(best['test_score_low'])} to {text(best['test_score_high'])}"
@@ -104,6 +115,10 @@ def conclusion(
 
 def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n_seeds: int) -> str:
     """The result of one pair in a sentence or two; the optimizer that is ahead comes first."""
+    if row["verdict"] == UNDECIDED:
+        return (
+            f"{names[row['a']]} and {names[row['b']]} cannot be compared: all their runs diverged."
+        )
     text, unit = score_text(score), " points" if score == "accuracy" else ""
     is_different = not row["verdict"].startswith("indistinguishable")
     b_is_ahead = row["verdict"].startswith("worse") if is_different else row["difference"] < 0
@@ -146,8 +161,9 @@ def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n
 def warnings(
     summary: Sequence[Row],
     tuned: Sequence[Runs],
-    n_pairs: int,
+    pairs: Sequence[Row],
     audited: Sequence[tuple[bool, str]],
+    score: Score,
     margin: float,
 ) -> list[str]:
     """Reasons, in sentences, to doubt the conclusion.
@@ -155,15 +171,17 @@ def warnings(
     Args:
       summary: the rows of `result_tables.summary_row`.
       tuned: the runs of each contender under the tuning seeds.
-      n_pairs: the number of pairs, for which p-values are corrected.
+      pairs: the rows of `result_tables.pair_rows`, for whose number p-values are corrected.
       audited: the result of `audits`.
+      score: what judges the networks.
       margin: there is a warning where selecting trials by validation score, and not by loss, would
         raise the score by more than this.
 
     Returns:
       The sentences; none if there is nothing to warn of.
     """
-    n_seeds = summary[0]["seeds"]
+    n_seeds, n_pairs = summary[0]["seeds"], len(pairs)
+    worst = "−∞" if math.isinf(score.of_diverged) else f"{score.of_diverged:g}"
     sentences = [
         f"{row['optimizer']}: the chosen learning rate {row['learning_rate']:g} is at the "
         f"{row['edge'][6:-1]} edge of the searched range (EDGE); the optimum may lie outside."
@@ -179,11 +197,12 @@ def warnings(
         )
     sentences += [
         f"{row['optimizer']}: {row['diverged']} of {row['seeds']} runs of the report diverged; "
-        "each counts with a score of 0."
+        f"each counts with a score of {worst}."
         for row in summary
         if row["diverged"]
     ]
-    sentences += [sentence for runs in tuned if (sentence := _selection_warning(runs, margin))]
+    if score.metric is None:  # else the score itself selects
+        sentences += [sentence for runs in tuned if (sentence := _selection_warning(runs, margin))]
     return sentences + [f"Audit: {sentence}" for passed, sentence in audited if not passed]
 
 

@@ -7,15 +7,16 @@ from typing import SupportsIndex
 import numpy as np
 
 from jaxnet.comparison import tuning
+from jaxnet.comparison.scores import AccuracyScore, Score
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core.arguments import brief
-from jaxnet.core.costs import Quadratic
 from jaxnet.core.hyperparameters import constant, count, leaf
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Split
+from jaxnet.core.types import Dataset
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.checks import checked, count_of_seeds
 from jaxnet.training.measured import Measured
+from jaxnet.training.metrics import MetricFunction
 
 REPORT_FROM = 1000
 """The first seed of the report, if the caller names only a number of seeds: far from the tuning
@@ -33,9 +34,12 @@ class Protocol:
       batch_size: examples per mini-batch, at least 1.
       tuning_seeds: the seeds that select hyperparameters, at least one.
       report_seeds: the seeds of the report, at least two and none of `tuning_seeds`.
-      targets: validation scores, in (0, 1), for which the time to reach them is reported.
+      targets: validation scores for which the time to reach them is reported; in (0, 1) without a
+        metric.
       margin: the difference of test scores, at least 0, below which two optimizers are equivalent.
       seed: the seed of the Sobol points and of the resampling, at least 0.
+      metric: what selects hyperparameters and judges, or `None` for the validation loss, and the
+        accuracy or R².
 
     >>> protocol = Protocol.checked("lr", None, 10, 10, 5, 32, 0.9, 0.002, 0)
     >>> protocol.trials, protocol.tuning_seeds
@@ -51,6 +55,7 @@ class Protocol:
     targets: tuple[float, ...]
     margin: float
     seed: int
+    metric: MetricFunction | None = None
 
     @classmethod
     def checked(
@@ -61,9 +66,10 @@ class Protocol:
         batch_size: SupportsIndex,
         tuning_seeds: SupportsIndex | Sequence[int],
         seeds: SupportsIndex | Sequence[int],
-        targets: float | Sequence[float],
+        targets: float | Sequence[float] | None,
         margin: float,
         seed: SupportsIndex,
+        score: Score | None = None,
     ) -> "Protocol":
         """The protocol from the arguments of `compare`, each validated.
 
@@ -74,9 +80,11 @@ class Protocol:
           batch_size: see `Protocol.batch_size`.
           tuning_seeds: the seeds, or their number n: then 0, …, n − 1.
           seeds: the seeds of the report, or their number n: then 1000, …, 999 + n.
-          targets: see `Protocol.targets`; one, or a sequence.
+          targets: see `Protocol.targets`; one, or a sequence; `None` is (0.9, 0.95), or none for a
+            metric of which less is better. For such a metric they are values of the metric.
           margin: see `Protocol.margin`.
           seed: see `Protocol.seed`.
+          score: what judges; `None` (the default) for the accuracy.
 
         Returns:
           The protocol.
@@ -84,6 +92,7 @@ class Protocol:
         Raises:
           ValueError: an argument is not in its range; the message names both.
         """
+        score = AccuracyScore() if score is None else score
         return cls(
             tier=tier,
             trials=tuning.trials_of(tier, trials),
@@ -91,10 +100,30 @@ class Protocol:
             batch_size=count("batch_size", batch_size, low=1),
             tuning_seeds=_seeds("tuning_seeds", tuning_seeds, start=0, least=1),
             report_seeds=_seeds("seeds", seeds, start=REPORT_FROM, least=2),
-            targets=_targets(targets),
+            targets=_targets(targets, score),
             margin=constant("margin", margin, low=0),
             seed=count("seed", seed, low=0, high=2**64),
+            metric=score.metric,
         )
+
+
+def check_splits(data: Dataset) -> None:
+    """Check that the data has all three splits.
+
+    Args:
+      data: the data set.
+
+    Raises:
+      ValueError: a split is missing; the message says what it is for.
+    """
+    for split, kind, use in (
+        (data.valid, "validation", "selects hyperparameters on it"),
+        (data.test, "test", "reports scores on it"),
+    ):
+        if split is None:
+            raise ValueError(
+                f"the data has no {kind} split, and a comparison {use}; move some examples there."
+            )
 
 
 def check(
@@ -111,9 +140,6 @@ def check(
     Raises:
       ValueError: they do not; the message names the reason and the remedy.
     """
-    _check_data(net, data)
-    if not protocol.targets:
-        raise ValueError("targets must be one validation score or more, such as 0.95.")
     for recipe in contenders.values():
         checked(
             net,
@@ -132,27 +158,6 @@ def check(
         )
 
 
-def has_labels(split: Split) -> bool:
-    """Whether the targets of a split are class labels, not floats."""
-    return np.issubdtype(split.y.dtype, np.integer)
-
-
-def _check_data(net: Network, data: Dataset) -> None:
-    """Check that the data has all three splits, and that the network's cost fits the score."""
-    for split, kind, use in (
-        (data.valid, "validation", "selects hyperparameters on it"),
-        (data.test, "test", "reports scores on it"),
-    ):
-        if split is None:
-            raise ValueError(
-                f"the data has no {kind} split, and a comparison {use}; move some examples there."
-            )
-    if not has_labels(data.train) and not isinstance(net.cost, Quadratic):
-        raise ValueError(
-            f"on float targets the score is R², which needs the quadratic cost, not {net.cost!r}."
-        )
-
-
 def _seeds(
     name: str, seeds: SupportsIndex | Sequence[int], start: int, least: int
 ) -> tuple[int, ...]:
@@ -167,13 +172,19 @@ def _seeds(
     return tuple(range(start, start + count_of_seeds(name, seeds, least)))
 
 
-def _targets(targets: object) -> tuple[float, ...]:
-    """The target scores, validated."""
+def _targets(targets: object, score: Score) -> tuple[float, ...]:
+    """The target scores, validated; those of a metric of which less is better are negated."""
+    if targets is None:
+        return (0.9, 0.95) if score.higher_is_better else ()
     array = leaf("targets", targets, low=-np.inf)
-    if array is None or array.ndim > 1 or not np.all((array > 0) & (array < 1)):
-        raise ValueError(
-            f"targets are validation scores in (0, 1), such as 0.95, not {brief(targets)}."
-        )
+    is_fraction = score.metric is None
+    if array is None or array.ndim > 1 or (is_fraction and not np.all((array > 0) & (array < 1))):
+        allowed = "in (0, 1), such as 0.95" if is_fraction else f"of {score.name}, one or several"
+        raise ValueError(f"targets are validation scores {allowed}, not {brief(targets)}.")
+    if not array.size:
+        raise ValueError("targets must be one validation score or more, such as 0.95.")
+    sign = 1 if score.higher_is_better else -1
     return tuple(
-        constant("targets", number) for number in np.atleast_1d(np.asarray(targets, float)).tolist()
+        sign * constant("targets", number, low=-np.inf)
+        for number in np.atleast_1d(np.asarray(targets, float)).tolist()
     )

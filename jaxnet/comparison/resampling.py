@@ -164,5 +164,21 @@ def percentiles(draws: Float[np.ndarray, " n"], level: float = 0.95) -> Interval
     >>> percentiles(np.arange(101.0), 0.5)
     Interval(low=25.0, high=75.0)
     """
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
+    low, high = (quantile(draws, q) for q in ((1 - level) / 2, (1 + level) / 2))
+    return Interval(low, high)
+
+
+def quantile(values: Float[np.ndarray, " n"], q: float) -> float:
+    """A quantile of values, of which some may be infinite.
+
+    It is interpolated between its neighbours. Where a value is infinite, it is the nearest of the
+    values, since infinite neighbours cannot be interpolated between.
+
+    Args:
+      values: the values, shape (n,).
+      q: the probability, in [0, 1].
+
+    >>> quantile(np.array([-np.inf, -np.inf, 1.0]), 0.1), quantile(np.array([1.0, 2.0]), 0.5)
+    (-inf, 1.5)
+    """
+    return float(np.quantile(values, q, method="nearest" if np.isinf(values).any() else "linear"))

@@ -1,7 +1,7 @@
 """The tables of a comparison, computed from its runs.
 
-A score is higher for a better network: the accuracy or, for float targets, R², with negative values
-set to 0. A run that diverged has an infinite loss and a score of 0.
+A score is higher for a better network: see `scores`. A run that diverged has an infinite loss and
+the worst possible score, which is 0 for accuracies and R².
 """
 
 import itertools
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxnet.comparison import statistics, tuning
+from jaxnet.comparison.resampling import quantile
 from jaxnet.comparison.tuning import Search
 from jaxnet.io.csv import Row
 from jaxnet.recipes.recipe import Recipe
@@ -20,6 +21,8 @@ ALPHA = 0.05
 """The level of the test that calls two optimizers different; the intervals have level 1 − ALPHA."""
 GOOD = 0.01
 """A learning rate is good if its mean validation score is within this distance of the best one."""
+UNDECIDED = "undecided: all runs diverged"
+"""The verdict on a pair of contenders of which no run has a score."""
 TEXT = ("phase", "optimizer", "edge", "a", "b", "verdict")
 """The columns that hold text; all others hold numbers."""
 
@@ -36,11 +39,11 @@ class Runs(NamedTuple):
     valid_loss: np.ndarray
     """Validation loss after the last epoch, without penalties; infinite for a diverged run."""
     valid_score: np.ndarray
-    """Validation score after the last epoch; 0 for a diverged run."""
+    """Validation score after the last epoch; the worst one for a diverged run."""
     test_loss: np.ndarray
     """Test loss after the last epoch, without penalties; infinite for a diverged run."""
     test_score: np.ndarray
-    """Test score after the last epoch; 0 for a diverged run."""
+    """Test score after the last epoch; the worst one for a diverged run."""
     diverged_epoch: np.ndarray
     """The epoch, from 1, in which a run diverged; 0 if it did not."""
     diverged_step: np.ndarray
@@ -49,11 +52,14 @@ class Runs(NamedTuple):
     """Validation cost after each epoch, with penalties, shape (trials, seeds, epochs)."""
     score_curve: np.ndarray
     """Validation score after each epoch, shape (trials, seeds, epochs)."""
+    selection_loss: np.ndarray
+    """What selects trials: the validation loss or, with a metric, the negative validation score;
+    infinite for a diverged run."""
 
 
 def best_trial(runs: Runs) -> int:
-    """The index of the trial with the least mean validation loss; 0 if all trials diverged."""
-    return int(np.argmin(runs.valid_loss.mean(axis=1)))
+    """The index of the trial with the least mean selection loss; 0 if all trials diverged."""
+    return int(np.argmin(runs.selection_loss.mean(axis=1)))
 
 
 def run_rows(phase: str, runs: Runs) -> Iterator[Row]:
@@ -123,7 +129,7 @@ def summary_row(
         "seeds": len(report.seeds),
         "diverged": int(np.count_nonzero(report.diverged_epoch)),
         **_mean_columns("test_score", report.test_score[0], resampled[0], seed),
-        "test_score_q10": float(np.quantile(report.test_score[0], 0.1)),
+        "test_score_q10": quantile(report.test_score[0], 0.1),
         **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),
@@ -173,10 +179,10 @@ def good_decades(search: Search, tuned: Runs) -> float:
     """
     if search.tier != "lr":
         return math.nan
+    if (tuned.diverged_epoch > 0).all():
+        return math.nan
     mean_scores = tuned.valid_score.mean(axis=1)
     best = int(np.argmax(mean_scores))
-    if mean_scores[best] <= 0:  # all have diverged
-        return math.nan
     is_good = mean_scores >= mean_scores[best] - GOOD
     first = last = best
     while first > 0 and is_good[first - 1]:
@@ -203,12 +209,15 @@ def pair_rows(
     rows = []
     pairs = list(itertools.combinations(range(len(reports)), 2))
     scores = [runs.test_score[0] for runs in reports]
-    p_values = np.array([statistics.wilcoxon(scores[i] - scores[j]) for i, j in pairs])
+    all_diverged = [bool((runs.diverged_epoch > 0).all()) for runs in reports]
+    p_values = np.array([
+        statistics.wilcoxon(_differences(scores[i], scores[j])) for i, j in pairs
+    ])  # fmt: skip
     for (i, j), p, p_holm in zip(pairs, p_values, statistics.holm(p_values), strict=True):
-        difference = scores[i] - scores[j]
+        difference = _differences(scores[i], scores[j])
         over_seeds = statistics.bootstrap(difference, seed=seed)
         over_both = statistics.percentiles(resampled[:, i] - resampled[:, j])
-        sd = float(difference.std(ddof=1))
+        sd = float(difference.std(ddof=1)) if np.isfinite(difference).all() else math.nan
         # The test compares ranks, so its direction is theirs: one failed run can turn the mean.
         a_is_ahead = statistics.signed_ranks(difference) > 0
         verdict = "indistinguishable"
@@ -216,6 +225,8 @@ def pair_rows(
             verdict = "better" if a_is_ahead else "worse"
         if -margin < over_both.low and over_both.high < margin:
             verdict += ", equivalent"
+        if all_diverged[i] and all_diverged[j]:
+            verdict = UNDECIDED
         rows.append({
             "a": reports[i].label,
             "b": reports[j].label,
@@ -234,6 +245,12 @@ def pair_rows(
     return rows
 
 
+def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The differences a − b, 0 where both are the same infinity."""
+    same = a == b
+    return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
+
+
 def single_seed_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
     """Simulate comparisons with a single seed: how often they rank one contender above another.
 
@@ -249,7 +266,7 @@ def single_seed_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
       The rows.
     """
     studies = [
-        statistics.tuning_studies(runs.valid_loss, runs.test_score, seed=seed + k)
+        statistics.tuning_studies(runs.selection_loss, runs.test_score, seed=seed + k)
         for k, runs in enumerate(tuned)
     ]
     for i, j in itertools.combinations(range(len(tuned)), 2):
@@ -296,7 +313,7 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
 
 def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:
     """The test score that single-seed studies report: mean and middle 90 % by number of trials."""
-    studies = statistics.tuning_studies(tuned.valid_loss, tuned.test_score, seed=seed)
+    studies = statistics.tuning_studies(tuned.selection_loss, tuned.test_score, seed=seed)
     for n, scores in enumerate(studies.T, 1):
         low, high = statistics.percentiles(scores, 0.9)
         yield {

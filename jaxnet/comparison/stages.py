@@ -4,20 +4,21 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from jaxnet.comparison import result_tables, tuning
-from jaxnet.comparison.protocol import Protocol, has_labels
+from jaxnet.comparison.protocol import Protocol
 from jaxnet.comparison.result_tables import Runs
+from jaxnet.comparison.scores import CURVE, Score
 from jaxnet.comparison.tuning import Search
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, Params, Split
+from jaxnet.core.types import Dataset
 from jaxnet.interrupts import interruptible
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import sweep
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.study import Study
-from jaxnet.training import evaluation
 
 
 class Stages:
@@ -27,6 +28,7 @@ class Stages:
       net: the network that all runs train.
       data: the training, the validation and the test split.
       protocol: epochs, batch size and seeds.
+      score: what judges the networks.
       folder: where the sweeps keep their runs, to continue after an interruption.
       on_progress: called with a stage's name and a `SweepReport`; `None` for no calls.
       log: called with a line of text about each stage; `None` for no calls.
@@ -37,12 +39,13 @@ class Stages:
         net: Network,
         data: Dataset,
         protocol: Protocol,
+        score: Score,
         folder: Path,
         on_progress: Callable[[str, SweepReport], None] | None,
         log: Callable[[str], None] | None,
     ) -> None:
         self.net, self.data, self.protocol, self.folder = net, data, protocol, folder
-        self.on_progress, self.log = on_progress, log
+        self.score, self.on_progress, self.log = score, on_progress, log
         self.network_epochs = 0
 
     def train_tuning(self, name: str, recipes: Mapping[str, list[Recipe]]) -> list[Runs]:
@@ -65,6 +68,7 @@ class Stages:
     ) -> list[tuple[Runs, np.ndarray]]:
         """One sweep over all labels' recipes, evaluated for each label by `_evaluate`."""
         protocol, on_progress, log = self.protocol, self.on_progress, self.log
+        metric = self.score.metric
         named_progress = None if on_progress is None else lambda report: on_progress(name, report)
         with warnings.catch_warnings(), interruptible() as interrupts:
             warnings.simplefilter("ignore", RuntimeWarning)  # an interruption is raised below
@@ -76,6 +80,7 @@ class Stages:
                 epochs=protocol.epochs,
                 batch_size=protocol.batch_size,
                 evaluate_on=("evaluation",),
+                metrics=None if metric is None else {CURVE: metric},
                 folder=self.folder,
                 on_progress=named_progress,
                 log=None if log is None else lambda plan: log(f"{name}: {plan}"),
@@ -98,24 +103,26 @@ class Stages:
           (2, trials, seeds, examples).
         """
         shape = (len(settings), len(study.seeds))
-        losses, scores = np.full((2, *shape), np.inf), np.zeros((2, *shape))
+        losses, scores = np.full((2, *shape), np.inf), np.full((2, *shape), self.score.of_diverged)
         assert self.data.valid is not None
         assert self.data.test is not None
-        on_test = np.zeros((2, *shape, len(self.data.test.x)), np.float32)
-        on_test[1] = np.inf
+        on_test = np.full((2, *shape, len(self.data.test.x)), np.inf, np.float32)
+        on_test[0] = self.score.of_diverged
         for trial, seed in np.ndindex(shape):
             if study.diverged_epoch[settings[trial], seed]:
                 continue
             params = study.params(settings[trial], seed)
             for k, split in enumerate((self.data.valid, self.data.test)):
-                score, cost = _by_example(self.net, params, split)
+                score, cost = self.score.by_example(self.net, params, split)
                 losses[k, trial, seed] = np.mean(cost, dtype=float)
                 scores[k, trial, seed] = np.mean(score, dtype=float)
                 if split is self.data.test:
                     on_test[:, trial, seed] = score, cost
         losses[~np.isfinite(losses)] = np.inf
         rows = slice(settings.start, settings.stop)
-        cost_curve, score_curve = _curves(study, rows, self.data.valid)
+        history = jax.tree.map(lambda curve: np.asarray(curve)[rows], study.history)
+        has_diverged = study.diverged_epoch[rows] > 0
+        by_score = np.where(has_diverged, np.inf, -scores[0])
         runs = Runs(
             label=label,
             recipes=tuple(study.settings[setting].recipe for setting in settings),
@@ -126,8 +133,9 @@ class Stages:
             test_score=scores[1],
             diverged_epoch=study.diverged_epoch[rows],
             diverged_step=study.diverged_step[rows],
-            cost_curve=cost_curve,
-            score_curve=score_curve,
+            cost_curve=history.evaluation_cost,
+            score_curve=self.score.curve(history, self.data.valid),
+            selection_loss=losses[0] if self.score.metric is None else by_score,
         )
         return runs, on_test
 
@@ -170,26 +178,3 @@ def _joined(a: Runs, b: Runs) -> Runs:
         for name in Runs._fields[3:]
     }
     return Runs(a.label, tuple(recipes[k] for k in order), a.seeds, **arrays)
-
-
-def _by_example(net: Network, params: Params, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Score and cost of each example; the scores are 0 if their mean, an R², is negative."""
-    cost, hit = evaluation.by_example(net, params, split)
-    score = hit if has_labels(split) else 1 - cost / _cost_of_mean(split)
-    return np.where(np.mean(score) > 0, score, 0.0), cost
-
-
-def _curves(study: Study, rows: slice, valid: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Validation cost and score after each epoch, each of shape (trials, seeds, epochs)."""
-    cost = np.asarray(study.history.evaluation_cost[rows])
-    if not has_labels(valid):
-        data_cost = np.asarray(study.history.evaluation_data_cost[rows])
-        return cost, np.maximum(0.0, 1 - data_cost / _cost_of_mean(valid))
-    # Accuracies are float32. Through counts, 0.949999988 becomes 0.95, which reaches a target 0.95.
-    n = len(valid.x)
-    return cost, np.rint(n * np.asarray(study.history.evaluation_accuracy[rows], float)) / n
-
-
-def _cost_of_mean(split: Split) -> float:
-    """The quadratic cost of a network that always predicts the mean of the targets."""
-    return float(np.mean(np.sum((split.y - split.y.mean(axis=0)) ** 2, axis=-1)) / 2)

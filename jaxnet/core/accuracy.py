@@ -85,6 +85,22 @@ def have_accuracy(cost: Cost, ys: AnyArray) -> bool:
     return bool(np.all(_is_multi_label(values) | _are_probabilities(values)))
 
 
+def are_multi_label(cost: Cost, ys: Float[AnyArray, "n n_targets"]) -> bool:
+    """Whether float targets are multi-label: each of them is 0 or 1, and outputs are independent.
+
+    Args:
+      cost: the network's cost.
+      ys: the targets, (n, n_targets).
+
+    >>> from jaxnet.core.costs import CrossEntropy
+    >>> are_multi_label(CrossEntropy(), np.array([[1.0, 1.0], [0.0, 1.0]]))
+    True
+    """
+    bounds = cost.target_bounds
+    is_independent = _have_classes(bounds) and bounds.total is None
+    return is_independent and bool(np.all(_is_multi_label(np.asarray(ys))))
+
+
 def _have_classes(bounds: Bounds) -> bool:
     """Whether targets of a cost can be classes: they are in [0, 1]."""
     return (bounds.low, bounds.high) == (0.0, 1.0)

@@ -33,6 +33,22 @@ def brief(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def reason_of(error: BaseException) -> str:
+    r"""The reason in an error, to be part of a sentence: its first line, without a full stop.
+
+    Args:
+      error: an error, such as one that a function of the caller's has raised.
+
+    Returns:
+      The text; the error's class where it says nothing.
+
+    >>> reason_of(ValueError("it is wrong.\nDetails follow.")), reason_of(KeyError())
+    ('it is wrong', 'KeyError')
+    """
+    first_line = str(error).strip().partition("\n")[0].rstrip(".")
+    return first_line or type(error).__name__
+
+
 def likeliest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant by one that is not known.
 

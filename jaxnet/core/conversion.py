@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxnet.core.arguments import reason_of
 from jaxnet.core.types import AnyArray, Dataset
 
 READABLE = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))
@@ -248,7 +249,7 @@ def _numpy_array(values: object, source: str, what: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except Exception as error:  # whatever the conversion of the object's own class raises
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = reason_of(error)
         if "inhomogeneous" in reason:
             reason = "their rows have different lengths"
         raise ValueError(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from jaxnet.core import initializers
 from jaxnet.core.activation import Activation
 from jaxnet.core.activations import Softmax, sigmoid
-from jaxnet.core.arguments import brief, lists_keywords, require_choice, require_kind
+from jaxnet.core.arguments import brief, lists_keywords, reason_of, require_choice, require_kind
 from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
 from jaxnet.core.parametric import Parametric
@@ -258,7 +258,13 @@ def check_key(function_name: str, key: object) -> None:
 
 def _drawn_layer(draw: Initializer, key: KeyArray, n_in: int, n_out: int) -> Layer:
     """A layer of an initializer, which may be a user's own: its shapes are checked."""
-    arrays = draw(key, n_in, n_out)
+    try:
+        arrays = draw(key, n_in, n_out)
+    except Exception as error:  # a function of the caller's may raise anything
+        raise ValueError(
+            f"init cannot draw Layer(w, b) for {n_in} inputs and {n_out} units by {brief(draw)}: "
+            f"{reason_of(error)}."
+        ) from error
     is_pair = isinstance(arrays, (tuple, list)) and len(arrays) == 2
     shapes = tuple(map(_shape, arrays)) if is_pair else ()
     if shapes != ((n_in, n_out), (n_out,)):

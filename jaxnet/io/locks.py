@@ -140,6 +140,7 @@ def _is_made(folder: Path) -> bool:
 @contextlib.contextmanager
 def _made(folder: Path) -> Iterator[None]:
     """Make a folder and those above it; those that are new and empty at the end are removed."""
+    folder = folder.absolute()  # the working directory may be another one at the end
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -153,8 +154,9 @@ def _made(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[None]:
     """The system's lock on a folder, with the description of this process beside it."""
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder.absolute() / LOCK)
     _acquire(lock, folder, on_wait)
+    folder = folder.absolute()  # the working directory may be another one at the end
     try:
         files.remove_stale(folder)
         files.write_atomic(folder / HOLDER, json.dumps(_this_process()._asdict()).encode())

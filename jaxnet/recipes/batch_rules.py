@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.core import network
-from jaxnet.core.arguments import brief
+from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
 from jaxnet.core.types import AnyArray, Inputs, KeyArray, Numbers, Targets
 
@@ -254,14 +254,19 @@ class Custom(BatchRule):
         floats = jnp.zeros((), float).dtype
         shapes = ((2, n_in), (2, n_out), (2,))
         xs, ys, weights = (jax.ShapeDtypeStruct(shape, floats) for shape in shapes)
-        apply = lambda rule, *arrays: rule.apply(*arrays, n_out)
+        key, apply = jax.random.key(0), lambda rule, *arrays: rule.apply(*arrays, n_out)
+
+        def called(rule: "Custom", *arrays: Array) -> None:
+            rule.function(*arrays, **rule.values)
+
         try:
-            jax.eval_shape(apply, self, jax.random.key(0), xs, ys, weights)
-        except (TypeError, IndexError) as error:  # among them JAX's, of traced numbers
-            reason = str(error).partition("\n")[0].rstrip(".")
+            jax.eval_shape(called, self, key, xs, ys)
+        except Exception as error:  # a function of the caller's may raise anything
             raise ValueError(
-                f"{self!r} cannot change mini-batches: {reason}; it is called with key, xs, ys."
-            ) from None
+                f"{self!r} cannot change mini-batches: {reason_of(error)}; it is called with key, "
+                f"xs, ys, of shapes such as {xs.shape} and {ys.shape}."
+            ) from error
+        jax.eval_shape(apply, self, key, xs, ys, weights)
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", None) or repr(self.function)

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from jaxnet.core.arguments import brief, check_keywords, require_kind, require_options
+from jaxnet.core.arguments import brief, check_keywords, reason_of, require_kind, require_options
 from jaxnet.core.hyperparameters import count, flag, leaf, pytree, shown, static
 from jaxnet.core.types import KeyArray, Numbers, Params
 from jaxnet.recipes.derivatives import with_finite_slopes, without_derivative
@@ -234,7 +234,7 @@ def _check_transformation(optimizer: Optimizer) -> None:
             dict.fromkeys(optimizer.hyper, number),
         )
     except Exception as error:  # a rule may be anyone's
-        fault = str(error).partition("\n")[0].rstrip(".")
+        fault = reason_of(error)
         if isinstance(error, jax.errors.ConcretizationTypeError):
             fault = "numbers are traced, so a rule must not branch on their values"
         raise ValueError(f"rule cannot be called as {brief(optimizer)}: {fault}.") from None

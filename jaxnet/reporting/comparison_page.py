@@ -310,10 +310,13 @@ def _tuning_text(comparison: Comparison) -> str:
             f" Each search began with {protocol['trials']} trials; all were extended because a "
             "best learning rate was at an edge."
         )
+    best = "the least mean validation loss"
+    if "metric" in protocol:
+        best = f"the highest mean validation score, {comparison.manifest['score']},"
     return (
         f"{numbers}, with {n_trials} trials of each optimizer under "
-        f"{len(protocol['tuning_seeds'])} seeds.{extension} The recipe with the least mean "
-        "validation loss after the last epoch was selected; a diverged run counts as infinite."
+        f"{len(protocol['tuning_seeds'])} seeds.{extension} The recipe with {best} after "
+        "the last epoch was selected; one with a diverged run comes last."
     )
 
 

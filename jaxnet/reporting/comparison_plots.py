@@ -97,7 +97,7 @@ def sensitivity(comparison: Comparison) -> Figure:
     for k, (axes, label) in enumerate(zip(panels, labels, strict=True)):
         trials, search = _trials(comparison, label), comparison.manifest["searches"][label]
         rates = np.array([row["learning_rate"] for row in trials.rows])
-        errors, colour = _error(trials.scores), _style(k)["color"]
+        errors, colour = _error(comparison, trials.scores), _style(k)["color"]
         mean = errors.mean(axis=1)
         if search["tier"] == "lr":
             axes.fill_between(rates, errors.min(axis=1), errors.max(axis=1), color=colour,
@@ -109,7 +109,9 @@ def sensitivity(comparison: Comparison) -> Figure:
         axes.axvspan(low, low * place, color="0.85", zorder=0)
         axes.axvspan(high / place, high, color="0.85", zorder=0)
         n_diverged = trials.diverged.sum()
-        axes.plot(rates[trials.diverged], np.ones(n_diverged), "x", color="black", markersize=6)
+        height = np.nanmax(errors, initial=0.0) if _is_negated(comparison) else 1.0
+        axes.plot(rates[trials.diverged], np.full(n_diverged, height), "x", color="black",
+                  markersize=6)  # fmt: skip
         summary = _summary(comparison, label)
         chosen = int(np.argmin(np.abs(np.log(rates / summary["learning_rate"]))))
         axes.plot(rates[chosen], mean[chosen], "o", color=colour, markersize=10, fillstyle="none",
@@ -124,15 +126,15 @@ def sensitivity(comparison: Comparison) -> Figure:
 def curves(comparison: Comparison) -> Figure:
     """Validation error by training step, under the report's seeds."""
     figure, axes = _single()
-    steps = comparison.time_to_target[0]["resolution_steps"]
+    batch_size = comparison.manifest["protocol"]["batch_size"]
+    steps = -(-comparison.manifest["examples"][0] // batch_size)
     for k, label in enumerate(_labels(comparison)):
-        error = _error(_score_curves(comparison, label))
+        error = _error(comparison, _score_curves(comparison, label))
         at = steps * np.arange(1, error.shape[1] + 1)
         low, high = np.quantile(error, [0.1, 0.9], axis=0)
         axes.fill_between(at, low, high, color=_style(k)["color"], alpha=0.15, linewidth=0)
         axes.plot(at, error.mean(axis=0), label=_legend(comparison, label), linewidth=1.8,
                   **_style(k))  # fmt: skip
-    batch_size = comparison.manifest["protocol"]["batch_size"]
     axes.set(xlabel=f"step (mini-batches of {batch_size})", xlim=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.legend(frameon=False)
@@ -179,7 +181,8 @@ def differences(comparison: Comparison) -> Figure:
     scale = 100 if _is_accuracy(comparison) else 1
     # The colours reach as far as the intervals, so that they are strong only for narrow ones.
     ends = [abs(row[end]) for row in comparison.pairwise for end in ("low", "high")]
-    largest = max(float(np.nanmax(np.abs(table))), *np.nan_to_num(ends), 1e-9)
+    finite = np.abs(table[np.isfinite(table)])
+    largest = max(finite.max(initial=0.0), *np.nan_to_num(ends), 1e-9)
     image = axes.imshow(scale * table, cmap="PuOr", vmin=-scale * largest, vmax=scale * largest,
                         aspect="auto")  # fmt: skip
     for i, j in np.ndindex(n, n):
@@ -195,7 +198,7 @@ def differences(comparison: Comparison) -> Figure:
         axes.tick_params(axis="x", rotation=40)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    unit = "points" if _is_accuracy(comparison) else "R²"
+    unit = "points" if _is_accuracy(comparison) else comparison.manifest["score"]
     figure.colorbar(image, label=f"row − column, {unit}", shrink=0.9)
     return figure
 
@@ -209,9 +212,10 @@ def expected_performance(comparison: Comparison) -> Figure:
             np.array([row[name] for row in rows]) for name in ("trials", "expected", "low", "high")
         )
         colour = _style(k)["color"]
-        axes.fill_between(trials, _error(low), _error(high), color=colour, alpha=0.1, linewidth=0)
-        axes.plot(trials, _error(expected), label=_legend(comparison, label), linewidth=1.8,
-                  **_style(k))  # fmt: skip
+        low_error, high_error = _error(comparison, low), _error(comparison, high)
+        axes.fill_between(trials, low_error, high_error, color=colour, alpha=0.1, linewidth=0)
+        axes.plot(trials, _error(comparison, expected), label=_legend(comparison, label),
+                  linewidth=1.8, **_style(k))  # fmt: skip
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
@@ -254,7 +258,7 @@ def search(comparison: Comparison) -> Figure:
         trials = _trials(comparison, label)
         x = [row["learning_rate"] for row in trials.rows]
         y = [coordinate(row[second]) for row in trials.rows]
-        error = np.log10(_error(trials.scores.mean(axis=1)))
+        error = np.log10(_error(comparison, trials.scores.mean(axis=1)))
         image = axes.scatter(x, y, c=error, cmap="viridis_r", s=46, norm=scale)
         summary = _summary(comparison, label)
         axes.plot(summary["learning_rate"], coordinate(summary[second]), "o", fillstyle="none",
@@ -269,7 +273,8 @@ def search(comparison: Comparison) -> Figure:
 def _colour_scale(comparison: Comparison) -> Normalize:
     """The colour scale of all panels, in log₁₀: from the least to the median error of all runs."""
     scores = [row["valid_score"] for row in comparison.runs if row["phase"] == "tuning"]
-    error = np.log10(_error(np.array(scores)))
+    error = np.log10(_error(comparison, np.array(scores)))
+    error = error[np.isfinite(error)] if np.isfinite(error).any() else np.zeros(1)
     return Normalize(float(error.min()), max(float(np.median(error)), float(error.min()) + 0.1))
 
 
@@ -322,9 +327,13 @@ def _literal(label: str) -> str:
 
 
 def _score_curves(comparison: Comparison, label: str) -> np.ndarray:
-    """The validation scores of the report's runs, shape (seeds, epochs); 0 after a divergence."""
+    """The validation scores of the report's runs, shape (seeds, epochs).
+
+    After a divergence they are 0, or −∞ for a metric of which less is better.
+    """
     seeds = comparison.manifest["protocol"]["report_seeds"]
-    table = np.zeros((len(seeds), comparison.manifest["protocol"]["epochs"]))
+    shape = (len(seeds), comparison.manifest["protocol"]["epochs"])
+    table = np.full(shape, -np.inf if _is_negated(comparison) else 0.0)
     for row in _rows_of(comparison.curves, label):
         if row["phase"] == "report":
             table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]
@@ -332,12 +341,22 @@ def _score_curves(comparison: Comparison, label: str) -> np.ndarray:
 
 
 def _is_accuracy(comparison: Comparison) -> bool:
-    """Whether the score is the accuracy, not R²."""
+    """Whether the score is the accuracy, not R² or a metric."""
     return comparison.manifest["score"] == "accuracy"
 
 
-def _error(score: np.ndarray) -> np.ndarray:
-    """1 − score, clipped to [1e-5, 1], since a logarithmic axis has no 0."""
+def _is_negated(comparison: Comparison) -> bool:
+    """Whether the score is the negative of a metric of which less is better."""
+    return comparison.manifest["score"].startswith("−")
+
+
+def _error(comparison: Comparison, score: np.ndarray) -> np.ndarray:
+    """1 − score, in [1e-5, 1], or the metric that the score negates, NaN where that is infinite.
+
+    A logarithmic axis has no 0: smaller numbers are 1e-5.
+    """
+    if _is_negated(comparison):
+        return np.where(np.isfinite(score), np.maximum(-score, 1e-5), np.nan)
     return np.clip(1 - score, 1e-5, 1.0)
 
 
@@ -350,9 +369,11 @@ def _score_formatter(comparison: Comparison) -> Callable[[float, object], str]:
 
 def _set_error_axis(comparison: Comparison, panels: Sequence[Axes], name: str) -> None:
     """Make the y-axis of all panels logarithmic, over the range of what they show."""
-    name = name if _is_accuracy(comparison) else f"{name}, 1 − R²"
-    low = min(axes.dataLim.y0 for axes in panels)
-    high = max(axes.dataLim.y1 for axes in panels)
+    if not _is_accuracy(comparison):
+        score = comparison.manifest["score"]
+        name = f"{name}, {score[1:] if _is_negated(comparison) else f'1 − {score}'}"
+    ends = np.array([(axes.dataLim.y0, axes.dataLim.y1) for axes in panels])
+    low, high = (ends.min(), ends.max()) if np.isfinite(ends).all() else (0.1, 1.0)
     panels[0].set_ylabel(name)
     for axes in panels:
         axes.set_yscale("log")
@@ -373,7 +394,7 @@ def _ticks(low: float, high: float) -> list[float]:
         (1, 1.5, 2, 3, 5, 7),
         (1, 1.2, 1.5, 2, 2.5, *range(3, 10)),
     ):
-        ticks = [m * 10.0**e for e in range(-5, 1) for m in digits if low <= m * 10.0**e <= high]
+        ticks = [m * 10.0**e for e in range(-5, 9) for m in digits if low <= m * 10.0**e <= high]
         if len(ticks) >= 4:
             break
     return ticks

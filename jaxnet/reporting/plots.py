@@ -158,8 +158,8 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
         "learning_rate" or "l2".
 
     Returns:
-      The figure, with one axes per name. The score is the validation accuracy after the network's
-      best epoch or, without labels, the validation cost without penalties: see `Study.score`.
+      The figure, with one axes per name. It shows what ranks the networks, `Study.ranked_by`, after
+      the best epoch of each: the validation accuracy, cost or metric.
 
     >>> import jaxnet as jn
     >>> net, data = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
@@ -170,8 +170,8 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
     figure = Figure(figsize=(max(5.0, 4.2 * len(names)), 3.8), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
     curve = study.ranked_by
-    is_accuracy = curve.endswith("accuracy")
-    sign = 1 if is_accuracy else -1  # the score of a cost is the negative cost
+    is_accuracy = curve.endswith("_accuracy")
+    sign = 1 if study.higher_is_better else -1  # the score of a cost is the negative cost
     scores = np.where(np.isfinite(study.score), study.score, np.nan) * sign
     bottom = np.nanmin(scores, initial=np.inf) if np.isfinite(scores).any() else 0.0
     dot, line = STYLES["training"]["color"], STYLES["validation"]["color"]
@@ -191,7 +191,8 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
         panel.set_xlabel(name.replace("_", " "))
         panel.grid(alpha=0.25)
     split = "training" if curve.startswith("training") else "validation"
-    panels[0].set_ylabel(f"{split} {'accuracy' if is_accuracy else 'cost'}, best epoch")
+    name = curve.partition("_")[2].removeprefix("data_").replace("_", " ")
+    panels[0].set_ylabel(f"{split} {name}, best epoch")
     if is_accuracy:
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.suptitle(

@@ -160,7 +160,8 @@ class Folder:
     """
 
     def __init__(self, path: str | Path, description: JsonObject) -> None:
-        self.path, self.description = Path(path), description
+        # Training may change the working directory.
+        self.path, self.description = Path(path).absolute(), description
         self.older_files: dict[str, Path] = {}
         self.last_read: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
         (self.path / "chunks").mkdir(parents=True, exist_ok=True)
@@ -179,7 +180,7 @@ class Folder:
             before.get("format") == old_format and description.get("format") != old_format
         )
         expected = description | {"format": old_format} if self.is_version_0_2 else description
-        require_same(f"{self.path} holds another study", before, expected, "Choose another folder.")
+        require_same(f"{path} holds another study", before, expected, "Choose another folder.")
 
     def write(self, record: Record) -> None:
         """Write a chunk's file, atomically.

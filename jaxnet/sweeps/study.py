@@ -203,6 +203,14 @@ class Study(NamedTuple):
         return ranking_curve(self.history, self._rank_by)
 
     @property
+    def higher_is_better(self) -> bool:
+        """Whether more of `ranked_by` is better; if not, `score` is the curve's negative."""
+        criterion = self._rank_by
+        if criterion is None:
+            return not self.ranked_by.endswith("cost")
+        return criterion.higher_is_better
+
+    @property
     def _rank_by(self) -> Criterion | None:
         """What ranks the networks; None for the default of a study without folds."""
         measured = self.source.measured

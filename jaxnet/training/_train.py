@@ -488,7 +488,7 @@ def _open_checkpoint(
         state = with_unpenalized_best_score(state, log, loop.data, loop.recipe, loop.program)
         loop.go_on_from(state, log)
     loop.writer = CheckpointWriter(
-        folder, settings[0], operator.index(every), n_written=len(loop.log.rows)
+        Path(folder).absolute(), settings[0], operator.index(every), n_written=len(loop.log.rows)
     )
 
 

@@ -42,7 +42,7 @@ def csv(path: str | Path) -> EpochCallback:
     path, columns = path_of("path", path), ("epoch", *NUMBERS)
     _epoch_lines(path, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _CsvWriter(path, columns)
+    return _CsvWriter(path.absolute(), columns)  # training may change the working directory
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def tensorboard(folder: str | Path) -> EpochCallback:
         raise ModuleNotFoundError(
             "the TensorBoard callback needs tensorboardX: pip install 'jaxnet-mlp[tensorboard]'."
         ) from None
-    return _EventWriter(str(path_of("folder", folder)))
+    return _EventWriter(str(path_of("folder", folder).absolute()))
 
 
 class _EventWriter:

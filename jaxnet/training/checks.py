@@ -15,7 +15,7 @@ from jaxtyping import Integer
 
 from jaxnet.core import network
 from jaxnet.core.accuracy import have_accuracy
-from jaxnet.core.arguments import brief, require_choice, require_kind
+from jaxnet.core.arguments import brief, reason_of, require_choice, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
@@ -24,6 +24,7 @@ from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.measured import Measured, check_metric_name, check_metrics
 from jaxnet.training.monitors import Monitors
+from jaxnet.training.part_checks import check_own_parts
 
 MOST_SEEDS = 2**24
 """A larger number of seeds was meant as a seed."""
@@ -268,12 +269,14 @@ def _check_parts(net: Network, data: Dataset, recipe: Recipe) -> None:
             raise ValueError(
                 f"{name} is for hidden units, but sizes {net.sizes} has none; leave it out."
             )
-    if recipe.label_smoothing is not None and not network.are_labels(data.train.y):
+    if recipe.label_smoothing is not None and not have_accuracy(net.cost, data.train.y):
         raise ValueError(
-            "label_smoothing is for integer labels, but the targets are floats; leave it out."
+            "label_smoothing is for classes: integer labels, multi-label targets or probabilities; "
+            "but the targets are numbers to predict; leave it out."
         )
     if recipe.augmentation is not None:
         recipe.augmentation.check(net.sizes[0], net.n_targets)
+    check_own_parts(net, recipe.optimizer)
 
 
 def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
@@ -287,13 +290,18 @@ def _check_schedule(recipe: Recipe, n_steps: int, epochs: int) -> None:
                 f"epoch has {n_steps} of them; choose a smaller one."
             )
     try:
-        jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
-    except (TypeError, ValueError) as error:  # among them JAX's, of traced numbers
-        reason = str(error).partition("\n")[0].rstrip(".")
+        factor = jax.eval_shape(lambda s, t: s.factor(t, n_steps), recipe.schedule, np.int32(0))
+    except Exception as error:  # a schedule may be anyone's
+        reason = reason_of(error)
         raise ValueError(
             f"the schedule {recipe.schedule} cannot be made of epochs of {n_steps} "
             f"mini-batches: {reason}."
-        ) from None
+        ) from error
+    if np.shape(factor) != ():
+        raise ValueError(
+            f"the schedule {recipe.schedule} must return one factor for a step, not an array of "
+            f"shape {np.shape(factor)}."
+        )
     end = recipe.schedule.ends(n_steps)
     if end is not None and end < epochs * n_steps:
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxnet.core import accuracy, network
 from jaxnet.core.arguments import brief
@@ -243,23 +243,26 @@ def by_example(
 
 def confusion(
     net: Network, params: Params, split: Split
-) -> Int[np.ndarray, "n_classes n_predicted"]:
+) -> Int[np.ndarray, "n_classes n_predicted"] | Int[np.ndarray, "n_out 2 2"]:
     """The confusion matrix: entry (i, j) counts the examples of class i that are classified as j.
 
-    `confusion.diagonal() / confusion.sum(axis=1)` is the accuracy of each class.
+    `confusion.diagonal() / confusion.sum(axis=1)` is the accuracy of each class. Multi-label
+    targets have a matrix for each output, as scikit-learn's `multilabel_confusion_matrix`.
 
     Args:
       net: the architecture.
       params: its parameters.
-      split: examples and their integer labels, which may be one-hot.
+      split: examples and their integer labels, which may be one-hot, or multi-label targets: a
+        matrix of 0 and 1 whose rows are not all one-hot. Weights do not count.
 
     Returns:
       Counts of shape (classes, classes): rows are true classes, columns predicted ones. A network
-      of one output has two classes.
+      of one output has two classes. For multi-label targets counts of shape (n_out, 2, 2), where
+      entry (k, 1, 0) counts the examples with label k for which output k is at most ½.
 
     Raises:
-      ValueError: network, parameters and split do not fit together, its targets are floats, or an
-        output is NaN.
+      ValueError: network, parameters and split do not fit together, its targets are numbers to
+        predict, or an output is NaN.
 
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.array([0, 0, 0, 1]))
@@ -272,6 +275,8 @@ def confusion(
     labels = np.asarray(split.y)
     if not network.are_labels(labels):
         whole_labels = labels_of_floats(labels)
+        if whole_labels is None and accuracy.are_multi_label(net.cost, labels):
+            return _multi_label_confusion(net, params, split)
         if whole_labels is None or whole_labels.max() >= n:
             raise ValueError(
                 "a confusion matrix needs integer labels, not float targets, of which row 0 is "
@@ -279,17 +284,36 @@ def confusion(
             )
         labels = whole_labels
     predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
-    if (predicted < 0).any():
+    _require_predictions(predicted < 0)
+    return _counts(n, labels, predicted)
+
+
+def _multi_label_confusion(
+    net: Network, params: Params, split: Split
+) -> Int[np.ndarray, "n_out 2 2"]:
+    """The confusion matrix of each output, which says yes above ½."""
+    outputs = np.asarray(network.predict(net, params, split.x))
+    _require_predictions(np.isnan(outputs.sum(axis=1)))
+    pairs = zip(np.asarray(split.y).T, (outputs > 0.5).T, strict=True)
+    return np.stack([_counts(2, labels, predicted) for labels, predicted in pairs])
+
+
+def _require_predictions(is_nan: Bool[np.ndarray, " n"]) -> None:
+    """Refuse outputs of which some are NaN."""
+    if is_nan.any():
         raise ValueError(
-            f"the network's outputs are NaN for {np.sum(predicted < 0)} of {len(labels)} examples, "
-            "so that it predicts no class; use parameters from before it diverged."
+            f"the network's outputs are NaN for {np.sum(is_nan)} of {len(is_nan)} examples, so "
+            "that it predicts no class; use parameters from before it diverged."
         )
+
+
+def _counts(n: int, labels: np.ndarray, predicted: np.ndarray) -> Int[np.ndarray, "n n"]:
+    """How often each of n classes was predicted for each of them."""
     cells = n * labels.astype(np.int64) + predicted
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
 def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
-    """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
     return _score_of_logits(net, network.logits(net, params, x), y)
 

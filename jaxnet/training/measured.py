@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jaxnet.core.arguments import brief
+from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.network import Network
 from jaxnet.core.registry import suggestion
 from jaxnet.core.types import Dataset, EvaluatedSplit
@@ -216,7 +216,7 @@ def check_metrics(net: Network, data: Dataset, choices: Measured) -> None:
                 lambda *arrays, metric=metric: jnp.asarray(metric(*arrays)), *structs
             )
         except Exception as error:  # a function of the caller's may raise anything
-            reason = str(error).partition("\n")[0].rstrip(".")
+            reason = reason_of(error)
             raise ValueError(
                 f"the metric {name} cannot be computed of outputs {structs[0].shape} and targets "
                 f"{targets.shape}: {reason}."

@@ -60,6 +60,8 @@ class Metric(ABC):
     Attributes:
       higher_is_better: whether a higher value is better; by default it is. A plain function in
         place of a metric has no such attribute, and counts as one where higher is better.
+      worst: the worst possible value, which a network that diverged has in a comparison; `None`
+        (the default) if there is none, so that it is infinitely bad.
 
     >>> @dataclass(frozen=True)
     ... class LargestError(Metric):
@@ -71,6 +73,7 @@ class Metric(ABC):
     """
 
     higher_is_better: ClassVar[bool] = True
+    worst: ClassVar[float | None] = None
 
     def __call__(
         self, outputs: Outputs, targets: MetricTargets, weights: Weights | None = None
@@ -119,6 +122,8 @@ class Accuracy(Metric):
     0.5
     """
 
+    worst = 0.0
+
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """Σw·[right] / Σw."""
         return _mean(jnp.all(_is_right(outputs, targets), axis=1), weights)
@@ -134,6 +139,8 @@ class BalancedAccuracy(Metric):
     >>> balanced_accuracy(outputs, jnp.array([0, 0, 1, 1])).item()
     0.75
     """
+
+    worst = 0.0
 
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """The mean over classes k that appear of Σw·[k and right] / Σw·[k]."""
@@ -160,6 +167,8 @@ class ClassMetric(Metric):
     >>> Jaccard(label=1)(outputs, jnp.array([0, 1, 1])).item()
     0.5
     """
+
+    worst = 0.0
 
     label: int | None = None
     average: Average = "macro"
@@ -294,6 +303,8 @@ class TopK(Metric):
     0.5
     """
 
+    worst = 0.0
+
     k: int
 
     def __post_init__(self) -> None:
@@ -325,6 +336,8 @@ class RocAuc(Metric):
     >>> roc_auc(jnp.array([[0.1], [0.4], [0.35], [0.8]]), jnp.array([0, 0, 1, 1])).item()
     0.75
     """
+
+    worst = 0.0
 
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """The mean over the outputs of their areas."""
@@ -452,6 +465,7 @@ class Hamming(Metric):
     """
 
     higher_is_better = False
+    worst = 1.0
 
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """Σw·[wrong] / Σw, as a mean over the outputs."""

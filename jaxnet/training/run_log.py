@@ -29,7 +29,8 @@ class RunLog(NamedTuple):
 class CheckpointWriter:
     """Writes the checkpoints of a run."""
 
-    folder: str | Path
+    folder: Path
+    """Absolute, since a callback may change the working directory."""
     settings: JsonObject
     every: int
     """Epochs from one checkpoint to the next."""

@@ -174,6 +174,10 @@ def test_a_sweep_of_which_nothing_is_left_fails(here, capsys):
             ["--optimizer", "adagrad", "--hyper", "eps=1", "--vary", "eps=1,2"],
             "so that eps in --hyper would be lost",
         ),
+        (  # at its default, too
+            ["--vary", "l2=0,1", "--l2", "5"],
+            "--vary names l2, so that --l2 would be lost; leave it out",
+        ),
         (["--vary", "l2=0,1", "l2=2"], "--vary names l2 twice; give all its values at once"),
         (
             ["--successive-halving", "1.5"],

@@ -9,6 +9,7 @@ import pytest
 import jaxnet as jn
 from jaxnet.comparison import TABLES, conclusions, read, result_tables, statistics, tuning
 from jaxnet.comparison.result_tables import Runs
+from jaxnet.comparison.scores import AccuracyScore
 from jaxnet.reporting import comparison_page, comparison_plots
 
 NET = jn.Network((2, 6, 2))
@@ -213,7 +214,7 @@ def _runs(label, score, loss=None, rates=(0.1,)):
     recipes = tuple(jn.Recipe(jn.sgd(rate)) for rate in rates)
     seeds = tuple(range(score.shape[1]))
     curve = score[..., None]
-    return Runs(label, recipes, seeds, loss, score, loss, score, zeros, zeros, curve, curve)
+    return Runs(label, recipes, seeds, loss, score, loss, score, zeros, zeros, curve, curve, loss)
 
 
 def test_an_audit_fails_where_the_larger_family_loses():
@@ -244,6 +245,8 @@ def test_where_every_run_diverges_there_is_a_page_still(tmp_path):
     assert [row["diverged"] for row in compared.summary] == [8, 8]
     assert compared.summary[0]["test_loss"] == np.inf
     assert compared.timing == {}
+    assert compared.conclusion == ["Nothing can be concluded: all runs of the report diverged."]
+    assert compared.pairwise[0]["verdict"] == "undecided: all runs diverged"
     assert "8 of 8 runs of the report diverged" in (tmp_path / "lost" / "report.html").read_text()
 
 
@@ -254,7 +257,7 @@ def test_one_lost_run_does_not_turn_the_verdict_round():
     assert pairs[0]["difference"] < 0
     assert pairs[0]["verdict"] == "better"
     summary = [{"optimizer": k, "edge": "", "test_score": 0.9, "test_score_low": 0.8,
-                "test_score_high": 1.0, "seeds": 32} for k in "ab"]  # fmt: skip
+                "test_score_high": 1.0, "seeds": 32, "diverged": 0} for k in "ab"]  # fmt: skip
     sentence = conclusions.conclusion(summary, pairs, "accuracy", 0.0)[1]
     assert sentence.startswith("a is ahead of b in most seeds, p < 0.0001; but its mean is lower")
 
@@ -323,15 +326,18 @@ def test_profiles_are_dolan_and_mores():
 def test_too_few_seeds_to_reject_are_warned_of():
     assert statistics.detectable_difference(0.01, 5) == np.inf
     summary = [{"optimizer": "a", "edge": "", "diverged": 0, "seeds": 5}]
-    (sentence,) = conclusions.warnings(summary, [], 1, [], 0.002)
+    (sentence,) = conclusions.warnings(summary, [], [{}], [], AccuracyScore(), 0.002)
     assert sentence.startswith("5 seeds can never show a difference: the smallest p-value")
-    assert conclusions.warnings([summary[0] | {"seeds": 8}], [], 3, [], 0.002) == []
+    assert (
+        conclusions.warnings([summary[0] | {"seeds": 8}], [], [{}] * 3, [], AccuracyScore(), 0.002)
+        == []
+    )
 
 
 def test_a_trial_with_a_better_score_than_the_selected_one_is_told():
     tuned = _runs("sgd", [[0.9], [0.95]], loss=[[0.1], [0.2]], rates=(0.1, 1.0))
     summary = [{"optimizer": "sgd", "edge": "", "diverged": 0, "seeds": 32}]
-    (sentence,) = conclusions.warnings(summary, [tuned], 1, [], 0.002)
+    (sentence,) = conclusions.warnings(summary, [tuned], [{}], [], AccuracyScore(), 0.002)
     assert "but the validation score is highest at 1, where it is 0.0500 higher" in sentence
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
+from jaxnet.cli import check
 from jaxnet.core import gradient_check
 
 
@@ -76,3 +77,28 @@ def test_the_books_network_passes_and_prints_a_table():
         "layer 2 b (10,)",
     ]
     assert "layer 2 b (10,)" in gradient_check.table(checks)
+
+
+def test_some_entries_stand_for_all_in_a_large_network():
+    net = jn.Network((30, 20, 5))
+    every = jn.check_gradients(net)
+    few = jn.check_gradients(net, n_differences=7)
+    for whole, sampled in zip(every, few, strict=True):
+        assert (sampled.name, sampled.norm) == (whole.name, whole.norm)
+        assert sampled.autodiff_error == whole.autodiff_error
+        assert sampled.passed
+    wrong = jn.activations.Elementwise("wrong", jnp.tanh, lambda z: 1 - 0.99 * jnp.tanh(z) ** 2)
+    with pytest.raises(jn.GradientError) as caught:
+        jn.check_gradients(jn.Network((30, 20, 5), wrong), n_differences=7)
+    layer_1 = caught.value.checks[0]
+    assert layer_1.numerical_error > 1e-6
+    with pytest.raises(ValueError, match="n_differences must be a whole number of at least 1"):
+        jn.check_gradients(net, n_differences=0)
+
+
+def test_the_command_bounds_the_work_of_finite_differences():
+    assert check._affordable_differences(jn.Network((784, 30, 10))) is None
+    large = jn.Network((784, 1000, 500, 100, 10))
+    n = check._affordable_differences(large)
+    assert 8 * n * large.n_params <= check.ALL_UP_TO**2
+    assert check._affordable_differences(jn.Network((10_000, 10_000, 10))) == 20

@@ -159,6 +159,19 @@ def test_label_smoothing_trains_on_other_targets_and_monitors_the_true_ones(cost
     assert run.history.training_cost[-1] == pytest.approx(float(plain.cost), rel=1e-9)
 
 
+@pytest.mark.usefixtures("x64")
+def test_multi_label_targets_are_smoothed_towards_one_half():
+    random = np.random.default_rng(0)
+    train = jn.Split(random.standard_normal((8, 2)), random.integers(2, size=(8, 3)))
+    net = jn.Network((2, 3))
+    recipe = jn.Recipe(jn.sgd(0.7), label_smoothing=0.3)
+    run = jn.train(net, jn.Dataset(train), recipe, epochs=1, batch_size=8)
+    (start,) = run.initial_params
+    a = 1 / (1 + np.exp(-(train.x @ np.asarray(start.w) + np.asarray(start.b))))
+    gradient = np.mean(a - (0.7 * train.y + 0.15), axis=0)
+    np.testing.assert_allclose(run.params[0].b, start.b - 0.7 * gradient, rtol=1e-9)
+
+
 def test_smoothing_spreads_over_as_many_outcomes_as_there_are():
     ys = jnp.eye(5)[:1]
     assert smooth_labels(jn.costs.LogLikelihood(), ys, 0.5).sum() == pytest.approx(1)

@@ -391,3 +391,26 @@ def test_other_initial_parameters_are_another_run(tmp_path):
     whole = jn.train(net, data, recipe, epochs=2, params=given)
     resumed = jn.train(net, data, recipe, epochs=2, params=given, resume=tmp_path)
     assert np.array_equal(whole.params[0].w, resumed.params[0].w)
+
+
+def test_a_callback_may_change_the_working_directory(tmp_path, monkeypatch):
+    """A relative folder is that of the directory in which the call began."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    net, data, recipe = jn.Network((2, 2)), jn.datasets.xor(n=20), jn.Recipe(jn.sgd())
+    table = jn.callbacks.csv("run.csv")
+    move = lambda report: os.chdir("/" if report.epoch % 2 else tmp_path / "elsewhere")
+    run = jn.train(net, data, recipe, epochs=3, checkpoint="run", on_epoch=[move, table])
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "run", "run.csv"]
+    assert os.listdir(tmp_path / "run") == ["checkpoint.safetensors"]
+    assert os.listdir(tmp_path / "elsewhere") == []
+    os.chdir(tmp_path)
+    resumed = jn.train(net, data, recipe, epochs=3, resume="run")
+    np.testing.assert_array_equal(resumed.params[0].w, run.params[0].w)
+    sweep = lambda: jn.sweep(
+        net, data, recipe, epochs=1, folder="study", log=None,
+        on_progress=lambda report: os.chdir(tmp_path / "elsewhere"),
+    )  # fmt: skip
+    study = sweep()
+    assert os.listdir(tmp_path / "elsewhere") == []
+    assert study.params(0, 0)[0].w.shape == (2, 2)

@@ -135,7 +135,7 @@ CASES = {
         )
     },
     "jn.train(jn.Network((1, 1)), sine, with_(stopping=reach))": "numbers to predict; use",
-    "jn.train(jn.Network((1, 1)), sine, with_(label_smoothing=0.1))": "is for integer labels",
+    "jn.train(jn.Network((1, 1)), sine, with_(label_smoothing=0.1))": "is for classes",
     "jn.train(net, data, with_(schedule=jn.schedules.cosine(3)), epochs=4)": "ends after 3 epochs",
     "jn.newton_cg(iterations=0)": "iterations must be a whole number of at least 1, not 0",
     "jn.train(jn.Network((3, 2)), data, recipe)": "network's 3 inputs need .n, 3.; choose sizes",

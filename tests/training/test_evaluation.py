@@ -26,6 +26,20 @@ def test_the_confusion_matrix_of_one_output_has_two_classes():
     assert np.array_equal(jn.confusion(net, params, data.train), expected)
 
 
+def test_multi_label_targets_have_a_confusion_matrix_for_each_label():
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((50, 2)), random.integers(2, size=(50, 3))
+    net = jn.Network((2, 4, 3))
+    params = jn.init(net, jax.random.key(0))
+    predicted = np.asarray(jn.predict(net, params, x)) > 0.5
+    expected = metrics.multilabel_confusion_matrix(y, predicted)
+    for targets in (y, y.astype(bool), y.astype(np.float32)):
+        assert np.array_equal(jn.confusion(net, params, jn.Split(x, targets)), expected)
+    broken = (params[0]._replace(b=params[0].b * np.nan), params[1])
+    with pytest.raises(ValueError, match="outputs are NaN for 50 of 50 examples"):
+        jn.confusion(net, broken, jn.Split(x, y))
+
+
 def test_float_targets_have_no_confusion_matrix():
     data = jn.datasets.function(np.sin, n=50)
     net = jn.Network((1, 1))
