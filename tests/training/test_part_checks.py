@@ -33,6 +33,23 @@ class Part(jn.activations.Activation):
 
 
 @dataclasses.dataclass(frozen=True)
+class Scaled(jn.activations.Parametric):
+    """z·p, whose derivative by p is broken."""
+
+    initial: float = 1.0
+    raises: bool = False
+
+    def f(self, z, p):
+        return z * p
+
+    def prime(self, z, p):
+        return jnp.full_like(z, p)
+
+    def parameter_prime(self, z, p):
+        return fails() if self.raises else z[:1]
+
+
+@dataclasses.dataclass(frozen=True)
 class Half(jn.costs.Cost):
     """½Σ(z − y)², of which one method is broken."""
 
@@ -67,6 +84,8 @@ PARTS = {
     "activation fn": (jn.Network((2, 3, 2), Part("fn shape")), r"shape \(3,\), not \(1,\)"),
     "pullback raises": (jn.Network((2, 3, 2), Part("pullback raises")), "'no such thing'"),
     "pullback": (jn.Network((2, 3, 2), Part("pullback shape")), r"shape \(3,\), not \(1,\)"),
+    "parameter raises": (jn.Network((2, 3, 2), Scaled(raises=True)), "'no such thing'"),
+    "parameter": (jn.Network((2, 3, 2), Scaled()), r"shape \(3,\), not \(1,\)"),
     "cost fn raises": (jn.Network((2, 3, 2), cost=Half("fn raises")), "'no such thing'"),
     "cost fn": (jn.Network((2, 3, 2), cost=Half("fn shape")), r"shape \(\), not \(2,\)"),
     "delta raises": (jn.Network((2, 3, 2), cost=Half("delta raises")), "'no such thing'"),
