@@ -347,8 +347,8 @@ class RocAuc(Metric):
             outputs, is_positive = outputs[:, -1:], targets[:, None] == 1
         else:
             is_positive = targets[:, None] == jnp.arange(outputs.shape[1])[None]
-        areas = jax.vmap(_area, in_axes=(1, 1, None))(outputs, is_positive, weights)
-        return jnp.mean(areas)
+        area = lambda columns: _area(*columns, weights)
+        return jnp.mean(jax.lax.map(area, (outputs.T, is_positive.T)))
 
 
 @dataclass(frozen=True)
