@@ -54,7 +54,7 @@ def train(config: Config, params: list, trainable: list) -> jn.Study:
 
 
 def pruned(params: tuple, sparsity: float) -> tuple:
-    """The mask that removes a part of the weights of smallest magnitude, half of it at the end."""
+    """The mask without the smallest weights: a part of them, in the output layer half as large."""
     *hidden, _ = jn.pruning.magnitude(params, sparsity)
     *_, output = jn.pruning.magnitude(params, sparsity / 2)
     return (*hidden, output)
@@ -86,6 +86,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
     for sparsity, (ticket, *others) in zip(config.sparsities, accuracy, strict=True):
         name = f"{sparsity:.0%} removed: ticket"
         rows.append(experiment.estimate_row(name, ticket))
+        rows.append(experiment.difference_row(f"{name} − the whole network", ticket, dense))
         for kind, other in zip(KINDS[1:], others, strict=True):
             better = f"{name} better than {kind}"
             rows.append(experiment.difference_row(better, ticket, other, claimed=True))

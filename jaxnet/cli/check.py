@@ -11,8 +11,8 @@ from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 
 ALL_UP_TO = 25_000
-"""The most parameters of a network that is compared with finite differences in all of them; a
-larger one takes as long as one of this size."""
+"""The most parameters of a network that is compared with finite differences in all of them; of a
+larger one so many entries are compared that it takes as long, but at least these:"""
 LEAST_DIFFERENCES = 20
 """The fewest entries of each array that are compared with finite differences."""
 

@@ -54,14 +54,18 @@ from jaxnet.core.types import (
 
 
 class ExampleErrors(NamedTuple):
-    """What the gradient of one example's cost is made of; or of many examples, stacked."""
+    """What the gradient of one example's cost is made of; or of many examples, stacked.
+
+    Attributes:
+      inputs: the inputs of the layers, aˡ⁻¹.
+      deltas: the errors of the layers, δˡ.
+      parameter_gradients: ∂C/∂pˡ of each layer; `None` where the activation has no parameter, as at
+        the output.
+    """
 
     inputs: list[Array]
-    """The inputs of the layers, aˡ⁻¹."""
     deltas: list[Array]
-    """The errors of the layers, δˡ."""
     parameter_gradients: list[Array | None]
-    """∂C/∂pˡ of each layer; `None` where the activation has no parameter, as at the output."""
 
 
 def errors(

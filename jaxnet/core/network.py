@@ -541,8 +541,9 @@ def check_params(net: Network, params: Params) -> None:
     require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
     if not are_layers(params) or any(_shape(array) is None for layer in params for array in layer):
         raise ValueError(
-            "params must be a tuple of jaxnet.Layer(w, b) with arrays of floats, as jaxnet.init "
-            f"makes and Run.params holds them, not {brief(params)}."
+            "params must be a tuple of jaxnet.Layer(w, b), or jaxnet.ParametricLayer(w, b, "
+            "activation), with arrays of floats, as jaxnet.init makes and Run.params holds them, "
+            f"not {brief(params)}."
         )
     expected = [tuple(layer) for layer in param_shapes(net)]
     actual = [tuple(map(np.shape, layer)) for layer in params]

@@ -199,7 +199,7 @@ class PRelu(Parametric):
 
 @dataclass(frozen=True)
 class Snake(Parametric):
-    """Snake: z + sin²(pz)/p, for functions that repeat; 2p is the frequency, and it is learned.
+    """Snake: z + sin²(pz)/p, for functions that repeat, with a period π/p that is learned.
 
     There is one p for a layer. At p = 0 it is z, the limit.
 

@@ -28,7 +28,7 @@ from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from jaxnet.core.arguments import require_choice
 from jaxnet.core.hyperparameters import count
@@ -76,7 +76,10 @@ class Metric(ABC):
     worst: ClassVar[float | None] = None
 
     def __call__(
-        self, outputs: Outputs, targets: MetricTargets, weights: Weights | None = None
+        self,
+        outputs: Num[AnyArray, "n n_out"],
+        targets: MetricTargets,
+        weights: Weights | None = None,
     ) -> Float[Array, ""]:
         """The value of the metric.
 
@@ -92,6 +95,8 @@ class Metric(ABC):
           ValueError: the metric is not for such targets.
         """
         outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+        if outputs.dtype not in (jnp.float32, jnp.float64):
+            outputs = outputs.astype(float)
         if weights is None:
             weights = jnp.ones(len(outputs), outputs.dtype)
         weights = jnp.asarray(weights, outputs.dtype)
@@ -347,7 +352,7 @@ class RocAuc(Metric):
             outputs, is_positive = outputs[:, -1:], targets[:, None] == 1
         else:
             is_positive = targets[:, None] == jnp.arange(outputs.shape[1])[None]
-        area = lambda columns: _area(*columns, weights)
+        area = lambda columns: _area(columns[0], columns[1], weights)
         return jnp.mean(jax.lax.map(area, (outputs.T, is_positive.T)))
 
 

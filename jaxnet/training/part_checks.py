@@ -22,7 +22,7 @@ from jaxnet.recipes.optimizers import Optimizer
 
 
 def check_own_parts(net: Network, optimizer: Optimizer) -> None:
-    """Check a network's activations and cost, and an update rule.
+    """Check a network's activations, that of the output included, its cost, and an update rule.
 
     Args:
       net: the architecture.
@@ -32,7 +32,8 @@ def check_own_parts(net: Network, optimizer: Optimizer) -> None:
       ValueError: a function of a part raises an error, which is chained, or returns another shape
         than it has to; the message names the part.
     """
-    for activation, width in zip(net.activations, net.sizes[1:-1], strict=True):
+    all_activations = (*net.activations, net.cost.output)
+    for activation, width in zip(all_activations, net.sizes[1:], strict=True):
         _check_activation(activation, width)
     _check_cost(net.cost, net)
     is_own = optimizer.rule.__module__.partition(".")[0] not in ("jaxnet", "optax")
@@ -45,19 +46,18 @@ def _check_activation(activation: Activation, width: int) -> None:
     if activations.NAMED.name_of(activation) is not None:
         return
     z = jax.ShapeDtypeStruct((width,), jnp.zeros(()).dtype)
-    for method, arguments in (("fn", (z,)), ("pullback", (z, z))):
-        name = f"{method} of the activation {brief(activation)}"
-        value = _traced(name, f"shape {z.shape}", getattr(activation, method), *arguments)
-        _require_shape(name, value, z.shape)
+    arguments = {"fn": (z,), "pullback": (z, z)}
     if isinstance(activation, Parametric):
-        name = f"parameter_prime of the activation {brief(activation)}"
         p = jax.ShapeDtypeStruct((), z.dtype)
-        value = _traced(name, f"shape {z.shape}", activation.parameter_prime, z, p)
+        arguments |= dict.fromkeys(("f", "prime", "parameter_prime"), (z, p))
+    for method, inputs in arguments.items():
+        name = f"{method} of the activation {brief(activation)}"
+        value = _traced(name, f"shape {z.shape}", getattr(activation, method), *inputs)
         _require_shape(name, value, z.shape)
 
 
 def _check_cost(cost: Cost, net: Network) -> None:
-    """Check a cost and its output activation."""
+    """Check a cost."""
     if costs.NAMED.name_of(type(cost)) is not None:
         return
     dtype = jnp.zeros(()).dtype
@@ -67,8 +67,6 @@ def _check_cost(cost: Cost, net: Network) -> None:
         name = f"{method} of the cost {brief(cost)}"
         inputs = f"logits {z.shape} and targets {y.shape}"
         _require_shape(name, _traced(name, inputs, getattr(cost, method), z, y), shape)
-    name = f"the output activation of the cost {brief(cost)}"
-    _require_shape(name, _traced(name, f"logits {z.shape}", cost.output.fn, z), z.shape)
 
 
 def _check_rule(optimizer: Optimizer, params: Params) -> None:

@@ -222,6 +222,16 @@ def test_an_example_of_weight_0_is_not_there(name, x64):
     assert np.isnan(metric(outputs, targets, np.zeros(len(outputs))))
 
 
+@pytest.mark.parametrize("name", jn.metrics.NAMED)
+@pytest.mark.parametrize("dtype", ["int32", "int8", "float16"])
+def test_outputs_of_other_types_count_as_numbers(name, dtype):
+    outputs, targets, _ = (NUMBERS if name in OF_NUMBERS else LABELS)["random"]
+    outputs = np.round(4 * outputs - 2).astype(dtype)
+    weights = np.linspace(0.1, 0.9, len(outputs))
+    expected = jn.metrics.NAMED[name](outputs.astype("float32"), targets, weights)
+    np.testing.assert_array_equal(jn.metrics.NAMED[name](outputs, targets, weights), expected)
+
+
 def test_a_nan_output_is_wrong():
     outputs, targets = np.array([[np.nan, 0.1], [0.9, 0.1]]), np.array([0, 0])
     assert jn.metrics.accuracy(outputs, targets) == 0.5

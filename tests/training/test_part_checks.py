@@ -38,9 +38,10 @@ class Scaled(jn.activations.Parametric):
 
     initial: float = 1.0
     raises: bool = False
+    asks: bool = False
 
     def f(self, z, p):
-        return z * p
+        return -z if self.asks and p < 0 else z * p
 
     def prime(self, z, p):
         return jnp.full_like(z, p)
@@ -86,6 +87,11 @@ PARTS = {
     "pullback": (jn.Network((2, 3, 2), Part("pullback shape")), r"shape \(3,\), not \(1,\)"),
     "parameter raises": (jn.Network((2, 3, 2), Scaled(raises=True)), "'no such thing'"),
     "parameter": (jn.Network((2, 3, 2), Scaled()), r"shape \(3,\), not \(1,\)"),
+    "parameter is traced": (jn.Network((2, 3, 2), Scaled(asks=True)), "f of the .*traced"),
+    "output": (
+        jn.Network((2, 3, 2), cost=jn.costs.Quadratic(Part("fn shape"))),
+        r"shape \(2,\), not \(1,\)",
+    ),
     "cost fn raises": (jn.Network((2, 3, 2), cost=Half("fn raises")), "'no such thing'"),
     "cost fn": (jn.Network((2, 3, 2), cost=Half("fn shape")), r"shape \(\), not \(2,\)"),
     "delta raises": (jn.Network((2, 3, 2), cost=Half("delta raises")), "'no such thing'"),
