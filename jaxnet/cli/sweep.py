@@ -105,7 +105,12 @@ class Sweep(Training):
                 130,
             )
         if not np.isfinite(study.score).any():
-            raise FailedError("all networks diverged; try smaller learning rates.")
+            if np.all(study.diverged_epoch > 0):
+                raise FailedError("all networks diverged; try smaller learning rates.")
+            raise FailedError(
+                f"no network has a value of {study.ranked_by}, which ranks them; choose another "
+                "metric."
+            )
 
     def _locked_folder(self, out: Console) -> contextlib.AbstractContextManager[Path]:
         """A context with the study's folder, locked; a new one is removed if it stays empty."""

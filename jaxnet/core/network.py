@@ -554,6 +554,29 @@ def check_params(net: Network, params: Params) -> None:
         )
 
 
+def check_initial_params(net: Network, params: Params) -> None:
+    """Check parameters that training starts from: a network's, and finite.
+
+    Args:
+      net: the architecture.
+      params: the parameters; of traced ones only the shapes are checked.
+
+    Raises:
+      ValueError: they are no layers of floats, or another network's, or not finite.
+
+    >>> net = Network((2, 3, 2))
+    >>> check_initial_params(net, init(net, jax.random.key(0)))
+    """
+    check_params(net, params)
+    for index, layer in enumerate(params):
+        for name, array in layer._asdict().items():
+            if not isinstance(array, jax.core.Tracer) and not np.isfinite(array).all():
+                raise ValueError(
+                    f"params[{index}].{name} holds a number that is not finite; training starts "
+                    "from finite parameters, such as those of jaxnet.init."
+                )
+
+
 def _asking(net: Network) -> str:
     """What shapes of parameters depend on, for an error."""
     if any(isinstance(f, Parametric) for f in net.activations):

@@ -301,13 +301,19 @@ def leave_one_group_out(groups: Sequence[object] | np.ndarray) -> LeaveOneGroupO
       The resampling, for `sweep` and `cross_validate`.
 
     Raises:
-      ValueError: there are not two groups.
+      ValueError: there are not two groups, or an example's is missing (None or NaN).
 
     >>> split = Split(np.zeros((4, 2)), np.zeros(4, int))
     >>> [fold.test.tolist() for fold in leave_one_group_out(["a", "b", "a", "c"]).folds(split)]
     [[0, 2], [1], [3]]
     """
     names = tuple(np.asarray(groups).ravel().tolist())
+    for index, name in enumerate(names):
+        if name is None or name != name:  # NaN is no group: it does not equal itself
+            raise ValueError(
+                f"entry {index} of groups is {name}; give the group of each example, such as one "
+                "of its own."
+            )
     if len(set(names)) < 2:
         raise ValueError(
             f"groups must name at least two different groups, not {brief(groups)}; give the group "
@@ -404,6 +410,11 @@ def _held_out(
     n_out = round(fraction * len(rows))
     if n_out == 0:
         return rows, None
+    if n_out == len(rows):
+        raise ValueError(
+            f"a fraction of {fraction:g} of {n_out} rows leaves none to train on; choose a smaller "
+            "one."
+        )
     dealt = rows[_dealt(len(rows), None if labels is None else labels[rows], random)]
     # Equally spaced rows of the examples sorted by class: each class in its proportion.
     chosen = np.floor((np.arange(n_out) + random.random()) * len(rows) / n_out).astype(int)

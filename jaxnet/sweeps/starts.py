@@ -73,7 +73,7 @@ def lane_starts(
 def _start(net: Network, params: Params | None, trainable: Trainable) -> LaneStart:
     """The start of one network, checked."""
     if params is not None:
-        network.check_params(net, params)
+        network.check_initial_params(net, params)
         params = tuple(layer._make(map(np.asarray, layer)) for layer in params)
     masks = trainable_masks(net, trainable)
     key = tree_sha256({"params": params, "masks": masks})[:16]

@@ -22,7 +22,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, Params, Split
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.measured import Measured, check_metric_name, check_metrics
+from jaxnet.training.measured import Measured, check_is_defined, check_metric_name, check_metrics
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.part_checks import check_own_parts
 
@@ -136,14 +136,14 @@ def check_settings(
     n_examples = len(data.train.x)
     if count("batch_size", batch_size, low=1) > n_examples:
         raise ValueError(
-            f"batch_size must be in [1, {n_examples}], the number of training examples, not "
-            f"{brief(batch_size)}."
+            f"batch_size must be in [1, {n_examples}], the number of training examples (in folds, "
+            f"of the smallest), not {brief(batch_size)}."
         )
     if not isinstance(seed, jax.core.Tracer):
         count("seed", seed, low=0, high=2**32)
     check_metrics(net, data, choices)
     if params is not None:
-        network.check_params(net, params)
+        network.check_initial_params(net, params)
     n_steps = -(-n_examples // operator.index(batch_size))
     _check_parts(net, data, recipe)
     _check_schedule(recipe, n_steps, operator.index(epochs))
@@ -329,3 +329,4 @@ def _check_stopping(net: Network, data: Dataset, recipe: Recipe, choices: Measur
             "the stopping rule looks at accuracy, but the targets are numbers to predict; use "
             'metric="cost".'
         )
+    check_is_defined(rule.metric, rule.split, split, net.sizes[-1], choices)

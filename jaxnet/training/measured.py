@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxnet.core.accuracy import have_accuracy
 from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.network import Network
 from jaxnet.core.registry import suggestion
-from jaxnet.core.types import Dataset, EvaluatedSplit
+from jaxnet.core.types import Dataset, EvaluatedSplit, Split
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.stopping import METRICS, Criterion, Stopping
 from jaxnet.training.fingerprint import described
-from jaxnet.training.metrics import MetricFunction, NamedMetrics
+from jaxnet.training.metrics import OF_CLASSES, Metric, MetricFunction, NamedMetrics
 from jaxnet.training.monitors import Monitors
 
 SPLITS = ("validation", "training", "test", "evaluation")
@@ -181,6 +183,34 @@ def check_metric_name(argument: str, name: object, choices: Measured) -> None:
         )
 
 
+def check_is_defined(
+    name: str, split_name: EvaluatedSplit, split: Split, n_out: int, choices: Measured
+) -> None:
+    """Refuse to let a metric decide that has no value on a split, whatever the outputs.
+
+    Args:
+      name: the name of the metric that decides; only metrics of the library are checked.
+      split_name: the split's name.
+      split: the split.
+      n_out: the number of outputs.
+      choices: what the run measures.
+
+    Raises:
+      ValueError: the metric is NaN for random outputs.
+    """
+    metric = dict(choices.metrics).get(name)
+    if not isinstance(metric, Metric) or isinstance(split.y, jax.core.Tracer):
+        return
+    outputs = np.random.default_rng(0).random((len(split.y), n_out))
+    if np.isnan(jax.jit(metric)(outputs, split.y, split.weight)):
+        public_name = "validation" if split_name == "evaluation" else split_name
+        raise ValueError(
+            f"the metric {name} cannot decide: it has no value on the {public_name} split, as an "
+            "area under the ROC curve has none where there is one class only; split the data "
+            "otherwise, or choose another metric."
+        )
+
+
 def check_metrics(net: Network, data: Dataset, choices: Measured) -> None:
     """Check that each metric has one number for the outputs and targets of the data.
 
@@ -211,6 +241,11 @@ def check_metrics(net: Network, data: Dataset, choices: Measured) -> None:
         jax.ShapeDtypeStruct((n,), dtype),
     )
     for name, metric in choices.metrics:
+        if isinstance(metric, OF_CLASSES) and not have_accuracy(net.cost, targets):
+            raise ValueError(
+                f"the metric {name} is for classes, but the targets are numbers to predict; choose "
+                "mae, rmse or r2."
+            )
         try:
             value = jax.eval_shape(
                 lambda *arrays, metric=metric: jnp.asarray(metric(*arrays)), *structs

@@ -558,9 +558,10 @@ def _area(
     keys = _sortable(jnp.asarray(outputs))
     rank = jnp.searchsorted(jnp.sort(keys), keys)  # equal outputs have one rank
     equal = jnp.zeros_like(negative).at[rank].add(negative)  # negative ones of each rank
-    below = jnp.cumsum(equal) - equal
-    won = jnp.sum(positive * (below + equal / 2)[rank])
-    total = jnp.sum(positive) * jnp.sum(negative)
+    up_to = jnp.cumsum(equal)
+    won = jnp.sum(positive * (up_to - equal / 2)[rank])
+    lost = jnp.sum(positive * (up_to[-1] - up_to + equal / 2)[rank])
+    total = won + lost  # so that a perfect order has the area 1, whatever the rounding
     is_defined = (total > 0) & ~jnp.any(jnp.isnan(outputs) & (weights > 0))
     return jnp.where(is_defined, won / jnp.where(total > 0, total, 1), jnp.nan)
 
@@ -586,6 +587,8 @@ def _r_squared(
     return jnp.where(is_constant, of_constant, 1 - residual / jnp.where(is_constant, 1, spread))
 
 
+OF_CLASSES = (Accuracy, BalancedAccuracy, Precision, Recall, F1, RocAuc, Hamming)
+"""The metrics that take a matrix of targets for labels: numbers to predict would be cut at ½."""
 accuracy = Accuracy()
 """The share of examples that are classified correctly."""
 balanced_accuracy = BalancedAccuracy()
