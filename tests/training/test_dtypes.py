@@ -83,10 +83,25 @@ def test_a_run_goes_on_and_is_resumed_in_its_type_alone(tmp_path):
     first = jn.train(NET, XOR, RECIPE, epochs=1, dtype="float64")
     second = jn.train(NET, XOR, RECIPE, epochs=1, dtype="float64", state=first.state)
     _assert_same_bits(second.params, whole.params)
-    assert jn.train(NET, XOR, RECIPE, epochs=1, state=first.state).state.phase == 1
+    next_phase = jn.train(NET, XOR, RECIPE, epochs=1, dtype="float32", state=first.state)
+    assert next_phase.state.phase == 1
+    _assert_dtype(next_phase.params, "float32")
     with pytest.raises(ValueError, match="dtype was 'float64' and is"):
         train(dtype="float32", resume=tmp_path)
     _assert_same_bits(train(dtype="float64", resume=tmp_path).params, whole.params)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_run_goes_on_in_the_type_of_its_state_if_none_is_given(dtype):
+    whole = train(dtype=dtype)
+    first = jn.train(NET, XOR, RECIPE, epochs=1, dtype=dtype)
+    with jax.enable_x64(dtype == "float32"):  # the other switch
+        second = jn.train(NET, XOR, RECIPE, epochs=1, state=first.state)
+    assert (second.state.phase, second.state.epochs) == (0, 2)
+    _assert_dtype((second.params, second.best_params, second.state.train.opt_state), dtype)
+    _assert_same_bits(second.params, whole.params)
+    tuned = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.5)), epochs=1, state=first.state)
+    assert tuned.state.phase == 1 and tuned.params[0].w.dtype == dtype
 
 
 def test_a_compiled_function_has_one_type():
