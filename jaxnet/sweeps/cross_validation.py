@@ -6,13 +6,13 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from jaxtyping import Float
 
+from jaxnet.core.dtypes import FloatType
 from jaxnet.core.network import Network, predict
 from jaxnet.core.types import Dataset
 from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps._sweep import Resample, sweep
 from jaxnet.sweeps.study import Study
-from jaxnet.training.dtypes import FloatType, computing_in
 
 
 class CrossValidation(NamedTuple):
@@ -98,9 +98,7 @@ def cross_validate(
     )  # fmt: skip
     scores = study.score[0]
     sd = float(np.std(scores, ddof=1)) if scores.size > 1 else float("nan")
-    with computing_in(dtype):
-        predictions = _predictions(study)
-    return CrossValidation(study, scores, float(np.mean(scores)), sd, predictions)
+    return CrossValidation(study, scores, float(np.mean(scores)), sd, _predictions(study))
 
 
 def _predictions(study: Study) -> Float[np.ndarray, "n n_out"]:

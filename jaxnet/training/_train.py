@@ -21,6 +21,7 @@ from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
 from jaxnet.core.arguments import path_of
 from jaxnet.core.deprecation import renamed_arguments
+from jaxnet.core.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
@@ -40,7 +41,6 @@ from jaxnet.training.checks import (
     checked,
 )
 from jaxnet.training.devices import locked_folder
-from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.endings import divergence_message, ending_by_rule
 from jaxnet.training.epoch_results import EpochResult, finish_epoch
 from jaxnet.training.epochs import EpochProgram, train_epoch_padded

@@ -11,9 +11,10 @@ from jaxnet.core import accuracy, network
 from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_split
 from jaxnet.core.conversion import labels_of_floats
+from jaxnet.core.dtypes import computing_in, on_host, unrounded_type, unshared
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
-from jaxnet.core.types import Input, Numbers, Params, Split, Target
+from jaxnet.core.types import AnyArray, Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
 from jaxnet.training.metrics import NamedMetrics
 from jaxnet.training.mini_batches import Rows, Subset
@@ -26,9 +27,9 @@ CHUNK = 1000
 class Scores(NamedTuple):
     """A network's cost and its accuracy on a split."""
 
-    cost: Float[Array, ""]
+    cost: Float[AnyArray, ""]
     """The mean cost per example, plus the penalties that were asked for."""
-    accuracy: Float[Array, ""]
+    accuracy: Float[AnyArray, ""]
     """The fraction of examples classified correctly, in [0, 1]; NaN for numbers to predict."""
 
 
@@ -58,6 +59,8 @@ def evaluate(
 
     Returns:
       `cost` and `accuracy`, two scalars; the accuracy is a fraction, NaN for numbers to predict.
+      They are computed in the parameters' type, and are NumPy arrays where that is float64 and
+      JAX's default is float32.
 
     Raises:
       ValueError: network, parameters and split do not fit together, or a λ is negative.
@@ -68,8 +71,11 @@ def evaluate(
     True
     """
     network.check_params(net, params)
-    split = check_split(net, "evaluated", split)
-    return _compiled_penalized_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
+    split = unshared(check_split(net, "evaluated", split))
+    dtype = unrounded_type(params, *split, l1, l2)
+    with computing_in(dtype):
+        penalties = (leaf("l1", l1), leaf("l2", l2))
+        return on_host(dtype, _compiled_penalized_scores(net, params, split, *penalties))
 
 
 def scores(
@@ -189,7 +195,7 @@ def scores_and_metrics(
         def of_example(example: tuple[Input, Target]) -> tuple[Scores, Array]:
             x, y = example
             x = x if subset is None else subset.inputs(x, dtype)
-            z = network.logits(net, params, x)
+            z = _logits(net, params, x)
             return _score_of_logits(net, z, y), net.cost.output.fn(z)
 
         xs, ys = examples.x, examples.y
@@ -235,9 +241,10 @@ def by_example(
     [(4,), (4,)]
     """
     network.check_params(net, params)
-    split = check_split(net, "evaluated", split)
-    arrays = _compiled_by_example(net, params, jnp.asarray(split.x), jnp.asarray(split.y))
-    costs, hits = (np.asarray(array) for array in arrays)
+    split = unshared(check_split(net, "evaluated", split))
+    with computing_in(unrounded_type(params)):
+        arrays = _compiled_by_example(net, params, jnp.asarray(split.x), jnp.asarray(split.y))
+        costs, hits = (np.asarray(array) for array in arrays)
     return costs, hits
 
 
@@ -283,7 +290,8 @@ def confusion(
                 f"{brief(labels[0].tolist())}; jaxnet.evaluate has the cost of a regression."
             )
         labels = whole_labels
-    predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
+    with computing_in(unrounded_type(params)):
+        predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(unshared(split.x))))
     _require_predictions(predicted < 0)
     return _counts(n, labels, predicted)
 
@@ -313,9 +321,14 @@ def _counts(n: int, labels: np.ndarray, predicted: np.ndarray) -> Int[np.ndarray
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
+def _logits(net: Network, params: Params, x: Input) -> Float[Array, " n_out"]:
+    """The logits of one example, inside a program."""
+    return network.forward(net, params, x)[1][-1]
+
+
 def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
-    return _score_of_logits(net, network.logits(net, params, x), y)
+    return _score_of_logits(net, _logits(net, params, x), y)
 
 
 def _score_of_logits(net: Network, z: Float[Array, " n_out"], y: Target) -> Scores:
@@ -338,7 +351,7 @@ def _predicted_label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:
 
 def _classes(net: Network, params: Params, xs: Array) -> Int[Array, " n"]:
     """The predicted class of each example."""
-    of_example = lambda x: _predicted_label(net, net.cost.output.fn(network.logits(net, params, x)))
+    of_example = lambda x: _predicted_label(net, net.cost.output.fn(_logits(net, params, x)))
     return jax.lax.map(of_example, xs, batch_size=min(CHUNK, len(xs)))
 
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from jaxnet.core import network
 from jaxnet.core.arguments import require_kind
+from jaxnet.core.dtypes import FloatType, unshared
 from jaxnet.core.network import Network
 from jaxnet.core.types import KeyArray, Params
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import TrainableMasks
-from jaxnet.training.dtypes import FloatType, unshared
 from jaxnet.training.randomness import address
 from jaxnet.training.run import RunState
 from jaxnet.training.step import TrainState, compiled_draw_params, start
