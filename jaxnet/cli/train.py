@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import jax.numpy as jnp
 import numpy as np
 import tyro
 from jax.typing import ArrayLike
@@ -28,8 +27,7 @@ from jaxnet.cli.options import (
     absolute,
     numbers,
 )
-from jaxnet.core import network
-from jaxnet.core.checks import check_data, check_split
+from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
 from jaxnet.data import datasets
@@ -255,15 +253,9 @@ def scores_on_test_set(
 ) -> dict[str, float]:
     """The test accuracy of a run's network, its cost with and without penalties, and metrics."""
     recipe, net = run.recipe, run.network
-    split = check_split(net, "test", split)
     cost, _ = evaluation.evaluate(net, params, split, recipe.l1, recipe.l2)
-    data_cost, accuracy = evaluation.evaluate(net, params, split)
-    numbers = {"accuracy": accuracy, "cost": cost, "data_cost": data_cost}
-    if metrics:
-        outputs, weights = network.predict(net, params, split.x), np.ones(len(split.x), np.float32)
-        weights = jnp.asarray(weights if split.weight is None else split.weight, outputs.dtype)
-        for name, metric in metrics.items():
-            numbers[name] = metric(outputs, jnp.asarray(split.y), weights)
+    data_cost, accuracy, values = evaluation.evaluate(net, params, split, metrics=metrics)
+    numbers = {"accuracy": accuracy, "cost": cost, "data_cost": data_cost, **values}
     return {f"test_{name}": _decimal(number) for name, number in numbers.items()}
 
 

@@ -275,7 +275,8 @@ def check_gradients(
         check_target_bounds(net.cost, "checked", np.asarray(targets))
 
         def mean_cost(params: Params) -> Float[Array, ""]:
-            return jnp.mean(jax.vmap(net.cost.fn)(network.logits(net, params, xs), targets))
+            logits = jnp.asarray(network.logits(net, params, xs))
+            return jnp.mean(jax.vmap(net.cost.fn)(logits, targets))
 
         handwritten = jax.jit(lambda theta: gradient(net, theta, xs, targets))(theta)
         autodiff = jax.jit(jax.grad(mean_cost))(theta)

@@ -20,6 +20,7 @@ from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.arguments import brief, lists_keywords, reason_of, require_choice, require_kind
 from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
+from jaxnet.core.dtypes import computing_in, on_host, unrounded_type, unshared
 from jaxnet.core.parametric import Parametric
 from jaxnet.core.types import (
     AnyArray,
@@ -301,7 +302,7 @@ def inputs(x: Input | Inputs, dtype: jnp.dtype) -> Float[Array, "*batch n_in"]:
     >>> inputs(np.array([0, 255], np.uint8), np.dtype("float32")).tolist()
     [0.0, 1.0]
     """
-    x = jnp.asarray(x)
+    x, dtype = jnp.asarray(x), jax.dtypes.canonicalize_dtype(dtype)
     if not any(jnp.issubdtype(x.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
         raise ValueError(f"inputs are {x.dtype}; use uint8 for pixels 0..255, or other numbers.")
     return x.astype(dtype) / 255 if x.dtype == jnp.uint8 else x.astype(dtype)
@@ -451,7 +452,7 @@ def logits(
     net: Network,
     params: Params,
     x: ArrayLike,
-) -> Float[Array, "*batch n_out"]:
+) -> Float[AnyArray, "*batch n_out"]:
     """The weighted inputs zᴸ of the output layer, to which the output activation is yet to apply.
 
     Args:
@@ -460,7 +461,8 @@ def logits(
       x: one example, (n_in,), or many, (n, n_in), as `predict` takes them.
 
     Returns:
-      The logits, (n_out,) or (n, n_out).
+      The logits, (n_out,) or (n, n_out), in the parameters' type: a NumPy array where they are
+      float64 and JAX's default is float32.
 
     Raises:
       ValueError: x does not have the network's number of inputs, or holds something else than
@@ -471,17 +473,20 @@ def logits(
     (5, 2)
     """
     check_params(net, params)
-    examples = _flat_examples(x, net.sizes[0])
-    if examples.ndim == 1:
-        return forward(net, params, examples)[1][-1]
-    return jax.vmap(lambda example: forward(net, params, example)[1][-1])(jnp.asarray(examples))
+    examples = unshared(_flat_examples(x, net.sizes[0]))
+    dtype = unrounded_type(params, examples)
+    of_example = lambda example: forward(net, params, example)[1][-1]
+    with computing_in(dtype):
+        if examples.ndim == 1:
+            return on_host(dtype, of_example(examples))
+        return on_host(dtype, jax.vmap(of_example)(jnp.asarray(examples)))
 
 
 def predict(
     net: Network,
     params: Params,
     x: ArrayLike,
-) -> Float[Array, "*batch n_out"]:
+) -> Float[AnyArray, "*batch n_out"]:
     """The activations of the output layer.
 
     Args:
@@ -494,7 +499,8 @@ def predict(
     Returns:
       The output activations, (n_out,) or (n, n_out). Of a classifier with several outputs the
       argmax is the predicted class. One with a single output predicts class 1 where it is above ½,
-      and class 0 elsewhere: `predict(net, params, x)[..., 0] > 0.5`.
+      and class 0 elsewhere: `predict(net, params, x)[..., 0] > 0.5`. They have the parameters'
+      type: a NumPy array where they are float64 and JAX's default is float32.
 
     Raises:
       ValueError: x does not have the network's number of inputs, or holds something else than
@@ -505,9 +511,11 @@ def predict(
     (5, 2)
     """
     check_params(net, params)
-    z = logits(net, params, x)
-    output = net.cost.output.fn
-    return output(z) if z.ndim == 1 else jax.vmap(output)(z)
+    dtype = unrounded_type(params, x)
+    with computing_in(dtype):
+        z = jnp.asarray(logits(net, params, x))
+        output = net.cost.output.fn
+        return on_host(dtype, output(z) if z.ndim == 1 else jax.vmap(output)(z))
 
 
 def _flat_examples(x: object, n_in: int) -> AnyArray:

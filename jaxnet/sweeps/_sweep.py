@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
+from jaxnet.core.dtypes import FloatType, computing_in, in_dtype
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params
 from jaxnet.data import datasets
@@ -60,7 +61,6 @@ from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
 from jaxnet.sweeps.study import Study
 from jaxnet.training.checks import check_not_traced
 from jaxnet.training.devices import locked_folder
-from jaxnet.training.dtypes import FloatType, computing_in, in_dtype
 from jaxnet.training.measured import Measured, measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors

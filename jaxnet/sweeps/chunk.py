@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
+from jaxnet.core.dtypes import unshared
 from jaxnet.core.network import Network, zero_params
 from jaxnet.core.types import (
     AnyArray,
@@ -28,7 +29,6 @@ from jaxnet.sweeps.lanes import LaneInputs, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.starts import LaneStart, stacked_masks
-from jaxnet.training.dtypes import unshared
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.metrics import NamedMetrics

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxnet.acceleration.padding import can_pad, program_network
+from jaxnet.core.dtypes import unshared
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, Order
 from jaxnet.sweeps import chunk_sizes, planning, store
@@ -21,7 +22,6 @@ from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record, Setting
-from jaxnet.training.dtypes import unshared
 from jaxnet.training.measured import Measured
 
 N_TIMED_STEPS = 100

@@ -1,18 +1,21 @@
 """`cross_validate`: how well a recipe predicts examples that it was not trained on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float
 
+from jaxnet.core.dtypes import FloatType
 from jaxnet.core.network import Network, predict
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, Params
 from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.recipes.trainable import Trainable
 from jaxnet.sweeps._sweep import Resample, sweep
 from jaxnet.sweeps.study import Study
-from jaxnet.training.dtypes import FloatType, computing_in
+from jaxnet.training.metrics import MetricFunction
 
 
 class CrossValidation(NamedTuple):
@@ -20,7 +23,8 @@ class CrossValidation(NamedTuple):
 
     Attributes:
       study: all networks, with the axes recipe (of length 1), seed, fold and epoch.
-      scores: the score of each network on its fold's test rows, (seed, fold): see `Study.score`.
+      scores: the score of each network on its fold's test rows, (seed, fold): its accuracy, or what
+        `select_by` names, with a minus sign if lower is better. See `Study.score`.
       mean: the mean of the scores.
       sd: their standard deviation over seeds and folds, with n − 1; NaN if there is only one.
       predictions: the output activations for each training example, (n, n_out), by the networks
@@ -50,6 +54,10 @@ def cross_validate(
     batch_size: SupportsIndex = 10,
     seeds: SupportsIndex = 1,
     standardize: bool = False,
+    params: Params | None = None,
+    trainable: Trainable = None,
+    metrics: Mapping[str, MetricFunction] | None = None,
+    select_by: str | None = None,
     folder: str | Path | None = None,
     dtype: FloatType | None = None,
 ) -> CrossValidation:
@@ -68,6 +76,15 @@ def cross_validate(
       seeds: the number of seeds per fold, at least 1, the default.
       standardize: whether to shift and scale the inputs of each fold by the mean and the standard
         deviation of its own training rows; False, the default, leaves them as they are.
+      params: initial parameters of all networks, as in `train`; None, the default, draws them.
+      trainable: which parameters are trained, as in `train`; None, the default, trains all.
+      metrics: what else to evaluate on the test rows, by name, as in `train`: `{"auc":
+        jaxnet.metrics.roc_auc}` is recorded in `study.history.metrics["test_auc"]`. None, the
+        default, for nothing.
+      select_by: "accuracy", "cost" or the name of one of `metrics`: it is what `scores` are of, and
+        decides on the best epoch where there are rows for that and no stopping rule. None, the
+        default, is what a stopping rule looks at, if that is one of `metrics`, and otherwise the
+        accuracy, or the cost without labels.
       folder: a folder that keeps the networks, as in `sweep`; None, the default, for none.
       dtype: "float32" or "float64": the type to compute in, as in `train`; None, the default, is
         JAX's default.
@@ -93,14 +110,13 @@ def cross_validate(
         )
     study = sweep(
         net, data, recipe, seeds=seeds, epochs=epochs, batch_size=batch_size,
-        resample=resampling_of(resample),
-        standardize=standardize, folder=folder, log=None, dtype=dtype,
+        resample=resampling_of(resample), standardize=standardize, params=params,
+        trainable=trainable, metrics=metrics, select_by=select_by, folder=folder, log=None,
+        dtype=dtype,
     )  # fmt: skip
     scores = study.score[0]
     sd = float(np.std(scores, ddof=1)) if scores.size > 1 else float("nan")
-    with computing_in(dtype):
-        predictions = _predictions(study)
-    return CrossValidation(study, scores, float(np.mean(scores)), sd, predictions)
+    return CrossValidation(study, scores, float(np.mean(scores)), sd, _predictions(study))
 
 
 def _predictions(study: Study) -> Float[np.ndarray, "n n_out"]:

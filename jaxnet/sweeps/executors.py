@@ -27,6 +27,7 @@ import numpy as np
 from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import warn_renamed
+from jaxnet.core.dtypes import unshared
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, History
 from jaxnet.data import datasets
@@ -34,7 +35,6 @@ from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chun
 from jaxnet.sweeps.layout import layout_of
 from jaxnet.sweeps.ranking import ranking_scores
 from jaxnet.sweeps.store import Lane, first_examples, select_lanes
-from jaxnet.training.dtypes import unshared
 from jaxnet.training.measured import Measured
 
 Data = Dataset | Callable[[], Dataset]

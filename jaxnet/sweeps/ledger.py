@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxnet.core.dtypes import FloatType
 from jaxnet.core.types import Dataset, History, Order
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.recipes.trainable import TrainableMasks, is_first_layer_whole
@@ -29,7 +30,6 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.sweeps.study import Source, Study
-from jaxnet.training.dtypes import FloatType
 from jaxnet.training.measured import Measured
 from jaxnet.training.step import TrainState
 

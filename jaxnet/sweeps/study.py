@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxnet.core.dtypes import FloatType, computing_in
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Order, Params
 from jaxnet.io import csv, parquet
@@ -32,7 +33,6 @@ from jaxnet.sweeps.store import (
     state_like,
 )
 from jaxnet.training import train
-from jaxnet.training.dtypes import FloatType, computing_in
 from jaxnet.training.measured import Measured
 from jaxnet.training.run import Ending, Run
 

@@ -11,13 +11,13 @@ from jaxtyping import Array, Integer
 
 from jaxnet.core.arguments import require_choice
 from jaxnet.core.deprecation import renamed_arguments
+from jaxnet.core.dtypes import FloatType, computing_in, in_dtype, on_host, unshared
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data.doubtful import warn_if_doubtful
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable, trainable_masks
 from jaxnet.training.checks import check_monitors, check_not_traced, check_order, checked
-from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host, unshared
 from jaxnet.training.epoch_results import finish_epoch
 from jaxnet.training.epochs import EpochAddress, EpochProgram, train_epoch
 from jaxnet.training.measured import measured

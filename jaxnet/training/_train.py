@@ -21,6 +21,7 @@ from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
 from jaxnet.core.arguments import path_of
 from jaxnet.core.deprecation import renamed_arguments
+from jaxnet.core.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
@@ -40,7 +41,6 @@ from jaxnet.training.checks import (
     checked,
 )
 from jaxnet.training.devices import locked_folder
-from jaxnet.training.dtypes import FloatType, computing_in, in_dtype, on_host
 from jaxnet.training.endings import divergence_message, ending_by_rule
 from jaxnet.training.epoch_results import EpochResult, finish_epoch
 from jaxnet.training.epochs import EpochProgram, train_epoch_padded
@@ -51,7 +51,7 @@ from jaxnet.training.measured import Measured, measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import Devices, parallelism_of
-from jaxnet.training.phases import Beginning, beginning, check_state
+from jaxnet.training.phases import Beginning, beginning, check_state, type_to_go_on_in
 from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState, callbacks_of
 from jaxnet.training.run_log import (
     CheckpointWriter,
@@ -148,8 +148,9 @@ def train(
         and for their gradients. Other values in the arrays compile nothing anew. `None`, the
         default, trains all.
       state: where an earlier call ended (`Run.state`), to go on from. If network, recipe, batch
-        size and `trainable` are the same, the run goes on with the optimizer's state, to the same
-        bits as one longer run; epochs are counted on. Otherwise its next phase begins, from the
+        size, `trainable` and `dtype` (by default the state's own type) are the same, the run goes
+        on with the optimizer's state, to the same bits as one longer run; epochs are counted on.
+        Otherwise its next phase begins, from the
         state's parameters: the optimizer, the schedule and the stopping rule begin anew, epochs
         are counted from 1, `init_scale` does not scale again, and all randomness has addresses of
         the phase's own. The seed has to be the same, the data may be others. `None` (the default)
@@ -157,7 +158,7 @@ def train(
       dtype: "float32" or "float64": the type to compute in, whatever JAX's default is; the results
         are then NumPy arrays. It holds for this call, and not for other threads. The recipe's
         numbers are those of the type that they were made in: 0.1 is 0.100000001 in float32. `None`
-        (the default) is JAX's default.
+        (the default) is the type of `state`, if there is one, and else JAX's default.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, and what was trained is returned,
@@ -185,6 +186,7 @@ def train(
     check_not_traced(
         "train", "jaxnet.fit is a pure function", data, recipe, seed, params, trainable
     )
+    dtype = type_to_go_on_in(dtype, state)
     with computing_in(dtype):
         epochs = count("epochs", epochs, low=0)
         recipe = in_dtype(dtype, recipe)

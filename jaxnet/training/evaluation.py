@@ -1,6 +1,7 @@
 """Evaluation: the cost and accuracy of a network on a split, per example and per class, too."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +12,13 @@ from jaxnet.core import accuracy, network
 from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_split
 from jaxnet.core.conversion import labels_of_floats
+from jaxnet.core.dtypes import computing_in, on_host, unrounded_type, unshared
 from jaxnet.core.hyperparameters import leaf
 from jaxnet.core.network import Network
-from jaxnet.core.types import Input, Numbers, Params, Split, Target
+from jaxnet.core.types import AnyArray, Dataset, Input, Numbers, Params, Split, Target
 from jaxnet.recipes.regularization import penalty
-from jaxnet.training.metrics import NamedMetrics
+from jaxnet.training.measured import check_metrics, measured
+from jaxnet.training.metrics import MetricFunction, NamedMetrics
 from jaxnet.training.mini_batches import Rows, Subset
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
@@ -26,20 +29,51 @@ CHUNK = 1000
 class Scores(NamedTuple):
     """A network's cost and its accuracy on a split."""
 
-    cost: Float[Array, ""]
+    cost: Float[AnyArray, ""]
     """The mean cost per example, plus the penalties that were asked for."""
-    accuracy: Float[Array, ""]
+    accuracy: Float[AnyArray, ""]
     """The fraction of examples classified correctly, in [0, 1]; NaN for numbers to predict."""
 
 
+class ScoresAndMetrics(NamedTuple):
+    """A network's cost, its accuracy, and its metrics on a split."""
+
+    cost: Float[AnyArray, ""]
+    """As in `Scores`."""
+    accuracy: Float[AnyArray, ""]
+    """As in `Scores`."""
+    metrics: dict[str, Float[AnyArray, ""]]
+    """The metrics, by the names that they were given."""
+
+
+@overload
 def evaluate(
     net: Network,
     params: Params,
     split: Split,
     l1: Numbers | None = None,
     l2: Numbers | None = None,
-) -> Scores:
-    """The cost and the accuracy of a network on a split.
+    metrics: None = None,
+) -> Scores: ...
+@overload
+def evaluate(
+    net: Network,
+    params: Params,
+    split: Split,
+    l1: Numbers | None = None,
+    l2: Numbers | None = None,
+    *,
+    metrics: Mapping[str, MetricFunction],
+) -> ScoresAndMetrics: ...
+def evaluate(
+    net: Network,
+    params: Params,
+    split: Split,
+    l1: Numbers | None = None,
+    l2: Numbers | None = None,
+    metrics: Mapping[str, MetricFunction] | None = None,
+) -> Scores | ScoresAndMetrics:
+    """The cost and the accuracy of a network on a split, and metrics.
 
     The cost is the mean over the split plus the penalties, with the *split's* size for n, as in
     network2's `total_cost`. Where the split has weights, mean and accuracy are weighted. An example
@@ -55,21 +89,41 @@ def evaluate(
       split: the examples and their targets.
       l1: λ₁ ≥ 0 of the penalty (λ₁/n)Σ|w|; `None` leaves it out.
       l2: λ₂ ≥ 0 of the penalty (λ₂/2n)Σw²; `None` leaves it out.
+      metrics: what else to compute, by names of your choice, as `train` takes them:
+        `{"auc": jaxnet.metrics.roc_auc}`. `None`, the default, for nothing.
 
     Returns:
       `cost` and `accuracy`, two scalars; the accuracy is a fraction, NaN for numbers to predict.
+      With metrics there is a third field, `metrics`, a dictionary of scalars by these names. All
+      are computed in the parameters' type, and are NumPy arrays where that is float64 and JAX's
+      default is float32.
 
     Raises:
-      ValueError: network, parameters and split do not fit together, or a λ is negative.
+      ValueError: network, parameters and split do not fit together, a λ is negative, or a metric
+        cannot be computed.
 
     >>> net = Network((2, 3, 2))
     >>> split = Split(jnp.ones((4, 2)), jnp.zeros(4, int))
     >>> evaluate(net, network.init(net, jax.random.key(0)), split).accuracy.item() in (0.0, 1.0)
     True
+    >>> from jaxnet.training.metrics import mae
+    >>> zeros = network.zero_params(net)  # of which all outputs are ½
+    >>> evaluate(net, zeros, split, metrics={"error": mae}).metrics["error"].item()
+    0.5
     """
     network.check_params(net, params)
-    split = check_split(net, "evaluated", split)
-    return _compiled_penalized_scores(net, params, split, leaf("l1", l1), leaf("l2", l2))
+    split = unshared(check_split(net, "evaluated", split))
+    dtype = unrounded_type(params, *split, l1, l2)
+    with computing_in(dtype):
+        choices = measured(("training",), metrics)
+        check_metrics(net, Dataset(split), choices)
+        (cost, accuracy), values = _compiled_penalized_scores(
+            net, params, split, leaf("l1", l1), leaf("l2", l2), choices.metrics
+        )
+        cost, accuracy, values = on_host(dtype, (cost, accuracy, values))
+    if metrics is None:
+        return Scores(cost, accuracy)
+    return ScoresAndMetrics(cost, accuracy, values)
 
 
 def scores(
@@ -189,7 +243,7 @@ def scores_and_metrics(
         def of_example(example: tuple[Input, Target]) -> tuple[Scores, Array]:
             x, y = example
             x = x if subset is None else subset.inputs(x, dtype)
-            z = network.logits(net, params, x)
+            z = _logits(net, params, x)
             return _score_of_logits(net, z, y), net.cost.output.fn(z)
 
         xs, ys = examples.x, examples.y
@@ -202,14 +256,19 @@ def scores_and_metrics(
 
 
 def _penalized_scores(
-    net: Network, params: Params, split: Split, l1: Numbers | None, l2: Numbers | None
-) -> Scores:
-    """The scores that `evaluate` returns."""
-    cost, accuracy = scores(net, params, split)
-    return Scores(cost + penalty(params, len(split.x), l1, l2), accuracy)
+    net: Network,
+    params: Params,
+    split: Split,
+    l1: Numbers | None,
+    l2: Numbers | None,
+    metrics: NamedMetrics,
+) -> tuple[Scores, dict[str, Float[Array, ""]]]:
+    """The scores and metrics that `evaluate` returns."""
+    (cost, accuracy), values = scores_and_metrics(net, params, split, metrics)
+    return Scores(cost + penalty(params, len(split.x), l1, l2), accuracy), values
 
 
-_compiled_penalized_scores = jax.jit(_penalized_scores, static_argnames="net")
+_compiled_penalized_scores = jax.jit(_penalized_scores, static_argnames=("net", "metrics"))
 
 
 def by_example(
@@ -235,9 +294,10 @@ def by_example(
     [(4,), (4,)]
     """
     network.check_params(net, params)
-    split = check_split(net, "evaluated", split)
-    arrays = _compiled_by_example(net, params, jnp.asarray(split.x), jnp.asarray(split.y))
-    costs, hits = (np.asarray(array) for array in arrays)
+    split = unshared(check_split(net, "evaluated", split))
+    with computing_in(unrounded_type(params)):
+        arrays = _compiled_by_example(net, params, jnp.asarray(split.x), jnp.asarray(split.y))
+        costs, hits = (np.asarray(array) for array in arrays)
     return costs, hits
 
 
@@ -283,7 +343,8 @@ def confusion(
                 f"{brief(labels[0].tolist())}; jaxnet.evaluate has the cost of a regression."
             )
         labels = whole_labels
-    predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(split.x)))
+    with computing_in(unrounded_type(params)):
+        predicted = np.asarray(_compiled_classes(net, params, jnp.asarray(unshared(split.x))))
     _require_predictions(predicted < 0)
     return _counts(n, labels, predicted)
 
@@ -313,9 +374,14 @@ def _counts(n: int, labels: np.ndarray, predicted: np.ndarray) -> Int[np.ndarray
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
+def _logits(net: Network, params: Params, x: Input) -> Float[Array, " n_out"]:
+    """The logits of one example, inside a program."""
+    return network.forward(net, params, x)[1][-1]
+
+
 def _score(net: Network, params: Params, x: Input, y: Target) -> Scores:
     """The cost of one example, without penalties, and 1 if it is classified correctly, else 0."""
-    return _score_of_logits(net, network.logits(net, params, x), y)
+    return _score_of_logits(net, _logits(net, params, x), y)
 
 
 def _score_of_logits(net: Network, z: Float[Array, " n_out"], y: Target) -> Scores:
@@ -338,7 +404,7 @@ def _predicted_label(net: Network, a: Float[Array, " n_out"]) -> Int[Array, ""]:
 
 def _classes(net: Network, params: Params, xs: Array) -> Int[Array, " n"]:
     """The predicted class of each example."""
-    of_example = lambda x: _predicted_label(net, net.cost.output.fn(network.logits(net, params, x)))
+    of_example = lambda x: _predicted_label(net, net.cost.output.fn(_logits(net, params, x)))
     return jax.lax.map(of_example, xs, batch_size=min(CHUNK, len(xs)))
 
 

@@ -10,8 +10,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from jaxnet.core.arguments import brief
+from jaxnet.core.dtypes import unshared
 from jaxnet.core.types import Device
-from jaxnet.training.dtypes import unshared
 
 Result = TypeVar("Result")
 Rows = TypeVar("Rows")

@@ -8,11 +8,11 @@ import numpy as np
 
 from jaxnet.core import network
 from jaxnet.core.arguments import require_kind
+from jaxnet.core.dtypes import FloatType, unshared
 from jaxnet.core.network import Network
 from jaxnet.core.types import KeyArray, Params
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import TrainableMasks
-from jaxnet.training.dtypes import unshared
 from jaxnet.training.randomness import address
 from jaxnet.training.run import RunState
 from jaxnet.training.step import TrainState, compiled_draw_params, start
@@ -110,6 +110,24 @@ def is_same_phase(
     )  # fmt: skip
     pairs = zip(jax.tree.leaves(masks), jax.tree.leaves(before.trainable))
     return same and all(np.array_equal(mask, earlier) for mask, earlier in pairs)
+
+
+def type_to_go_on_in(dtype: FloatType | None, before: RunState | None) -> FloatType | None:
+    """The type in which a call computes: without `dtype` that of the state it goes on from.
+
+    Args:
+      dtype: the type that was asked for, or `None`.
+      before: the argument `state`, or `None`.
+
+    Returns:
+      The type; `None` for JAX's default, also if the state is in this type.
+    """
+    if dtype is not None or not isinstance(before, RunState):  # `check_state` refuses other states
+        return dtype
+    own_type = before.params[0].w.dtype
+    if own_type == jax.dtypes.canonicalize_dtype(float):
+        return None
+    return "float64" if own_type == np.float64 else "float32"
 
 
 def check_state(net: Network, seed: int, params: Params | None, before: RunState | None) -> None:

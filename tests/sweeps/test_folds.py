@@ -1,10 +1,13 @@
 """Folds in a sweep: a fold's lane is the network trained on that subset alone."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 
 import jaxnet as jn
 from jaxnet.acceleration import first_layer
@@ -242,6 +245,38 @@ def test_cross_validation_predicts_each_example_by_others():
     np.testing.assert_allclose(result.predictions[lane.fold.test], np.mean(expected, axis=0), 1e-5)
     with pytest.raises(ValueError, match="takes one recipe"):
         jn.cross_validate(net, data, jn.Recipe(jn.sgd([0.1, 0.2])), jn.resampling.k_fold(2))
+
+
+def test_cross_validation_scores_a_metric_as_scikit_learn_does():
+    x = RANDOM.standard_normal((90, 2))
+    y = (x[:, 0] + RANDOM.standard_normal(90) > 0).astype(int)
+    folds = list(StratifiedKFold(3).split(x, y))
+    net = jn.Network((2, 5, 1))
+    validate = functools.partial(
+        jn.cross_validate, net, jn.datasets.arrays(x, y), jn.Recipe(jn.adam(0.05)), folds, epochs=3,
+        metrics={"auc": jn.metrics.roc_auc, "loss": jn.metrics.log_loss},
+    )  # fmt: skip
+    auc, loss = validate(select_by="auc"), validate(select_by="loss")
+    assert (auc.study.ranked_by, loss.study.ranked_by) == ("test_auc", "test_loss")
+    for result, score, sign in ((auc, roc_auc_score, 1), (loss, log_loss, -1)):
+        outputs = result.predictions[:, 0]
+        expected = [sign * score(y[rows], outputs[rows]) for _, rows in folds]
+        np.testing.assert_allclose(result.scores[0], expected, rtol=1e-5)
+        np.testing.assert_allclose(result.mean, np.mean(expected), rtol=1e-5)
+    recorded = auc.study.history.metrics["test_loss"][0, 0, :, -1]
+    np.testing.assert_allclose(-recorded, loss.scores[0], rtol=1e-6)
+
+
+def test_cross_validation_starts_from_parameters_and_trains_some():
+    params = jn.init(NET, jax.random.key(3))
+    result = jn.cross_validate(
+        NET, DATA, jn.Recipe(jn.sgd(0.5)), jn.resampling.k_fold(2), epochs=2, params=params,
+        trainable=(False, True),
+    )  # fmt: skip
+    for fold in range(2):
+        first, last = result.study.params(0, 0, fold)
+        np.testing.assert_array_equal(first.w, params[0].w)
+        assert np.all(last.b != params[1].b)
 
 
 @pytest.mark.parametrize(

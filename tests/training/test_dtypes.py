@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
+from jaxnet.training.evaluation import by_example
 
 XOR = jn.datasets.xor(n=40)
 NET = jn.Network((2, 5, 2))
@@ -83,10 +84,26 @@ def test_a_run_goes_on_and_is_resumed_in_its_type_alone(tmp_path):
     first = jn.train(NET, XOR, RECIPE, epochs=1, dtype="float64")
     second = jn.train(NET, XOR, RECIPE, epochs=1, dtype="float64", state=first.state)
     _assert_same_bits(second.params, whole.params)
-    assert jn.train(NET, XOR, RECIPE, epochs=1, state=first.state).state.phase == 1
+    next_phase = jn.train(NET, XOR, RECIPE, epochs=1, dtype="float32", state=first.state)
+    assert next_phase.state.phase == 1
+    _assert_dtype(next_phase.params, "float32")
     with pytest.raises(ValueError, match="dtype was 'float64' and is"):
         train(dtype="float32", resume=tmp_path)
     _assert_same_bits(train(dtype="float64", resume=tmp_path).params, whole.params)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_run_goes_on_in_the_type_of_its_state_if_none_is_given(dtype):
+    whole = train(dtype=dtype)
+    first = jn.train(NET, XOR, RECIPE, epochs=1, dtype=dtype)
+    with jax.enable_x64(dtype == "float32"):  # the other switch
+        second = jn.train(NET, XOR, RECIPE, epochs=1, state=first.state)
+    assert (second.state.phase, second.state.epochs) == (0, 2)
+    _assert_dtype((second.params, second.best_params, second.state.train.opt_state), dtype)
+    _assert_same_bits(second.params, whole.params)
+    tuned = jn.train(NET, XOR, jn.Recipe(jn.sgd(0.5)), epochs=1, state=first.state)
+    assert tuned.state.phase == 1
+    assert tuned.params[0].w.dtype == dtype
 
 
 def test_a_compiled_function_has_one_type():
@@ -98,3 +115,50 @@ def test_a_compiled_function_has_one_type():
     with jax.enable_x64(True):
         params, _ = jax.jit(lambda data: fit(data, dtype="float64"))(XOR)
     assert params[0].w.dtype == np.float64
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_network_is_evaluated_in_its_own_type():
+    """Float64 parameters are not rounded where JAX's default is float32: against NumPy."""
+    rng = np.random.default_rng(0)
+    params = tuple(
+        jn.Layer(rng.standard_normal(pair), rng.standard_normal(pair[1]))
+        for pair in [(2, 5), (5, 2)]
+    )
+    x, y = XOR.train.x, XOR.train.y
+    hidden = 1 / (1 + np.exp(-(x @ params[0].w + params[0].b)))
+    z = hidden @ params[1].w + params[1].b
+    a = 1 / (1 + np.exp(-z))
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-13)
+    logits, outputs = jn.logits(NET, params, x), jn.predict(NET, params, x)
+    cost, accuracy = jn.evaluate(NET, params, XOR.train, l2=0.25)
+    _assert_dtype((logits, outputs, cost, accuracy, jn.predict(NET, params, x[0])), "float64")
+    close(logits, z)
+    close(outputs, a)
+    close(jn.predict(NET, params, x[0]), a[0])
+    one_hot = np.eye(2)[y]
+    costs = -np.sum(one_hot * np.log(a) + (1 - one_hot) * np.log(1 - a), axis=1)
+    penalty = 0.25 / (2 * len(x)) * sum(np.sum(layer.w**2) for layer in params)
+    close(cost, np.mean(costs) + penalty)
+    assert accuracy == np.mean(a.argmax(axis=1) == y)
+    close(by_example(NET, params, XOR.train)[0], costs)
+    hits = [[np.sum((y == i) & (a.argmax(axis=1) == j)) for j in (0, 1)] for i in (0, 1)]
+    np.testing.assert_array_equal(jn.confusion(NET, params, XOR.train), hits)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_compiled_prediction_has_the_default_type():
+    params = jax.tree.map(
+        lambda array: np.asarray(array, np.float64), jn.init(NET, jax.random.key(0))
+    )
+    x = XOR.train.x
+    expected = jn.predict(NET, params, x)
+    predict = functools.partial(jn.predict, NET)
+    for outputs in (
+        jax.jit(functools.partial(predict, params))(x),
+        jax.jit(lambda: predict(params, x))(),
+        jax.jit(predict)(params, x),
+        jax.vmap(functools.partial(predict, params))(x),
+    ):
+        assert outputs.dtype == np.float32
+        np.testing.assert_allclose(outputs, expected, rtol=1e-5)

@@ -41,6 +41,30 @@ def computing_in(dtype: FloatType | None) -> contextlib.AbstractContextManager[o
     return jax.enable_x64(dtype == "float64")
 
 
+def unrounded_type(tree: object, *arrays: object) -> FloatType | None:
+    """The type that results of a pytree need, where JAX's default would round its floats.
+
+    Args:
+      tree: a pytree, such as the parameters of a network that was trained in float64.
+      *arrays: what the results are computed of, too; a compiled or differentiated function of them
+        has one type.
+
+    Returns:
+      "float64" if an array of the tree is of this type and JAX's default is float32; `None` if not,
+      or if the call is traced.
+
+    >>> unrounded_type(np.ones(2)), unrounded_type(np.ones(2, np.float32))
+    ('float64', None)
+    """
+    leaves = jax.tree.leaves(tree)
+    has_float64 = any(getattr(leaf, "dtype", None) == np.float64 for leaf in leaves)
+    if not has_float64 or jax.dtypes.canonicalize_dtype(float) == np.float64:
+        return None
+    # Within `jit` all new arrays are traced.
+    is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in (*leaves, *arrays, jnp.zeros(())))
+    return None if is_traced else "float64"
+
+
 def in_dtype(dtype: FloatType | None, tree: Tree) -> Tree:
     """A pytree with all its arrays of floats in a type.
 
