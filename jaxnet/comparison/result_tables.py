@@ -230,7 +230,7 @@ def pair_rows(
         rows.append({
             "a": reports[i].label,
             "b": reports[j].label,
-            "difference": float(difference.mean()),
+            "difference": _mean(difference),
             "low": over_seeds.low,
             "high": over_seeds.high,
             "low_examples": over_both.low,
@@ -249,6 +249,12 @@ def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The differences a − b, 0 where both are the same infinity."""
     same = a == b
     return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
+
+
+def _mean(differences: np.ndarray) -> float:
+    """The mean; NaN, without a warning, of infinities of both signs."""
+    with np.errstate(invalid="ignore"):
+        return float(differences.mean())
 
 
 def single_seed_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
