@@ -101,7 +101,10 @@ def conclusion(
     rows = {row["optimizer"]: row for row in summary}
     if all(row["diverged"] == row["seeds"] for row in summary):
         return ["Nothing can be concluded: all runs of the report diverged."]
-    return [_best_sentence(summary, score), *(_pair_sentence(p, rows, score, margin) for p in pairs)]
+    return [
+        _best_sentence(summary, score),
+        *(_pair_sentence(p, rows, score, margin) for p in pairs),
+    ]
 
 
 def _best_sentence(summary: Sequence[Row], score: str) -> str:
@@ -114,8 +117,8 @@ def _best_sentence(summary: Sequence[Row], score: str) -> str:
         names = [_name(row) for row in summary if row["diverged"] == fewest]
         have = f"{names[0]} has" if len(names) == 1 else f"{' and '.join(names)} each have"
         return (
-            f"No optimizer has a finite mean test {score}, since runs of all of them failed; {have} "
-            f"the fewest that diverged, {fewest} of {n_seeds}."
+            f"No optimizer has a finite mean test {score}, since runs of all of them failed; "
+            f"{have} the fewest that diverged, {fewest} of {n_seeds}."
         )
     percent = " %" if score == "accuracy" else ""
     interval = f"{text(best['test_score_low'])} to {text(best['test_score_high'])}"
@@ -145,7 +148,9 @@ def _pair_sentence(row: Row, summary: dict[str, Row], score: str, margin: float)
         outcome = f"{a} and {b} are indistinguishable"
         if is_different:
             outcome = f"{a} is ahead of {b} in most seeds"
-        return f"{outcome}, {p}; the difference has no finite mean, since {_failures(first, second)}."
+        return (
+            f"{outcome}, {p}; the difference has no finite mean, since {_failures(first, second)}."
+        )
 
     def interval(suffix: str) -> str:
         ends = sorted((sign * row[f"low{suffix}"], sign * row[f"high{suffix}"]))

@@ -290,7 +290,7 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
 
     Args:
       report: the runs of one contender under the report's seeds, one trial.
-      targets: validation scores in (0, 1).
+      targets: validation scores.
       steps_per_epoch: mini-batches per epoch; times are whole epochs.
 
     Yields:
@@ -299,7 +299,7 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
     scores = report.score_curve[0]
     n_epochs = scores.shape[1]
     for target in targets:
-        at_target = scores >= target  # false for NaN, after a divergence
+        at_target = reaches(scores, target)
         reached = at_target.any(axis=1)
         first_epochs = at_target.argmax(axis=1) + 1
         # A run that diverged is censored at the horizon: earlier, it would count as nearly there.
@@ -315,6 +315,14 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
             "censored": int(np.count_nonzero(~reached)),
             "resolution_steps": steps_per_epoch,
         }
+
+
+def reaches(scores: np.ndarray, target: float) -> np.ndarray:
+    """Whether scores are at least the target; false for NaN, after a divergence.
+
+    Curves are recorded in float32, in which 0.95 is 0.949999988. So is the target, to be reached.
+    """
+    return scores.astype(np.float32) >= np.float32(target)
 
 
 def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from jaxnet.comparison import Comparison
+from jaxnet.comparison.result_tables import reaches
 from jaxnet.io.csv import Row
 
 Dashes = str | tuple[int, tuple[int, ...]]
@@ -229,7 +230,7 @@ def time_to_target(comparison: Comparison) -> Figure:
     figure, panels = _panels(max(1, len(targets)))
     for axes, target in zip(panels, targets):
         for k, label in enumerate(_labels(comparison)):
-            at_target = _score_curves(comparison, label) >= target
+            at_target = reaches(_score_curves(comparison, label), target)
             reached = np.maximum.accumulate(at_target, axis=1)
             fraction = np.append(0.0, reached.mean(axis=0))
             axes.step(np.arange(len(fraction)), fraction, where="post", linewidth=1.8,
