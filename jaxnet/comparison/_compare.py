@@ -225,7 +225,7 @@ def _make_comparison(
     audits = conclusions.audits(searches, tuned, pairs)
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
     manifest = identity | {
-        "score": score.name,
+        **score.description(),
         "searches": {search.label: search.to_json() for search in searches},
         "networks": sum(runs.valid_loss.size for _, runs in phases),
         "network_epochs": stages.network_epochs,

@@ -300,7 +300,7 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
     n_epochs = scores.shape[1]
     for target in targets:
         at_target = reaches(scores, target)
-        reached = at_target.any(axis=1)
+        reached = np.asarray(at_target.any(axis=1))
         first_epochs = at_target.argmax(axis=1) + 1
         # A run that diverged is censored at the horizon: earlier, it would count as nearly there.
         times = np.where(reached, first_epochs, n_epochs).astype(float)
@@ -322,7 +322,7 @@ def reaches(scores: np.ndarray, target: float) -> np.ndarray:
 
     Curves are recorded in float32, in which 0.95 is 0.949999988. So is the target, to be reached.
     """
-    return scores.astype(np.float32) >= np.float32(target)
+    return np.asarray(scores.astype(np.float32) >= np.float32(target))
 
 
 def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:

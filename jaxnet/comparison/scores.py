@@ -23,6 +23,7 @@ from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.costs import Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
+from jaxnet.io.files import JsonObject
 from jaxnet.training import evaluation
 from jaxnet.training.measured import Measured, check_metrics, higher_is_better
 from jaxnet.training.metrics import NAMED, Metric, MetricFunction
@@ -48,6 +49,16 @@ class Score(ABC):
     metric: MetricFunction | None = None
     higher_is_better: bool = True
     of_diverged: float = 0.0
+
+    def description(self) -> JsonObject:
+        """What the manifest says of it; a direction and a worst score of 0 go without saying."""
+        description: JsonObject = {"score": self.name}
+        if not self.higher_is_better:
+            description["higher_is_better"] = False
+        if self.of_diverged != 0:  # JSON has no infinity
+            is_finite = math.isfinite(self.of_diverged)
+            description["score_of_diverged"] = self.of_diverged if is_finite else None
+        return description
 
     @abstractmethod
     def by_example(
@@ -123,7 +134,7 @@ class MetricScore(Score):
     """
 
     def __init__(self, metric: MetricFunction, metric_name: str) -> None:
-        self.metric: MetricFunction = metric
+        self.metric = metric
         self.higher_is_better = higher_is_better(metric)
         self.sign = 1 if self.higher_is_better else -1
         self.name = metric_name if self.higher_is_better else f"−{metric_name}"
@@ -144,6 +155,7 @@ class MetricScore(Score):
         infinitesimal jackknife.
         """
         cost, _ = evaluation.by_example(net, params, split)
+        assert self.metric is not None
         value, slopes = _value_and_slopes(net, self.metric, params, split)
         if not math.isfinite(value):
             return np.full(len(cost), self.of_diverged), _weighted(cost, split)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,25 +43,27 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
     Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "defaults" has
     none.
     """
+    shown = _shown(comparison)
     figures: dict[str, tuple[Callable[[Comparison], Figure], str]] = {
-        "sensitivity": (sensitivity, "Validation error by learning rate: the mean over the tuning "
-                        "seeds, and the range over them. Grey: edges of the searched range; an "
-                        "optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
-        "curves": (curves, "Validation error by training step with the chosen hyperparameters: "
-                   "mean and middle 80 % of the report's seeds. A diverged run has an error of "
-                   "100 %."),
+        "sensitivity": (sensitivity, f"Validation {shown} by learning rate: the mean over the "
+                        "tuning seeds, and the range over them. Grey: edges of the searched range; "
+                        "an optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
+        "curves": (curves, f"Validation {shown} by training step with the chosen hyperparameters: "
+                   "mean and middle 80 % of the report's seeds. " + _of_diverged_text(comparison)),
         "strips": (strips, "Test scores: every seed of the report, the mean, and its 95 % "
                    "intervals over seeds (thick) and over seeds and test examples (thin)."),
         "differences": (differences, "Mean difference of the test scores, row minus column, paired "
                         "by seed. Bold: different by the Wilcoxon test with Holm's correction."),
         "expected_performance": (
-            expected_performance, "Test error that a study with one seed reports, by its number of "
-            "trials: mean and middle 90 %."),
+            expected_performance, f"Test {shown} that a study with one seed reports, by its number "
+            "of trials: mean and middle 90 %."),
         "time_to_target": (time_to_target, "Fraction of the report's seeds that have reached the "
                            "target by each epoch."),
     }  # fmt: skip
     if any(search["tier"] == "full" for search in comparison.manifest["searches"].values()):
-        caption = "Validation error at each searched point, mean over the tuning seeds. ○: chosen."
+        caption = (
+            f"Validation {shown} at each searched point, mean over the tuning seeds. ○: chosen."
+        )
         figures["search"] = (search, caption)
     if comparison.manifest["protocol"]["tier"] == "defaults":
         del figures["sensitivity"], figures["expected_performance"]
@@ -110,7 +112,7 @@ def sensitivity(comparison: Comparison) -> Figure:
         axes.axvspan(low, low * place, color="0.85", zorder=0)
         axes.axvspan(high / place, high, color="0.85", zorder=0)
         n_diverged = trials.diverged.sum()
-        height = np.nanmax(errors, initial=0.0) if _is_negated(comparison) else 1.0
+        height = _worst_height(comparison, errors)
         axes.plot(rates[trials.diverged], np.full(n_diverged, height), "x", color="black",
                   markersize=6)  # fmt: skip
         summary = _summary(comparison, label)
@@ -120,7 +122,7 @@ def sensitivity(comparison: Comparison) -> Figure:
         edge = f"  {summary['edge']}" if summary["edge"] else ""
         axes.set(title=f"{_literal(label)}: η = {summary['learning_rate']:.3g}{edge}", xscale="log")
         axes.set_xlabel("learning rate η")
-    _set_error_axis(comparison, panels, "validation error")
+    _set_error_axis(comparison, panels, f"validation {_shown(comparison)}")
     return figure
 
 
@@ -139,7 +141,7 @@ def curves(comparison: Comparison) -> Figure:
     axes.set(xlabel=f"step (mini-batches of {batch_size})", xlim=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.legend(frameon=False)
-    _set_error_axis(comparison, [axes], "validation error")
+    _set_error_axis(comparison, [axes], f"validation {_shown(comparison)}")
     return figure
 
 
@@ -188,7 +190,8 @@ def differences(comparison: Comparison) -> Figure:
                         aspect="auto")  # fmt: skip
     for i, j in np.ndindex(n, n):
         if i != j:
-            text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−")
+            text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−").replace("inf", "∞")
+            text = "–" if np.isnan(table[i, j]) else text
             text = "0.00" if text in ("+0.00", "−0.00") else text
             is_dark = abs(float(table[i, j]) / largest) > 0.6
             axes.text(j, i, text, ha="center", va="center", color="white" if is_dark else "black",
@@ -220,7 +223,7 @@ def expected_performance(comparison: Comparison) -> Figure:
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    _set_error_axis(comparison, [axes], "test error of the selected trial")
+    _set_error_axis(comparison, [axes], f"test {_shown(comparison)} of the selected trial")
     return figure
 
 
@@ -259,24 +262,33 @@ def search(comparison: Comparison) -> Figure:
         trials = _trials(comparison, label)
         x = [row["learning_rate"] for row in trials.rows]
         y = [coordinate(row[second]) for row in trials.rows]
-        error = np.log10(_error(comparison, trials.scores.mean(axis=1)))
-        image = axes.scatter(x, y, c=error, cmap="viridis_r", s=46, norm=scale)
+        shades = _shades(comparison, trials.scores.mean(axis=1))
+        image = axes.scatter(x, y, c=shades, cmap="viridis_r", s=46, norm=scale)
         summary = _summary(comparison, label)
         axes.plot(summary["learning_rate"], coordinate(summary[second]), "o", fillstyle="none",
                   markersize=13, color="#b3402a", markeredgewidth=2)  # fmt: skip
         axes.set(xscale="log", yscale="log", title=_literal(label), xlabel="learning rate η",
                  ylabel=f"1 − {second}" if near_one else second)  # fmt: skip
     if image is not None:
-        figure.colorbar(image, ax=list(panels), label="log₁₀ of the validation error")
+        label = "log₁₀ of the validation error"
+        if _shown(comparison) == "score":
+            label = f"negative validation {comparison.manifest['score']}"
+        figure.colorbar(image, ax=list(panels), label=label)
     return figure
 
 
 def _colour_scale(comparison: Comparison) -> Normalize:
-    """The colour scale of all panels, in log₁₀: from the least to the median error of all runs."""
+    """The colour scale of all panels: from the best run of all to the median one."""
     scores = [row["valid_score"] for row in comparison.runs if row["phase"] == "tuning"]
-    error = np.log10(_error(comparison, np.array(scores)))
-    error = error[np.isfinite(error)] if np.isfinite(error).any() else np.zeros(1)
-    return Normalize(float(error.min()), max(float(np.median(error)), float(error.min()) + 0.1))
+    shades = _shades(comparison, np.array(scores))
+    shades = shades[np.isfinite(shades)] if np.isfinite(shades).any() else np.zeros(1)
+    return Normalize(float(shades.min()), max(float(np.median(shades)), float(shades.min()) + 0.1))
+
+
+def _shades(comparison: Comparison, scores: np.ndarray) -> np.ndarray:
+    """What colours stand for, less for a better score: log₁₀ of errors, or negative scores."""
+    shown = _error(comparison, scores)
+    return np.log10(shown) if _shown(comparison) == "error" else -shown
 
 
 def profile(rows: Sequence[Row]) -> Figure:
@@ -330,11 +342,11 @@ def _literal(label: str) -> str:
 def _score_curves(comparison: Comparison, label: str) -> np.ndarray:
     """The validation scores of the report's runs, shape (seeds, epochs).
 
-    After a divergence they are 0, or −∞ for a metric of which less is better.
+    After a divergence they are the score of a run that diverged.
     """
     seeds = comparison.manifest["protocol"]["report_seeds"]
     shape = (len(seeds), comparison.manifest["protocol"]["epochs"])
-    table = np.full(shape, -np.inf if _is_negated(comparison) else 0.0)
+    table = np.full(shape, _of_diverged(comparison))
     for row in _rows_of(comparison.curves, label):
         if row["phase"] == "report":
             table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]
@@ -348,17 +360,65 @@ def _is_accuracy(comparison: Comparison) -> bool:
 
 def _is_negated(comparison: Comparison) -> bool:
     """Whether the score is the negative of a metric of which less is better."""
-    return comparison.manifest["score"].startswith("−")
+    manifest = comparison.manifest
+    # Manifests that do not say so were written where a minus sign did.
+    return not manifest.get("higher_is_better", not manifest["score"].startswith("−"))
+
+
+def _of_diverged(comparison: Comparison) -> float:
+    """The score of a run that diverged."""
+    manifest = comparison.manifest
+    if "score_of_diverged" not in manifest:
+        is_older = _is_negated(comparison) and "higher_is_better" not in manifest
+        return -math.inf if is_older else 0.0
+    score = manifest["score_of_diverged"]
+    return -math.inf if score is None else score
+
+
+def _of_diverged_text(comparison: Comparison) -> str:
+    """What a run that diverged counts as in the curves, in a sentence."""
+    score = _of_diverged(comparison)
+    if math.isinf(score):
+        return "There is no mean from where a run has diverged."
+    if _is_accuracy(comparison):
+        return "A diverged run has an error of 100 %."
+    return f"A diverged run has the {_shown(comparison)} {_error(comparison, np.array(score)):g}."
+
+
+def _shown(comparison: Comparison) -> Literal["error", "score"]:
+    """Whether figures show errors, on a logarithmic axis, or scores, on a linear one.
+
+    An error is 1 − score for scores in [0, 1], and a metric of which less is better if it is
+    nowhere negative.
+    """
+    rows = [*comparison.runs, *comparison.curves]
+    scores = np.array([
+        row[name] for row in rows for name in ("valid_score", "test_score") if name in row
+    ])  # fmt: skip
+    scores = scores[np.isfinite(scores)]
+    errors = -scores if _is_negated(comparison) else 1 - scores
+    largest = math.inf if _is_negated(comparison) else 1.0
+    tolerance = 1e-5
+    return "error" if np.all((errors > -tolerance) & (errors < largest + tolerance)) else "score"
 
 
 def _error(comparison: Comparison, score: np.ndarray) -> np.ndarray:
-    """1 − score, in [1e-5, 1], or the metric that the score negates, NaN where that is infinite.
+    """The errors or scores that figures show (see `_shown`); NaN where a score is infinite.
 
-    A logarithmic axis has no 0: smaller numbers are 1e-5.
+    A logarithmic axis has no 0: smaller errors are 1e-5.
     """
-    if _is_negated(comparison):
-        return np.where(np.isfinite(score), np.maximum(-score, 1e-5), np.nan)
-    return np.clip(1 - score, 1e-5, 1.0)
+    score = np.where(np.isfinite(score), score, np.nan)
+    if _shown(comparison) == "score":
+        return score
+    return np.maximum(-score if _is_negated(comparison) else 1 - score, 1e-5)
+
+
+def _worst_height(comparison: Comparison, errors: np.ndarray) -> float:
+    """Where runs that diverged are marked: at 1, or at the worst of what a panel shows."""
+    finite = errors[np.isfinite(errors)]
+    if _shown(comparison) == "score":
+        return float(finite.min()) if finite.size else 0.0
+    return float(finite.max(initial=0.0)) if _is_negated(comparison) else 1.0
 
 
 def _score_formatter(comparison: Comparison) -> Callable[[float, object], str]:
@@ -369,7 +429,12 @@ def _score_formatter(comparison: Comparison) -> Callable[[float, object], str]:
 
 
 def _set_error_axis(comparison: Comparison, panels: Sequence[Axes], name: str) -> None:
-    """Make the y-axis of all panels logarithmic, over the range of what they show."""
+    """Label the y-axis of all panels; for errors, make it logarithmic over what they show."""
+    if _shown(comparison) == "score":
+        panels[0].set_ylabel(f"{name}, {comparison.manifest['score']}")
+        for axes in panels:
+            axes.yaxis.set_major_formatter(_score_formatter(comparison))
+        return
     if not _is_accuracy(comparison):
         score = comparison.manifest["score"]
         name = f"{name}, {score[1:] if _is_negated(comparison) else f'1 − {score}'}"
