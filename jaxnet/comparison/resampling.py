@@ -130,7 +130,7 @@ def pigeonhole_bootstrap(
     """
     random = np.random.default_rng(seed)
     _, n_seeds, n_examples = scores.shape
-    is_finite = np.isfinite(scores).all(axis=(1, 2))
+    is_finite = np.asarray(np.isfinite(scores).all(axis=(1, 2)))
     scores = np.where(is_finite[:, None, None], scores, 0.0).astype(np.float32)
 
     def fractions(n: int) -> Float[np.ndarray, " n"]:

@@ -104,7 +104,12 @@ def divergence_rows(tuned: Runs) -> Iterator[Row]:
 
 
 def summary_row(
-    search: Search, tuned: Runs, report: Runs, resampled: Sequence[np.ndarray], seed: int
+    search: Search,
+    tuned: Runs,
+    report: Runs,
+    resampled: Sequence[np.ndarray],
+    seed: int,
+    is_bounded: bool = True,
 ) -> Row:
     """The row of one contender in the summary: chosen numbers, test scores, robustness.
 
@@ -115,6 +120,7 @@ def summary_row(
       resampled: its mean test scores and its mean test losses with seeds and examples resampled:
         two arrays of shape (resamples,).
       seed: the seed of the resampling.
+      is_bounded: whether there is a worst score; without one `GOOD` has no meaning.
 
     Returns:
       The row.
@@ -133,7 +139,7 @@ def summary_row(
         **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),
-        "good_decades": good_decades(search, tuned),
+        "good_decades": good_decades(search, tuned) if is_bounded else math.nan,
         "tuning_diverged": int(np.count_nonzero(tuned.diverged_epoch)),
     }
 
@@ -200,7 +206,7 @@ def pair_rows(
     Args:
       reports: the runs of each contender under the report's seeds, one trial.
       resampled: mean test scores with seeds and examples resampled, shape (resamples, contenders).
-      margin: the difference below which two contenders are called equivalent.
+      margin: the difference below which two contenders are called equivalent; none are at 0.
       seed: the seed of the bootstrap over seeds.
 
     Returns:

@@ -50,6 +50,11 @@ class Score(ABC):
     higher_is_better: bool = True
     of_diverged: float = 0.0
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a worst score; else nothing is known of the unit of scores."""
+        return math.isfinite(self.of_diverged)
+
     def description(self) -> JsonObject:
         """What the manifest says of it; a direction and a worst score of 0 go without saying."""
         description: JsonObject = {"score": self.name}

@@ -13,7 +13,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 import jaxnet as jn
-from jaxnet.comparison import result_tables, scores, statistics
+from jaxnet.comparison import result_tables, scores, statistics, tuning
+from jaxnet.comparison.protocol import Protocol
 from jaxnet.core.checks import check_data
 from jaxnet.reporting import comparison_page
 
@@ -264,3 +265,38 @@ def test_r_squared_of_constant_targets_is_that_of_scikit_learn():
     history = HISTORY._replace(evaluation_data_cost=np.array([[[0.0, 0.5]]], np.float32))
     expected = [sklearn_metrics.r2_score([1, 1], predicted) for predicted in ([1, 1], [2, 1])]
     np.testing.assert_array_equal(score.curve(history, split)[0, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "targets"),
+    [
+        (None, 0.002, (0.9, 0.95)),
+        ("f1", 0.002, (0.9, 0.95)),
+        ("hamming", 0.002, ()),
+        ("rmse", 0.0, ()),
+        ("r2", 0.0, ()),
+        (largest_error, 0.0, ()),
+    ],
+)
+def test_thresholds_have_defaults_only_where_the_unit_of_scores_is_known(metric, margin, targets):
+    score = scores.chosen_score(NET, DATA, metric)
+    of = lambda targets, margin: Protocol.checked(
+        "defaults", None, 1, 10, 1, 2, targets, margin, 0, score
+    )
+    assert (of(None, None).margin, of(None, None).targets) == (margin, targets)
+    assert of(0.5, 0.1).margin == 0.1
+    assert len(of(0.5, 0.1).targets) == 1
+
+
+def test_there_are_no_good_learning_rates_where_the_unit_of_scores_is_unknown():
+    search = tuning.begin("sgd", jn.Recipe(jn.sgd()), "lr", 5, {})
+    score, zeros = np.array([[-90.0, -90.0], [-80.0, -80.0]]), np.zeros((2, 2), int)
+    recipes = tuple(jn.Recipe(jn.sgd(rate)) for rate in (0.1, 1.0))
+    curve = score[..., None]
+    tuned = result_tables.Runs(
+        "sgd", recipes, (0, 1), score, score, score, score, zeros, zeros, curve, curve, -score
+    )
+    resampled = [np.zeros(100), np.zeros(100)]
+    row = lambda *options: result_tables.summary_row(search, tuned, tuned, resampled, 0, *options)
+    assert row()["good_decades"] == 0
+    assert np.isnan(row(False)["good_decades"])
