@@ -50,7 +50,8 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
                         "tuning seeds, and the range over them. Grey: edges of the searched range; "
                         "an optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
         "curves": (curves, f"Validation {shown} by training step with the chosen hyperparameters: "
-                   "mean and middle 80 % of the report's seeds. " + score_axes.of_diverged_text(comparison)),
+                   "mean and middle 80 % of the report's seeds. "
+                   + score_axes.of_diverged_text(comparison)),
         "strips": (strips, "Test scores: every seed of the report, the mean, and its 95 % "
                    "intervals over seeds (thick) and over seeds and test examples (thin)."),
         "differences": (differences, "Mean difference of the test scores, row minus column, paired "
@@ -217,11 +218,8 @@ def expected_performance(comparison: Comparison) -> Figure:
             np.array([row[name] for row in rows]) for name in ("trials", "expected", "low", "high")
         )
         colour = _style(k)["color"]
-        low_error, high_error = (
-            score_axes.shown(comparison, low),
-            score_axes.shown(comparison, high),
-        )
-        axes.fill_between(trials, low_error, high_error, color=colour, alpha=0.1, linewidth=0)
+        low, high = (score_axes.shown(comparison, ends) for ends in (low, high))
+        axes.fill_between(trials, low, high, color=colour, alpha=0.1, linewidth=0)
         axes.plot(trials, score_axes.shown(comparison, expected), label=_legend(comparison, label),
                   linewidth=1.8, **_style(k))  # fmt: skip
     axes.set(xlabel="trials of a study with one seed")

@@ -182,8 +182,9 @@ class Unweighted(jn.metrics.Metric):
         return unweighted(outputs, targets, weights)
 
 
+@dataclasses.dataclass
 class WithoutHash(Unweighted):
-    __hash__ = None
+    """A dataclass that is not frozen has no hash."""
 
 
 def of_sure_rows(outputs, targets, weights):
