@@ -52,7 +52,7 @@ def compare(
     seeds: SupportsIndex | Sequence[int] = 32,
     metric: MetricFunction | str | None = None,
     targets: float | Sequence[float] | None = None,
-    margin: float = 0.002,
+    margin: float | None = None,
     ranges: Mapping[str, Mapping[str, Range]] | None = None,
     timing: bool = True,
     seed: SupportsIndex = 0,
@@ -90,12 +90,15 @@ def compare(
         epoch, and judges them on the test split: a function of outputs, targets and weights such
         as `jaxnet.metrics.f1`, or its name, "f1". Of one with `higher_is_better = False` all scores
         are negative. `None` (the default): the validation loss selects, and the score is the
-        accuracy (of multi-label targets that of whole examples), or R² of numbers to predict.
+        accuracy (of multi-label targets that of whole examples), or R² of numbers to predict,
+        summed over the outputs, and 0 where it is negative. The metric "r2" is another one: the
+        mean of the outputs' R², negative where they are worse than their means.
       targets: validation scores, fixed in advance, for which the time to reach them is reported;
         one number or several, in (0, 1) without a metric. `None` (the default) is (0.9, 0.95), or
-        no target for a metric of which less is better.
+        no target for a metric of which less is better, or that has no `worst` value.
       margin: the difference of test scores below which two optimizers are called equivalent, at
-        least 0; 0.002 by default.
+        least 0; none are at 0. `None` (the default) is 0.002, or 0 for a metric without a `worst`
+        value, whose unit is not known, such as "rmse".
       ranges: ranges to search in place of the built-in ones, by label and number, such as
         `{"adam": {"learning_rate": (1e-4, 1)}}`.
       timing: whether to measure the seconds per epoch of each optimizer in a run of its own.
@@ -218,14 +221,16 @@ def _make_comparison(
         statistics.pigeonhole_bootstrap(by_example, protocol.seed) for by_example in on_test
     )
     summary = [
-        result_tables.summary_row(*parts, (scores[:, k], losses[:, k]), protocol.seed)
+        result_tables.summary_row(
+            *parts, (scores[:, k], losses[:, k]), protocol.seed, score.is_bounded
+        )
         for k, parts in enumerate(zip(searches, tuned, reports, strict=True))
     ]
     pairs = result_tables.pair_rows(reports, scores, protocol.margin, protocol.seed)
     audits = conclusions.audits(searches, tuned, pairs)
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
     manifest = identity | {
-        "score": score.name,
+        **score.description(),
         "searches": {search.label: search.to_json() for search in searches},
         "networks": sum(runs.valid_loss.size for _, runs in phases),
         "network_epochs": stages.network_epochs,

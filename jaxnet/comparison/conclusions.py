@@ -98,32 +98,59 @@ def conclusion(
     Returns:
       The sentences.
     """
-    text = score_text(score)
-    percent = " %" if score == "accuracy" else ""
-    names = {row["optimizer"]: row["optimizer"] + " (EDGE)" * bool(row["edge"]) for row in summary}
+    rows = {row["optimizer"]: row for row in summary}
     if all(row["diverged"] == row["seeds"] for row in summary):
         return ["Nothing can be concluded: all runs of the report diverged."]
+    return [
+        _best_sentence(summary, score),
+        *(_pair_sentence(p, rows, score, margin) for p in pairs),
+    ]
+
+
+def _best_sentence(summary: Sequence[Row], score: str) -> str:
+    """The optimizer with the best mean; where no mean is finite, those that diverged least."""
+    text = score_text(score)
     best = max(summary, key=lambda row: row["test_score"])
     n_seeds, mean = best["seeds"], text(best["test_score"])
+    if math.isinf(best["test_score"]):
+        fewest = min(row["diverged"] for row in summary)
+        names = [_name(row) for row in summary if row["diverged"] == fewest]
+        have = f"{names[0]} has" if len(names) == 1 else f"{' and '.join(names)} each have"
+        return (
+            f"No optimizer has a finite mean test {score}, since runs of all of them failed; "
+            f"{have} the fewest that diverged, {fewest} of {n_seeds}."
+        )
+    percent = " %" if score == "accuracy" else ""
     interval = f"{text(best['test_score_low'])} to {text(best['test_score_high'])}"
-    first = (
-        f"{names[best['optimizer']]} has the best mean test {score}: {mean}{percent} "
+    return (
+        f"{_name(best)} has the best mean test {score}: {mean}{percent} "
         f"(95 % interval {interval} over {n_seeds} seeds)."
     )
-    return [first, *(_pair_sentence(row, names, score, margin, n_seeds) for row in pairs)]
 
 
-def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n_seeds: int) -> str:
+def _name(row: Row) -> str:
+    """An optimizer's label from its summary, with (EDGE) if its learning rate is at an edge."""
+    return row["optimizer"] + " (EDGE)" * bool(row["edge"])
+
+
+def _pair_sentence(row: Row, summary: dict[str, Row], score: str, margin: float) -> str:
     """The result of one pair in a sentence or two; the optimizer that is ahead comes first."""
-    if row["verdict"] == UNDECIDED:
-        return (
-            f"{names[row['a']]} and {names[row['b']]} cannot be compared: all their runs diverged."
-        )
-    text, unit = score_text(score), " points" if score == "accuracy" else ""
     is_different = not row["verdict"].startswith("indistinguishable")
     b_is_ahead = row["verdict"].startswith("worse") if is_different else row["difference"] < 0
-    a, b, sign = (row["b"], row["a"], -1) if b_is_ahead else (row["a"], row["b"], 1)
+    first, second = (summary[row[name]] for name in ("ba" if b_is_ahead else "ab"))
+    a, b, sign = _name(first), _name(second), -1 if b_is_ahead else 1
+    if row["verdict"] == UNDECIDED:
+        return f"{a} and {b} cannot be compared: all their runs diverged."
+    text, unit = score_text(score), " points" if score == "accuracy" else ""
+    p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
     difference = sign * row["difference"]
+    if not math.isfinite(difference):
+        outcome = f"{a} and {b} are indistinguishable"
+        if is_different:
+            outcome = f"{a} is ahead of {b} in most seeds"
+        return (
+            f"{outcome}, {p}; the difference has no finite mean, since {_failures(first, second)}."
+        )
 
     def interval(suffix: str) -> str:
         ends = sorted((sign * row[f"low{suffix}"], sign * row[f"high{suffix}"]))
@@ -133,22 +160,19 @@ def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n
         f"{text(difference)}{unit} (95 % intervals: {interval('')} over seeds, "
         f"{interval('_examples')} over seeds and test examples)"
     )
-    p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
     if is_different and difference < 0:
         sentence = (
-            f"{names[a]} is ahead of {names[b]} in most seeds, {p}; but its mean is lower, by "
+            f"{a} is ahead of {b} in most seeds, {p}; but its mean is lower, by "
             f"{text(-difference)}{unit}, since some of its runs are much worse."
         )
     elif is_different:
-        sentence = f"{names[a]} is better than {names[b]} by {amount}, {p}."
+        sentence = f"{a} is better than {b} by {amount}, {p}."
     else:
-        sentence = (
-            f"{names[a]} and {names[b]} are indistinguishable: the difference is {amount}, {p}."
-        )
+        sentence = f"{a} and {b} are indistinguishable: the difference is {amount}, {p}."
         if math.isfinite(row["detectable"]) and row["detectable"] > 0:
             sentence += (
-                f" With {n_seeds} seeds, a true difference of {text(row['detectable'])}{unit} "
-                "would be detected with a probability of 80 %."
+                f" With {first['seeds']} seeds, a true difference of "
+                f"{text(row['detectable'])}{unit} would be detected with a probability of 80 %."
             )
     if "equivalent" in row["verdict"]:
         sentence += (
@@ -156,6 +180,16 @@ def _pair_sentence(row: Row, names: dict[str, str], score: str, margin: float, n
             f"±{text(margin)}{unit}."
         )
     return sentence
+
+
+def _failures(*rows: Row) -> str:
+    """How many runs of two optimizers diverged; without any, a score itself was not finite."""
+    counts = [
+        f"{row['diverged']} of {row['seeds']} runs of {_name(row)}"
+        for row in rows
+        if row["diverged"]
+    ]
+    return f"{' and '.join(counts)} diverged" if counts else "some runs have no finite score"
 
 
 def warnings(

@@ -22,6 +22,9 @@ REPORT_FROM = 1000
 """The first seed of the report, if the caller names only a number of seeds: far from the tuning
 seeds, which begin at 0."""
 
+DEFAULT_MARGIN = 0.002
+"""The margin of scores whose unit is known: a fifth of a percent of accuracy."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -36,7 +39,8 @@ class Protocol:
       report_seeds: the seeds of the report, at least two and none of `tuning_seeds`.
       targets: validation scores for which the time to reach them is reported; in (0, 1) without a
         metric.
-      margin: the difference of test scores, at least 0, below which two optimizers are equivalent.
+      margin: the difference of test scores, at least 0, below which two optimizers are equivalent;
+        none are at 0.
       seed: the seed of the Sobol points and of the resampling, at least 0.
       metric: what selects hyperparameters and judges, or `None` for the validation loss, and the
         accuracy or R².
@@ -67,7 +71,7 @@ class Protocol:
         tuning_seeds: SupportsIndex | Sequence[int],
         seeds: SupportsIndex | Sequence[int],
         targets: float | Sequence[float] | None,
-        margin: float,
+        margin: float | None,
         seed: SupportsIndex,
         score: Score | None = None,
     ) -> "Protocol":
@@ -81,8 +85,9 @@ class Protocol:
           tuning_seeds: the seeds, or their number n: then 0, …, n − 1.
           seeds: the seeds of the report, or their number n: then 1000, …, 999 + n.
           targets: see `Protocol.targets`; one, or a sequence; `None` is (0.9, 0.95), or none for a
-            metric of which less is better. For such a metric they are values of the metric.
-          margin: see `Protocol.margin`.
+            metric of which less is better or that has no `worst` value. Where less is better they
+            are values of the metric.
+          margin: see `Protocol.margin`; `None` is 0.002, or 0 for a metric without a `worst` value.
           seed: see `Protocol.seed`.
           score: what judges; `None` (the default) for the accuracy.
 
@@ -101,7 +106,7 @@ class Protocol:
             tuning_seeds=_seeds("tuning_seeds", tuning_seeds, start=0, least=1),
             report_seeds=_seeds("seeds", seeds, start=REPORT_FROM, least=2),
             targets=_targets(targets, score),
-            margin=constant("margin", margin, low=0),
+            margin=_margin(margin, score),
             seed=count("seed", seed, low=0, high=2**64),
             metric=score.metric,
         )
@@ -172,10 +177,17 @@ def _seeds(
     return tuple(range(start, start + count_of_seeds(name, seeds, least)))
 
 
+def _margin(margin: float | None, score: Score) -> float:
+    """The margin, validated."""
+    if margin is None:
+        return DEFAULT_MARGIN if score.is_bounded else 0.0
+    return constant("margin", margin, low=0)
+
+
 def _targets(targets: object, score: Score) -> tuple[float, ...]:
     """The target scores, validated; those of a metric of which less is better are negated."""
     if targets is None:
-        return (0.9, 0.95) if score.higher_is_better else ()
+        return (0.9, 0.95) if score.higher_is_better and score.is_bounded else ()
     array = leaf("targets", targets, low=-np.inf)
     is_fraction = score.metric is None
     if array is None or array.ndim > 1 or (is_fraction and not np.all((array > 0) & (array < 1))):

@@ -120,7 +120,7 @@ def pigeonhole_bootstrap(
       seed: the seed of the resampling, at least 0.
 
     Returns:
-      The means, shape (2000, k); all NaN if a score is not finite.
+      The means, shape (2000, k); NaN for a method with a score that is not finite.
 
     Source: Owen, The pigeonhole bootstrap, 2007.
 
@@ -129,9 +129,9 @@ def pigeonhole_bootstrap(
     ((2000, 1), 0.0)
     """
     random = np.random.default_rng(seed)
-    k, n_seeds, n_examples = scores.shape
-    if not np.isfinite(scores).all():
-        return np.full((N_RESAMPLES, k), np.nan)
+    _, n_seeds, n_examples = scores.shape
+    is_finite = np.asarray(np.isfinite(scores).all(axis=(1, 2)))
+    scores = np.where(is_finite[:, None, None], scores, 0.0).astype(np.float32)
 
     def fractions(n: int) -> Float[np.ndarray, " n"]:
         """How often each of n items is drawn in n draws, divided by n."""
@@ -142,11 +142,9 @@ def pigeonhole_bootstrap(
         size = min(200, N_RESAMPLES - begin)
         seed_weights = np.array([fractions(n_seeds) for _ in range(size)])
         example_weights = np.array([fractions(n_examples) for _ in range(size)], np.float32)
-        seed_means = np.einsum(
-            "kse,re->rks", scores.astype(np.float32), example_weights, optimize=True
-        )
+        seed_means = np.einsum("kse,re->rks", scores, example_weights, optimize=True)
         blocks.append(np.einsum("rks,rs->rk", seed_means, seed_weights))
-    return np.concatenate(blocks)
+    return np.where(is_finite, np.concatenate(blocks), np.nan)
 
 
 def percentiles(draws: Float[np.ndarray, " n"], level: float = 0.95) -> Interval:
@@ -177,6 +175,9 @@ def quantile(values: Float[np.ndarray, " n"], q: float) -> float:
     Args:
       values: the values, shape (n,).
       q: the probability, in [0, 1].
+
+    Returns:
+      The quantile.
 
     >>> quantile(np.array([-np.inf, -np.inf, 1.0]), 0.1), quantile(np.array([1.0, 2.0]), 0.5)
     (-inf, 1.5)

@@ -104,7 +104,12 @@ def divergence_rows(tuned: Runs) -> Iterator[Row]:
 
 
 def summary_row(
-    search: Search, tuned: Runs, report: Runs, resampled: Sequence[np.ndarray], seed: int
+    search: Search,
+    tuned: Runs,
+    report: Runs,
+    resampled: Sequence[np.ndarray],
+    seed: int,
+    is_bounded: bool = True,
 ) -> Row:
     """The row of one contender in the summary: chosen numbers, test scores, robustness.
 
@@ -115,6 +120,7 @@ def summary_row(
       resampled: its mean test scores and its mean test losses with seeds and examples resampled:
         two arrays of shape (resamples,).
       seed: the seed of the resampling.
+      is_bounded: whether there is a worst score; without one `GOOD` has no meaning.
 
     Returns:
       The row.
@@ -133,7 +139,7 @@ def summary_row(
         **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),
-        "good_decades": good_decades(search, tuned),
+        "good_decades": good_decades(search, tuned) if is_bounded else math.nan,
         "tuning_diverged": int(np.count_nonzero(tuned.diverged_epoch)),
     }
 
@@ -200,7 +206,7 @@ def pair_rows(
     Args:
       reports: the runs of each contender under the report's seeds, one trial.
       resampled: mean test scores with seeds and examples resampled, shape (resamples, contenders).
-      margin: the difference below which two contenders are called equivalent.
+      margin: the difference below which two contenders are called equivalent; none are at 0.
       seed: the seed of the bootstrap over seeds.
 
     Returns:
@@ -230,7 +236,7 @@ def pair_rows(
         rows.append({
             "a": reports[i].label,
             "b": reports[j].label,
-            "difference": float(difference.mean()),
+            "difference": _mean(difference),
             "low": over_seeds.low,
             "high": over_seeds.high,
             "low_examples": over_both.low,
@@ -249,6 +255,12 @@ def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The differences a − b, 0 where both are the same infinity."""
     same = a == b
     return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
+
+
+def _mean(differences: np.ndarray) -> float:
+    """The mean; NaN, without a warning, of infinities of both signs."""
+    with np.errstate(invalid="ignore"):
+        return float(differences.mean())
 
 
 def single_seed_rows(tuned: Sequence[Runs], seed: int) -> Iterator[Row]:
@@ -284,7 +296,7 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
 
     Args:
       report: the runs of one contender under the report's seeds, one trial.
-      targets: validation scores in (0, 1).
+      targets: validation scores.
       steps_per_epoch: mini-batches per epoch; times are whole epochs.
 
     Yields:
@@ -293,8 +305,8 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
     scores = report.score_curve[0]
     n_epochs = scores.shape[1]
     for target in targets:
-        at_target = scores >= target  # false for NaN, after a divergence
-        reached = at_target.any(axis=1)
+        at_target = reaches(scores, target)
+        reached = np.asarray(at_target.any(axis=1))
         first_epochs = at_target.argmax(axis=1) + 1
         # A run that diverged is censored at the horizon: earlier, it would count as nearly there.
         times = np.where(reached, first_epochs, n_epochs).astype(float)
@@ -309,6 +321,14 @@ def speed_rows(report: Runs, targets: Sequence[float], steps_per_epoch: int) -> 
             "censored": int(np.count_nonzero(~reached)),
             "resolution_steps": steps_per_epoch,
         }
+
+
+def reaches(scores: np.ndarray, target: float) -> np.ndarray:
+    """Whether scores are at least the target; false for NaN, after a divergence.
+
+    Curves are recorded in float32, in which 0.95 is 0.949999988. So is the target, to be reached.
+    """
+    return np.asarray(scores.astype(np.float32) >= np.float32(target))
 
 
 def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:

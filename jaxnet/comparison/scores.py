@@ -9,6 +9,7 @@ direction.
 import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import cast
 
 import jax
@@ -22,12 +23,15 @@ from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.costs import Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
+from jaxnet.io.files import JsonObject
 from jaxnet.training import evaluation
 from jaxnet.training.measured import Measured, check_metrics, higher_is_better
 from jaxnet.training.metrics import NAMED, Metric, MetricFunction
 
 CURVE = "score"
 """What a study calls the metric of a comparison."""
+N_TRIED = 32
+"""Random outputs on which a metric is tried before it is refused."""
 
 
 class Score(ABC):
@@ -37,7 +41,7 @@ class Score(ABC):
       name: what it is called in tables and texts.
       metric: the metric of the caller's, if there is one; it selects hyperparameters in place of
         the validation loss.
-      higher_is_better: whether more of what is measured is better; of the score it always is.
+      higher_is_better: whether more of the metric is better; if not, the score is its negative.
       of_diverged: the score of a network that diverged.
     """
 
@@ -45,6 +49,21 @@ class Score(ABC):
     metric: MetricFunction | None = None
     higher_is_better: bool = True
     of_diverged: float = 0.0
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a worst score; else nothing is known of the unit of scores."""
+        return math.isfinite(self.of_diverged)
+
+    def description(self) -> JsonObject:
+        """What the manifest says of it; a direction and a worst score of 0 go without saying."""
+        description: JsonObject = {"score": self.name}
+        if not self.higher_is_better:
+            description["higher_is_better"] = False
+        if self.of_diverged != 0:  # JSON has no infinity
+            is_finite = math.isfinite(self.of_diverged)
+            description["score_of_diverged"] = self.of_diverged if is_finite else None
+        return description
 
     @abstractmethod
     def by_example(
@@ -56,6 +75,9 @@ class Score(ABC):
           net: the architecture.
           params: its parameters.
           split: the examples and their targets.
+
+        Returns:
+          The scores and the costs.
         """
 
     @abstractmethod
@@ -65,6 +87,9 @@ class Score(ABC):
         Args:
           history: the curves of the trials, each of shape (trials, seeds, epochs).
           valid: the validation split.
+
+        Returns:
+          The scores.
         """
 
 
@@ -81,13 +106,9 @@ class AccuracyScore(Score):
         return _weighted(hit, split), _weighted(cost, split)
 
     def curve(self, history: History, valid: Split) -> Float[np.ndarray, "trials seeds epochs"]:
-        """The accuracies; without weights as counts over n."""
-        accuracy = np.asarray(history.evaluation_accuracy, float)
-        if valid.weight is not None:
-            return accuracy
-        # Accuracies are float32. Through counts, 0.949999988 becomes 0.95, and reaches 0.95.
-        n = len(valid.x)
-        return np.rint(n * accuracy) / n
+        """The accuracies."""
+        del valid
+        return np.asarray(history.evaluation_accuracy, float)
 
 
 class RSquaredScore(Score):
@@ -101,12 +122,12 @@ class RSquaredScore(Score):
         """1 − cost / the mean cost of predicting the mean; and the costs."""
         by_example, _ = evaluation.by_example(net, params, split)
         cost = _weighted(by_example, split)
-        score = 1 - cost / _cost_of_mean(split)
+        score = _r_squared(cost, split)
         return np.where(np.mean(score) > 0, score, 0.0), cost
 
     def curve(self, history: History, valid: Split) -> Float[np.ndarray, "trials seeds epochs"]:
         """R² from the costs without penalties."""
-        return np.maximum(0.0, 1 - np.asarray(history.evaluation_data_cost) / _cost_of_mean(valid))
+        return np.maximum(0.0, _r_squared(np.asarray(history.evaluation_data_cost), valid))
 
 
 class MetricScore(Score):
@@ -118,7 +139,7 @@ class MetricScore(Score):
     """
 
     def __init__(self, metric: MetricFunction, metric_name: str) -> None:
-        self.metric = self._function = metric
+        self.metric = metric
         self.higher_is_better = higher_is_better(metric)
         self.sign = 1 if self.higher_is_better else -1
         self.name = metric_name if self.higher_is_better else f"−{metric_name}"
@@ -139,7 +160,8 @@ class MetricScore(Score):
         infinitesimal jackknife.
         """
         cost, _ = evaluation.by_example(net, params, split)
-        value, slopes = _value_and_slopes(net, self._function, params, split)
+        assert self.metric is not None
+        value, slopes = _value_and_slopes(net, self.metric, params, split)
         if not math.isfinite(value):
             return np.full(len(cost), self.of_diverged), _weighted(cost, split)
         influence = len(cost) * slopes
@@ -174,7 +196,8 @@ def chosen_score(net: Network, data: Dataset, metric: MetricFunction | str | Non
     for kind, split in (("validation", data.valid), ("test", data.test)):
         assert split is not None
         _check_defined(net, function, name, start, kind, split)
-    return MetricScore(function, name)
+        _check_uses_weights(net, function, name, split)
+    return MetricScore(function, "metric" if name == "<lambda>" else name)
 
 
 def _default_score(net: Network, data: Dataset) -> Score:
@@ -185,7 +208,7 @@ def _default_score(net: Network, data: Dataset) -> Score:
         return RSquaredScore()
     raise ValueError(
         "on float targets the score is R², which needs the quadratic cost, not "
-        f'{net.cost!r}; or choose the score yourself, such as metric="mae".'
+        f'{net.cost!r}; or choose the score yourself, such as metric="r2" or metric="mae".'
     )
 
 
@@ -198,9 +221,16 @@ def _named_metric(metric: object) -> tuple[str, MetricFunction]:
             "metric must be a function such as jaxnet.metrics.f1, or one of the names "
             f"{', '.join(NAMED)}, not {brief(metric)}."
         )
+    name = getattr(metric, "__name__", type(metric).__name__)
+    try:
+        hash(metric)
+    except TypeError as error:
+        raise ValueError(
+            f"the metric {name} has no hash, by which programs are compiled once for equal "
+            "metrics; make its class a frozen dataclass, with @dataclass(frozen=True)."
+        ) from error
     if isinstance(metric, Metric):
         return NAMED.name_of(metric) or repr(metric), metric
-    name = getattr(metric, "__name__", type(metric).__name__)
     return name, cast(MetricFunction, metric)
 
 
@@ -216,11 +246,59 @@ def _check_defined(
             f"the metric {name} cannot be differentiated by the examples' weights, which intervals "
             f"over test examples need ({reason}); write it with jax.numpy."
         ) from error
-    if not math.isfinite(value):
+    if math.isfinite(value):
+        return
+    weights = np.ones(len(split.x))
+    if any(
+        np.isfinite(_compiled_value(metric, outputs, split.y, weights))
+        for outputs in _random_outputs(net, split)
+    ):
         raise ValueError(
-            f"the metric {name} is {value} on the {kind} split, as where an area under the ROC "
-            "curve sees one class only; choose another metric, or split the data otherwise."
+            f"the metric {name} of the untrained network is {value} on the {kind} split, and a "
+            "network may stay like that; return a number there, such as 0."
         )
+    raise ValueError(
+        f"the metric {name} is {value} on the {kind} split, as where an area under the ROC "
+        "curve sees one class only; choose another metric, or split the data otherwise."
+    )
+
+
+def _check_uses_weights(net: Network, metric: MetricFunction, name: str, split: Split) -> None:
+    """Refuse a metric that is the same for all weights of the examples."""
+    n = len(split.x)
+    if n == 1:  # its weight cancels
+        return
+    random = np.random.default_rng(1)
+    values = []
+    for outputs in _random_outputs(net, split):
+        # About half of the examples are left out.
+        pair = np.maximum(0, random.uniform(-1, 1, (2, n)))
+        pair[:, 0] += 0.5
+        a, b = (np.asarray(_compiled_value(metric, outputs, split.y, row)) for row in pair)
+        if not np.array_equal(a, b, equal_nan=True):
+            return
+        values.append(float(a))
+    if len(set(values)) == 1:  # a constant, such as the five likeliest of three classes
+        return
+    raise ValueError(
+        f"the metric {name} does not use the examples' weights, which intervals over test examples "
+        "need; multiply what it averages by the weights, and divide by their sum."
+    )
+
+
+def _random_outputs(net: Network, split: Split) -> Iterator[Float[np.ndarray, "n n_out"]]:
+    """Outputs to try a metric on: evenly spread over (0, 1), so that few of them are alike."""
+    random = np.random.default_rng(0)
+    for _ in range(N_TRIED):
+        yield random.uniform(size=(len(split.x), net.sizes[-1]))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _compiled_value(
+    metric: MetricFunction, outputs: Array, targets: Array, weights: Array
+) -> Array:
+    """A metric's value."""
+    return jnp.asarray(metric(outputs, targets, weights))
 
 
 def _value_and_slopes(
@@ -257,6 +335,15 @@ def _weighted(values: Float[np.ndarray, " n"], split: Split) -> Float[np.ndarray
     shares = np.asarray(split.weight, float) / np.sum(split.weight, dtype=float)
     mean = np.sum(shares * values)
     return mean + len(values) * shares * (values - mean)
+
+
+def _r_squared(cost: Float[np.ndarray, "*n"], split: Split) -> Float[np.ndarray, "*n"]:
+    """1 − cost / the cost of the mean; of constant targets 1 where the cost is 0, and 0 elsewhere.
+
+    Source: scikit-learn's `r2_score`, which defines it so for constant targets.
+    """
+    of_mean = _cost_of_mean(split)
+    return 1 - cost / of_mean if of_mean > 0 else np.where(cost == 0, 1.0, 0.0)
 
 
 def _cost_of_mean(split: Split) -> float:

@@ -8,10 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jaxnet.comparison import Comparison
+from jaxnet.comparison.result_tables import reaches
 from jaxnet.io.csv import Row
+from jaxnet.reporting import score_axes
 
 Dashes = str | tuple[int, tuple[int, ...]]
 """A line style of matplotlib: a name, or an offset and the lengths of dashes and gaps."""
@@ -42,25 +44,28 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
     Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "defaults" has
     none.
     """
+    shown = score_axes.quantity(comparison)
     figures: dict[str, tuple[Callable[[Comparison], Figure], str]] = {
-        "sensitivity": (sensitivity, "Validation error by learning rate: the mean over the tuning "
-                        "seeds, and the range over them. Grey: edges of the searched range; an "
-                        "optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
-        "curves": (curves, "Validation error by training step with the chosen hyperparameters: "
-                   "mean and middle 80 % of the report's seeds. A diverged run has an error of "
-                   "100 %."),
+        "sensitivity": (sensitivity, f"Validation {shown} by learning rate: the mean over the "
+                        "tuning seeds, and the range over them. Grey: edges of the searched range; "
+                        "an optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
+        "curves": (curves, f"Validation {shown} by training step with the chosen hyperparameters: "
+                   "mean and middle 80 % of the report's seeds. "
+                   + score_axes.of_diverged_text(comparison)),
         "strips": (strips, "Test scores: every seed of the report, the mean, and its 95 % "
                    "intervals over seeds (thick) and over seeds and test examples (thin)."),
         "differences": (differences, "Mean difference of the test scores, row minus column, paired "
                         "by seed. Bold: different by the Wilcoxon test with Holm's correction."),
         "expected_performance": (
-            expected_performance, "Test error that a study with one seed reports, by its number of "
-            "trials: mean and middle 90 %."),
+            expected_performance, f"Test {shown} that a study with one seed reports, by its number "
+            "of trials: mean and middle 90 %."),
         "time_to_target": (time_to_target, "Fraction of the report's seeds that have reached the "
                            "target by each epoch."),
     }  # fmt: skip
     if any(search["tier"] == "full" for search in comparison.manifest["searches"].values()):
-        caption = "Validation error at each searched point, mean over the tuning seeds. ○: chosen."
+        caption = (
+            f"Validation {shown} at each searched point, mean over the tuning seeds. ○: chosen."
+        )
         figures["search"] = (search, caption)
     if comparison.manifest["protocol"]["tier"] == "defaults":
         del figures["sensitivity"], figures["expected_performance"]
@@ -97,7 +102,7 @@ def sensitivity(comparison: Comparison) -> Figure:
     for k, (axes, label) in enumerate(zip(panels, labels, strict=True)):
         trials, search = _trials(comparison, label), comparison.manifest["searches"][label]
         rates = np.array([row["learning_rate"] for row in trials.rows])
-        errors, colour = _error(comparison, trials.scores), _style(k)["color"]
+        errors, colour = score_axes.shown(comparison, trials.scores), _style(k)["color"]
         mean = errors.mean(axis=1)
         if search["tier"] == "lr":
             axes.fill_between(rates, errors.min(axis=1), errors.max(axis=1), color=colour,
@@ -109,7 +114,7 @@ def sensitivity(comparison: Comparison) -> Figure:
         axes.axvspan(low, low * place, color="0.85", zorder=0)
         axes.axvspan(high / place, high, color="0.85", zorder=0)
         n_diverged = trials.diverged.sum()
-        height = np.nanmax(errors, initial=0.0) if _is_negated(comparison) else 1.0
+        height = score_axes.worst_height(comparison, errors)
         axes.plot(rates[trials.diverged], np.full(n_diverged, height), "x", color="black",
                   markersize=6)  # fmt: skip
         summary = _summary(comparison, label)
@@ -119,7 +124,7 @@ def sensitivity(comparison: Comparison) -> Figure:
         edge = f"  {summary['edge']}" if summary["edge"] else ""
         axes.set(title=f"{_literal(label)}: η = {summary['learning_rate']:.3g}{edge}", xscale="log")
         axes.set_xlabel("learning rate η")
-    _set_error_axis(comparison, panels, "validation error")
+    score_axes.set_axis(comparison, panels, f"validation {score_axes.quantity(comparison)}")
     return figure
 
 
@@ -129,7 +134,7 @@ def curves(comparison: Comparison) -> Figure:
     batch_size = comparison.manifest["protocol"]["batch_size"]
     steps = -(-comparison.manifest["examples"][0] // batch_size)
     for k, label in enumerate(_labels(comparison)):
-        error = _error(comparison, _score_curves(comparison, label))
+        error = score_axes.shown(comparison, _score_curves(comparison, label))
         at = steps * np.arange(1, error.shape[1] + 1)
         low, high = np.quantile(error, [0.1, 0.9], axis=0)
         axes.fill_between(at, low, high, color=_style(k)["color"], alpha=0.15, linewidth=0)
@@ -138,7 +143,7 @@ def curves(comparison: Comparison) -> Figure:
     axes.set(xlabel=f"step (mini-batches of {batch_size})", xlim=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.legend(frameon=False)
-    _set_error_axis(comparison, [axes], "validation error")
+    score_axes.set_axis(comparison, [axes], f"validation {score_axes.quantity(comparison)}")
     return figure
 
 
@@ -162,7 +167,7 @@ def strips(comparison: Comparison) -> Figure:
     names = [_legend(comparison, label) for label in labels]
     axes.set(yticks=range(len(labels)), yticklabels=names, ylim=(len(labels) - 0.45, -0.4),
              xlabel=f"test {comparison.manifest['score']}")  # fmt: skip
-    axes.xaxis.set_major_formatter(_score_formatter(comparison))
+    axes.xaxis.set_major_formatter(score_axes.tick_formatter(comparison))
     _remove_frame(axes)
     return figure
 
@@ -178,7 +183,7 @@ def differences(comparison: Comparison) -> Figure:
         bold[i, j] = bold[j, i] = not row["verdict"].startswith("indistinguishable")
     figure = Figure(figsize=(2.2 + size, 0.9 + 0.6 * size), dpi=120, layout="constrained")
     axes = figure.subplots()
-    scale = 100 if _is_accuracy(comparison) else 1
+    scale = 100 if score_axes.is_accuracy(comparison) else 1
     # The colours reach as far as the intervals, so that they are strong only for narrow ones.
     ends = [abs(row[end]) for row in comparison.pairwise for end in ("low", "high")]
     finite = np.abs(table[np.isfinite(table)])
@@ -187,7 +192,8 @@ def differences(comparison: Comparison) -> Figure:
                         aspect="auto")  # fmt: skip
     for i, j in np.ndindex(n, n):
         if i != j:
-            text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−")
+            text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−").replace("inf", "∞")
+            text = "–" if np.isnan(table[i, j]) else text
             text = "0.00" if text in ("+0.00", "−0.00") else text
             is_dark = abs(float(table[i, j]) / largest) > 0.6
             axes.text(j, i, text, ha="center", va="center", color="white" if is_dark else "black",
@@ -198,7 +204,7 @@ def differences(comparison: Comparison) -> Figure:
         axes.tick_params(axis="x", rotation=40)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    unit = "points" if _is_accuracy(comparison) else comparison.manifest["score"]
+    unit = "points" if score_axes.is_accuracy(comparison) else comparison.manifest["score"]
     figure.colorbar(image, label=f"row − column, {unit}", shrink=0.9)
     return figure
 
@@ -212,14 +218,16 @@ def expected_performance(comparison: Comparison) -> Figure:
             np.array([row[name] for row in rows]) for name in ("trials", "expected", "low", "high")
         )
         colour = _style(k)["color"]
-        low_error, high_error = _error(comparison, low), _error(comparison, high)
-        axes.fill_between(trials, low_error, high_error, color=colour, alpha=0.1, linewidth=0)
-        axes.plot(trials, _error(comparison, expected), label=_legend(comparison, label),
+        low, high = (score_axes.shown(comparison, ends) for ends in (low, high))
+        axes.fill_between(trials, low, high, color=colour, alpha=0.1, linewidth=0)
+        axes.plot(trials, score_axes.shown(comparison, expected), label=_legend(comparison, label),
                   linewidth=1.8, **_style(k))  # fmt: skip
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    _set_error_axis(comparison, [axes], "test error of the selected trial")
+    score_axes.set_axis(
+        comparison, [axes], f"test {score_axes.quantity(comparison)} of the selected trial"
+    )
     return figure
 
 
@@ -229,12 +237,12 @@ def time_to_target(comparison: Comparison) -> Figure:
     figure, panels = _panels(max(1, len(targets)))
     for axes, target in zip(panels, targets):
         for k, label in enumerate(_labels(comparison)):
-            at_target = _score_curves(comparison, label) >= target
+            at_target = reaches(_score_curves(comparison, label), target)
             reached = np.maximum.accumulate(at_target, axis=1)
             fraction = np.append(0.0, reached.mean(axis=0))
             axes.step(np.arange(len(fraction)), fraction, where="post", linewidth=1.8,
                       label=_legend(comparison, label), **_style(k))  # fmt: skip
-        target_text = f"{100 * target:g} %" if _is_accuracy(comparison) else f"{target:g}"
+        target_text = f"{100 * target:g} %" if score_axes.is_accuracy(comparison) else f"{target:g}"
         axes.set(title=f"validation {comparison.manifest['score']} {target_text}", xlabel="epoch",
                  ylim=(-0.02, 1.02), xlim=0)  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -258,24 +266,27 @@ def search(comparison: Comparison) -> Figure:
         trials = _trials(comparison, label)
         x = [row["learning_rate"] for row in trials.rows]
         y = [coordinate(row[second]) for row in trials.rows]
-        error = np.log10(_error(comparison, trials.scores.mean(axis=1)))
-        image = axes.scatter(x, y, c=error, cmap="viridis_r", s=46, norm=scale)
+        shades = score_axes.shades(comparison, trials.scores.mean(axis=1))
+        image = axes.scatter(x, y, c=shades, cmap="viridis_r", s=46, norm=scale)
         summary = _summary(comparison, label)
         axes.plot(summary["learning_rate"], coordinate(summary[second]), "o", fillstyle="none",
                   markersize=13, color="#b3402a", markeredgewidth=2)  # fmt: skip
         axes.set(xscale="log", yscale="log", title=_literal(label), xlabel="learning rate η",
                  ylabel=f"1 − {second}" if near_one else second)  # fmt: skip
     if image is not None:
-        figure.colorbar(image, ax=list(panels), label="log₁₀ of the validation error")
+        label = "log₁₀ of the validation error"
+        if score_axes.quantity(comparison) == "score":
+            label = f"negative validation {comparison.manifest['score']}"
+        figure.colorbar(image, ax=list(panels), label=label)
     return figure
 
 
 def _colour_scale(comparison: Comparison) -> Normalize:
-    """The colour scale of all panels, in log₁₀: from the least to the median error of all runs."""
+    """The colour scale of all panels: from the best run of all to the median one."""
     scores = [row["valid_score"] for row in comparison.runs if row["phase"] == "tuning"]
-    error = np.log10(_error(comparison, np.array(scores)))
-    error = error[np.isfinite(error)] if np.isfinite(error).any() else np.zeros(1)
-    return Normalize(float(error.min()), max(float(np.median(error)), float(error.min()) + 0.1))
+    shades = score_axes.shades(comparison, np.array(scores))
+    shades = shades[np.isfinite(shades)] if np.isfinite(shades).any() else np.zeros(1)
+    return Normalize(float(shades.min()), max(float(np.median(shades)), float(shades.min()) + 0.1))
 
 
 def profile(rows: Sequence[Row]) -> Figure:
@@ -329,75 +340,15 @@ def _literal(label: str) -> str:
 def _score_curves(comparison: Comparison, label: str) -> np.ndarray:
     """The validation scores of the report's runs, shape (seeds, epochs).
 
-    After a divergence they are 0, or −∞ for a metric of which less is better.
+    After a divergence they are the score of a run that diverged.
     """
     seeds = comparison.manifest["protocol"]["report_seeds"]
     shape = (len(seeds), comparison.manifest["protocol"]["epochs"])
-    table = np.full(shape, -np.inf if _is_negated(comparison) else 0.0)
+    table = np.full(shape, score_axes.score_of_diverged(comparison))
     for row in _rows_of(comparison.curves, label):
         if row["phase"] == "report":
             table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]
     return table
-
-
-def _is_accuracy(comparison: Comparison) -> bool:
-    """Whether the score is the accuracy, not R² or a metric."""
-    return comparison.manifest["score"] == "accuracy"
-
-
-def _is_negated(comparison: Comparison) -> bool:
-    """Whether the score is the negative of a metric of which less is better."""
-    return comparison.manifest["score"].startswith("−")
-
-
-def _error(comparison: Comparison, score: np.ndarray) -> np.ndarray:
-    """1 − score, in [1e-5, 1], or the metric that the score negates, NaN where that is infinite.
-
-    A logarithmic axis has no 0: smaller numbers are 1e-5.
-    """
-    if _is_negated(comparison):
-        return np.where(np.isfinite(score), np.maximum(-score, 1e-5), np.nan)
-    return np.clip(1 - score, 1e-5, 1.0)
-
-
-def _score_formatter(comparison: Comparison) -> Callable[[float, object], str]:
-    """A formatter of ticks, for scores or errors: percent if they are accuracies."""
-    if not _is_accuracy(comparison):
-        return lambda x, _: f"{x:.4g}"
-    return lambda x, _: f"{100 * x:.4g} %"
-
-
-def _set_error_axis(comparison: Comparison, panels: Sequence[Axes], name: str) -> None:
-    """Make the y-axis of all panels logarithmic, over the range of what they show."""
-    if not _is_accuracy(comparison):
-        score = comparison.manifest["score"]
-        name = f"{name}, {score[1:] if _is_negated(comparison) else f'1 − {score}'}"
-    ends = np.array([(axes.dataLim.y0, axes.dataLim.y1) for axes in panels])
-    low, high = (ends.min(), ends.max()) if np.isfinite(ends).all() else (0.1, 1.0)
-    panels[0].set_ylabel(name)
-    for axes in panels:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.15, high * 1.15)
-        axes.set_yticks(_ticks(low / 1.15, high * 1.15))
-        axes.yaxis.set_major_formatter(_score_formatter(comparison))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        _remove_frame(axes)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between low and high: the coarsest set with at least four of them."""
-    ticks = []
-    for digits in (
-        (1,),
-        (1, 3),
-        (1, 2, 5),
-        (1, 1.5, 2, 3, 5, 7),
-        (1, 1.2, 1.5, 2, 2.5, *range(3, 10)),
-    ):
-        ticks = [m * 10.0**e for e in range(-5, 9) for m in digits if low <= m * 10.0**e <= high]
-        if len(ticks) >= 4:
-            break
-    return ticks
 
 
 def _style(k: int) -> LineStyle:

@@ -13,7 +13,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 import jaxnet as jn
-from jaxnet.comparison import scores, statistics
+from jaxnet.comparison import result_tables, scores, statistics, tuning
+from jaxnet.comparison.protocol import Protocol
 from jaxnet.core.checks import check_data
 from jaxnet.reporting import comparison_page
 
@@ -31,6 +32,9 @@ def _labels(n, seed):
 
 
 DATA = jn.Dataset(*(_labels(60, seed) for seed in range(3)))
+
+
+HISTORY = jn.History(*(np.zeros((1, 1, 1)) for _ in range(6)))
 
 
 def largest_error(outputs, targets, weights):
@@ -72,8 +76,7 @@ def test_a_metric_selects_on_validation_rows_and_judges_on_test_rows(metric, nam
         last = next(r for r in result.curves if r["epoch"] == 2 and key(r) == key(row))
         assert last["valid_score"] == pytest.approx(row["valid_score"], abs=1e-5)
     assert f"best mean test {name}: " in result.conclusion[0]
-    has_targets = name != "−mae"
-    assert bool(result.time_to_target) == has_targets
+    assert result.time_to_target == []
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "roc_auc", "f1", "rmse"])
@@ -169,6 +172,26 @@ def test_a_run_that_diverges_is_infinitely_bad_where_the_metric_has_no_worst_val
     assert "−mae" in (tmp_path / "x" / "report.html").read_text()
 
 
+def unweighted(outputs, targets, weights):
+    return jnp.mean(jnp.argmax(outputs, axis=1) == targets)
+
+
+class Unweighted(jn.metrics.Metric):
+    def value(self, outputs, targets, weights):
+        return unweighted(outputs, targets, weights)
+
+
+@dataclasses.dataclass
+class WithoutHash(Unweighted):
+    """A dataclass that is not frozen has no hash."""
+
+
+def of_sure_rows(outputs, targets, weights):
+    """The precision of rows that are sure, without a value where none is."""
+    weights = weights * (outputs.max(axis=1) > 0.99)
+    return jnp.sum(weights * (outputs.argmax(axis=1) == targets)) / jnp.sum(weights)
+
+
 def stepwise(outputs, targets, weights):
     return float(np.asarray(outputs).sum())
 
@@ -178,6 +201,10 @@ def stepwise(outputs, targets, weights):
     [
         ({"metric": "f2"}, "one of the names accuracy, .*, not 'f2'"),
         ({"metric": stepwise}, "the metric stepwise cannot be computed of outputs"),
+        ({"metric": unweighted}, "unweighted does not use the examples' weights, which .* sum"),
+        ({"metric": Unweighted()}, "does not use the examples' weights"),
+        ({"metric": WithoutHash()}, "WithoutHash has no hash, .* frozen dataclass"),
+        ({"metric": of_sure_rows}, "of the untrained network is nan on the validation split, .* 0"),
         ({"metric": lambda a, y, w: a[:, 0]}, "must return one number, not an array of shape"),
         ({"metric": "mae", "targets": ()}, "targets must be one validation score or more"),
     ],
@@ -197,6 +224,79 @@ def test_a_metric_without_a_value_on_a_split_is_refused():
 def test_numbers_to_predict_need_the_quadratic_cost_or_a_metric():
     net = jn.Network((2, 4, 1), cost=jn.costs.Huber())
     numbers = jn.Dataset(*(split._replace(y=split.x[:, :1]) for split in DATA))
-    with pytest.raises(ValueError, match=r'R², which needs the quadratic cost.*metric="mae"'):
+    with pytest.raises(
+        ValueError, match=r'R², which needs the quadratic cost.*"r2" or metric="mae"'
+    ):
         scores.chosen_score(net, numbers, None)
     assert scores.chosen_score(net, numbers, "mae").name == "−mae"
+
+
+@pytest.mark.parametrize("name", list(jn.metrics.NAMED))
+def test_no_metric_of_the_library_seems_to_ignore_weights(name):
+    data = jn.Dataset(*(split.take(np.arange(9)) for split in DATA))
+    assert scores.chosen_score(NET, data, name).metric is jn.metrics.NAMED[name]
+
+
+def test_a_lambda_is_called_a_metric():
+    score = scores.chosen_score(NET, DATA, lambda a, y, w: jnp.sum(w * a.max(axis=1)) / w.sum())
+    assert score.name == "metric"
+
+
+@pytest.mark.parametrize("metric", [None, "accuracy"])
+def test_an_accuracy_of_float32_reaches_its_own_value(metric):
+    """19 of 20 are 0.95, which float32 rounds down."""
+    accuracy = np.full((1, 1, 1), 19 / 20, np.float32)
+    history = HISTORY._replace(
+        evaluation_accuracy=accuracy, metrics={f"evaluation_{scores.CURVE}": accuracy}
+    )
+    curve = scores.chosen_score(NET, DATA, metric).curve(history, DATA.valid)
+    assert result_tables.reaches(curve, 0.95).all()
+    assert not result_tables.reaches(curve, 0.9501).any()
+    assert not result_tables.reaches(np.full(1, np.nan), -1.0).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_r_squared_of_constant_targets_is_that_of_scikit_learn():
+    net = jn.Network((2, 4, 1), cost=jn.costs.Quadratic(jn.activations.linear))
+    split = jn.Split(DATA.test.x, np.ones((60, 1), np.float32))
+    params = jn.init(net, jax.random.key(0))
+    score = scores.chosen_score(net, jn.Dataset(split, split, split), None)
+    assert score.by_example(net, params, split)[0].mean() == 0
+    history = HISTORY._replace(evaluation_data_cost=np.array([[[0.0, 0.5]]], np.float32))
+    expected = [sklearn_metrics.r2_score([1, 1], predicted) for predicted in ([1, 1], [2, 1])]
+    np.testing.assert_array_equal(score.curve(history, split)[0, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "targets"),
+    [
+        (None, 0.002, (0.9, 0.95)),
+        ("f1", 0.002, (0.9, 0.95)),
+        ("hamming", 0.002, ()),
+        ("rmse", 0.0, ()),
+        ("r2", 0.0, ()),
+        (largest_error, 0.0, ()),
+    ],
+)
+def test_thresholds_have_defaults_only_where_the_unit_of_scores_is_known(metric, margin, targets):
+    score = scores.chosen_score(NET, DATA, metric)
+    of = lambda targets, margin: Protocol.checked(
+        "defaults", None, 1, 10, 1, 2, targets, margin, 0, score
+    )
+    assert (of(None, None).margin, of(None, None).targets) == (margin, targets)
+    assert of(0.5, 0.1).margin == 0.1
+    assert len(of(0.5, 0.1).targets) == 1
+
+
+def test_there_are_no_good_learning_rates_where_the_unit_of_scores_is_unknown():
+    search = tuning.begin("sgd", jn.Recipe(jn.sgd()), "lr", 5, {})
+    score, zeros = np.array([[-90.0, -90.0], [-80.0, -80.0]]), np.zeros((2, 2), int)
+    recipes = tuple(jn.Recipe(jn.sgd(rate)) for rate in (0.1, 1.0))
+    curve = score[..., None]
+    tuned = result_tables.Runs(
+        "sgd", recipes, (0, 1), score, score, score, score, zeros, zeros, curve, curve, -score
+    )
+    resampled = [np.zeros(100), np.zeros(100)]
+    row = lambda *options: result_tables.summary_row(search, tuned, tuned, resampled, 0, *options)
+    assert row()["good_decades"] == 0
+    assert np.isnan(row(False)["good_decades"])

@@ -128,3 +128,12 @@ def test_what_is_detectable_needs_seeds_and_spread():
     assert statistics.detectable_difference(1.0, 32, alpha=0.01) > statistics.detectable_difference(
         1.0, 32
     )
+
+
+def test_a_method_with_a_diverged_run_takes_no_interval_from_the_others():
+    scores = np.random.default_rng(0).random((3, 4, 20))
+    alone = statistics.pigeonhole_bootstrap(scores)
+    scores[1, 2] = -np.inf
+    resampled = statistics.pigeonhole_bootstrap(scores)
+    np.testing.assert_array_equal(resampled[:, [0, 2]], alone[:, [0, 2]])
+    assert np.isnan(resampled[:, 1]).all()

@@ -1,0 +1,62 @@
+"""The sentences of a comparison, from tables made by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+import jaxnet as jn
+from jaxnet.comparison import conclusions, result_tables
+from jaxnet.comparison.result_tables import Runs
+
+
+def _report(label, scores):
+    """The runs of a contender under the report's seeds; of those that diverged the score is −∞."""
+    scores = np.array([scores], float)
+    diverged = np.isinf(scores).astype(int)
+    curve = scores[..., None]
+    return Runs(
+        label, (jn.Recipe(jn.sgd(0.1)),), tuple(range(scores.size)), -scores, scores, -scores,
+        scores, diverged, diverged, curve, curve, -scores,
+    )  # fmt: skip
+
+
+def _sentences(*reports, score="−rmse"):
+    resampled = np.zeros((100, len(reports)))
+    for k, runs in enumerate(reports):
+        resampled[:, k] = np.nan if np.isinf(runs.test_score).any() else 0
+    pairs = result_tables.pair_rows(reports, resampled, 0.0, 0)
+    summary = [
+        {"optimizer": runs.label, "edge": "", "seeds": runs.test_score.size,
+         "diverged": int((runs.diverged_epoch > 0).sum()), "test_score": runs.test_score.mean(),
+         "test_score_low": math.nan, "test_score_high": math.nan}
+        for runs in reports
+    ]  # fmt: skip
+    return conclusions.conclusion(summary, pairs, score, 0.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_diverged_are_counted_where_no_mean_is_finite():
+    """Each contender has failed in seeds of its own, so that differences are ∞, −∞ and NaN."""
+    a, b, c = (np.linspace(-1.0, -0.9, 8) for _ in range(3))
+    a[0] = -np.inf
+    b[1:4] = -np.inf
+    c[2] = -np.inf
+    best, first, second, _ = _sentences(_report("a", a), _report("b", b), _report("c", c))
+    assert best == (
+        "No optimizer has a finite mean test −rmse, since runs of all of them failed; a and c each "
+        "have the fewest that diverged, 1 of 8."
+    )
+    assert first.startswith("a and b are indistinguishable, p = ")
+    assert first.endswith("since 1 of 8 runs of a and 3 of 8 runs of b diverged.")
+    assert second.endswith("since 1 of 8 runs of a and 1 of 8 runs of c diverged.")
+
+
+def test_an_infinite_difference_is_told_by_the_runs_that_diverged():
+    good, bad = np.linspace(-0.5, -0.4, 12), np.linspace(-2.0, -1.0, 12)
+    bad[:3] = -np.inf
+    best, sentence = _sentences(_report("bad", bad), _report("good", good))
+    assert best.startswith("good has the best mean test −rmse: −0.4500 ")
+    assert sentence.startswith("good is ahead of bad in most seeds, p = ")
+    assert sentence.endswith("no finite mean, since 3 of 12 runs of bad diverged.")
+    assert "∞" not in best + sentence
