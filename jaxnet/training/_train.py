@@ -186,8 +186,7 @@ def train(
     check_not_traced(
         "train", "jaxnet.fit is a pure function", data, recipe, seed, params, trainable
     )
-    dtype = type_to_go_on_in(dtype, state)
-    with computing_in(dtype):
+    with computing_in(dtype := type_to_go_on_in(dtype, state)):
         epochs = count("epochs", epochs, low=0)
         recipe = in_dtype(dtype, recipe)
         choices = measured(evaluate_on, metrics, monitors)
