@@ -47,7 +47,9 @@ def relative_errors(net: jn.Network) -> tuple[float, float]:
     ys = np.eye(4)[random.integers(4, size=3)]
 
     def cost(params):
-        return jnp.mean(jax.vmap(net.cost.fn)(jn.logits(net, params, xs), jnp.asarray(ys)))
+        return jnp.mean(
+            jax.vmap(net.cost.fn)(jnp.asarray(jn.logits(net, params, xs)), jnp.asarray(ys))
+        )
 
     theta, unravel = ravel_pytree(params)
     shifted_cost = jax.vmap(lambda shift: cost(unravel(theta + shift)))

@@ -60,7 +60,7 @@ def by_hand(n_bumps: int) -> jax.Array:
     hidden = jn.Layer(w, -w[0] * places)
     output = jn.Layer(np.r_[heights, -heights][:, None], np.zeros(1))
     net = jn.Network((1, 2 * n_bumps, 1), cost=COST)
-    return jn.predict(net, (hidden, output), X[:, None])[:, 0]
+    return jax.numpy.asarray(jn.predict(net, (hidden, output), X[:, None])[:, 0])
 
 
 @dataclass(frozen=True)

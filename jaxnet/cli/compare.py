@@ -72,12 +72,13 @@ class Compare:
     """Number of fresh seeds to report with (32)."""
     targets: Annotated[tuple[float, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Validation scores whose first epoch is reported (the task's: 0.9 0.95 for book; none for a
-    --metric of which less is better)."""
+    --metric of which less is better, or without a worst value, such as r2)."""
     metric: Annotated[MetricChoice | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
     """Metric that selects on the validation set and judges on the test set (the validation loss
     selects; the accuracy or, for numbers to predict, R² judges)."""
-    margin: float = 0.002
-    """Difference of test scores within which two optimizers are called equivalent."""
+    margin: Annotated[float | None, tyro.conf.arg(help_behavior_hint="")] = None
+    """Difference of test scores within which two optimizers are called equivalent (0.002; none for
+    a --metric without a worst value, such as r2)."""
     range: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="OPTIMIZER.NAME=LOW:HIGH", help_behavior_hint="")
     ] = ()
@@ -193,9 +194,11 @@ class Compare:
         return first_examples(data, min(QUICK_EXAMPLES, len(data.train.x))) if self.quick else data
 
     def _targets(self, task: Task) -> tuple[float, ...] | None:
-        """The task's targets, but for a metric of which less is better, in its own unit."""
-        is_score = self.metric is None or metrics.NAMED[self.metric].higher_is_better
-        return task.targets if is_score else None
+        """The task's targets, but for a metric that is no score from 0 to 1."""
+        if self.metric is None:
+            return task.targets
+        metric = metrics.NAMED[self.metric]
+        return task.targets if metric.higher_is_better and metric.worst is not None else None
 
     def _settings(self, task: Task) -> dict[str, Any]:
         """Trials, epochs and seeds: an option comes before --quick, and that before the task."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
@@ -578,7 +579,7 @@ def check_initial_params(net: Network, params: Params) -> None:
     check_params(net, params)
     for index, layer in enumerate(params):
         for name, array in layer._asdict().items():
-            if not isinstance(array, jax.core.Tracer) and not np.isfinite(array).all():
+            if not isinstance(array, Tracer) and not np.isfinite(array).all():
                 raise ValueError(
                     f"params[{index}].{name} holds a number that is not finite; training starts "
                     "from finite parameters, such as those of jaxnet.init."

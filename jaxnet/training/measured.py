@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxnet.core.accuracy import have_accuracy
 from jaxnet.core.arguments import brief, reason_of
@@ -199,7 +200,7 @@ def check_is_defined(
       ValueError: the metric is NaN for random outputs.
     """
     metric = dict(choices.metrics).get(name)
-    if not isinstance(metric, Metric) or isinstance(split.y, jax.core.Tracer):
+    if not isinstance(metric, Metric) or isinstance(split.y, Tracer):
         return
     outputs = np.random.default_rng(0).random((len(split.y), n_out))
     if np.isnan(jax.jit(metric)(outputs, split.y, split.weight)):
