@@ -187,7 +187,7 @@ def part_name(part: Activation | Cost | Initializer) -> str | list[str | JsonObj
     if type(part) not in CLASSES.values():
         raise ValueError(
             f"{part!r} is not one of jaxnet's own, so a file cannot name it; save the network's "
-            "parameters, a tuple of Layer(w, b), by other means, such as numpy.savez."
+            "parameters, the arrays of its layers, by other means, such as numpy.savez."
         )
     constants: JsonObject = {}
     for field in dataclasses.fields(part):  # pyright: ignore[reportArgumentType]

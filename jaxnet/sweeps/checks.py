@@ -26,7 +26,7 @@ from jaxnet.training.checks import (
     check_settings,
     count_of_seeds,
 )
-from jaxnet.training.measured import Measured
+from jaxnet.training.measured import Measured, check_is_defined
 
 LISTS = (list, tuple, range, np.ndarray)
 """The types of which an argument of `sweep` may have several values."""
@@ -135,6 +135,37 @@ def checked_folds(
             )
         return None
     return lane_folds(resampling_of(resample), data.train, seeds, standardize)
+
+
+def check_ranking(
+    n_out: int, data: Dataset, folds: list[list[LaneFold]] | None, choices: Measured
+) -> None:
+    """Check that the metric that ranks has a value on the examples that are scored.
+
+    Args:
+      n_out: the number of outputs.
+      data: the splits.
+      folds: the folds of each seed; `None` where all networks have the whole training split.
+      choices: what is measured, and what ranks.
+
+    Raises:
+      ValueError: it has none, whatever the outputs, on the split or in a fold.
+    """
+    name = choices.select_by
+    if name is None:
+        return
+    if folds is None:
+        if "evaluation" in choices.evaluate_on and data.valid is not None:
+            check_is_defined(name, "validation split", data.valid, n_out, choices)
+        else:
+            check_is_defined(name, "training split", data.train, n_out, choices)
+        return
+    weight = 1.0 if data.train.weight is None else data.train.weight
+    for index, lane in enumerate(dict.fromkeys(lane for row in folds for lane in row)):
+        # The other examples have the weight 0, so that folds of all sizes are one program.
+        is_scored = np.isin(np.arange(len(data.train.x)), lane.fold.test)
+        scored = data.train._replace(weight=weight * is_scored)
+        check_is_defined(name, f"test rows of fold {index}", scored, n_out, choices)
 
 
 def check_with_folds(folds: list[list[LaneFold]] | None, examples: object, tune_plan: bool) -> None:

@@ -329,4 +329,5 @@ def _check_stopping(net: Network, data: Dataset, recipe: Recipe, choices: Measur
             "the stopping rule looks at accuracy, but the targets are numbers to predict; use "
             'metric="cost".'
         )
-    check_is_defined(rule.metric, rule.split, split, net.sizes[-1], choices)
+    split_name = "validation" if rule.split == "evaluation" else rule.split
+    check_is_defined(rule.metric, f"{split_name} split", split, net.sizes[-1], choices)

@@ -184,14 +184,12 @@ def check_metric_name(argument: str, name: object, choices: Measured) -> None:
         )
 
 
-def check_is_defined(
-    name: str, split_name: EvaluatedSplit, split: Split, n_out: int, choices: Measured
-) -> None:
+def check_is_defined(name: str, where: str, split: Split, n_out: int, choices: Measured) -> None:
     """Refuse to let a metric decide that has no value on a split, whatever the outputs.
 
     Args:
       name: the name of the metric that decides; only metrics of the library are checked.
-      split_name: the split's name.
+      where: what the split is called, for the error.
       split: the split.
       n_out: the number of outputs.
       choices: what the run measures.
@@ -204,9 +202,8 @@ def check_is_defined(
         return
     outputs = np.random.default_rng(0).random((len(split.y), n_out))
     if np.isnan(jax.jit(metric)(outputs, split.y, split.weight)):
-        public_name = "validation" if split_name == "evaluation" else split_name
         raise ValueError(
-            f"the metric {name} cannot decide: it has no value on the {public_name} split, as an "
+            f"the metric {name} cannot decide: it has no value on the {where}, as an "
             "area under the ROC curve has none where there is one class only; split the data "
             "otherwise, or choose another metric."
         )

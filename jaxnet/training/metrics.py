@@ -37,9 +37,12 @@ from jaxnet.core.types import AnyArray
 
 Outputs = Float[AnyArray, "n n_out"]
 """The output activations of n examples."""
-MetricTargets = Int[AnyArray, " n"] | Float[AnyArray, "n n_out"] | Int[AnyArray, "n n_out"] | (
-    Bool[AnyArray, "n n_out"]
-)  # fmt: skip
+MetricTargets = (
+    Int[AnyArray, " n"]
+    | Float[AnyArray, "n n_targets"]
+    | Int[AnyArray, "n n_targets"]
+    | Bool[AnyArray, "n n_targets"]
+)
 """The targets of n examples: labels, or a matrix."""
 Weights = Float[AnyArray, " n"]
 """The weights of n examples, at least 0."""
@@ -417,7 +420,8 @@ class MeanAbsoluteError(Metric):
 
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """The mean over the outputs of Σw·|a−y| / Σw."""
-        return _mean(jnp.mean(jnp.abs(outputs - _numbers(outputs, targets)), axis=1), weights)
+        predictions, numbers = _numbers(outputs, targets)
+        return _mean(jnp.mean(jnp.abs(predictions - numbers), axis=1), weights)
 
 
 @dataclass(frozen=True)
@@ -434,7 +438,8 @@ class RootMeanSquaredError(Metric):
 
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """The mean over the outputs of √(Σw·(a−y)² / Σw)."""
-        errors = (outputs - _numbers(outputs, targets)) ** 2
+        predictions, numbers = _numbers(outputs, targets)
+        errors = (predictions - numbers) ** 2
         means = jax.vmap(_mean, in_axes=(1, None))(errors, weights)
         return jnp.mean(jnp.sqrt(means))
 
@@ -455,7 +460,7 @@ class RSquared(Metric):
     def value(self, outputs: Outputs, targets: MetricTargets, weights: Weights) -> Float[Array, ""]:
         """The mean over the outputs of 1 − Σw·(a−y)² / Σw·(y−ȳ)²."""
         of_outputs = jax.vmap(_r_squared, in_axes=(1, 1, None))
-        values = of_outputs(outputs, _numbers(outputs, targets), weights)
+        values = of_outputs(*_numbers(outputs, targets), weights)
         return jnp.where(jnp.sum(weights > 0) < 2, jnp.nan, jnp.mean(values))
 
 
@@ -506,11 +511,20 @@ def _probabilities(outputs: Outputs) -> Float[Array, "n n_classes"]:
     return jnp.concatenate([1 - outputs, outputs], axis=1)
 
 
-def _numbers(outputs: Outputs, targets: MetricTargets) -> Float[Array, "n n_out"]:
-    """The targets as floats, a number for each output; labels one-hot."""
-    if targets.ndim > 1 or outputs.shape[1] == 1:
-        return jnp.asarray(targets, outputs.dtype).reshape(outputs.shape)
-    return jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
+def _numbers(
+    outputs: Outputs, targets: MetricTargets
+) -> tuple[Float[Array, "n n_targets"], Float[Array, "n n_targets"]]:
+    """Predictions and targets as floats, a number of each; labels one-hot.
+
+    Where there are two outputs for a target, the first half are the predictions: `GaussianNLL` has
+    the means there, and log-variances in the second half.
+    """
+    outputs, n_out = jnp.asarray(outputs), outputs.shape[1]
+    if targets.ndim > 1 and n_out == 2 * targets.shape[1]:
+        return outputs[:, : n_out // 2], jnp.asarray(targets, outputs.dtype)
+    if targets.ndim > 1 or n_out == 1:
+        return outputs, jnp.asarray(targets, outputs.dtype).reshape(outputs.shape)
+    return outputs, jax.nn.one_hot(targets, n_out, dtype=outputs.dtype)
 
 
 def _predicted_classes(outputs: Outputs) -> Int[Array, " n"]:

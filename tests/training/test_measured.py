@@ -238,6 +238,39 @@ def test_what_cannot_be_measured_is_refused_before_training(options, fault):
             call(NET, XOR._replace(test=None), RECIPE, epochs=1, **options)
 
 
+def test_a_metric_without_a_value_decides_nothing():
+    one_class = XOR._replace(valid=XOR.valid._replace(y=np.ones_like(XOR.valid.y)))
+    rule = jn.stopping.no_improvement_in(2, metric="auc")
+    with pytest.raises(ValueError, match="auc cannot decide: it has no value on the validation"):
+        jn.train(NET, one_class, jn.Recipe(jn.sgd(0.5), stopping=rule), metrics=METRICS)
+    run = jn.train(NET, one_class, RECIPE, epochs=1, metrics=METRICS)
+    assert np.isnan(run.history.metrics["evaluation_auc"]).all()
+    options = {"metrics": METRICS, "select_by": "auc", "epochs": 1, "log": None}
+    with pytest.raises(ValueError, match="no value on the validation split"):
+        jn.sweep(NET, one_class, RECIPE, **options)
+    rows = np.argsort(XOR.train.y, kind="stable")  # the first and the last are of one class
+    folds = [(rows[5:], rows[:5]), (rows[::2], rows[1::2])]
+    with pytest.raises(ValueError, match="no value on the test rows of fold 0"):
+        jn.sweep(NET, XOR, RECIPE, resample=folds, **options)
+
+
+def test_a_metric_of_classes_is_not_for_numbers():
+    x = np.linspace(-1, 1, 20)[:, None]
+    net = jn.Network((1, 3, 1), cost=jn.costs.Quadratic(jn.activations.linear))
+    for name in ("f1", "roc_auc", "hamming"):
+        metrics = {name: jn.metrics.NAMED[name]}
+        with pytest.raises(ValueError, match=f"{name} is for classes.*choose mae, rmse or r2"):
+            jn.train(net, jn.datasets.arrays(x, 3 * x), RECIPE, epochs=1, metrics=metrics)
+
+
+def test_training_starts_from_finite_parameters():
+    first, *others = jn.init(NET, jax.random.key(0))
+    params = (first._replace(w=first.w.at[0, 0].set(np.nan)), *others)
+    for call in (jn.train, jn.fit, partial(jn.sweep, log=None)):
+        with pytest.raises(ValueError, match=r"params\[0\].w holds a number that is not finite"):
+            call(NET, XOR, RECIPE, epochs=1, params=params)
+
+
 def test_an_unknown_metric_does_not_steer():
     rule = jn.stopping.no_improvement_in(2, metric="acu")
     with pytest.raises(ValueError, match=r"metric acu is neither .*; did you mean auc"):

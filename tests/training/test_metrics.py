@@ -232,6 +232,24 @@ def test_outputs_of_other_types_count_as_numbers(name, dtype):
     np.testing.assert_array_equal(jn.metrics.NAMED[name](outputs, targets, weights), expected)
 
 
+def test_the_first_half_of_twice_as_many_outputs_are_means(x64):
+    means, targets, weights = NUMBERS["weighted"]
+    outputs = np.concatenate([means, np.full_like(means, 9.0)], axis=1)
+    for name in OF_NUMBERS:
+        metric = jn.metrics.NAMED[name]
+        np.testing.assert_array_equal(
+            metric(outputs, targets, weights), metric(means, targets, weights)
+        )
+
+
+@pytest.mark.parametrize("n", [77, 1000, 10_000])
+def test_a_perfect_order_has_the_area_1_whatever_the_weights(n):
+    weights, outputs = np.random.default_rng(n).uniform(0.1, 3, n), np.linspace(0, 1, n)[:, None]
+    labels = (np.arange(n) >= n // 3).astype(int)
+    assert jn.metrics.roc_auc(outputs, labels, weights) == 1.0
+    assert jn.metrics.roc_auc(-outputs, labels, weights) == 0.0
+
+
 def test_a_nan_output_is_wrong():
     outputs, targets = np.array([[np.nan, 0.1], [0.9, 0.1]]), np.array([0, 0])
     assert jn.metrics.accuracy(outputs, targets) == 0.5
