@@ -375,9 +375,9 @@ def features(config: Config) -> dict[str, Contestant]:
         "dropout": with_parts(dropout=0.5),
         "four curves, all monitors": with_parts(curves, monitors=jn.Monitors()),
         "example weights": with_parts(data=weighted),
-        "half of the weights frozen": with_parts(trainable=half),
+        "half the weights frozen": with_parts(trainable=half),
         "validation": with_parts(("validation",)),
-        "validation, with F1, AUC and top 3": with_parts(("validation",), metrics=several),
+        "F1, AUC and top 3, too": with_parts(("validation",), metrics=several),
     }
     if config.smoke:
         return contestants
@@ -528,7 +528,7 @@ def print_table(results: dict) -> None:
     rate = results["gflops_matrix_product"]
     title = f"A matrix product runs at {rate:.0f} GFLOP/s on {results['device']}"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", padding=(0, 1, 0, 0))
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for heading in ("networks", "seconds", "relative", "of the rate"):
         table.add_column(heading, justify="right")
     for row in results["rows"]:

@@ -95,7 +95,7 @@ def shown(comparison: Comparison, score: np.ndarray) -> np.ndarray:
     score = np.where(np.isfinite(score), score, np.nan)
     if quantity(comparison) == "score":
         return score
-    return np.maximum(-score if _is_negated(comparison) else 1 - score, 1e-5)
+    return np.asarray(np.maximum(-score if _is_negated(comparison) else 1 - score, 1e-5))
 
 
 def worst_height(comparison: Comparison, errors: np.ndarray) -> float:

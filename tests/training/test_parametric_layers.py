@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxnet as jn
@@ -136,11 +137,18 @@ def test_monitors_see_the_slope_that_a_layer_has():
 
 
 def test_a_parameter_that_is_not_a_number_ends_a_run():
-    params = jn.init(NET, jax.random.key(0))
-    damaged = (params[0]._replace(activation=jnp.float32(np.nan)), *params[1:])
-    data = jn.Dataset(SPLIT._replace(x=np.abs(SPLIT.x)))
+    """Also where weights and biases stay finite."""
+
+    def update(grads, state, params=None):
+        first, *others = jax.tree.map(jnp.zeros_like, grads)
+        return (first._replace(activation=jnp.full_like(first.activation, jnp.nan)), *others), state
+
+    def damaging(learning_rate):
+        return optax.GradientTransformation(lambda params: (), update)
+
+    recipe = jn.Recipe(jn.custom(damaging, learning_rate=0.1))
     with pytest.warns(RuntimeWarning, match="diverged in epoch 1"):
-        run = jn.train(NET, data, jn.Recipe(jn.sgd(0.1)), params=damaged, **TRAIN)
+        run = jn.train(NET, jn.Dataset(SPLIT), recipe, **TRAIN)
     assert run.ending == "diverged"
 
 
