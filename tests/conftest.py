@@ -1,6 +1,7 @@
 """Shapes in signatures are checked at run time here, and nowhere else."""
 
 import gc
+import itertools
 import os
 from importlib import metadata
 from pathlib import Path
@@ -28,16 +29,21 @@ settings.load_profile("jaxnet")
 
 MEMORY_MAPS = Path("/proc/self/maps")
 """The memory maps of this process, a line each, where the system is Linux."""
+N_TESTS = itertools.count(1)
+"""Counts the tests that this process has run."""
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _few_memory_maps():
     """Forget compiled programs in time: each has maps, of which Linux allows a process 65,530.
 
-    Without this XLA ends a process that has run half of the tests by a segmentation fault.
+    Without this XLA ends a process that has run half of the tests, or many of one module that
+    compile much, by a segmentation fault. Every tenth test looks, since that takes milliseconds.
     """
     yield
-    if MEMORY_MAPS.exists() and MEMORY_MAPS.read_bytes().count(b"\n") > 20_000:
+    if next(N_TESTS) % 10 or not MEMORY_MAPS.exists():
+        return
+    if MEMORY_MAPS.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()
         gc.collect()
 

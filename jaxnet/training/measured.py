@@ -235,7 +235,7 @@ def check_metrics(net: Network, data: Dataset, choices: Measured) -> None:
     dtype = jax.dtypes.canonicalize_dtype(float)
     structs = (
         jax.ShapeDtypeStruct((n, net.sizes[-1]), dtype),
-        jax.ShapeDtypeStruct(targets.shape, targets.dtype),
+        jax.ShapeDtypeStruct(targets.shape, jax.dtypes.canonicalize_dtype(targets.dtype)),
         jax.ShapeDtypeStruct((n,), dtype),
     )
     for name, metric in choices.metrics:
