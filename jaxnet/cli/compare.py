@@ -202,9 +202,9 @@ class Compare:
 
     def _settings(self, task: Task) -> dict[str, Any]:
         """Trials, epochs and seeds: an option comes before --quick, and that before the task."""
-        given = {name: value for name in QUICK if (value := getattr(self, name)) is not None}
-        settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | given
-        if self.tier == "defaults" and "trials" not in given:
+        typed = {name: value for name in QUICK if (value := getattr(self, name)) is not None}
+        settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | typed
+        if self.tier == "defaults" and "trials" not in typed:
             settings.pop("trials", None)
         return settings
 

@@ -216,20 +216,20 @@ class Training(Architecture):
         constructor = optimizers.NAMED[self.optimizer]
         known = numbers(optimizers.NAMED, self.optimizer)
         flags = ("learning_rate", "decay", "b1", "b2", "eps", "weight_decay")
-        given = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
+        hyper = {flag: value for flag in flags if (value := getattr(self, flag)) is not None}
         for name, number in named_numbers("--hyper", self.hyper).items():
-            if name in given:
+            if name in hyper:
                 flag = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{name} is given by --hyper and by {flag}; give it once.")
-            given[name] = number
-        if unknown := [flag for flag in given if flag not in known]:
+            hyper[name] = number
+        if unknown := [flag for flag in hyper if flag not in known]:
             meant = likeliest(unknown[0], known)
             but = "" if meant is None else f", but {meant}"
             raise ValueError(
                 f"{self.optimizer} takes no {unknown[0]}{but}; its numbers are {', '.join(known)}."
             )
         return Recipe(
-            constructor(**given),
+            constructor(**hyper),
             self.l2,
             self.l1,
             self.dropout,
@@ -252,20 +252,20 @@ class Training(Architecture):
             return None
         constructor = schedules.NAMED[self.schedule]
         known = numbers(schedules.NAMED, self.schedule)
-        given = named_numbers("--schedule-hyper", self.schedule_hyper)
-        if "horizon" in given:
+        hyper = named_numbers("--schedule-hyper", self.schedule_hyper)
+        if "horizon" in hyper:
             raise ValueError("the horizon of a schedule is an option of its own, --horizon.")
         if "horizon" in known:
-            given["horizon"] = self.epochs if self.horizon is None else self.horizon
+            hyper["horizon"] = self.epochs if self.horizon is None else self.horizon
         elif self.horizon is not None:
             raise ValueError(f"{self.schedule} has no end, and takes no --horizon.")
         if "warmup" in known and self.schedule == "one-cycle":
-            given.setdefault("warmup", 0.3 * given["horizon"])
-        if unknown := [name for name in given if name not in known]:
+            hyper.setdefault("warmup", 0.3 * hyper["horizon"])
+        if unknown := [name for name in hyper if name not in known]:
             raise ValueError(
                 f"{self.schedule} takes no {unknown[0]}; its numbers are {', '.join(known)}."
             )
-        return constructor(**given)
+        return constructor(**hyper)
 
     def _stopping(self) -> stopping.Stopping | None:
         split, _, metric = self.decides.partition("-")

@@ -245,6 +245,6 @@ def _check_size(path: Path, shape: tuple[int, ...], n_in: int) -> None:
     side = math.isqrt(n_in)
     is_square = side * side == n_in
     if len(shape) != 2 or (shape != (side, side) if is_square else math.prod(shape) != n_in):
-        given = "×".join(map(str, shape[::-1])) or "no"
+        size = "×".join(map(str, shape[::-1])) or "no"
         wanted = f"{side}×{side}" if is_square else str(n_in)
-        raise ValueError(f"{path} has {given} pixels, but the network takes {wanted}; resize it.")
+        raise ValueError(f"{path} has {size} pixels, but the network takes {wanted}; resize it.")

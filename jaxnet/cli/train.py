@@ -37,7 +37,7 @@ from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting import plots
 from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
-from jaxnet.training.measured import check_metrics, measured
+from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.run import EpochReport, Run
@@ -106,7 +106,6 @@ class Train(Training):
         counts = (self.epochs, self.batch_size, self.seed)
         choices = measured(self.evaluate_on, self.chosen_metrics())
         checks.checked(net, data, recipe, *counts, None, choices)
-        check_metrics(net, data, choices)
         checks.check_monitors(self._monitors(), net, -(-len(data.train.x) // self.batch_size))
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))

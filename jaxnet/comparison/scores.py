@@ -25,7 +25,12 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, History, Params, Split
 from jaxnet.io.files import JsonObject
 from jaxnet.training import evaluation
-from jaxnet.training.measured import Measured, check_metrics, higher_is_better
+from jaxnet.training.measured import (
+    Measured,
+    check_metrics,
+    higher_is_better,
+    require_hash,
+)
 from jaxnet.training.metrics import NAMED, Metric, MetricFunction
 
 CURVE = "score"
@@ -197,7 +202,7 @@ def chosen_score(net: Network, data: Dataset, metric: MetricFunction | str | Non
         assert split is not None
         _check_defined(net, function, name, start, kind, split)
         _check_uses_weights(net, function, name, split)
-    return MetricScore(function, "metric" if name == "<lambda>" else name)
+    return MetricScore(function, name)
 
 
 def _default_score(net: Network, data: Dataset) -> Score:
@@ -222,13 +227,8 @@ def _named_metric(metric: object) -> tuple[str, MetricFunction]:
             f"{', '.join(NAMED)}, not {brief(metric)}."
         )
     name = getattr(metric, "__name__", type(metric).__name__)
-    try:
-        hash(metric)
-    except TypeError as error:
-        raise ValueError(
-            f"the metric {name} has no hash, by which programs are compiled once for equal "
-            "metrics; make its class a frozen dataclass, with @dataclass(frozen=True)."
-        ) from error
+    name = "metric" if name == "<lambda>" else name
+    require_hash(name, metric)
     if isinstance(metric, Metric):
         return NAMED.name_of(metric) or repr(metric), metric
     return name, cast(MetricFunction, metric)

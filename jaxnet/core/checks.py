@@ -45,8 +45,8 @@ def check_data(net: Network, data: Dataset) -> Dataset:
                 f"{argument_name} must be a {kind.__name__}, not {type(argument).__name__}."
             )
     names = dict(zip(data._fields, ("training", "validation", "test"), strict=True))
-    given = data._asdict().items()
-    splits = {field: split for field, split in given if field == "train" or split is not None}
+    fields = data._asdict().items()
+    splits = {field: split for field, split in fields if field == "train" or split is not None}
     readable = {field: _readable_split(net, names[field], split) for field, split in splits.items()}
     readable = dict(zip(readable, _with_numbers(net, list(readable.values())), strict=True))
     alike = alike_targets(data._replace(**readable), "the data")

@@ -511,7 +511,6 @@ def predict(
     >>> predict(net, init(net, jax.random.key(0)), jnp.ones((5, 2))).shape
     (5, 2)
     """
-    check_params(net, params)
     dtype = unrounded_type(params, x)
     with computing_in(dtype):
         z = jnp.asarray(logits(net, params, x))

@@ -114,9 +114,9 @@ def arrays(
     >>> data.train.x.shape, data.valid
     ((4, 6), None)
     """
-    given = {"training data": (x, y, weight), "validation data": valid, "test data": test}
+    arguments = {"training data": (x, y, weight), "validation data": valid, "test data": test}
     splits = []
-    for source, split in given.items():
+    for source, split in arguments.items():
         if split is not None and (not isinstance(split, (tuple, list)) or len(split) not in (2, 3)):
             raise ValueError(f"the {source} must be a pair (x, y), not {type(split).__name__}.")
         splits.append(None if split is None else checked_split(split, source))

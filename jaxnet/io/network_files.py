@@ -39,13 +39,11 @@ NETWORK2_COSTS: dict[str, Cost] = {
     "QuadraticCost": Quadratic(),
 }
 """The costs that network2 knows, by its names."""
-ACTIVATIONS = (
-    activations.LeakyRelu,
-    activations.Elu,
-    activations.Softmax,
-    activations.PRelu,
-    activations.Snake,
-)
+ACTIVATIONS = {
+    type(activation)
+    for activation in activations.NAMED.values()
+    if not isinstance(activation, activations.Elementwise)
+}
 INITIALIZERS = (initializers.gaussian, initializers.truncated)
 CLASSES: dict[str, type] = {
     **{cls.__name__: cls for cls in costs.NAMED.values()},

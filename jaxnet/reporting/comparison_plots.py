@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from jaxnet.comparison import Comparison
 from jaxnet.comparison.result_tables import reaches
 from jaxnet.io.csv import Row
-from jaxnet.reporting import score_axes
+from jaxnet.reporting.score_axis import ScoreAxis
 
 Dashes = str | tuple[int, tuple[int, ...]]
 """A line style of matplotlib: a name, or an offset and the lengths of dashes and gaps."""
@@ -44,14 +44,15 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
     Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "defaults" has
     none.
     """
-    shown = score_axes.quantity(comparison)
+    score_axis = ScoreAxis(comparison)
+    shown = score_axis.quantity
     figures: dict[str, tuple[Callable[[Comparison], Figure], str]] = {
         "sensitivity": (sensitivity, f"Validation {shown} by learning rate: the mean over the "
                         "tuning seeds, and the range over them. Grey: edges of the searched range; "
                         "an optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
         "curves": (curves, f"Validation {shown} by training step with the chosen hyperparameters: "
                    "mean and middle 80 % of the report's seeds. "
-                   + score_axes.of_diverged_text(comparison)),
+                   + score_axis.of_diverged_text()),
         "strips": (strips, "Test scores: every seed of the report, the mean, and its 95 % "
                    "intervals over seeds (thick) and over seeds and test examples (thin)."),
         "differences": (differences, "Mean difference of the test scores, row minus column, paired "
@@ -97,12 +98,13 @@ def _trials(comparison: Comparison, label: str) -> _Trials:
 
 def sensitivity(comparison: Comparison) -> Figure:
     """Validation error by learning rate, a panel for each optimizer."""
+    score_axis = ScoreAxis(comparison)
     labels = _labels(comparison)
     figure, panels = _panels(len(labels))
     for k, (axes, label) in enumerate(zip(panels, labels, strict=True)):
         trials, search = _trials(comparison, label), comparison.manifest["searches"][label]
         rates = np.array([row["learning_rate"] for row in trials.rows])
-        errors, colour = score_axes.shown(comparison, trials.scores), _style(k)["color"]
+        errors, colour = score_axis.shown(trials.scores), _style(k)["color"]
         mean = errors.mean(axis=1)
         if search["tier"] == "lr":
             axes.fill_between(rates, errors.min(axis=1), errors.max(axis=1), color=colour,
@@ -114,7 +116,7 @@ def sensitivity(comparison: Comparison) -> Figure:
         axes.axvspan(low, low * place, color="0.85", zorder=0)
         axes.axvspan(high / place, high, color="0.85", zorder=0)
         n_diverged = trials.diverged.sum()
-        height = score_axes.worst_height(comparison, errors)
+        height = score_axis.worst_height(errors)
         axes.plot(rates[trials.diverged], np.full(n_diverged, height), "x", color="black",
                   markersize=6)  # fmt: skip
         summary = _summary(comparison, label)
@@ -124,17 +126,18 @@ def sensitivity(comparison: Comparison) -> Figure:
         edge = f"  {summary['edge']}" if summary["edge"] else ""
         axes.set(title=f"{_literal(label)}: η = {summary['learning_rate']:.3g}{edge}", xscale="log")
         axes.set_xlabel("learning rate η")
-    score_axes.set_axis(comparison, panels, f"validation {score_axes.quantity(comparison)}")
+    score_axis.set_axis(panels, f"validation {score_axis.quantity}")
     return figure
 
 
 def curves(comparison: Comparison) -> Figure:
     """Validation error by training step, under the report's seeds."""
+    score_axis = ScoreAxis(comparison)
     figure, axes = _single()
     batch_size = comparison.manifest["protocol"]["batch_size"]
     steps = -(-comparison.manifest["examples"][0] // batch_size)
     for k, label in enumerate(_labels(comparison)):
-        error = score_axes.shown(comparison, _score_curves(comparison, label))
+        error = score_axis.shown(_score_curves(comparison, label, score_axis.of_diverged))
         at = steps * np.arange(1, error.shape[1] + 1)
         low, high = np.quantile(error, [0.1, 0.9], axis=0)
         axes.fill_between(at, low, high, color=_style(k)["color"], alpha=0.15, linewidth=0)
@@ -143,12 +146,13 @@ def curves(comparison: Comparison) -> Figure:
     axes.set(xlabel=f"step (mini-batches of {batch_size})", xlim=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.legend(frameon=False)
-    score_axes.set_axis(comparison, [axes], f"validation {score_axes.quantity(comparison)}")
+    score_axis.set_axis([axes], f"validation {score_axis.quantity}")
     return figure
 
 
 def strips(comparison: Comparison) -> Figure:
     """Test scores of every seed, with the mean and its intervals."""
+    score_axis = ScoreAxis(comparison)
     labels = _labels(comparison)
     figure = Figure(figsize=(7.5, 1.1 + 0.62 * len(labels)), dpi=120, layout="constrained")
     axes = figure.subplots()
@@ -167,13 +171,14 @@ def strips(comparison: Comparison) -> Figure:
     names = [_legend(comparison, label) for label in labels]
     axes.set(yticks=range(len(labels)), yticklabels=names, ylim=(len(labels) - 0.45, -0.4),
              xlabel=f"test {comparison.manifest['score']}")  # fmt: skip
-    axes.xaxis.set_major_formatter(score_axes.tick_formatter(comparison))
+    axes.xaxis.set_major_formatter(score_axis.tick_text)
     _remove_frame(axes)
     return figure
 
 
 def differences(comparison: Comparison) -> Figure:
     """The matrix of mean paired differences of the test scores, row minus column."""
+    score_axis = ScoreAxis(comparison)
     labels = _labels(comparison)
     n, size = len(labels), 1.15 * len(labels)
     table, bold = np.full((n, n), np.nan), np.zeros((n, n), bool)
@@ -183,7 +188,7 @@ def differences(comparison: Comparison) -> Figure:
         bold[i, j] = bold[j, i] = not row["verdict"].startswith("indistinguishable")
     figure = Figure(figsize=(2.2 + size, 0.9 + 0.6 * size), dpi=120, layout="constrained")
     axes = figure.subplots()
-    scale = 100 if score_axes.is_accuracy(comparison) else 1
+    scale = 100 if score_axis.is_accuracy else 1
     # The colours reach as far as the intervals, so that they are strong only for narrow ones.
     ends = [abs(row[end]) for row in comparison.pairwise for end in ("low", "high")]
     finite = np.abs(table[np.isfinite(table)])
@@ -204,13 +209,14 @@ def differences(comparison: Comparison) -> Figure:
         axes.tick_params(axis="x", rotation=40)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    unit = "points" if score_axes.is_accuracy(comparison) else comparison.manifest["score"]
+    unit = "points" if score_axis.is_accuracy else comparison.manifest["score"]
     figure.colorbar(image, label=f"row − column, {unit}", shrink=0.9)
     return figure
 
 
 def expected_performance(comparison: Comparison) -> Figure:
     """The test error that a study with one seed reports, by its number of trials."""
+    score_axis = ScoreAxis(comparison)
     figure, axes = _single()
     for k, label in enumerate(_labels(comparison)):
         rows = _rows_of(comparison.expected_performance, label)
@@ -218,31 +224,30 @@ def expected_performance(comparison: Comparison) -> Figure:
             np.array([row[name] for row in rows]) for name in ("trials", "expected", "low", "high")
         )
         colour = _style(k)["color"]
-        low, high = (score_axes.shown(comparison, ends) for ends in (low, high))
+        low, high = (score_axis.shown(ends) for ends in (low, high))
         axes.fill_between(trials, low, high, color=colour, alpha=0.1, linewidth=0)
-        axes.plot(trials, score_axes.shown(comparison, expected), label=_legend(comparison, label),
+        axes.plot(trials, score_axis.shown(expected), label=_legend(comparison, label),
                   linewidth=1.8, **_style(k))  # fmt: skip
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    score_axes.set_axis(
-        comparison, [axes], f"test {score_axes.quantity(comparison)} of the selected trial"
-    )
+    score_axis.set_axis([axes], f"test {score_axis.quantity} of the selected trial")
     return figure
 
 
 def time_to_target(comparison: Comparison) -> Figure:
     """The fraction of seeds that have reached each target, by epoch."""
+    score_axis = ScoreAxis(comparison)
     targets = sorted({row["target"] for row in comparison.time_to_target})
     figure, panels = _panels(max(1, len(targets)))
     for axes, target in zip(panels, targets):
         for k, label in enumerate(_labels(comparison)):
-            at_target = reaches(_score_curves(comparison, label), target)
+            at_target = reaches(_score_curves(comparison, label, score_axis.of_diverged), target)
             reached = np.maximum.accumulate(at_target, axis=1)
             fraction = np.append(0.0, reached.mean(axis=0))
             axes.step(np.arange(len(fraction)), fraction, where="post", linewidth=1.8,
                       label=_legend(comparison, label), **_style(k))  # fmt: skip
-        target_text = f"{100 * target:g} %" if score_axes.is_accuracy(comparison) else f"{target:g}"
+        target_text = f"{100 * target:g} %" if score_axis.is_accuracy else f"{target:g}"
         axes.set(title=f"validation {comparison.manifest['score']} {target_text}", xlabel="epoch",
                  ylim=(-0.02, 1.02), xlim=0)  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -255,10 +260,11 @@ def time_to_target(comparison: Comparison) -> Figure:
 
 def search(comparison: Comparison) -> Figure:
     """Validation error by learning rate and a second hyperparameter, a panel for each optimizer."""
+    score_axis = ScoreAxis(comparison)
     searches = comparison.manifest["searches"]
     labels = [label for label in _labels(comparison) if searches[label].get("others")]
     figure, panels = _panels(max(1, len(labels)))
-    scale, image = _colour_scale(comparison), None
+    scale, image = _colour_scale(comparison, score_axis), None
     for axes, label in zip(panels, labels):
         second, span = next(iter(searches[label]["others"].items()))
         near_one = span.startswith("OneMinus")
@@ -266,7 +272,7 @@ def search(comparison: Comparison) -> Figure:
         trials = _trials(comparison, label)
         x = [row["learning_rate"] for row in trials.rows]
         y = [coordinate(row[second]) for row in trials.rows]
-        shades = score_axes.shades(comparison, trials.scores.mean(axis=1))
+        shades = score_axis.shades(trials.scores.mean(axis=1))
         image = axes.scatter(x, y, c=shades, cmap="viridis_r", s=46, norm=scale)
         summary = _summary(comparison, label)
         axes.plot(summary["learning_rate"], coordinate(summary[second]), "o", fillstyle="none",
@@ -275,16 +281,16 @@ def search(comparison: Comparison) -> Figure:
                  ylabel=f"1 − {second}" if near_one else second)  # fmt: skip
     if image is not None:
         label = "log₁₀ of the validation error"
-        if score_axes.quantity(comparison) == "score":
+        if score_axis.quantity == "score":
             label = f"negative validation {comparison.manifest['score']}"
         figure.colorbar(image, ax=list(panels), label=label)
     return figure
 
 
-def _colour_scale(comparison: Comparison) -> Normalize:
+def _colour_scale(comparison: Comparison, score_axis: ScoreAxis) -> Normalize:
     """The colour scale of all panels: from the best run of all to the median one."""
     scores = [row["valid_score"] for row in comparison.runs if row["phase"] == "tuning"]
-    shades = score_axes.shades(comparison, np.array(scores))
+    shades = score_axis.shades(np.array(scores))
     shades = shades[np.isfinite(shades)] if np.isfinite(shades).any() else np.zeros(1)
     return Normalize(float(shades.min()), max(float(np.median(shades)), float(shades.min()) + 0.1))
 
@@ -337,14 +343,14 @@ def _literal(label: str) -> str:
     return f"\u200b{text}" if text.startswith("_") else text
 
 
-def _score_curves(comparison: Comparison, label: str) -> np.ndarray:
+def _score_curves(comparison: Comparison, label: str, of_diverged: float) -> np.ndarray:
     """The validation scores of the report's runs, shape (seeds, epochs).
 
-    After a divergence they are the score of a run that diverged.
+    After a divergence they are `of_diverged`.
     """
     seeds = comparison.manifest["protocol"]["report_seeds"]
     shape = (len(seeds), comparison.manifest["protocol"]["epochs"])
-    table = np.full(shape, score_axes.score_of_diverged(comparison))
+    table = np.full(shape, of_diverged)
     for row in _rows_of(comparison.curves, label):
         if row["phase"] == "report":
             table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]

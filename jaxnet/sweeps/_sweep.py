@@ -32,9 +32,9 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable
 from jaxnet.sweeps.checks import (
     as_list,
+    check_deciding_metrics,
     check_options,
     check_processes,
-    check_ranking,
     check_with_folds,
     checked_factor,
     checked_folds,
@@ -204,7 +204,7 @@ def sweep(
         settings = checked_settings(
             net, loaded, recipe, epochs, batch_size, examples, choices, whole
         )
-        check_ranking(settings[0].network.sizes[-1], loaded, folds, choices)
+        check_deciding_metrics(settings, loaded, folds, choices)
         starts = lane_starts([each.network for each in settings], len(seed_list), params, trainable)
         epochs = operator.index(epochs)
         factor = checked_factor(successive_halving)

@@ -2,7 +2,7 @@
 
 import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import SupportsIndex, TypeVar
 
@@ -13,7 +13,7 @@ from jaxnet.core.arguments import brief, path_of, require_function, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset
+from jaxnet.core.types import Dataset, Split
 from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.folds import LaneFold, lane_folds
@@ -137,35 +137,55 @@ def checked_folds(
     return lane_folds(resampling_of(resample), data.train, seeds, standardize)
 
 
-def check_ranking(
-    n_out: int, data: Dataset, folds: list[list[LaneFold]] | None, choices: Measured
+def check_deciding_metrics(
+    settings: Sequence[Setting],
+    data: Dataset,
+    folds: list[list[LaneFold]] | None,
+    choices: Measured,
 ) -> None:
-    """Check that the metric that ranks has a value on the examples that are scored.
+    """Check that metrics have a value on the examples by which they rank or stop networks.
 
     Args:
-      n_out: the number of outputs.
+      settings: the settings of the sweep.
       data: the splits.
       folds: the folds of each seed; `None` where all networks have the whole training split.
       choices: what is measured, and what ranks.
 
     Raises:
-      ValueError: it has none, whatever the outputs, on the split or in a fold.
+      ValueError: a metric has none, whatever the outputs, on a split or in a fold.
     """
-    name = choices.select_by
-    if name is None:
-        return
-    if folds is None:
-        if "evaluation" in choices.evaluate_on and data.valid is not None:
-            check_is_defined(name, "validation split", data.valid, n_out, choices)
-        else:
-            check_is_defined(name, "training split", data.train, n_out, choices)
-        return
+    rules = [setting.recipe.stopping for setting in settings]
+    deciding = {(rule.metric, rule.split) for rule in rules if rule is not None}
+    if choices.select_by is not None:
+        has_valid = "evaluation" in choices.evaluate_on and data.valid is not None
+        split_name = "test" if folds else "evaluation" if has_valid else "training"
+        deciding.add((choices.select_by, split_name))
+    names = {name for name, _ in choices.metrics}
+    for name, split_name in sorted(pair for pair in deciding if pair[0] in names):
+        for where, split in _evaluated_parts(split_name, data, folds):
+            check_is_defined(name, where, split, settings[0].network.sizes[-1], choices)
+
+
+def _evaluated_parts(
+    split_name: str, data: Dataset, folds: list[list[LaneFold]] | None
+) -> Iterator[tuple[str, Split]]:
+    """The examples that networks are evaluated on as this split, and what these are called."""
+    name, own = {
+        "training": ("training", "train"),
+        "evaluation": ("validation", "valid"),
+        "test": ("test", "test"),
+    }[split_name]
+    lanes = dict.fromkeys(lane for row in folds or () for lane in row)
+    split = getattr(data, own)
+    if split is not None and all(getattr(lane.fold, own) is None for lane in lanes):
+        yield f"{name} split", split
     weight = 1.0 if data.train.weight is None else data.train.weight
-    for index, lane in enumerate(dict.fromkeys(lane for row in folds for lane in row)):
-        # The other examples have the weight 0, so that folds of all sizes are one program.
-        is_scored = np.isin(np.arange(len(data.train.x)), lane.fold.test)
-        scored = data.train._replace(weight=weight * is_scored)
-        check_is_defined(name, f"test rows of fold {index}", scored, n_out, choices)
+    for index, lane in enumerate(lanes):
+        rows = getattr(lane.fold, own)
+        if rows is not None:
+            # The other examples have the weight 0, so that folds of all sizes are one program.
+            has_role = np.isin(np.arange(len(data.train.x)), rows)
+            yield f"{name} rows of fold {index}", data.train._replace(weight=weight * has_role)
 
 
 def check_with_folds(folds: list[list[LaneFold]] | None, examples: object, tune_plan: bool) -> None:

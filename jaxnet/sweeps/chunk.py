@@ -415,12 +415,12 @@ def _initial_params(spec: ChunkSpec) -> Params:
     seeds = np.asarray(spec.seeds, np.uint32)
     n_lanes = len(seeds)
     params = zero_params(spec.program_network, axes=(n_lanes,))
-    given = [None] * n_lanes if spec.starts is None else [start.params for start in spec.starts]
-    for row, own_params in enumerate(given):
+    starts = [None] * n_lanes if spec.starts is None else [start.params for start in spec.starts]
+    for row, own_params in enumerate(starts):
         for layer, own_layer in zip(params, own_params or ()):
             _fill(layer, row, own_layer)
     for net in dict.fromkeys(spec.networks):
-        pairs = zip(spec.networks, given, strict=True)
+        pairs = zip(spec.networks, starts, strict=True)
         lanes_of_net = np.flatnonzero([lane == net and own is None for lane, own in pairs])
         different_seeds, seed_indices = np.unique(seeds[lanes_of_net], return_inverse=True)
         for seed_index, key in enumerate(lanes.run_keys(different_seeds)):

@@ -150,11 +150,11 @@ def train(
       state: where an earlier call ended (`Run.state`), to go on from. If network, recipe, batch
         size, `trainable` and `dtype` (by default the state's own type) are the same, the run goes
         on with the optimizer's state, to the same bits as one longer run; epochs are counted on.
-        Otherwise its next phase begins, from the
-        state's parameters: the optimizer, the schedule and the stopping rule begin anew, epochs
-        are counted from 1, `init_scale` does not scale again, and all randomness has addresses of
-        the phase's own. The seed has to be the same, the data may be others. `None` (the default)
-        starts a new run. With `resume`, give the state that the call had that was stopped.
+        Otherwise its next phase begins, from the state's parameters: the optimizer, the schedule
+        and the stopping rule begin anew, epochs are counted from 1, `init_scale` does not scale
+        again, and all randomness has addresses of the phase's own. The seed has to be the same;
+        the data and `order` may be others. `None` (the default) starts a new run. With `resume`,
+        give the state that the call had that was stopped.
       dtype: "float32" or "float64": the type to compute in, whatever JAX's default is; the results
         are then NumPy arrays. It holds for this call, and not for other threads. The recipe's
         numbers are those of the type that they were made in: 0.1 is 0.100000001 in float32. `None`

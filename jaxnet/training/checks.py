@@ -97,6 +97,11 @@ def checked(
     """
     data = check_data(net, data)
     check_settings(net, data, recipe, epochs, batch_size, seed, params, choices)
+    rule, n_out = recipe.stopping, net.sizes[-1]
+    if rule is not None and rule.split == "training":
+        check_is_defined(rule.metric, "training split", data.train, n_out, choices)
+    elif rule is not None and data.valid is not None:
+        check_is_defined(rule.metric, "validation split", data.valid, n_out, choices)
     return data if "test" in choices.evaluate_on else data._replace(test=None)
 
 
@@ -329,5 +334,3 @@ def _check_stopping(net: Network, data: Dataset, recipe: Recipe, choices: Measur
             "the stopping rule looks at accuracy, but the targets are numbers to predict; use "
             'metric="cost".'
         )
-    split_name = "validation" if rule.split == "evaluation" else rule.split
-    check_is_defined(rule.metric, f"{split_name} split", split, net.sizes[-1], choices)

@@ -249,10 +249,11 @@ def check_metrics(net: Network, data: Dataset, choices: Measured) -> None:
                 lambda *arrays, metric=metric: jnp.asarray(metric(*arrays)), *structs
             )
         except Exception as error:  # a function of the caller's may raise anything
-            reason = reason_of(error)
+            remedy = "it is called with outputs, targets and weights, and is written with jax.numpy"
+            own = "" if isinstance(metric, Metric) else f"; {remedy}"
             raise ValueError(
                 f"the metric {name} cannot be computed of outputs {structs[0].shape} and targets "
-                f"{targets.shape}: {reason}."
+                f"{targets.shape}: {reason_of(error)}{own}."
             ) from error
         if value.shape != ():
             raise ValueError(
@@ -279,4 +280,24 @@ def _checked_metrics(metrics: object) -> NamedMetrics:
                 f"the metric {name} must be a function such as jaxnet.metrics.roc_auc, not "
                 f"{brief(metric)}."
             )
+        require_hash(name, metric)
     return tuple(sorted(metrics.items()))
+
+
+def require_hash(name: str, metric: object) -> None:
+    """Refuse a metric without a hash.
+
+    Args:
+      name: what it is called, for the error.
+      metric: the metric.
+
+    Raises:
+      ValueError: it has none.
+    """
+    try:
+        hash(metric)
+    except TypeError as error:
+        raise ValueError(
+            f"the metric {name} has no hash, by which programs are compiled once for equal "
+            "metrics; make its class a frozen dataclass, with @dataclass(frozen=True)."
+        ) from error

@@ -82,12 +82,14 @@ def _check_rule(optimizer: Optimizer, params: Params) -> None:
     updates, new_state = _traced(f"the update of {name}", shapes, update, params, state, params)
     # Updates of another float type are converted when they are added to the parameters.
     updates = jax.tree.map(lambda array: array.update(dtype=jnp.zeros(()).dtype), updates)
-    for what, given, returned in (("updates", params, updates), ("a state", state, new_state)):
-        if _shapes(given) != _shapes(returned):
-            like = "the gradients" if what == "updates" else "the one that it got"
+    for result, model, expected, returned in (
+        ("updates", "the gradients", params, updates),
+        ("a state", "the one that it got", state, new_state),
+    ):
+        if _shapes(expected) != _shapes(returned):
             raise ValueError(
-                f"{name} must return {what} with the structure, shapes and types of {like}, "
-                f"{brief(_shapes(given)[1])}, not {brief(_shapes(returned)[1])}."
+                f"{name} must return {result} with the structure, shapes and types of {model}, "
+                f"{brief(_shapes(expected)[1])}, not {brief(_shapes(returned)[1])}."
             )
 
 

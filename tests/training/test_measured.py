@@ -1,5 +1,6 @@
 """Metrics, the test split and monitors, recorded in every epoch of runs and sweeps."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -216,6 +217,14 @@ def test_validation_is_another_word_for_evaluation():
     assert jn.stopping.reach(1.0, split="validation") == jn.stopping.reach(1.0)
 
 
+@dataclasses.dataclass
+class Unhashable:
+    """A metric whose class is no frozen dataclass."""
+
+    def __call__(self, outputs, targets, weights):
+        return outputs[0, 0]
+
+
 def _fails(outputs, targets, weights):
     raise RuntimeError("no luck")
 
@@ -228,6 +237,8 @@ def _fails(outputs, targets, weights):
         ({"metrics": {"auc": jn.metrics.RocAuc}}, "the metric auc must be a function"),
         ({"metrics": {"all": lambda a, y, w: a}}, r"one number, not an array of shape \(100, 2\)"),
         ({"metrics": {"bad": _fails}}, "the metric bad cannot be computed.*no luck"),
+        ({"metrics": {"bad": lambda a, y, w: np.mean(np.asarray(a))}}, "written with jax.numpy"),
+        ({"metrics": {"bad": Unhashable()}}, "the metric bad has no hash, .* a frozen dataclass"),
         ({"metrics": {"one": jn.metrics.F1(label=7)}}, r"label must be in \[0, 2\)"),
         ({"evaluate_on": ("test", "training")}, "the data has no test split"),
     ],
@@ -252,6 +263,13 @@ def test_a_metric_without_a_value_decides_nothing():
     folds = [(rows[5:], rows[:5]), (rows[::2], rows[1::2])]
     with pytest.raises(ValueError, match="no value on the test rows of fold 0"):
         jn.sweep(NET, XOR, RECIPE, resample=folds, **options)
+    folds = [
+        jn.resampling.Fold(rows[::2], rows[1::2], rows[2::4]),
+        jn.resampling.Fold(rows[5::2], rows[6::2], rows[:5]),
+    ]
+    recipe = jn.Recipe(jn.sgd([0.1, 0.5]), stopping=rule)
+    with pytest.raises(ValueError, match="no value on the validation rows of fold 1"):
+        jn.sweep(NET, XOR, recipe, resample=folds, metrics=METRICS, epochs=1, log=None)
 
 
 def test_a_metric_of_classes_is_not_for_numbers():
