@@ -45,6 +45,9 @@ def _few_memory_maps():
         return
     if MEMORY_MAPS.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()
+        from jaxnet.acceleration.programs import forget_executables
+
+        forget_executables()
         gc.collect()
 
 

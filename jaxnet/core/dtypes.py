@@ -41,6 +41,16 @@ def computing_in(dtype: FloatType | None) -> contextlib.AbstractContextManager[o
     return jax.enable_x64(dtype == "float64")
 
 
+def uses_float64() -> bool:
+    """Whether JAX's default float type is float64 in this thread.
+
+    >>> with computing_in("float64"):
+    ...     uses_float64()
+    True
+    """
+    return jax.dtypes.canonicalize_dtype(float).itemsize == 8
+
+
 def unrounded_type(tree: object, *arrays: object) -> FloatType | None:
     """The type that results of a pytree need, where JAX's default would round its floats.
 

@@ -1,6 +1,7 @@
 """A chunk: lanes that are trained together, from their start to their end."""
 
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxnet.acceleration.padding import UnitMasks, masks
-from jaxnet.core.dtypes import unshared
+from jaxnet.core.dtypes import unshared, uses_float64
 from jaxnet.core.network import Network, zero_params
 from jaxnet.core.types import (
     AnyArray,
@@ -23,12 +24,13 @@ from jaxnet.core.types import (
 from jaxnet.io import files
 from jaxnet.io.files import Origin
 from jaxnet.recipes.stopping import Criterion
-from jaxnet.sweeps import lanes
+from jaxnet.sweeps import lanes, time_estimates
 from jaxnet.sweeps.folds import LaneFold, Room, stacked_subset
 from jaxnet.sweeps.lanes import LaneInputs, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.starts import LaneStart, stacked_masks
+from jaxnet.sweeps.time_estimates import Work
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.metrics import NamedMetrics
@@ -193,9 +195,12 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
       slot_map: which lane is in which slot of the program in use; None until there is one.
       inputs, state: the program's arguments on the device, stacked: what it reads of its lanes, and
         their states.
+      train_lanes, finish_lanes: the compiled programs of an epoch, for the layout in use.
       steps_before: the mini-batches that each lane had been trained on before the last epoch.
     """
 
+    train_lanes: Callable
+    finish_lanes: Callable
     inputs: LaneInputs
     state: LaneState
     steps_before: Int[jax.Array, "groups lanes"]
@@ -265,11 +270,24 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
             return False
         if self.spec.repack:
             smaller = smaller_layout(self.spec.groups, self.layout, self.alive, index)
-            if smaller is not None:
+            if smaller is not None and self._pays(smaller, index):
                 self.layouts[index] = smaller
         if self.slot_map is None or index in self.layouts:
             self._pack(index)
         return True
+
+    def _pays(self, smaller: Layout, index: int) -> bool:
+        """Whether a smaller program saves more time from this epoch on than it takes to compile."""
+        spec, n_lanes = self.spec, self.layout.n_lanes
+        n_freed = self.layout.n_groups * n_lanes - smaller.n_groups * smaller.n_lanes
+        splits = {"training": self.data.train, "evaluation": self.data.valid}
+        evaluated = [split for name in spec.evaluate_on if (split := splits.get(name)) is not None]
+        n_train = len(self.data.train.x) if spec.room is None else spec.room.n_train
+        work = Work(spec.batch_size, n_train, sum(len(split.x) for split in evaluated))
+        net, recipe = spec.program_network, spec.recipes.recipe
+        lane_seconds = time_estimates.lane_epoch_seconds(net, recipe, work, n_lanes)
+        n_epochs = spec.epochs - index
+        return n_freed * n_epochs * lane_seconds > time_estimates.compile_seconds(net)
 
     def _pack(self, index: int) -> None:
         """Put the lanes' states into the program that trains epoch number `index`."""
@@ -287,11 +305,43 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         self.inputs, alive = jax.device_put((_inputs(spec, slot_map), alive), device=self.device)
         if self.state_rows is not None:
             states = jax.device_put(slot_map.stack(self.state_rows), device=self.device)
-            self.state = LaneState(states, alive)
-            return
-        params = jax.device_put(slot_map.stack(_initial_params(spec)), device=self.device)
-        states = lanes.begin_lanes(spec.program_network, spec.keep_best, group, self.inputs, params)
+        else:
+            params = self._initial_params(slot_map)
+            states = lanes.begin_lanes(
+                spec.program_network, spec.keep_best, group, self.inputs, params
+            )
         self.state = LaneState(states, alive)
+        self._compile()
+
+    def _initial_params(self, slot_map: SlotMap) -> Params:
+        """The stacked initial parameters: drawn on the device, unless lanes have their own."""
+        spec = self.spec
+        if spec.starts is not None and any(start.params is not None for start in spec.starts):
+            return jax.device_put(slot_map.stack(_initial_rows(spec)), device=self.device)
+        networks = list(dict.fromkeys(spec.networks))
+        drawn = tuple(
+            lanes.draw_groups.on_device(net, self.inputs.keys)(self.inputs.keys) for net in networks
+        )
+        kinds = np.array([networks.index(net) for net in spec.networks], np.int32)
+        return lanes.place_lanes(
+            spec.program_network, slot_map.lane_group, drawn, kinds[slot_map.source_lanes]
+        )
+
+    def _compile(self) -> None:
+        """Compile the two programs of an epoch side by side, unless they are known."""
+        number, program, x64 = np.int32(0), self.epoch_program, uses_float64()
+
+        def compiled_finish() -> Callable:
+            with jax.enable_x64(x64):  # which threads do not inherit
+                arrays = (self.data, number, self.inputs, self.state, self.state.train)
+                return lanes.finish_lanes.on_device(program, *arrays)
+
+        with ThreadPoolExecutor(1) as pool:
+            finish = pool.submit(compiled_finish)
+            self.train_lanes = lanes.train_lanes.on_device(
+                program, self.data.train, number, self.inputs, self.state.train
+            )
+            self.finish_lanes = finish.result()
 
     def advance(self, index: int) -> tuple[History, AnyArray | None]:
         """Train and evaluate epoch number `index` of all lanes.
@@ -302,11 +352,8 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         """
         number = np.int32(index)
         self.steps_before = self.state.train.step
-        program, train = self.epoch_program, self.state.train
-        trained, measured = lanes.train_lanes(program, self.data.train, number, self.inputs, train)
-        self.state, row = lanes.finish_lanes(
-            program, self.data, number, self.inputs, self.state, trained
-        )
+        trained, measured = self.train_lanes(self.data.train, number, self.inputs, self.state.train)
+        self.state, row = self.finish_lanes(self.data, number, self.inputs, self.state, trained)
         return row, measured
 
     def note(self, index: int, result: tuple[History, AnyArray | None]) -> bool:
@@ -410,8 +457,8 @@ def train_chunk(
     return loop.trained_chunk()
 
 
-def _initial_params(spec: ChunkSpec) -> Params:
-    """Initial parameters, one row per lane, drawn at each network's own widths and zero-padded."""
+def _initial_rows(spec: ChunkSpec) -> Params:
+    """Initial parameters, one row per lane: its own, or drawn at its widths, and zero-padded."""
     seeds = np.asarray(spec.seeds, np.uint32)
     n_lanes = len(seeds)
     params = zero_params(spec.program_network, axes=(n_lanes,))

@@ -23,8 +23,13 @@ CACHE_BYTES = 8 * 2**20
 0.037, 0.034, 0.034, 0.034, Adam 0.044, 0.041, 0.035, 0.035."""
 ENOUGH_LANES_ON_CPU = 8
 """From so many lanes of one seed on, a CPU's program has a single group."""
-MOST_LANES_ON_ACCELERATOR = 1024
-"""The most lanes of a program on an accelerator."""
+LANES_OF_SMALL_CHUNKS = 16
+"""Lanes from which on a CPU's program gains nothing by more: [64, 32, 10] under Adam takes 0.54 ms
+an epoch and network with 8, 16, 32 or 64 lanes. So chunks may be as small where it pays: to leave
+no core idle in the last round, and to end early where a stopping rule ends lanes."""
+MOST_LANES_ON_ACCELERATOR = 4096
+"""The most lanes of a program on an accelerator. On an H200 SGD at [784, 30, 10] takes 0.29 ms an
+epoch and network with as many, 0.34 ms with 1,024."""
 EVALUATION_ROWS = 1000
 """Examples evaluated at once (`evaluation.CHUNK`); their activations take memory."""
 
@@ -58,7 +63,12 @@ def most_lanes(
 
 
 def program_shape(
-    n_recipes: int, n_seeds: int, most: int, n_devices: int, platform: str = "cpu"
+    n_recipes: int,
+    n_seeds: int,
+    most: int,
+    n_devices: int,
+    platform: str = "cpu",
+    may_stop: bool = False,
 ) -> tuple[int, int]:
     """The numbers of groups and of lanes per group, for a rectangle of recipes and seeds.
 
@@ -73,6 +83,7 @@ def program_shape(
       most: the most lanes of a program, at least 1.
       n_devices: devices that share the chunks.
       platform: the platform of the devices, such as "cpu" or "gpu".
+      may_stop: whether a stopping rule may end lanes early: chunks are small then on a CPU.
 
     Returns:
       The number of groups, and the number of lanes per group.
@@ -85,15 +96,30 @@ def program_shape(
     (16, 1)
     >>> program_shape(10, 1, most=8, n_devices=2)
     (1, 5)
+    >>> program_shape(64, 5, most=256, n_devices=2)  # ten chunks, not five
+    (1, 32)
     """
     share_of_device = _ceil_div(n_recipes * n_seeds, n_devices)
     most = max(1, min(most, share_of_device))
+    if may_stop and platform == "cpu":
+        most = min(most, LANES_OF_SMALL_CHUNKS)
     chunks_per_seed = _ceil_div(n_recipes, most)
+    if platform == "cpu":
+        chunks_per_seed = _even_chunks(chunks_per_seed, n_recipes, n_seeds, n_devices)
     n_lanes = _ceil_div(n_recipes, chunks_per_seed)
     worthwhile = min(most, ENOUGH_LANES_ON_CPU) if platform == "cpu" else most
     most_groups = max(1, worthwhile // n_lanes)
     chunks_per_recipe = _ceil_div(n_seeds, most_groups)
     return _ceil_div(n_seeds, chunks_per_recipe), n_lanes
+
+
+def _even_chunks(chunks_per_seed: int, n_recipes: int, n_seeds: int, n_devices: int) -> int:
+    """As many chunks per seed, or some more, so that all devices have equally many in the end."""
+    most_chunks = min(n_recipes // LANES_OF_SMALL_CHUNKS, chunks_per_seed + n_devices)
+    for more in range(chunks_per_seed, most_chunks + 1):
+        if more * n_seeds % n_devices == 0:
+            return more
+    return chunks_per_seed
 
 
 def _ceil_div(n: int, divisor: int) -> int:

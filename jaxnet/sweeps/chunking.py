@@ -15,13 +15,14 @@ from jaxnet.acceleration.padding import can_pad, program_network
 from jaxnet.core.dtypes import unshared
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, Order
-from jaxnet.sweeps import chunk_sizes, planning, store
+from jaxnet.sweeps import chunk_sizes, planning, store, time_estimates
 from jaxnet.sweeps.chunk import ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.executors import Job
 from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record, Setting
+from jaxnet.sweeps.time_estimates import Work
 from jaxnet.training.measured import Measured
 
 N_TIMED_STEPS = 100
@@ -79,7 +80,7 @@ class ChunkPlanner:
                 earlier = _EarlierChunk(record.program_sizes, record.n_epochs)
                 lanes_by_earlier_chunk.setdefault(earlier, []).extend(lanes_to_continue)
         for earlier, lanes_to_place in lanes_by_earlier_chunk.items():
-            for compatible_lanes in self._compatible_lanes(lanes_to_place):
+            for compatible_lanes in self._compatible_lanes(lanes_to_place, until):
                 jobs.extend(self._new_chunks(compatible_lanes, earlier, until))
         return jobs
 
@@ -88,7 +89,7 @@ class ChunkPlanner:
     ) -> list[Job]:
         """Jobs for lanes that may share a program; `earlier` is None for lanes that start."""
         setting = self._setting(lanes[0])
-        net = program_network([self._setting(lane).network for lane in lanes], setting.recipe)
+        net = self._program_network(lanes)
         trained_lanes: dict[Lane, TrainedChunk] | None = None
         if earlier is not None:
             net = dataclasses.replace(net, sizes=earlier.program_sizes)
@@ -96,7 +97,9 @@ class ChunkPlanner:
         n_devices = len(self.devices) * jax.process_count()
         most = self._most_lanes(lanes, net)
         jobs = []
-        for groups, shape in _rectangles(lanes, most, n_devices, self.devices[0].platform):
+        may_stop = setting.recipe.stopping is not None
+        platform = self.devices[0].platform
+        for groups, shape in _rectangles(lanes, most, n_devices, platform, may_stop):
             if trained_lanes is None:
                 groups = [
                     [lane for lane in group if lane not in self.ledger.row_by_lane]
@@ -221,25 +224,80 @@ class ChunkPlanner:
         )
         return Job(spec, lanes, first.examples, before)
 
-    def _compatible_lanes(self, lanes: Sequence[Lane]) -> list[list[Lane]]:
-        """Lanes that may share a program: they differ in numbers, seeds and widths only."""
-        lanes_by_program: dict[Hashable, list[Lane]] = {}
+    def _compatible_lanes(self, lanes: Sequence[Lane], until: int) -> list[list[Lane]]:
+        """Lanes that share a program: they differ in numbers, seeds and widths only.
+
+        Networks of widths up to the same power of 2 share one. So do those of others, where to
+        compile another program would take longer than the additional arithmetic.
+        """
+        has_monitors = self.choices.monitors is not None
+        lanes_by_program: dict[tuple, dict[Hashable, list[Lane]]] = {}
         for lane in lanes:
-            has_monitors = self.choices.monitors is not None
-            key = (
-                _shared_program_key(self._setting(lane), has_monitors),
-                self.ledger.room_of(lane),
-                self.ledger.trains_first_layer_whole(lane),
-            )
-            lanes_by_program.setdefault(key, []).append(lane)
-        return list(lanes_by_program.values())
+            widths, others = _shared_program_key(self._setting(lane), has_monitors)
+            key = (others, self.ledger.room_of(lane), self.ledger.trains_first_layer_whole(lane))
+            lanes_by_widths = lanes_by_program.setdefault(key, {})
+            lanes_by_widths.setdefault(widths, []).append(lane)
+        merged: list[list[Lane]] = []
+        for (others, *_), lanes_by_widths in lanes_by_program.items():
+            programs = list(lanes_by_widths.values())
+            merged += programs if others.needs_true_widths else self._merged(programs, until)
+        return merged
+
+    def _merged(self, programs: list[list[Lane]], until: int) -> list[list[Lane]]:
+        """Lanes of the programs, of which each narrow one is joined to the next if that pays."""
+        programs = sorted(programs, key=lambda lanes: self._program_network(lanes).n_params)
+        merged = [programs[0]]
+        for lanes in programs[1:]:
+            together = [*merged[-1], *lanes]
+            apart = self._train_seconds(merged[-1], until) + self._train_seconds(lanes, until)
+            more_seconds = self._train_seconds(together, until) - apart
+            compile_seconds = time_estimates.compile_seconds(self._program_network(lanes))
+            if more_seconds < compile_seconds:
+                merged[-1] = together
+            else:
+                merged.append(lanes)
+        return merged
+
+    def _train_seconds(self, lanes: list[Lane], until: int) -> float:
+        """The time of training these lanes in one program, on all devices."""
+        setting, n_evaluated = self._setting(lanes[0]), 0
+        if "training" in self.choices.evaluate_on:
+            n_evaluated += setting.examples
+        if "evaluation" in self.choices.evaluate_on and self.data.valid is not None:
+            n_evaluated += len(self.data.valid.x)
+        work = Work(setting.batch_size, setting.examples, n_evaluated)
+        net, recipe = self._program_network(lanes), setting.recipe
+        seconds = time_estimates.lane_epoch_seconds(net, recipe, work, len(lanes))
+        return len(lanes) * until * seconds / len(self.devices)
+
+    def _program_network(self, lanes: list[Lane]) -> Network:
+        """The network of a program for these lanes."""
+        networks = dict.fromkeys(self._setting(lane).network for lane in lanes)
+        return program_network(list(networks), self._setting(lanes[0]).recipe)
 
     def _setting(self, lane: Lane) -> Setting:
         return self.ledger.settings[lane[0]]
 
 
-def _shared_program_key(setting: Setting, has_monitors: bool) -> Hashable:
-    """Settings with equal keys may share a program, where it has one room for their examples."""
+class _SharedParts(NamedTuple):
+    """What lanes that share a program have in common, whatever their widths."""
+
+    network: Network
+    """The network, with hidden layers of one unit."""
+    recipe_structure: Hashable
+    """The structure of their recipes."""
+    batch_size: int
+    """Examples per mini-batch."""
+    n_examples: int
+    """Training examples."""
+    needs_true_widths: bool
+    """Whether hidden layers cannot be padded."""
+
+
+def _shared_program_key(
+    setting: Setting, has_monitors: bool
+) -> tuple[tuple[int, ...], _SharedParts]:
+    """The widths of a setting's program, and what other lanes of this program have in common."""
     net, recipe, batch_size, n_examples = setting
     # Dropout is drawn at true widths, monitors measure a network's own units, and some rules and
     # activations depend on their number.
@@ -247,12 +305,18 @@ def _shared_program_key(setting: Setting, has_monitors: bool) -> Hashable:
     hidden_widths = net.sizes[1:-1]
     if not needs_true_widths:  # widths up to the same power of 2 share a program
         hidden_widths = tuple(1 << (width - 1).bit_length() for width in hidden_widths)
-    net = dataclasses.replace(net, sizes=(net.sizes[0], *hidden_widths, net.sizes[-1]))
-    return net, jax.tree.structure(recipe), batch_size, n_examples, needs_true_widths
+    sizes = (net.sizes[0], *[1] * len(hidden_widths), net.sizes[-1])
+    return hidden_widths, _SharedParts(
+        network=dataclasses.replace(net, sizes=sizes),
+        recipe_structure=jax.tree.structure(recipe),
+        batch_size=batch_size,
+        n_examples=n_examples,
+        needs_true_widths=needs_true_widths,
+    )
 
 
 def _rectangles(
-    lanes: Sequence[Lane], most: int, n_devices: int, platform: str
+    lanes: Sequence[Lane], most: int, n_devices: int, platform: str, may_stop: bool
 ) -> Iterator[tuple[list[list[Lane]], tuple[int, int]]]:
     """Cuts lanes into chunks of at most `most`, each a rectangle of recipes and seeds.
 
@@ -267,7 +331,9 @@ def _rectangles(
     for seed, recipes in recipes_by_seed.items():
         seeds_by_recipes.setdefault(tuple(recipes), []).append(seed)
     for recipes, seeds in seeds_by_recipes.items():
-        shape = chunk_sizes.program_shape(len(recipes), len(seeds), most, n_devices, platform)
+        shape = chunk_sizes.program_shape(
+            len(recipes), len(seeds), most, n_devices, platform, may_stop
+        )
         n_groups, n_lanes = shape
         first_seeds, first_recipes = range(0, len(seeds), n_groups), range(0, len(recipes), n_lanes)
         for first_seed, first_recipe in itertools.product(first_seeds, first_recipes):

@@ -27,7 +27,7 @@ import numpy as np
 from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import warn_renamed
-from jaxnet.core.dtypes import unshared
+from jaxnet.core.dtypes import unshared, uses_float64
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Device, History
 from jaxnet.data import datasets
@@ -277,7 +277,7 @@ class LocalDevices:
         free_devices: queue.SimpleQueue[Device] = queue.SimpleQueue()
         for device in self.devices:
             free_devices.put(device)
-        x64 = _uses_float64()  # threads do not inherit what `jax.enable_x64` says
+        x64 = uses_float64()  # threads do not inherit what `jax.enable_x64` says
 
         def train(job: Job) -> list[FinishedJob]:
             device = free_devices.get()
@@ -404,7 +404,7 @@ class ExecutorWorkers:
         Raises:
           RuntimeError: the executor lost its workers.
         """
-        x64 = _uses_float64()
+        x64 = uses_float64()
         futures: set[Future[list[FinishedJob]]] = set()
         try:
             futures |= {self.executor.submit(_train_in_worker, job, self.data, x64) for job in jobs}
@@ -470,11 +470,6 @@ def _results_as_they_end(
             futures -= {future for future in futures if future.cancel()}
     if failure is not None:
         raise failure
-
-
-def _uses_float64() -> bool:
-    """Whether JAX's default float type is float64."""
-    return jax.dtypes.canonicalize_dtype(float).itemsize == 8
 
 
 def _train_in_worker(job: Job, data: Dataset | ReadableData, x64: bool) -> list[FinishedJob]:

@@ -15,6 +15,7 @@ but bits depend on the size of the program: equal bits are promised only within 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -23,9 +24,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int, Integer, Key, PyTree
 
-from jaxnet.acceleration.padding import UnitMasks
-from jaxnet.acceleration.xla_options import ONE_THREAD, STEPS
-from jaxnet.core.network import Network
+from jaxnet.acceleration.padding import UnitMasks, pad_tree
+from jaxnet.acceleration.programs import Program
+from jaxnet.acceleration.xla_options import DRAWS, evaluation_options, training_options
+from jaxnet.core.network import Network, zero_params
 from jaxnet.core.types import AnyArray, Dataset, History, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import TrainableMasks
@@ -34,7 +36,7 @@ from jaxnet.training.epoch_results import EpochResult, finish_epoch
 from jaxnet.training.epochs import EpochAddress, EpochProgram, Measurements, train_epoch
 from jaxnet.training.mini_batches import Subset
 from jaxnet.training.parallelism import SINGLE, SingleNetwork
-from jaxnet.training.step import TrainState, start
+from jaxnet.training.step import TrainState, draw_params, start
 
 GroupKeys = Key[Array, " groups"]
 """The run key of each group of a program."""
@@ -246,8 +248,45 @@ def _key(seed: Integer[AnyArray, ""]) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
 
+def _draw(net: Network, keys: GroupKeys) -> Params:
+    """The initial parameters of a network under each run key, with an axis for these."""
+    return jax.vmap(partial(draw_params, net))(keys)
+
+
+def _place(
+    net: Network,
+    parallelism: LaneGroup,
+    drawn: tuple[Params, ...],
+    kinds: Int[AnyArray, "groups lanes"],
+) -> Params:
+    """The stacked parameters of all lanes, from those that were drawn for each group.
+
+    Args:
+      net: the network of the program.
+      parallelism: where the stacked arrays have their lane axis.
+      drawn: for each network of the program's lanes its parameters, of its own widths, with an axis
+        for the groups.
+      kinds: the network of each lane, by its place in `drawn`.
+    """
+    shapes = jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape[1:], array.dtype),
+        zero_params(net, axes=(1,)),
+    )
+
+    def of_group(drawn: tuple[Params, ...], kinds: Array) -> Params:
+        padded = [pad_tree(params, shapes) for params in drawn]
+        if len(padded) == 1:
+            return parallelism(lambda kind: padded[0])(kinds)
+        stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *padded)
+        return parallelism(lambda kind: jax.tree.map(lambda array: array[kind], stacked))(kinds)
+
+    return jax.vmap(of_group)(drawn, kinds)
+
+
 run_keys = jax.jit(jax.vmap(_key))
 """The run key of each seed of an array."""
+draw_groups = Program(_draw, lambda net: DRAWS)
+place_lanes = jax.jit(_place, static_argnames=("net", "parallelism"))
 begin_lanes = jax.jit(_begin, static_argnames=("net", "keep_best", "parallelism"))
-train_lanes = jax.jit(_train, static_argnames="program", compiler_options=STEPS | ONE_THREAD)
-finish_lanes = jax.jit(_finish, static_argnames="program", compiler_options=ONE_THREAD)
+train_lanes = Program(_train, lambda program: training_options(program.net))
+finish_lanes = Program(_finish, lambda program: evaluation_options(program.net))

@@ -8,10 +8,11 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, PyTree
 
-from jaxnet.core.types import AnyArray
+from jaxnet.core.types import AnyArray, Device
 from jaxnet.sweeps.lanes import LaneGroup
 
 
@@ -87,11 +88,18 @@ class SlotMap:
         """Write a program's stacked arrays into the rows of the lanes that it holds."""
 
         def write(leaf: AnyArray, row_array: np.ndarray) -> None:
-            array = np.asarray(leaf)
-            lane_axis = 1 + (self.lane_group.lane_axis(array[0]) or 0)
-            row_array[self.occupants] = np.moveaxis(array, lane_axis, 1)[self.is_occupied]
+            of_group = jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+            lane_axis = 1 + (self.lane_group.lane_axis(of_group) or 0)
+            is_on_cpu = isinstance(leaf, np.ndarray) or "cpu" in map(_platform, leaf.devices())
+            moveaxis = np.moveaxis if is_on_cpu else jnp.moveaxis  # where it is fastest
+            array = moveaxis(np.asarray(leaf) if is_on_cpu else leaf, lane_axis, 1)
+            row_array[self.occupants] = np.asarray(array)[self.is_occupied]
 
         jax.tree.map(write, stacked, rows)
+
+
+def _platform(device: Device) -> str:
+    return device.platform
 
 
 def smaller_layout(

@@ -12,6 +12,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Device
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.chunk_sizes import lane_bytes
+from jaxnet.sweeps.time_estimates import operations
 
 EFFICIENCY = 0.3
 """The rate at which lanes train, as a part of the rate of a matrix product: an estimate."""
@@ -112,7 +113,7 @@ def predict_plan(
         if sizes
         else 1.0
     )
-    n_operations = sum(size.epochs * size.examples * _operations(size.network) for size in sizes)
+    n_operations = sum(size.epochs * size.examples * operations(size.network) for size in sizes)
     largest_chunk = max((chunk_bytes(size) for size in sizes), default=0)
     return Plan(
         lanes=n_lanes,
@@ -129,12 +130,6 @@ def predict_plan(
 def chunk_bytes(size: Size) -> int:
     """The bytes of memory that a chunk of this size takes on its device."""
     return size.groups * size.lanes * lane_bytes(size.network, size.recipe, size.batch_size)
-
-
-def _operations(net: Network) -> int:
-    """Multiplications and additions to train one example: no gradient with respect to inputs."""
-    pairs = list(zip(net.sizes, net.sizes[1:]))
-    return sum(6 * n_in * n_out for n_in, n_out in pairs) - 2 * pairs[0][0] * pairs[0][1]
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxnet.acceleration.blocks import block_steps
 from jaxnet.core import accuracy, network
 from jaxnet.core.arguments import brief
 from jaxnet.core.checks import check_split
@@ -23,7 +24,10 @@ from jaxnet.training.mini_batches import Rows, Subset
 from jaxnet.training.parallelism import SINGLE, Parallelism
 
 CHUNK = 1000
-"""Examples evaluated at once: bounds the memory, keeps the matrix products large."""
+"""The most examples evaluated at once: bounds the memory, keeps the matrix products large."""
+CACHE_BYTES = 2**20
+"""On a CPU, the bytes that the activations of all lanes should have, to stay in a core's cache. At
+[64, 32, 10] 32 lanes take 0.26 ms for 1,797 examples, with ten times as many bytes 0.32 ms."""
 
 
 class Scores(NamedTuple):
@@ -153,37 +157,48 @@ def scores(
 
     def sum_over_examples(params: Params, examples: Split) -> Scores:
         scores = jax.vmap(lambda x, y: _score(net, params, x, y))(examples.x, examples.y)
-        if examples.weight is not None:
-            weight = examples.weight.astype(scores.cost.dtype)
-            scores = jax.tree.map(lambda scores: weight * scores, scores)
-        return jax.tree.map(jnp.sum, scores)
+        if examples.weight is None:
+            return jax.tree.map(jnp.sum, scores)
+        weight = examples.weight.astype(scores.cost.dtype)
+        return jax.tree.map(lambda scores: jnp.dot(weight, scores, precision="highest"), scores)
 
     def means(total: Scores, divisor: int | Array) -> Scores:
         # Behind the barrier XLA divides; else it multiplies by 1/n, rounded: not 0.9634.
         divisor = jax.lax.optimization_barrier(jnp.asarray(divisor, total.cost.dtype))
         return Scores(total.cost / divisor, total.accuracy / divisor)
 
-    def sums_of(chunk: Split | _WeightedRows) -> Scores:
-        part = chunk
-        if isinstance(part, _WeightedRows):
-            part = Split(examples.x[part.indices], examples.y[part.indices], part.weight)
-        if subset is not None:
-            part = part._replace(x=subset.inputs(part.x, params[0].w.dtype))
-        return parallelism(sum_over_examples)(params, parallelism.split(part))
-
     to_cut, divisor = examples, n if examples.weight is None else jnp.sum(examples.weight)
     if rows is not None:
         weight = _weights_of_rows(examples, rows)
         to_cut, divisor = _WeightedRows(jnp.asarray(rows.indices), weight), jnp.sum(weight)
-    size = min(CHUNK, n)
-    n_full = n // size * size
-    chunks = jax.tree.map(lambda a: a[:n_full].reshape(-1, size, *a.shape[1:]), to_cut)
-    _, chunk_sums = jax.lax.scan(lambda _, chunk: (None, sums_of(chunk)), None, chunks)
+    size = block_steps(n, _examples_at_once(net, parallelism.n_lanes))
+
+    def sums_of_chunk(index: Array) -> Scores:
+        # The last chunk ends with the last example: those before it that it repeats do not count.
+        first = jnp.minimum(index * size, n - size)
+        cut = lambda array: jax.lax.dynamic_slice_in_dim(array, first, size)
+        part: Split | _WeightedRows = jax.tree.map(cut, to_cut)
+        if isinstance(part, _WeightedRows):
+            part = Split(examples.x[part.indices], examples.y[part.indices], part.weight)
+        if n % size:
+            is_new = first + jnp.arange(size) >= index * size
+            weight = is_new if part.weight is None else jnp.where(is_new, part.weight, 0)
+            part = part._replace(weight=weight)
+        if subset is not None:
+            part = part._replace(x=subset.inputs(part.x, params[0].w.dtype))
+        return parallelism(sum_over_examples)(params, parallelism.split(part))
+
+    chunk_sums = jax.lax.map(sums_of_chunk, jnp.arange(-(-n // size)))
     total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
-    if n_full < n:
-        rest = jax.tree.map(lambda a: a[n_full:], to_cut)
-        total = jax.tree.map(jnp.add, total, sums_of(rest))
     return parallelism(means)(total, divisor)
+
+
+def _examples_at_once(net: Network, n_lanes: int) -> int:
+    """The most examples to evaluate at once in a program of so many lanes."""
+    if n_lanes == 1 or jax.default_backend() != "cpu":
+        return CHUNK
+    item_bytes = jax.dtypes.canonicalize_dtype(float).itemsize
+    return min(CHUNK, max(1, CACHE_BYTES // (item_bytes * n_lanes * sum(net.sizes[1:]))))
 
 
 class _WeightedRows(NamedTuple):

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxnet.acceleration.padding import UnitMasks
+from jaxnet.acceleration.xla_options import DRAWS
 from jaxnet.core import backpropagation, network
 from jaxnet.core.arguments import require_kind
 from jaxnet.core.deprecation import warn_renamed
@@ -132,7 +133,7 @@ def draw_params(net: Network, key: KeyArray) -> Params:
     return network.init(net, address(key, "init"))
 
 
-compiled_draw_params = jax.jit(draw_params, static_argnames="net")
+compiled_draw_params = jax.jit(draw_params, static_argnames="net", compiler_options=DRAWS)
 """`draw_params`, compiled once for each network: compiling the draws takes longer than training a
 small network."""
 

@@ -6,6 +6,7 @@ import pytest
 from jaxnet.comparison import Comparison
 from jaxnet.comparison.scores import AccuracyScore, MetricScore
 from jaxnet.reporting import comparison_plots
+from jaxnet.reporting.score_axis import ScoreAxis
 from jaxnet.training import metrics
 
 SEEDS = [1000, 1001]
@@ -55,7 +56,8 @@ def test_a_run_that_diverged_is_never_drawn_as_the_better_one():
     _, (lost, good) = _lines(compared)
     assert np.isnan(lost[1])
     assert good[1] == -2
-    np.testing.assert_array_equal(comparison_plots._score_curves(compared, "a")[1], [-2, -np.inf])
+    curves = comparison_plots._score_curves(compared, "a", ScoreAxis(compared).of_diverged)
+    np.testing.assert_array_equal(curves[1], [-2, -np.inf])
 
 
 def test_a_metric_with_a_worst_value_has_it_after_a_divergence():

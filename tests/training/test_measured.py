@@ -264,7 +264,7 @@ def test_a_metric_without_a_value_decides_nothing():
     with pytest.raises(ValueError, match="no value on the test rows of fold 0"):
         jn.sweep(NET, XOR, RECIPE, resample=folds, **options)
     folds = [
-        jn.resampling.Fold(rows[::2], rows[1::2], rows[2::4]),
+        jn.resampling.Fold(rows[::3], rows[1::3], rows[2::3]),
         jn.resampling.Fold(rows[5::2], rows[6::2], rows[:5]),
     ]
     recipe = jn.Recipe(jn.sgd([0.1, 0.5]), stopping=rule)

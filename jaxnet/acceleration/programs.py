@@ -1,0 +1,152 @@
+"""Programs: compile a function once for all devices of a process, and load it on each of them.
+
+JAX compiles a jitted function anew for each device that it runs on, although the machine code is
+the same on all cores of a CPU. A `Program` compiles once: its executable is serialized and loaded
+on the other devices, which takes milliseconds.
+"""
+
+import io
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+
+from jaxnet.core.types import Device
+
+Options = Mapping[str, int | str | bool]
+"""XLA's options, as `jax.jit(compiler_options=)` takes them."""
+MOST_EXECUTABLES = 64
+"""The most shapes of arguments, of all programs together, whose executables are kept."""
+
+
+class Program:
+    """A function of a static argument and arrays, compiled once for all devices of this process.
+
+    Args:
+      function: `function(static, *arrays)`: its first argument is hashable, the others are pytrees
+        of arrays.
+      options: XLA's options for each value of the static argument.
+
+    >>> double = Program(lambda factor, x: factor * x, lambda factor: {})
+    >>> ones = jax.numpy.ones(3)
+    >>> double(2, ones).tolist(), double.on_device(2, ones)(ones).tolist()
+    ([2.0, 2.0, 2.0], [2.0, 2.0, 2.0])
+    """
+
+    def __init__(self, function: Callable[..., Any], options: Callable[[Any], Options]) -> None:
+        self._options = options
+        self._with_options = lru_cache(maxsize=None)(
+            lambda items: jax.jit(function, static_argnums=0, compiler_options=dict(items))
+        )
+
+    def jitted(self, static: Hashable) -> Any:
+        """The jitted function, with the options for this value of its static argument."""
+        return self._with_options(tuple(sorted(self._options(static).items())))
+
+    def __call__(self, static: Hashable, *arrays: Any) -> Any:
+        """The function's result."""
+        return self.jitted(static)(static, *arrays)
+
+    def on_device(self, static: Hashable, *arrays: Any) -> Callable[..., Any]:
+        """The compiled function of arrays like these, on the device where they are.
+
+        Args:
+          static: the static argument.
+          *arrays: arrays, all on one device.
+
+        Returns:
+          A function of the arrays alone, of the same shapes and types.
+        """
+        leaves, structure = jax.tree.flatten(arrays)
+        shapes = tuple(
+            (leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)) for leaf in leaves
+        )
+        device = next(leaf.device for leaf in leaves if isinstance(leaf, jax.Array))
+        executables = _executables(self, static, structure, shapes)
+        return executables.on_device(device, partial(self._compile, static, *arrays))
+
+    def _compile(self, static: Hashable, *arrays: Any) -> jax.stages.Compiled:
+        return self.jitted(static).lower(static, *arrays).compile()
+
+
+class _Executables:
+    """The executables of one program and one list of shapes, by their devices."""
+
+    def __init__(self) -> None:
+        self.by_device: dict[Device, jax.stages.Compiled] = {}
+        self.serialized: tuple[bytes, Any, Any] | None = None
+        self.lock = threading.Lock()
+
+    def on_device(
+        self, device: Device, compile_program: Callable[[], jax.stages.Compiled]
+    ) -> jax.stages.Compiled:
+        """The executable for a device: one that is there, a copy of another's, or a new one."""
+        with self.lock:
+            if device not in self.by_device:
+                compiled = None if self.serialized is None else _loaded(self.serialized, device)
+                if compiled is None:
+                    compiled = compile_program()
+                    # Before it first runs: XLA cannot serialize a sort that has run.
+                    has_others = len(device.client.local_devices()) > 1
+                    self.serialized = _serialized(compiled) if has_others else None
+                self.by_device[device] = compiled
+            return self.by_device[device]
+
+
+@lru_cache(maxsize=MOST_EXECUTABLES)
+def _executables(
+    program: Program, static: Hashable, structure: Hashable, shapes: Hashable
+) -> _Executables:
+    """The executables of a program for arrays of these shapes; the cache makes them once."""
+    return _Executables()
+
+
+def forget_executables() -> None:
+    """Forget all executables, as `jax.clear_caches` does with those of jitted functions."""
+    _executables.cache_clear()
+
+
+def _serialized(compiled: jax.stages.Compiled) -> tuple[bytes, Any, Any] | None:
+    """An executable in bytes, with its trees of arguments and results; None if it has no bytes."""
+    try:
+        return serialize_executable.serialize(compiled)
+    except (jax.errors.JaxRuntimeError, ValueError):
+        return None
+
+
+def _loaded(serialized: tuple[bytes, Any, Any], device: Device) -> jax.stages.Compiled | None:
+    """A serialized executable on another device of its kind; None if JAX cannot load it there.
+
+    JAX has no public function for this: `serialize_executable.deserialize_and_load` loads an
+    executable only on the device that it was compiled for. If a version of JAX has no such
+    internals, each device compiles its own.
+    """
+    payload, in_tree, out_tree = serialized
+    try:
+        from jax._src.compiler import get_compile_options
+        from jax.experimental.serialize_executable import (
+            _JaxPjrtUnpickler,  # pyright: ignore[reportPrivateUsage]
+        )
+
+        options = get_compile_options(1, 1, device_assignment=np.array([[device]]))
+
+        class UnpicklerForDevice(_JaxPjrtUnpickler):
+            """Puts the device in the place of that for which the executable was compiled."""
+
+            def persistent_load(self, pid: tuple) -> object:
+                if pid[0] == "exec":
+                    devices = self.execution_devices
+                    return device.client.deserialize_executable(pid[1], devices, options)
+                return device if pid[0] == "device" else super().persistent_load(pid)
+
+        unpickler = UnpicklerForDevice(io.BytesIO(payload), device.client, [device])
+        unloaded, args_info, no_kwargs = unpickler.load()
+        return jax.stages.Compiled(
+            unloaded.load(), [], in_tree.unflatten(args_info), out_tree, no_kwargs=no_kwargs
+        )
+    except (ImportError, AttributeError, TypeError, jax.errors.JaxRuntimeError):
+        return None

@@ -1,0 +1,111 @@
+"""Estimates of the time that programs take, to compile and to train.
+
+They decide, together with shapes alone, which networks share a program and whether a smaller one
+pays, and they make a plan's seconds. A decision never depends on a measured time: the same call
+makes the same programs, on whatever machine, so that its results are the same to the last bit.
+
+An epoch of one lane among many takes, on the core that the numbers below are from,
+
+    operations / (0.6 · rate of a matrix product) + 3 ns · activations + (0.2 + 0.5 · moments) ns ·
+    parameters · steps,
+
+where activations are examples times units, and moments the arrays of the optimizer's state that
+mirror the parameters. Its evaluation takes half as long for each activation.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxnet.acceleration import first_layer
+from jaxnet.core.network import Network
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.training.step import start
+
+REFERENCE_RATE = 1.4e11
+"""The operations per second of a matrix product on the core that all other numbers are from."""
+PRODUCT_EFFICIENCY = 0.6
+"""The rate of the small products of a step, as a part of the rate of a large one."""
+TRAINED_ACTIVATION_SECONDS = 3e-9
+EVALUATED_ACTIVATION_SECONDS = 1.5e-9
+PARAMETER_SECONDS = 0.2e-9
+"""For each parameter and step; none where the first layer is trained in the span of its inputs."""
+MOMENT_SECONDS = 0.5e-9
+"""For each number of the optimizer's state and step."""
+DISPATCH_SECONDS = 1.5e-3
+"""For each epoch of a chunk: two calls, and the results of its lanes."""
+COMPILE_SECONDS = 1.0
+"""To compile the two programs of a chunk, for each layer, if nothing else runs."""
+FIRST_CALL_SECONDS = 0.7
+"""To draw initial weights and to begin, in a process that has not done it yet."""
+
+
+class Work(NamedTuple):
+    """What one lane is trained on in an epoch."""
+
+    batch_size: int
+    """Examples per mini-batch."""
+    n_train: int
+    """Training examples."""
+    n_evaluated: int
+    """Examples evaluated after the epoch."""
+
+
+def operations(net: Network) -> int:
+    """Multiplications and additions to train one example: no gradient with respect to inputs.
+
+    Args:
+      net: the network.
+
+    >>> operations(Network((784, 30, 10)))
+    95880
+    """
+    pairs = list(zip(net.sizes, net.sizes[1:]))
+    return sum(6 * n_in * n_out for n_in, n_out in pairs) - 2 * pairs[0][0] * pairs[0][1]
+
+
+def lane_epoch_seconds(net: Network, recipe: Recipe, work: Work, n_lanes: int) -> float:
+    """The time of one epoch of one lane on the reference core, evaluation included.
+
+    Args:
+      net: the network of the program, as wide as it is padded.
+      recipe: how the lane is trained; only its structure counts.
+      work: what it is trained on.
+      n_lanes: lanes that share its mini-batches.
+    """
+    product_seconds = 1 / (PRODUCT_EFFICIENCY * REFERENCE_RATE)
+    n_units, n_steps = sum(net.sizes[1:]), -(-work.n_train // work.batch_size)
+    n_params, n_moments = net.n_params, _state_numbers(net, jax.tree.structure(recipe))
+    if first_layer.span_steps(net, recipe, work.batch_size, n_lanes):
+        share = 1 - net.sizes[0] * net.sizes[1] / n_params
+        n_params, n_moments = share * n_params, share * n_moments
+    training = (
+        work.n_train * operations(net) * product_seconds
+        + work.n_train * n_units * TRAINED_ACTIVATION_SECONDS
+        + n_steps * (n_params * PARAMETER_SECONDS + n_moments * MOMENT_SECONDS)
+    )
+    evaluation = work.n_evaluated * (
+        2 * net.n_params * product_seconds + n_units * EVALUATED_ACTIVATION_SECONDS
+    )
+    return training + evaluation
+
+
+def compile_seconds(net: Network) -> float:
+    """The time to compile the programs of an epoch of this network.
+
+    Args:
+      net: the network of the program.
+    """
+    return COMPILE_SECONDS * (len(net.sizes) - 1)
+
+
+@lru_cache(maxsize=64)
+def _state_numbers(net: Network, recipe_structure: Any) -> int:
+    """The numbers of the optimizer's state of one lane."""
+    key = jax.random.key(0, impl="threefry2x32")
+    numbers = [np.zeros((), np.float32)] * recipe_structure.num_leaves
+    recipe = jax.tree.unflatten(recipe_structure, numbers)
+    state = jax.eval_shape(lambda recipe: start(net, recipe, key, keep_best=False), recipe)
+    return sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
