@@ -22,7 +22,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.dtypes import FloatType, computing_in, in_dtype
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params
+from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params, Split
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
 from jaxnet.data.resampling import Fold, Resampling
@@ -210,19 +210,19 @@ def sweep(
         factor = checked_factor(successive_halving)
         rungs = _rung_epochs(epochs, len(settings), factor)
         check_processes(len(rungs) > 1, folder, choices, tune_plan)
+        test = loaded.test
         loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
         runner = _runner(executor, net, data, loaded)
         with locked_folder(folder, is_shared=True):
             store = None if folder is None else Folder(folder, _description(loaded, choices, order))
             ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
-            lanes = list(np.ndindex(ledger.lane_scores.shape))
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
-            progress = Progress(len(lanes), on_progress, ledger.choices)
+            progress = Progress(ledger.lane_scores.size, on_progress, ledger.choices)
             loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
             with interruptible() as interrupted:
-                loop.train(lanes, rungs, factor, interrupted)
+                loop.train(ledger.lanes(), rungs, factor, interrupted)
                 loop.progress.report(interrupted)
-        return _study(loop, time.perf_counter() - start_time, order, dtype)
+        return _study(loop, time.perf_counter() - start_time, test, order, dtype)
 
 
 @dataclass
@@ -292,7 +292,9 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
-def _study(loop: _RungLoop, seconds: float, order: Order, dtype: FloatType | None) -> Study:
+def _study(
+    loop: _RungLoop, seconds: float, test: Split | None, order: Order, dtype: FloatType | None
+) -> Study:
     """The study of a loop that has ended; it warns the caller of `sweep` of mixed versions."""
     plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
     study = loop.ledger.study(
@@ -301,6 +303,7 @@ def _study(loop: _RungLoop, seconds: float, order: Order, dtype: FloatType | Non
         plan=plan._replace(backed_off=loop.runner.n_bisections),
         seconds=seconds,
         data=loop.data,
+        test=test,
         order=order,
         dtype=dtype,
     )

@@ -15,17 +15,16 @@ from typing import BinaryIO, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.acceleration.padding import unpad_params
 from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
 from jaxnet.core.registry import suggestion
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.types import Dataset, History
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.files import Origin
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.recipes.trainable import TrainableMasks, where_trainable
 from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
+from jaxnet.sweeps.chunk_params import KeptParams
 from jaxnet.sweeps.layout import Slot
 from jaxnet.training.fingerprint import fingerprint, require_same
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
@@ -132,6 +131,8 @@ class Record(NamedTuple):
     """The lanes' last states, one row per lane; None where they are not in memory."""
     file: Path | None = None
     """The file of version 0.2 that it was read from, if any."""
+    params: KeptParams | None = None
+    """The lanes' parameters; None where they are in the folder, or are not kept."""
 
     @property
     def n_epochs(self) -> int:
@@ -389,43 +390,3 @@ def state_like(program_sizes: tuple[int, ...], setting: Setting) -> TrainState:
 def _without_best_params(states: TrainState) -> TrainState:
     """States without the parameters of the best epochs."""
     return states._replace(watch=states.watch._replace(best=()))
-
-
-class LaneParams(NamedTuple):
-    """The parameters of a lane at which it is evaluated, without padded units."""
-
-    last: Params
-    """Those after its last epoch."""
-    best: Params | None
-    """Those after its best epoch; None if they are not known."""
-
-
-def lane_params(
-    setting: Setting,
-    masks: TrainableMasks | None,
-    states: TrainState,
-    row: int,
-    best_is_last: bool,
-) -> LaneParams:
-    """The parameters of a lane, from the states of its chunk.
-
-    Args:
-      setting: the lane's setting.
-      masks: what is trained of the lane; None for everything.
-      states: the last states of its chunk, one row per lane.
-      row: the lane's row.
-      best_is_last: whether the lane's best epoch is its last one.
-
-    Returns:
-      Copies, which do not keep the states of the chunk in memory.
-    """
-    net = setting.network
-    opt_state, params, best = jax.tree.map(
-        lambda leaf: leaf[row], (states.opt_state, states.params, states.watch.best)
-    )
-    evaluated = setting.recipe.optimizer.evaluation_params(opt_state, params)
-    last = where_trainable(masks, unpad_params(net, evaluated), unpad_params(net, params))
-    last = jax.tree.map(np.array, last)
-    if best_is_last:
-        return LaneParams(last, last)
-    return LaneParams(last, jax.tree.map(np.array, unpad_params(net, best)) if best else None)

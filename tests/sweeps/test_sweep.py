@@ -365,15 +365,6 @@ def test_a_frame_or_parquet_says_which_extra_it_needs(monkeypatch, tmp_path, stu
         study.to_parquet(tmp_path / "study.parquet")
 
 
-def test_only_the_best_lanes_parameters_stay_in_memory(monkeypatch):
-    monkeypatch.setattr("jaxnet.sweeps.ledger.N_KEPT_PARAMS", 2)
-    monkeypatch.setattr("jaxnet.sweeps.ledger.KEPT_BYTES", 0)
-    study = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
-    assert len(study.source.params) == 2
-    assert study.best_lane in study.source.params
-    assert all(record.states is None for record in study.source.records)
-
-
 def test_a_chunk_that_does_not_fit_into_memory_is_halved(monkeypatch, study):
     real = executors.train_chunk
 
