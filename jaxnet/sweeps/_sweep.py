@@ -30,6 +30,7 @@ from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable
+from jaxnet.sweeps.call_file import SweepCall, write_call
 from jaxnet.sweeps.checks import (
     as_list,
     check_deciding_metrics,
@@ -219,10 +220,8 @@ def sweep(
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
             progress = Progress(ledger.lane_scores.size, on_progress, ledger.choices)
             loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
-            with interruptible() as interrupted:
-                loop.train(ledger.lanes(), rungs, factor, interrupted)
-                loop.progress.report(interrupted)
-        return _study(loop, time.perf_counter() - start_time, test, order, dtype)
+            seconds = _seconds_of_training(loop, rungs, factor, order, start_time)
+        return _study(loop, seconds, test, order, dtype)
 
 
 @dataclass
@@ -290,6 +289,19 @@ class _RungLoop:
             program_sizes = job.spec.program_network.sizes
             self.ledger.add_chunk(job.lanes, program_sizes, chunk, keep_states=not is_last_rung)
             self.progress.add_result(job, chunk.result)
+
+
+def _seconds_of_training(
+    loop: _RungLoop, rungs: list[int], factor: int | None, order: Order, start_time: float
+) -> float:
+    """Train all lanes, and return the seconds since the start of the call."""
+    _write_call(loop.ledger, loop.epochs, order)
+    with interruptible() as interrupted:
+        loop.train(loop.ledger.lanes(), rungs, factor, interrupted)
+        loop.progress.report(interrupted)
+    seconds = time.perf_counter() - start_time
+    _write_call(loop.ledger, loop.epochs, order, loop.dropped_lanes, seconds)
+    return seconds
 
 
 def _study(
@@ -414,6 +426,32 @@ def _runner(
     has_test = loaded.test is not None
     to_load = ReadableData(as_list(net)[0], data, has_test, datasets.sha256(loaded))
     return ExecutorWorkers(executor, to_load)
+
+
+def _write_call(
+    ledger: Ledger,
+    epochs: int,
+    order: Order,
+    dropped_lanes: Sequence[Lane] = (),
+    seconds: float = 0.0,
+) -> None:
+    """Write into the folder what this call asks for, and in the end how it ended."""
+    if ledger.folder is None or jax.process_index():
+        return
+    n_folds, folds = ledger.n_folds or 1, ledger.folds
+    groups = range(0, len(ledger.seeds), n_folds)
+    call = SweepCall(
+        settings=ledger.settings,
+        seeds=tuple(ledger.seeds[group] for group in groups),
+        epochs=epochs,
+        measured=ledger.choices,
+        order=order,
+        folds=None if folds is None else [folds[group : group + n_folds] for group in groups],
+        has_starts=ledger.starts is not None,
+        dropped_lanes=tuple(dropped_lanes),
+        seconds=seconds,
+    )
+    write_call(ledger.folder.path, call, ledger.descriptions)
 
 
 def _wait_for_processes(point: str, store: Folder | None) -> None:

@@ -27,6 +27,7 @@ from jaxnet.sweeps.store import (
     Record,
     RunKey,
     Setting,
+    key_of,
     select_lanes,
     state_like,
 )
@@ -51,6 +52,7 @@ class Ledger:
       starts: for each setting and seed where it starts; None if all parameters are drawn.
 
     Attributes:
+      descriptions: what identifies each setting, in JSON's types.
       setting_keys: the key of each setting.
       lanes_by_run: the lanes of each run, which its setting's key and its seed name.
       records: the trained chunks.
@@ -77,7 +79,8 @@ class Ledger:
         self.n_folds = None if folds is None else len(folds[0])
         self.seeds = tuple(seed for seed in seeds for _ in range(self.n_folds or 1))
         self.folds = None if folds is None else tuple(itertools.chain(*folds))
-        self.setting_keys = [setting.key() for setting in settings]
+        self.descriptions = [setting.description() for setting in settings]
+        self.setting_keys = [key_of(description) for description in self.descriptions]
         self.lanes_by_run: dict[RunKey, list[Lane]] = {}
         self.lane_scores = np.full((len(settings), len(self.seeds)), -np.inf)
         for lane in self.lanes():

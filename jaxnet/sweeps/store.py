@@ -63,17 +63,19 @@ class Setting(NamedTuple):
     examples: int
     """Training examples, from the first on."""
 
+    def description(self) -> JsonObject:
+        """All that identifies the setting, in JSON's types."""
+        own = {"examples": self.examples}
+        return fingerprint(self.network, self.recipe, self.batch_size) | own
+
     def key(self) -> str:
         """The name of the setting in a folder: equal for settings whose runs would be equal."""
-        return self._hashed(fingerprint(self.network, self.recipe, self.batch_size))
+        return key_of(self.description())
 
     def older_key(self) -> str:
         """The name of the setting in a folder of version 0.2."""
-        return self._hashed(fingerprint_0_2(self.network, self.recipe, self.batch_size))
-
-    def _hashed(self, description: JsonObject) -> str:
-        text = json.dumps(description | {"examples": self.examples}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        own = {"examples": self.examples}
+        return key_of(fingerprint_0_2(self.network, self.recipe, self.batch_size) | own)
 
     def number(self, name: str) -> float:
         """A hyperparameter by its name in `columns`, or by the last part of that name.
@@ -116,6 +118,11 @@ class Setting(NamedTuple):
             names = [name for name in names if name not in ("optimizer", "hyper")]
             columns[".".join(names)] = float(leaf)
         return columns
+
+
+def key_of(description: JsonObject) -> str:
+    """The key of a setting from its description."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Record(NamedTuple):
