@@ -478,8 +478,9 @@ class Study(NamedTuple):
         """The study as a table: a row for each epoch of each network.
 
         Returns:
-          Dictionaries with the place on the axis recipe, the setting's numbers, the seed, how the
-          network ended, the epoch (from 1) and the curves.
+          Dictionaries with the place on the axis recipe, all of `Setting.columns`, the seed, how
+          the network ended, its number of epochs and its best one, the epoch (from 1) and the
+          curves.
 
         >>> import jaxnet as jn
         >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.1)),
@@ -495,6 +496,8 @@ class Study(NamedTuple):
                 "seed": int(self.seeds[seed]),
                 **({"fold": fold[0]} if fold else {}),
                 "ending": self.ending(*places),
+                "epochs": int(self.epochs[places]),
+                "best_epoch": int(self.best_epoch[places]),
             }
             for epoch in range(self.epochs[places]):
                 curves = {
