@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxnet.core import activations, network
-from jaxnet.core.arguments import path_of
+from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.checks import check_split
 from jaxnet.core.costs import Cost
 from jaxnet.core.network import Network
@@ -69,8 +69,13 @@ class Ensemble:
     members: tuple[Member, ...]
 
     def __post_init__(self) -> None:
-        if not self.members:
-            raise ValueError("an ensemble needs at least one member, not an empty tuple.")
+        is_sequence = isinstance(self.members, (tuple, list)) and len(self.members) > 0
+        if not is_sequence or not all(isinstance(member, Member) for member in self.members):
+            raise ValueError(
+                "members must be a tuple of at least one jaxnet.sweeps.ensemble.Member, as "
+                f"Study.ensemble makes it, not {brief(self.members)}."
+            )
+        object.__setattr__(self, "members", tuple(self.members))
         ends = {member.network.sizes[:: len(member.network.sizes) - 1] for member in self.members}
         if len(ends) > 1:
             raise ValueError(

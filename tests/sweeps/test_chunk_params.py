@@ -75,11 +75,11 @@ def test_all_parameters_are_stacked_along_the_axes(place, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"different shapes.*name one network by recipe and seed"):
         study.params()
     own = study._replace(settings=study.settings[:3], epochs=study.epochs[:3])  # of one width
-    for stacked, one in ((own.params(), own.params), (own.best_params(), own.best_params)):
+    for stacked, params_of in ((own.params(), own.params), (own.best_params(), own.best_params)):
         assert stacked[0].w.shape == (3, 2, 2, 4, 5)
         for places in np.ndindex(3, 2, 2):
             picked = jax.tree.map(lambda array, places=places: array[places], stacked)
-            jax.tree.map(np.testing.assert_array_equal, picked, one(*places))
+            jax.tree.map(np.testing.assert_array_equal, picked, params_of(*places))
     assert np.array_equal(own.params(-1, 0, 1)[1].b, own.params(2, 0, 1)[1].b)
     for places, message in (
         ((0, None, 0), "no network"),

@@ -139,7 +139,7 @@ def test_files_and_members_that_do_not_fit_are_refused(study, tmp_path):
     with pytest.raises(ValueError, match="is not an ensemble"):
         jn.Ensemble.load(tmp_path / "lost.safetensors")
     other = jn.Network((4, 2))
-    with pytest.raises(ValueError, match="at least one member"):
+    with pytest.raises(ValueError, match="members must be a tuple of at least one"):
         jn.Ensemble(())
     with pytest.raises(ValueError, match="different numbers of inputs and outputs"):
         jn.Ensemble((*ensemble.members, Member(other, jn.init(other, jax.random.key(0)))))
