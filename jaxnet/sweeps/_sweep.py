@@ -220,8 +220,8 @@ def sweep(
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
             progress = Progress(ledger.lane_scores.size, on_progress, ledger.choices)
             loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
-            seconds = _seconds_of_training(loop, rungs, factor, order, start_time)
-        return _study(loop, seconds, test, order, dtype)
+            _train(loop, rungs, factor, order)
+        return _study(loop, time.perf_counter() - start_time, test, order, dtype)
 
 
 @dataclass
@@ -291,17 +291,14 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
-def _seconds_of_training(
-    loop: _RungLoop, rungs: list[int], factor: int | None, order: Order, start_time: float
-) -> float:
-    """Train all lanes, and return the seconds since the start of the call."""
+def _train(loop: _RungLoop, rungs: list[int], factor: int | None, order: Order) -> None:
+    """Train all lanes, and write into the folder what the call asks for, and how it ended."""
     _write_call(loop.ledger, loop.epochs, order)
     with interruptible() as interrupted:
         loop.train(loop.ledger.lanes(), rungs, factor, interrupted)
         loop.progress.report(interrupted)
-    seconds = time.perf_counter() - start_time
-    _write_call(loop.ledger, loop.epochs, order, loop.dropped_lanes, seconds)
-    return seconds
+    if loop.dropped_lanes:
+        _write_call(loop.ledger, loop.epochs, order, loop.dropped_lanes)
 
 
 def _study(
@@ -433,7 +430,6 @@ def _write_call(
     epochs: int,
     order: Order,
     dropped_lanes: Sequence[Lane] = (),
-    seconds: float = 0.0,
 ) -> None:
     """Write into the folder what this call asks for, and in the end how it ended."""
     if ledger.folder is None or jax.process_index():
@@ -449,7 +445,6 @@ def _write_call(
         folds=None if folds is None else [folds[group : group + n_folds] for group in groups],
         has_starts=ledger.starts is not None,
         dropped_lanes=tuple(dropped_lanes),
-        seconds=seconds,
     )
     write_call(ledger.folder.path, call, ledger.descriptions)
 

@@ -45,8 +45,6 @@ class SweepCall(NamedTuple):
     """Whether initial parameters or masks were given, which the file does not hold."""
     dropped_lanes: tuple[Lane, ...] = ()
     """The lanes that successive halving ended, once the sweep has."""
-    seconds: float = 0.0
-    """How long the sweep took; 0 until it has ended."""
 
 
 def write_call(folder: Path, call: SweepCall, descriptions: Sequence[JsonObject]) -> None:
@@ -77,7 +75,6 @@ def write_call(folder: Path, call: SweepCall, descriptions: Sequence[JsonObject]
         "folds": None if call.folds is None else [[f.key for f in row] for row in call.folds],
         "has_starts": call.has_starts,
         "dropped": call.dropped_lanes,
-        "seconds": call.seconds,
     }
     files.write_sealed(folder / FILE, KIND, FORMAT, arrays, header)
 
@@ -123,7 +120,6 @@ def _parsed(file: BinaryIO) -> SweepCall:
         folds=header["folds"] and [[fold_of[key] for key in row] for row in header["folds"]],
         has_starts=False,
         dropped_lanes=tuple((recipe, group) for recipe, group in header["dropped"]),
-        seconds=header["seconds"],
     )
 
 

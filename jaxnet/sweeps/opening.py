@@ -1,10 +1,11 @@
 """Open the study of a folder without training."""
 
+import time
 from pathlib import Path
 
 import jax
 
-from jaxnet.core.arguments import path_of
+from jaxnet.core.arguments import path_of, require_kind
 from jaxnet.core.checks import check_data
 from jaxnet.core.dtypes import computing_in
 from jaxnet.core.types import Dataset
@@ -47,7 +48,9 @@ def open_study(folder: str | Path, data: Dataset | None = None) -> Study:
     ...     bool((again.score == study.score).all()), again.best_params()[0].w.shape
     (True, (2, 3, 2, 4))
     """
-    path = path_of("folder", folder)
+    start_time, path = time.perf_counter(), path_of("folder", folder)
+    if data is not None:
+        require_kind("data", data, Dataset, "jaxnet.datasets.mnist()")
     if not (path / "study.json").exists():
         raise ValueError(f"folder {path} holds no study; name the folder of a sweep.")
     description = reading.read_json(path / "study.json", "the study.json of a sweep", REMEDY)
@@ -67,7 +70,7 @@ def open_study(folder: str | Path, data: Dataset | None = None) -> Study:
             epochs=max(call.epochs, ledger.most_epochs()),
             dropped_lanes=call.dropped_lanes,
             plan=plan,
-            seconds=call.seconds,
+            seconds=time.perf_counter() - start_time,
             data=loaded if loaded is None or evaluates_test else loaded._replace(test=None),
             test=None if loaded is None else loaded.test,
             order=call.order,

@@ -144,7 +144,7 @@ SEEDS_OF_NUMPY = {"check_deltas", "compare"}
 """Functions whose seed may be any whole number."""
 TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
-    "confusion", "epoch", "predict", "logits", "backprop", "save", "load",
+    "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
 }  # fmt: skip
 
 

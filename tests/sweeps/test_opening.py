@@ -58,7 +58,6 @@ def test_it_is_the_study_that_the_sweep_returned(name, tmp_path, monkeypatch):
     for field in ("seeds", "history", "epochs", "best_epoch", "stopped", "score", "saved"):
         _assert_same(getattr(opened, field), getattr(study, field))
     assert (study.stopped.any()) == (name in ("halving, metrics and monitors", "float64"))
-    assert opened.seconds == study.seconds
     assert opened.plan.lanes == study.epochs.size
     assert repr(opened) == repr(study)
     assert list(map(repr, opened.rows())) == list(map(repr, study.rows()))

@@ -170,7 +170,11 @@ def test_an_exception_in_a_callback_loses_no_epoch_of_a_sweep(tmp_path, monkeypa
         chunk, "a chunk", lambda file: files.read_sealed(file, "chunk", 2)
     )
     assert 0 < header["epochs"] < 2000
-    assert {path.name for path in tmp_path.iterdir()} == {"chunks", "study.json"}  # no lock is left
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "call.safetensors",
+        "chunks",
+        "study.json",
+    }  # no lock is left
 
 
 def test_a_keyboard_interrupt_in_a_callback_ends_a_sweep_as_ctrl_c_does(tmp_path, monkeypatch):
