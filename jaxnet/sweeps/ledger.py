@@ -89,7 +89,7 @@ class Ledger:
         self.row_by_lane: dict[Lane, tuple[int, int]] = {}
         self._keeper = ParamsKeeper()
         self._n_current_rows: list[int] = []
-        self._unsent_records: list[Record] = []
+        self._unsent: list[int] = []
         _check_keys(self.setting_keys, settings)
         if folder is not None:
             keys = zip(settings, self.setting_keys, strict=True)
@@ -193,10 +193,9 @@ class Ledger:
             self.folder.write(record)
         else:
             record = record._replace(params=self._keeper.keep(self._chunk_params(record, lanes)))
-        without_states = record._replace(states=None)
-        self._unsent_records.append(without_states)
         stays_in_memory = keep_states and self.folder is None
-        self._add_record(record if stays_in_memory else without_states)
+        self._unsent.append(len(self.records))
+        self._add_record(record if stays_in_memory else record._replace(states=None))
 
     def exchange_with_processes(self, interrupted: bool) -> bool:
         """Send the chunks added since the last exchange to all processes, and add theirs.
@@ -209,7 +208,8 @@ class Ledger:
         """
         if jax.process_count() == 1:
             return interrupted
-        message = (self._unsent_records, interrupted)
+        unsent = [self.records[index]._replace(states=None) for index in self._unsent]
+        message = (unsent, interrupted)
         sent = np.frombuffer(pickle.dumps(message), np.uint8)
         lengths = multihost_utils.process_allgather(np.array(len(sent)))
         padded = np.zeros(max(lengths), np.uint8)
@@ -224,7 +224,7 @@ class Ledger:
                 if record.params is not None:
                     record = record._replace(params=self._keeper.keep(record.params.read()))
                 self._add_record(record)
-        self._unsent_records = []
+        self._unsent = []
         return interrupted
 
     def release_states(self) -> None:

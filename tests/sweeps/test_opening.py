@@ -78,15 +78,14 @@ def test_it_is_the_study_that_the_sweep_returned(name, tmp_path, monkeypatch):
 
 def test_the_last_call_counts_and_what_is_missing_is_said(tmp_path, monkeypatch):
     jn.sweep(NETS[0], DATA, RECIPES[0], folder=tmp_path, **OPTIONS | {"epochs": 2})
-    real = executors.train_chunk
+    real, trained = executors.train_chunk, []
 
     def failing(spec, *args):
-        if len(failing.calls) == 1:
+        if trained:
             raise RuntimeError("the power is off")
-        failing.calls.append(spec)
+        trained.append(spec)
         return real(spec, *args)
 
-    failing.calls = []
     monkeypatch.setattr(executors, "train_chunk", failing)
     with pytest.raises(RuntimeError, match="power"):
         jn.sweep(NETS, DATA, RECIPES[0], folder=tmp_path, **OPTIONS | {"seeds": 3})
