@@ -67,6 +67,7 @@ from jaxnet.recipes import (
 )
 from jaxnet.sweeps import (
     CrossValidation,
+    Ensemble,
     LogUniform,
     OneMinus,
     Study,
@@ -74,6 +75,7 @@ from jaxnet.sweeps import (
     Uniform,
     cross_validate,
     grid,
+    open_study,
     sample,
     sweep,
 )
@@ -99,6 +101,7 @@ __all__ = [
     "Comparison",
     "CrossValidation",
     "Dataset",
+    "Ensemble",
     "EpochReport",
     "GradientError",
     "History",
@@ -160,6 +163,7 @@ __all__ = [
     "newton_cg",
     "noisy_sgd",
     "numerical_gradient",
+    "open_study",
     "predict",
     "pruning",
     "radam",

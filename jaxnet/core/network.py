@@ -474,7 +474,7 @@ def logits(
     (5, 2)
     """
     check_params(net, params)
-    examples = unshared(_flat_examples(x, net.sizes[0]))
+    examples = unshared(flat_examples(x, net.sizes[0]))
     dtype = unrounded_type(params, examples)
     of_example = lambda example: forward(net, params, example)[1][-1]
     with computing_in(dtype):
@@ -518,8 +518,22 @@ def predict(
         return on_host(dtype, output(z) if z.ndim == 1 else jax.vmap(output)(z))
 
 
-def _flat_examples(x: object, n_in: int) -> AnyArray:
-    """One example, (n_in,), or many, (n, n_in), as an array that a network can read."""
+def flat_examples(x: object, n_in: int) -> AnyArray:
+    """One example or many, as an array that a network can read.
+
+    Args:
+      x: one example, (n_in,), or many, (n, n_in), as `predict` takes them.
+      n_in: the number of the network's inputs.
+
+    Returns:
+      The array, (n_in,) or (n, n_in).
+
+    Raises:
+      ValueError: x does not have so many inputs, or holds something else than finite numbers.
+
+    >>> flat_examples([[[0, 1], [2, 3]]], 4).tolist()
+    [[0.0, 1.0, 2.0, 3.0]]
+    """
     array = input_array(x, "x")
     if array.ndim > 2 and math.prod(array.shape[1:]) == n_in:
         return array.reshape(len(array), n_in)

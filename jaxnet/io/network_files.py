@@ -91,8 +91,8 @@ def save(path: str | Path, net: Network, params: Params) -> None:
     if _checked_suffix(path) == ".json":
         files.write_atomic(path, _to_json(net, layers))
         return
-    arrays = {f"params/{name}": array for name, array in _named_arrays(layers).items()}
-    files.write_sealed(path, KIND, FORMAT, arrays, _describe(net))
+    arrays = {f"params/{name}": array for name, array in named_arrays(layers).items()}
+    files.write_sealed(path, KIND, FORMAT, arrays, describe(net))
 
 
 def load(path: str | Path) -> tuple[Network, Params]:
@@ -143,8 +143,15 @@ def _checked_suffix(path: Path) -> str:
     return path.suffix
 
 
-def _named_arrays(layers: Params) -> dict[str, np.ndarray]:
-    """The parameters under the names layers.0.w, layers.0.b, layers.1.w, …."""
+def named_arrays(layers: Params) -> dict[str, np.ndarray]:
+    """The parameters under the names layers.0.w, layers.0.b, layers.1.w, ….
+
+    Args:
+      layers: the parameters of a network.
+
+    Returns:
+      NumPy arrays by these names; `named_layers` makes parameters of them.
+    """
     return {
         f"layers.{index}.{name}": np.asarray(array, order="C")
         for index, layer in enumerate(layers)
@@ -152,8 +159,21 @@ def _named_arrays(layers: Params) -> dict[str, np.ndarray]:
     }
 
 
-def _describe(net: Network) -> JsonObject:
-    """The architecture in JSON's types; `_network` makes a network of it."""
+def describe(net: Network) -> JsonObject:
+    """The architecture in JSON's types.
+
+    Args:
+      net: the architecture, made of the library's own parts.
+
+    Returns:
+      A description, of which `described_network` makes the network again.
+
+    Raises:
+      ValueError: a part is not the library's own, so that a file cannot name it.
+
+    >>> described_network(describe(Network((2, 3, 1)))) == Network((2, 3, 1))
+    True
+    """
     return {
         "sizes": list(net.sizes),
         "hidden": [part_name(hidden) for hidden in net.activations],
@@ -218,8 +238,15 @@ def _part(description: object, kinds: tuple[type[_Part], ...], known: Mapping[st
     return CLASSES[class_name](**values)
 
 
-def _network(described: JsonObject) -> Network:
-    """The network that `_describe` described."""
+def described_network(described: JsonObject) -> Network:
+    """The network that `describe` described.
+
+    Args:
+      described: the description.
+
+    Raises:
+      ValueError: a part of it is not one of the library's own.
+    """
     return Network(
         sizes=tuple(described["sizes"]),
         hidden=tuple(_part(name, (Activation,), activations.NAMED) for name in described["hidden"]),
@@ -231,8 +258,8 @@ def _network(described: JsonObject) -> Network:
 
 def _to_json(net: Network, layers: Params) -> bytes:
     """The content of a .json file."""
-    described = {"format": JSON_FORMAT} | _describe(net) | {"dtype": str(layers[0].w.dtype)}
-    digest = files.described_sha256(described, _named_arrays(layers))
+    described = {"format": JSON_FORMAT} | describe(net) | {"dtype": str(layers[0].w.dtype)}
+    digest = files.described_sha256(described, named_arrays(layers))
     document = {
         "sizes": list(net.sizes),
         "weights": [layer.w.T.tolist() for layer in layers],
@@ -274,7 +301,7 @@ def _from_json(content: bytes) -> tuple[Network, Params]:
     layers = _with_activation_parameters(document, net, _json_layers(document, dtype))
     network.check_params(net, layers)
     sealed = {key: value for key, value in described.items() if key != "sha256"}
-    if files.described_sha256(sealed, _named_arrays(layers)) != described["sha256"]:
+    if files.described_sha256(sealed, named_arrays(layers)) != described["sha256"]:
         raise ValueError("its contents do not have the SHA-256 it names; it was changed")
     return net, layers
 
@@ -289,7 +316,7 @@ def _json_network(document: JsonObject, described: object) -> tuple[Network, np.
     if described["dtype"] not in DTYPES:
         raise ValueError(f"its type {described['dtype']!r} is not one of {', '.join(DTYPES)}")
     files.check_format(described["format"], JSON_FORMAT)
-    net = _network(described)
+    net = described_network(described)
     if document["sizes"] != list(net.sizes):
         raise ValueError("its sizes occur twice, and differ")
     if document["cost"] != _cost_name(net):
@@ -346,7 +373,20 @@ def _with_activation_parameters(
 def _from_safetensors(file: BinaryIO) -> tuple[Network, Params]:
     """The network in a sealed file, of this version or of 0.2."""
     arrays, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_network)
-    net, named = _network(header), files.section(arrays, "params")
+    net = described_network(header)
+    return net, named_layers(net, files.section(arrays, "params"))
+
+
+def named_layers(net: Network, named: Mapping[str, np.ndarray]) -> Params:
+    """The parameters of a network from arrays with the names that `named_arrays` gives.
+
+    Args:
+      net: the architecture.
+      named: the arrays by their names.
+
+    Raises:
+      ValueError: the arrays are not those of this network; the message is a bare reason.
+    """
     shapes = network.param_shapes(net)
     expected = {
         f"layers.{index}.{name}" for index, layer in enumerate(shapes) for name in layer._fields
@@ -360,4 +400,4 @@ def _from_safetensors(file: BinaryIO) -> tuple[Network, Params]:
         for index, layer in enumerate(shapes)
     )
     network.check_params(net, layers)
-    return net, layers
+    return layers

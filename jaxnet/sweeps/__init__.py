@@ -2,12 +2,15 @@
 
 from jaxnet.sweeps._sweep import sweep
 from jaxnet.sweeps.cross_validation import CrossValidation, cross_validate
+from jaxnet.sweeps.ensemble import Ensemble
 from jaxnet.sweeps.executors import SweepReport
+from jaxnet.sweeps.opening import open_study
 from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
 from jaxnet.sweeps.study import Study
 
 __all__ = [
     "CrossValidation",
+    "Ensemble",
     "LogUniform",
     "OneMinus",
     "Study",
@@ -15,6 +18,7 @@ __all__ = [
     "Uniform",
     "cross_validate",
     "grid",
+    "open_study",
     "sample",
     "sweep",
 ]

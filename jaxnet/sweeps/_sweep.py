@@ -22,7 +22,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.dtypes import FloatType, computing_in, in_dtype
 from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params
+from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params, Split
 from jaxnet.data import datasets
 from jaxnet.data.doubtful import outer_stacklevel, warn_if_doubtful
 from jaxnet.data.resampling import Fold, Resampling
@@ -30,6 +30,7 @@ from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable
+from jaxnet.sweeps.call_file import SweepCall, write_call
 from jaxnet.sweeps.checks import (
     as_list,
     check_deciding_metrics,
@@ -210,19 +211,17 @@ def sweep(
         factor = checked_factor(successive_halving)
         rungs = _rung_epochs(epochs, len(settings), factor)
         check_processes(len(rungs) > 1, folder, choices, tune_plan)
+        test = loaded.test
         loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
         runner = _runner(executor, net, data, loaded)
         with locked_folder(folder, is_shared=True):
             store = None if folder is None else Folder(folder, _description(loaded, choices, order))
             ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
-            lanes = list(np.ndindex(ledger.lane_scores.shape))
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
-            progress = Progress(len(lanes), on_progress, ledger.choices)
+            progress = Progress(ledger.lane_scores.size, on_progress, ledger.choices)
             loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
-            with interruptible() as interrupted:
-                loop.train(lanes, rungs, factor, interrupted)
-                loop.progress.report(interrupted)
-        return _study(loop, time.perf_counter() - start_time, order, dtype)
+            _train(loop, rungs, factor, order)
+        return _study(loop, time.perf_counter() - start_time, test, order, dtype)
 
 
 @dataclass
@@ -292,7 +291,19 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
-def _study(loop: _RungLoop, seconds: float, order: Order, dtype: FloatType | None) -> Study:
+def _train(loop: _RungLoop, rungs: list[int], factor: int | None, order: Order) -> None:
+    """Train all lanes, and write into the folder what the call asks for, and how it ended."""
+    _write_call(loop.ledger, loop.epochs, order)
+    with interruptible() as interrupted:
+        loop.train(loop.ledger.lanes(), rungs, factor, interrupted)
+        loop.progress.report(interrupted)
+    if loop.dropped_lanes:
+        _write_call(loop.ledger, loop.epochs, order, loop.dropped_lanes)
+
+
+def _study(
+    loop: _RungLoop, seconds: float, test: Split | None, order: Order, dtype: FloatType | None
+) -> Study:
     """The study of a loop that has ended; it warns the caller of `sweep` of mixed versions."""
     plan = loop.plan or loop.plan_of([])  # interrupted before there was anything to do
     study = loop.ledger.study(
@@ -301,6 +312,7 @@ def _study(loop: _RungLoop, seconds: float, order: Order, dtype: FloatType | Non
         plan=plan._replace(backed_off=loop.runner.n_bisections),
         seconds=seconds,
         data=loop.data,
+        test=test,
         order=order,
         dtype=dtype,
     )
@@ -411,6 +423,30 @@ def _runner(
     has_test = loaded.test is not None
     to_load = ReadableData(as_list(net)[0], data, has_test, datasets.sha256(loaded))
     return ExecutorWorkers(executor, to_load)
+
+
+def _write_call(
+    ledger: Ledger,
+    epochs: int,
+    order: Order,
+    dropped_lanes: Sequence[Lane] = (),
+) -> None:
+    """Write into the folder what this call asks for, and in the end how it ended."""
+    if ledger.folder is None or jax.process_index():
+        return
+    n_folds, folds = ledger.n_folds or 1, ledger.folds
+    groups = range(0, len(ledger.seeds), n_folds)
+    call = SweepCall(
+        settings=ledger.settings,
+        seeds=tuple(ledger.seeds[group] for group in groups),
+        epochs=epochs,
+        measured=ledger.choices,
+        order=order,
+        folds=None if folds is None else [folds[group : group + n_folds] for group in groups],
+        has_starts=ledger.starts is not None,
+        dropped_lanes=tuple(dropped_lanes),
+    )
+    write_call(ledger.folder.path, call, ledger.descriptions)
 
 
 def _wait_for_processes(point: str, store: Folder | None) -> None:

@@ -123,12 +123,13 @@ def _predictions(study: Study) -> Float[np.ndarray, "n n_out"]:
     """The mean prediction for each example, by the networks that were not trained on it."""
     folds, data = study.source.folds, study.source.data
     assert folds is not None  # the sweep has made them
+    assert data is not None
     net = study.settings[0].network
     total, count = np.zeros((len(data.train.x), net.sizes[-1])), np.zeros((len(data.train.x), 1))
     for seed, fold in np.ndindex(study.score.shape[1:]):
         lane = folds[seed * study.n_folds + fold]
         rows = lane.fold.test
         inputs = lane.standardized(np.asarray(data.train.x)[rows])
-        total[rows] += np.asarray(predict(net, study.run(0, seed, fold).best_params, inputs))
+        total[rows] += np.asarray(predict(net, study.best_params(0, seed, fold), inputs))
         count[rows] += 1
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -59,11 +59,25 @@ class LaneFold:
 
     def standardized(self, x: AnyArray) -> AnyArray:
         """Inputs, shifted and scaled; as they are where the fold has no standardization."""
-        return x if self.shift is None else (_numbers(x) - self.shift) * self.scale
+        return standardized(x, self.shift, self.scale)
 
     def n_steps(self, batch_size: int) -> int:
         """Mini-batches per epoch, of so many examples."""
         return -(-len(self.fold.train) // batch_size)
+
+
+def standardized(x: AnyArray, shift: np.ndarray | None, scale: np.ndarray | None) -> AnyArray:
+    """Inputs, shifted and scaled: (x − shift)·scale.
+
+    Args:
+      x: the inputs, (..., n_in): uint8 pixels or floats.
+      shift: what is subtracted, (n_in,); None for nothing.
+      scale: what the rest is multiplied by, (n_in,); None for nothing.
+
+    Returns:
+      The inputs in float64; x itself if there is nothing to do.
+    """
+    return x if shift is None or scale is None else (_numbers(x) - shift) * scale
 
 
 def lane_folds(

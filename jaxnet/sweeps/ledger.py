@@ -1,5 +1,6 @@
 """The ledger: the results of a sweep's lanes while it goes on, in memory and in its folder."""
 
+import dataclasses
 import itertools
 import pickle
 from collections.abc import Collection, Sequence
@@ -9,34 +10,30 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxnet.core.dtypes import FloatType
-from jaxnet.core.types import Dataset, History, Order
+from jaxnet.core.types import Dataset, History, Order, Split
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.recipes.trainable import TrainableMasks, is_first_layer_whole
 from jaxnet.sweeps.chunk import TrainedChunk
+from jaxnet.sweeps.chunk_params import ChunkParams, ParamsKeeper, chunk_params
 from jaxnet.sweeps.folds import LaneFold, Room, room_for
 from jaxnet.sweeps.planning import Plan
-from jaxnet.sweeps.ranking import best_epochs, ranking_scores, recipe_order, seeds_from_median
-from jaxnet.sweeps.starts import LaneStart
+from jaxnet.sweeps.ranking import best_epochs, ranking_scores
+from jaxnet.sweeps.source import Source
+from jaxnet.sweeps.starts import LaneStart, stacked_masks
 from jaxnet.sweeps.store import (
     ARRAYS,
     Folder,
     Lane,
-    LaneParams,
     Record,
     RunKey,
     Setting,
-    lane_params,
+    key_of,
     select_lanes,
     state_like,
 )
-from jaxnet.sweeps.study import Source, Study
+from jaxnet.sweeps.study import Study
 from jaxnet.training.measured import Measured
 from jaxnet.training.step import TrainState
-
-N_KEPT_PARAMS = 16
-"""Without a folder, the parameters of at least so many lanes are kept in memory."""
-KEPT_BYTES = 2**26
-"""The parameters of more lanes are kept as long as all together take no more bytes than this."""
 
 
 class Ledger:
@@ -55,6 +52,7 @@ class Ledger:
       starts: for each setting and seed where it starts; None if all parameters are drawn.
 
     Attributes:
+      descriptions: what identifies each setting, in JSON's types.
       setting_keys: the key of each setting.
       lanes_by_run: the lanes of each run, which its setting's key and its seed name.
       records: the trained chunks.
@@ -62,7 +60,6 @@ class Ledger:
         there; the record with most epochs, if a lane is in several.
       lane_scores: the present score of each lane, (recipe, seed): see `Study.score`; −∞ before it
         has started.
-      kept_params: without a folder, the parameters of lanes of the best recipes.
 
     Raises:
       ValueError: the folder has a damaged chunk, or settings that differ have the same key.
@@ -82,20 +79,26 @@ class Ledger:
         self.n_folds = None if folds is None else len(folds[0])
         self.seeds = tuple(seed for seed in seeds for _ in range(self.n_folds or 1))
         self.folds = None if folds is None else tuple(itertools.chain(*folds))
-        self.setting_keys = [setting.key() for setting in settings]
+        self.descriptions = [setting.description() for setting in settings]
+        self.setting_keys = [key_of(description) for description in self.descriptions]
         self.lanes_by_run: dict[RunKey, list[Lane]] = {}
-        for lane in np.ndindex(len(settings), len(self.seeds)):
+        self.lane_scores = np.full((len(settings), len(self.seeds)), -np.inf)
+        for lane in self.lanes():
             self.lanes_by_run.setdefault(self._run(lane), []).append(lane)
         self.records: list[Record] = []
         self.row_by_lane: dict[Lane, tuple[int, int]] = {}
-        self.lane_scores = np.full((len(settings), len(self.seeds)), -np.inf)
-        self.kept_params: dict[Lane, LaneParams] = {}
-        self._unsent_records: list[Record] = []
+        self._keeper = ParamsKeeper()
+        self._n_current_rows: list[int] = []
+        self._unsent: list[int] = []
         _check_keys(self.setting_keys, settings)
         if folder is not None:
             keys = zip(settings, self.setting_keys, strict=True)
             for record in folder.records({setting.older_key(): key for setting, key in keys}):
                 self._add_record(record)
+
+    def lanes(self) -> list[Lane]:
+        """All lanes, those of the first recipe first."""
+        return list(np.ndindex(self.lane_scores.shape))
 
     def most_epochs(self) -> int:
         """The most epochs that a lane of these settings and seeds has had."""
@@ -180,17 +183,19 @@ class Ledger:
           chunk: the results and states.
           keep_states: whether the lanes will be trained further. If so, and if there is no folder
             to read their states from, the states stay in memory.
+
+        With a folder a chunk counts as trained when its file, which holds the lanes' parameters, is
+        written; without one, the parameters are kept here.
         """
         runs = tuple(self._run(lane) for lane in lanes)
         record = Record(runs, program_sizes, chunk.result, chunk.states)
         if self.folder is not None:
             self.folder.write(record)
-        without_states = record._replace(states=None)
-        self._unsent_records.append(without_states)
+        else:
+            record = record._replace(params=self._keeper.keep(self._chunk_params(record, lanes)))
         stays_in_memory = keep_states and self.folder is None
-        self._add_record(record if stays_in_memory else without_states)
-        if self.folder is None:
-            self._keep_params(record, lanes)
+        self._unsent.append(len(self.records))
+        self._add_record(record if stays_in_memory else record._replace(states=None))
 
     def exchange_with_processes(self, interrupted: bool) -> bool:
         """Send the chunks added since the last exchange to all processes, and add theirs.
@@ -203,7 +208,8 @@ class Ledger:
         """
         if jax.process_count() == 1:
             return interrupted
-        message = (self._unsent_records, self.kept_params, interrupted)
+        unsent = [self.records[index]._replace(states=None) for index in self._unsent]
+        message = (unsent, interrupted)
         sent = np.frombuffer(pickle.dumps(message), np.uint8)
         lengths = multihost_utils.process_allgather(np.array(len(sent)))
         padded = np.zeros(max(lengths), np.uint8)
@@ -212,12 +218,13 @@ class Ledger:
             if process == jax.process_index():
                 continue
             content = np.asarray(received)[: lengths[process]].tobytes()
-            records, kept_params, was_interrupted = pickle.loads(content)
+            records, was_interrupted = pickle.loads(content)
             interrupted = interrupted or was_interrupted
             for record in records:
+                if record.params is not None:
+                    record = record._replace(params=self._keeper.keep(record.params.read()))
                 self._add_record(record)
-            self._drop_params_of_worst(self.kept_params | kept_params)
-        self._unsent_records = []
+        self._unsent = []
         return interrupted
 
     def release_states(self) -> None:
@@ -243,7 +250,8 @@ class Ledger:
         dropped_lanes: Collection[Lane],
         plan: Plan,
         seconds: float,
-        data: Dataset,
+        data: Dataset | None,
+        test: Split | None,
         order: Order,
         dtype: FloatType | None,
     ) -> Study:
@@ -254,7 +262,8 @@ class Ledger:
           dropped_lanes: the lanes that successive halving ended.
           plan: the sweep's plan.
           seconds: how long the sweep took.
-          data: the splits.
+          data: the splits that were trained on and evaluated; None if they are not at hand.
+          test: the test split; None if there is none.
           order: in which order the examples were visited.
           dtype: the type that the call asked for; None for JAX's default.
         """
@@ -280,12 +289,12 @@ class Ledger:
             )
         source = Source(
             data=data,
+            test=test,
             measured=self.choices,
             order=order,
             records=tuple(self.records),
             row_by_lane=dict(self.row_by_lane),
             folder=self.folder,
-            params=dict(self.kept_params),
             folds=self.folds,
             starts=self.starts,
             dtype=dtype,
@@ -354,6 +363,7 @@ class Ledger:
 
     def _add_record(self, record: Record) -> None:
         self.records.append(record)
+        self._n_current_rows.append(0)
         scores = _scores_after(record, None, record.n_epochs, self.choices)
         for row, run in enumerate(record.lanes):
             for lane in self.lanes_by_run.get(run, ()):
@@ -361,45 +371,25 @@ class Ledger:
                 if before is None or self.records[before[0]].n_epochs <= record.n_epochs:
                     self.row_by_lane[lane] = (len(self.records) - 1, row)
                     self.lane_scores[lane] = scores[row]
+                    self._n_current_rows[-1] += 1
+                    if before is not None:
+                        self._leave(before[0])
 
-    def _keep_params(self, record: Record, lanes: tuple[Lane, ...]) -> None:
-        """Keep the parameters of a chunk's lanes, if their recipes are among the best so far."""
+    def _leave(self, index: int) -> None:
+        """Note that a lane has had more epochs in a later chunk than in this one."""
+        self._n_current_rows[index] -= 1
+        record = self.records[index]
+        if self._n_current_rows[index] == 0 and record.params is not None:
+            self._keeper.drop(record.params)
+            self.records[index] = record._replace(params=None)
+
+    def _chunk_params(self, record: Record, lanes: Sequence[Lane]) -> ChunkParams:
+        """The parameters of a chunk that was just trained."""
         assert record.states is not None
-        result = record.result
-        for lane in lanes:  # parameters after fewer epochs are no longer the lane's last
-            self.kept_params.pop(lane, None)
-        row_by_lane = {lane: row for row, lane in enumerate(lanes)}
-        kept = dict(self.kept_params)
-        for lane in self._ranked([*kept, *lanes])[: self._n_kept_params()]:
-            if lane in row_by_lane:
-                row = row_by_lane[lane]
-                best_is_last = bool(result.best_epoch[row] == result.epochs[row])
-                setting = self.settings[lane[0]]
-                masks = self._masks(lane)
-                kept[lane] = lane_params(setting, masks, record.states, row, best_is_last)
-        self._drop_params_of_worst(kept)
-
-    def _drop_params_of_worst(self, params: dict[Lane, LaneParams]) -> None:
-        """Keep the parameters of lanes of the best recipes only."""
-        ranked = self._ranked(list(params))
-        self.kept_params = {lane: params[lane] for lane in ranked[: self._n_kept_params()]}
-
-    def _n_kept_params(self) -> int:
-        """The number of lanes whose parameters are kept in memory."""
-        item_bytes = jax.dtypes.canonicalize_dtype(float).itemsize
-        most_params = max(setting.network.n_params for setting in self.settings)
-        return max(N_KEPT_PARAMS, KEPT_BYTES // (2 * item_bytes * most_params))
-
-    def _ranked(self, lanes: Sequence[Lane]) -> list[Lane]:
-        """Lanes of the best recipe first, by their distance from its median seed, and so on."""
-        recipes = sorted({recipe for recipe, _ in lanes})
-        scores, available = self.lane_scores[recipes], set(lanes)
-        ranked = []
-        for index in recipe_order(scores):
-            for seed in seeds_from_median(scores[index]).tolist():
-                if (recipes[index], seed) in available:
-                    ranked.append((recipes[index], seed))
-        return ranked
+        setting = self.settings[lanes[0][0]]
+        program = dataclasses.replace(setting.network, sizes=record.program_sizes)
+        masks = stacked_masks(self.starts_of(lanes), program)
+        return chunk_params(setting.recipe.optimizer, masks, record.states)
 
 
 def _check_keys(keys: Sequence[str], settings: Sequence[Setting]) -> None:

@@ -6,26 +6,29 @@ more epochs go on. A chunk's file is written whole or not at all, so a sweep tha
 most the chunks that it was training.
 """
 
+import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import jax
 import numpy as np
+from jax.tree_util import PyTreeDef
 
-from jaxnet.acceleration.padding import unpad_params
+from jaxnet.core import activations, initializers
 from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
-from jaxnet.core.registry import suggestion
-from jaxnet.core.types import Dataset, History, Params
+from jaxnet.core.registry import Registry, suggestion
+from jaxnet.core.types import Dataset, History
 from jaxnet.io import files, reading, version_0_2
 from jaxnet.io.files import Origin
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.recipes.trainable import TrainableMasks, where_trainable
 from jaxnet.sweeps.chunk import ChunkResult, TrainedChunk
+from jaxnet.sweeps.chunk_params import KeptParams
 from jaxnet.sweeps.layout import Slot
 from jaxnet.training.fingerprint import fingerprint, require_same
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
@@ -64,17 +67,19 @@ class Setting(NamedTuple):
     examples: int
     """Training examples, from the first on."""
 
+    def description(self) -> JsonObject:
+        """All that identifies the setting, in JSON's types."""
+        own = {"examples": self.examples}
+        return fingerprint(self.network, self.recipe, self.batch_size) | own
+
     def key(self) -> str:
         """The name of the setting in a folder: equal for settings whose runs would be equal."""
-        return self._hashed(fingerprint(self.network, self.recipe, self.batch_size))
+        return key_of(self.description())
 
     def older_key(self) -> str:
         """The name of the setting in a folder of version 0.2."""
-        return self._hashed(fingerprint_0_2(self.network, self.recipe, self.batch_size))
-
-    def _hashed(self, description: JsonObject) -> str:
-        text = json.dumps(description | {"examples": self.examples}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        own = {"examples": self.examples}
+        return key_of(fingerprint_0_2(self.network, self.recipe, self.batch_size) | own)
 
     def number(self, name: str) -> float:
         """A hyperparameter by its name in `columns`, or by the last part of that name.
@@ -89,7 +94,9 @@ class Setting(NamedTuple):
         >>> Setting(Network((2, 3, 2)), Recipe(sgd(0.5)), 10, 100).number("learning_rate")
         0.5
         """
-        columns = self.columns()
+        columns = {
+            column: value for column, value in self.columns().items() if not isinstance(value, str)
+        }
         for column, value in columns.items():
             if column == name or column.endswith(f".{name}"):
                 return value
@@ -101,22 +108,48 @@ class Setting(NamedTuple):
     def columns(self) -> JsonObject:
         """All that may differ between settings, by name: for tables and files.
 
+        Returns:
+          The network's sizes, activations, cost and initializer, the batch size, the number of
+          examples, the optimizer, all numbers of the recipe, and the schedule with its lengths, the
+          curve of the stopping rule, and the augmentation, if there are any.
+
         >>> from jaxnet.recipes.optimizers import sgd
         >>> Setting(Network((2, 3, 2)), Recipe(sgd(0.5)), 10, 100).columns()["network"]
         '2-3-2'
         """
+        net, recipe = self.network, self.recipe
         columns: JsonObject = {
-            "network": "-".join(map(str, self.network.sizes)),
+            "network": "-".join(map(str, net.sizes)),
+            "hidden": "-".join(_name(activations.NAMED, part) for part in net.activations),
+            "cost": repr(net.cost),
+            "init": _name(initializers.NAMED, net.init),
             "batch_size": self.batch_size,
             "examples": self.examples,
-            "optimizer": self.recipe.optimizer.name,
+            "optimizer": recipe.optimizer.name,
         }
-        leaves, _ = jax.tree_util.tree_flatten_with_path(self.recipe)
+        leaves, _ = jax.tree_util.tree_flatten_with_path(recipe)
         for path, leaf in leaves:
             names = [str(getattr(key, "name", getattr(key, "key", key))) for key in path]
             names = [name for name in names if name not in ("optimizer", "hyper")]
             columns[".".join(names)] = float(leaf)
+        if recipe.schedule is not None:
+            spans = {f"schedule.{name}": length for name, length in recipe.schedule.spans}
+            columns |= {"schedule": recipe.schedule.name} | spans
+        if recipe.stopping is not None:
+            columns["stopping"] = recipe.stopping.curve
+        if recipe.augmentation is not None:
+            columns["augmentation"] = repr(recipe.augmentation)
         return columns
+
+
+def _name(registry: Registry[Any], part: object) -> str:
+    """The registry name of a part of a network; that of a user's own function, or its `repr`."""
+    return registry.name_of(part) or getattr(part, "__name__", None) or repr(part)
+
+
+def key_of(description: JsonObject) -> str:
+    """The key of a setting from its description."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Record(NamedTuple):
@@ -132,6 +165,8 @@ class Record(NamedTuple):
     """The lanes' last states, one row per lane; None where they are not in memory."""
     file: Path | None = None
     """The file of version 0.2 that it was read from, if any."""
+    params: KeptParams | None = None
+    """The lanes' parameters; None where they are in the folder, or are not kept."""
 
     @property
     def n_epochs(self) -> int:
@@ -376,56 +411,24 @@ def state_like(program_sizes: tuple[int, ...], setting: Setting) -> TrainState:
       program_sizes: the sizes of the program's network.
       setting: the lane's setting.
     """
-    net = setting.network
-    padded = Network(program_sizes, net.hidden, net.cost, net.init, net.precision)
+    program = dataclasses.replace(setting.network, sizes=program_sizes)
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    return _state_shapes(program, jax.tree.structure(setting.recipe), str(dtype))
+
+
+@functools.lru_cache(maxsize=64)
+def _state_shapes(
+    program: Network,
+    recipe: PyTreeDef,  # pyright: ignore[reportInvalidTypeForm]
+    dtype: str,
+) -> TrainState:
+    """The shapes and types of a state, for all recipes of a structure."""
     key = jax.random.key(0, impl="threefry2x32")
-
-    def start_lane(recipe: Recipe) -> TrainState:
-        return start(padded, recipe, key)
-
-    return jax.eval_shape(start_lane, setting.recipe)
+    number = jax.ShapeDtypeStruct((), dtype)
+    numbers = jax.tree.unflatten(recipe, [number] * recipe.num_leaves)
+    return jax.eval_shape(lambda recipe: start(program, recipe, key), numbers)
 
 
 def _without_best_params(states: TrainState) -> TrainState:
     """States without the parameters of the best epochs."""
     return states._replace(watch=states.watch._replace(best=()))
-
-
-class LaneParams(NamedTuple):
-    """The parameters of a lane at which it is evaluated, without padded units."""
-
-    last: Params
-    """Those after its last epoch."""
-    best: Params | None
-    """Those after its best epoch; None if they are not known."""
-
-
-def lane_params(
-    setting: Setting,
-    masks: TrainableMasks | None,
-    states: TrainState,
-    row: int,
-    best_is_last: bool,
-) -> LaneParams:
-    """The parameters of a lane, from the states of its chunk.
-
-    Args:
-      setting: the lane's setting.
-      masks: what is trained of the lane; None for everything.
-      states: the last states of its chunk, one row per lane.
-      row: the lane's row.
-      best_is_last: whether the lane's best epoch is its last one.
-
-    Returns:
-      Copies, which do not keep the states of the chunk in memory.
-    """
-    net = setting.network
-    opt_state, params, best = jax.tree.map(
-        lambda leaf: leaf[row], (states.opt_state, states.params, states.watch.best)
-    )
-    evaluated = setting.recipe.optimizer.evaluation_params(opt_state, params)
-    last = where_trainable(masks, unpad_params(net, evaluated), unpad_params(net, params))
-    last = jax.tree.map(np.array, last)
-    if best_is_last:
-        return LaneParams(last, last)
-    return LaneParams(last, jax.tree.map(np.array, unpad_params(net, best)) if best else None)

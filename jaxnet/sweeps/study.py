@@ -1,71 +1,37 @@
 """Studies: all results of a sweep, network by network."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
-from jaxnet.core.dtypes import FloatType, computing_in
-from jaxnet.core.network import Network
-from jaxnet.core.types import Dataset, History, Order, Params
+from jaxnet.core.arguments import require_function
+from jaxnet.core.hyperparameters import count
+from jaxnet.core.types import EvaluatedSplit, History, Params, Split
 from jaxnet.io import csv, parquet
 from jaxnet.io.csv import Row
 from jaxnet.io.files import Origin
 from jaxnet.recipes.stopping import Criterion
-from jaxnet.sweeps.chunk import ChunkSpec, train_chunk
-from jaxnet.sweeps.folds import LaneFold, room_for
+from jaxnet.sweeps import leaderboard
+from jaxnet.sweeps.chunk_params import Epoch
+from jaxnet.sweeps.ensemble import Ensemble
+from jaxnet.sweeps.network_stack import NetworkScores, outputs_of, scores_of
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import ranking_curve, ranking_scores, recipe_order, seeds_from_median
-from jaxnet.sweeps.recipe_batch import RecipeBatch
-from jaxnet.sweeps.starts import LaneStart
-from jaxnet.sweeps.store import (
-    Folder,
-    Lane,
-    LaneParams,
-    Record,
-    Setting,
-    first_examples,
-    lane_params,
-    state_like,
-)
+from jaxnet.sweeps.source import Source
+from jaxnet.sweeps.store import Lane, Setting, first_examples
+from jaxnet.sweeps.study_networks import StudyNetworks
 from jaxnet.training import train
-from jaxnet.training.measured import Measured
 from jaxnet.training.run import Ending, Run
 
 if TYPE_CHECKING:
     import pandas  # pyright: ignore[reportMissingImports]
 
 AXES = ("recipe", "seed", "epoch")
-
-
-@dataclass(frozen=True)
-class Source:
-    """The origin of a study's results: enough to train any of its networks again."""
-
-    data: Dataset
-    """The training and validation splits."""
-    measured: Measured
-    """What was measured after each epoch and during it, and what ranks the networks."""
-    order: Order
-    """In which order each epoch visited the examples."""
-    records: tuple[Record, ...]
-    """The trained chunks."""
-    row_by_lane: dict[Lane, tuple[int, int]]
-    """For each lane that has started, its record (an index of `records`) and its row there."""
-    folder: Folder | None
-    """Keeps the chunks' last states, if there is a folder."""
-    params: dict[Lane, LaneParams]
-    """Without a folder, the parameters of lanes of the best recipes."""
-    folds: tuple[LaneFold, ...] | None
-    """The fold of each group: those of the first seed first; None without folds."""
-    starts: Sequence[Sequence[LaneStart]] | None
-    """For each setting and seed where it starts; None where all parameters are drawn."""
-    dtype: FloatType | None
-    """The type to train the networks in again; None for JAX's default."""
 
 
 class Study(NamedTuple):
@@ -254,9 +220,6 @@ class Study(NamedTuple):
     def run(self, recipe: int, seed: int, fold: int | None = None) -> Run:
         """A network as the `Run` that `train` would have returned.
 
-        Its parameters come from the folder or, without one, from memory, which holds those of the
-        best recipes. Any other network is trained again: see `replay`.
-
         Args:
           recipe: the network's place on the axis recipe, from 0; negative counts from the end.
           seed: its place on the axis seed (not the seed itself), likewise.
@@ -268,29 +231,204 @@ class Study(NamedTuple):
         Raises:
           ValueError: the study has no such network, or the sweep was interrupted before it.
         """
-        lane = self._lane(recipe, seed, fold)
-        params = self._kept_params(lane)
-        if params is None or params.best is None:
-            return self.replay(recipe, seed, fold)
-        return self._as_run(lane, params.last, params.best)
+        lane = self._networks.lane(recipe, seed, fold)
+        params, best_params = (
+            self._networks.params_of_one(lane, "last"),
+            self._networks.params_of_one(lane, "best"),
+        )
+        return self._as_run(lane, params, best_params)
 
-    def params(self, recipe: int, seed: int, fold: int | None = None) -> Params:
-        """A network's parameters after its last epoch; it is trained again if they are not kept.
+    def params(
+        self, recipe: int | None = None, seed: int | None = None, fold: int | None = None
+    ) -> Params:
+        """The parameters after the last epoch, of one network or of all.
+
+        They come from memory, from a temporary folder where the sweep had more than fit there, or
+        from the sweep's folder. If a later call with that folder has trained a network for longer,
+        it is trained again.
 
         Args:
           recipe: the network's place on the axis recipe, from 0; negative counts from the end.
+            `None`, the default, for all networks.
           seed: its place on the axis seed (not the seed itself), likewise.
           fold: its place on the axis fold, likewise; `None`, the default, in a study without folds.
 
         Returns:
-          The parameters, as `predict` and `save` take them.
+          The parameters, as `predict` and `save` take them. Those of all networks are stacked:
+          each array has the axes recipe, seed and, with folds, fold in front of its own.
 
         Raises:
-          ValueError: the study has no such network, or the sweep was interrupted before it.
+          ValueError: the study has no such network, or the sweep was interrupted before it; or the
+            parameters of all networks differ in shape.
+
+        >>> import jaxnet as jn
+        >>> recipe = jn.Recipe(jn.sgd([0.1, 1.0]))
+        >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), recipe,
+        ...                  seeds=3, epochs=2, log=None)
+        >>> study.params(0, 0)[0].w.shape, study.params()[0].w.shape
+        ((2, 4), (2, 3, 2, 4))
         """
-        lane = self._lane(recipe, seed, fold)
-        params = self._kept_params(lane)
-        return self.replay(recipe, seed, fold).params if params is None else params.last
+        return self._params("last", recipe, seed, fold)
+
+    def best_params(
+        self, recipe: int | None = None, seed: int | None = None, fold: int | None = None
+    ) -> Params:
+        """The parameters after the best epoch, of one network or of all.
+
+        Args:
+          recipe: the network's place on the axis recipe, from 0; negative counts from the end.
+            `None`, the default, for all networks.
+          seed: its place on the axis seed (not the seed itself), likewise.
+          fold: its place on the axis fold, likewise; `None`, the default, in a study without folds.
+
+        Returns:
+          The parameters, as in `params`.
+
+        Raises:
+          ValueError: as in `params`.
+        """
+        return self._params("best", recipe, seed, fold)
+
+    def predict(self, x: ArrayLike) -> Float[np.ndarray, "recipes seeds ..."]:
+        """The outputs of all networks, with the parameters after their best epochs.
+
+        Networks of one architecture share a program, in parts that fit into memory. In a study
+        whose folds are standardized, each network reads the inputs as it did in training.
+
+        Args:
+          x: one example, (n_in,), or many, (n, n_in), as `jaxnet.predict` takes them.
+
+        Returns:
+          The output activations, (recipe, seed, n, n_out), with an axis fold after that of the
+          seeds if there are folds, and without the axis n for one example. A network that was not
+          started because the sweep was interrupted has NaN.
+
+        Raises:
+          ValueError: x does not fit the networks.
+
+        >>> import jaxnet as jn
+        >>> recipe = jn.Recipe(jn.sgd([0.1, 1.0]))
+        >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), recipe,
+        ...                  seeds=3, epochs=2, log=None)
+        >>> study.predict(np.zeros((5, 2))).shape
+        (2, 3, 5, 2)
+        """
+        outputs = outputs_of([stack for _, stack in self._networks.stacks()], self.epochs.size, x)
+        return outputs.reshape(*self.epochs.shape, *outputs.shape[1:])
+
+    def evaluate(self, split: Split | EvaluatedSplit) -> NetworkScores:
+        """Costs, accuracies and the study's metrics of all networks, after their best epochs.
+
+        Args:
+          split: examples and their targets; or "training", "validation" or "test", the study's own
+            splits. In a study with folds these are each fold's own rows, and inputs are
+            standardized as in training.
+
+        Returns:
+          `cost` (without penalties), `accuracy` and `metrics`, arrays with the axes recipe, seed
+          and, with folds, fold. A network that was not started because the sweep was interrupted
+          has NaN.
+
+        Raises:
+          ValueError: the split does not fit the networks, or the study has no split of this name.
+
+        >>> import jaxnet as jn
+        >>> data, recipe = jn.datasets.xor(), jn.Recipe(jn.sgd([0.1, 1.0]))
+        >>> study = jn.sweep(jn.Network((2, 4, 2)), data, recipe, seeds=3, epochs=2, log=None)
+        >>> scores = study.evaluate("validation")
+        >>> bool((scores.accuracy == study.score).all()), study.evaluate(data.test).cost.shape
+        (True, (2, 3))
+        """
+        if isinstance(split, str):
+            pairs = [
+                (stack, self._networks.own_split(lane, split))
+                for lane, stack in self._networks.stacks(split)
+            ]
+        else:
+            pairs = [(stack, split) for _, stack in self._networks.stacks()]
+        return scores_of(pairs, self.epochs.shape, self.source.measured.metrics)
+
+    def leaderboard(
+        self, metric: str | None = None, by: str | None = None, top: int | None = None
+    ) -> list[Row]:
+        """The settings, ranked by the mean of a metric over the networks after their best epochs.
+
+        As in `best_recipe`, settings with a diverged network follow all others.
+
+        Args:
+          metric: "accuracy", "cost" (without penalties) or the name of one of the study's metrics,
+            on the split that `ranked_by` names; or a curve's name, such as "training_cost". `None`,
+            the default, for `ranked_by`.
+          by: a column, such as "optimizer" or "network": of each of its values only the best
+            setting is listed. `None`, the default, lists all.
+          top: how many rows, at least 1; `None`, the default, for all.
+
+        Returns:
+          A row for each setting, the best first, which pandas' `DataFrame` takes: its rank, its
+          place on the axis recipe, the mean of the metric (under the curve's name), its standard
+          deviation `sd` over `n` networks, how many diverged, the median best epoch, and all of
+          `Setting.columns`.
+
+        Raises:
+          ValueError: the metric was not evaluated, or there is no such column.
+
+        >>> import jaxnet as jn
+        >>> recipe = jn.Recipe(jn.sgd([0.001, 1.0]))
+        >>> study = jn.sweep(jn.Network((2, 8, 2)), jn.datasets.xor(), recipe,
+        ...                  seeds=3, epochs=5, log=None)
+        >>> [(row["rank"], row["recipe"], row["n"]) for row in study.leaderboard("cost")]
+        [(1, 1, 3), (2, 0, 3)]
+        """
+        default = Criterion(self.ranked_by, self.higher_is_better)
+        criterion = leaderboard.criterion_of(metric, self.history, self.source.measured, default)
+        n_axes, n_recipes = self.epochs.ndim, len(self.settings)
+        history, best_epoch, diverged_epoch = jax.tree.map(
+            lambda array: np.asarray(array).reshape(n_recipes, -1, *array.shape[n_axes:]),
+            (self.history, self.best_epoch, self.diverged_epoch),
+        )
+        rows = leaderboard.leaderboard(
+            self.settings, history, best_epoch, diverged_epoch, criterion
+        )
+        return leaderboard.selected(rows, by, top)
+
+    def ensemble(self, top: int = 16, where: Callable[[Setting], bool] | None = None) -> Ensemble:
+        """The best networks of the study, with the parameters after their best epochs.
+
+        Args:
+          top: how many networks, at least 1, by their own `score`; by default 16. Networks that
+            diverged are left out, so that there may be fewer.
+          where: which settings the networks may have: a function of a `Setting`, such as `lambda
+            setting: setting.batch_size == 32`. `None`, the default, for all settings.
+
+        Returns:
+          The ensemble, its best network first.
+
+        Raises:
+          ValueError: there is no such network.
+
+        >>> import jaxnet as jn
+        >>> recipe = jn.Recipe(jn.adam([0.01, 0.1]))
+        >>> study = jn.sweep(jn.Network((2, 8, 2)), jn.datasets.xor(), recipe,
+        ...                  seeds=3, epochs=5, log=None)
+        >>> ensemble = study.ensemble(top=4)
+        >>> len(ensemble), ensemble.predict(np.zeros((5, 2))).shape
+        (4, (5, 2))
+        """
+        top = count("top", top, low=1)
+        require_function("where", where)
+        allowed = [where is None or where(setting) for setting in self.settings]
+        scores = self.score.reshape(len(self.settings), -1)
+        scores = np.where(np.array(allowed)[:, None], scores, -np.inf)
+        best = np.argsort(-scores, axis=None, kind="stable")[:top]
+        lanes = [
+            divmod(int(place), scores.shape[1]) for place in best if scores.flat[place] > -np.inf
+        ]
+        if not lanes:
+            raise ValueError(
+                "there is no network for an ensemble: all of these settings diverged, or where "
+                "allows none; allow others."
+            )
+        return Ensemble(tuple(map(self._networks.member, lanes)))
 
     def replay(self, recipe: int, seed: int, fold: int | None = None, alone: bool = False) -> Run:
         """Train a network again.
@@ -306,41 +444,43 @@ class Study(NamedTuple):
           The finished run.
 
         Raises:
-          ValueError: the study has no such network, or the sweep was interrupted before it.
+          ValueError: the study has no such network, the sweep was interrupted before it, or the
+            study was opened without data.
         """
-        lane = self._lane(recipe, seed, fold)
-        setting = self.settings[lane[0]]
-        data = first_examples(self.source.data, setting.examples)
-        measured, start = self.source.measured, self._start(lane)
-        if alone:
-            return train(
-                setting.network,
-                data if self.source.folds is None else self.source.folds[lane[1]].of(data),
-                setting.recipe,
-                epochs=max(1, int(self.epochs[self._places(lane)])),
-                batch_size=setting.batch_size,
-                seed=self._seed(lane),
-                evaluate_on=measured.evaluate_on,
-                metrics=dict(measured.metrics),
-                monitors=measured.monitors,
-                order=self.source.order,
-                params=None if start is None else start.params,
-                trainable=None if start is None else start.trainable,
-                dtype=self.source.dtype,
+        lane = self._networks.lane(recipe, seed, fold)
+        if not alone:
+            params = self._networks.replayed(lane)
+            net, row = self.settings[lane[0]].network, np.zeros(1, int)
+            last, best = (
+                jax.tree.map(lambda array: array[0], params.of_rows(net, row, epoch))
+                for epoch in ("last", "best")
             )
-        masks = None if start is None else start.masks
-        with computing_in(self.source.dtype):
-            states = train_chunk(self._replay_spec(lane), data).states
-            params = lane_params(setting, masks, states, 0, best_is_last=False)
-        assert params.best is not None  # the spec keeps it
-        return self._as_run(lane, params.last, params.best)
+            return self._as_run(lane, last, best)
+        setting, measured = self.settings[lane[0]], self.source.measured
+        data, start = first_examples(self._networks.data, setting.examples), self.source.start(lane)
+        return train(
+            setting.network,
+            data if self.source.folds is None else self.source.folds[lane[1]].of(data),
+            setting.recipe,
+            epochs=max(1, int(self.epochs[self._networks.places(lane)])),
+            batch_size=setting.batch_size,
+            seed=self._networks.seed(lane),
+            evaluate_on=measured.evaluate_on,
+            metrics=dict(measured.metrics),
+            monitors=measured.monitors,
+            order=self.source.order,
+            params=None if start is None else start.params,
+            trainable=None if start is None else start.trainable,
+            dtype=self.source.dtype,
+        )
 
     def rows(self) -> Iterator[Row]:
         """The study as a table: a row for each epoch of each network.
 
         Returns:
-          Dictionaries with the place on the axis recipe, the setting's numbers, the seed, how the
-          network ended, the epoch (from 1) and the curves.
+          Dictionaries with the place on the axis recipe, all of `Setting.columns`, the seed, how
+          the network ended, its number of epochs and its best one, the epoch (from 1) and the
+          curves.
 
         >>> import jaxnet as jn
         >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd(0.1)),
@@ -356,6 +496,8 @@ class Study(NamedTuple):
                 "seed": int(self.seeds[seed]),
                 **({"fold": fold[0]} if fold else {}),
                 "ending": self.ending(*places),
+                "epochs": int(self.epochs[places]),
+                "best_epoch": int(self.best_epoch[places]),
             }
             for epoch in range(self.epochs[places]):
                 curves = {
@@ -379,7 +521,7 @@ class Study(NamedTuple):
         Raises:
           ValueError: the study has no such network.
         """
-        places = self._places(self._lane_at(recipe, seed, fold))
+        places = self._networks.places(self._networks.lane_at(recipe, seed, fold))
         if self.diverged_epoch[places]:
             return "diverged"
         if self.stopped[places]:
@@ -437,107 +579,23 @@ class Study(NamedTuple):
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
 
-    def _lane(self, recipe: int, seed: int, fold: int | None) -> Lane:
-        """The lane at these places on the axes, checked to have been started."""
-        lane = self._lane_at(recipe, seed, fold)
-        if lane not in self.source.row_by_lane:
-            raise ValueError(
-                f"network {self._places(lane)} was not started, because the sweep was interrupted; "
-                "if sweep was given a folder, make the same call again to continue."
-            )
-        return lane
+    @property
+    def _networks(self) -> StudyNetworks:
+        """The networks of the study, by their places on its axes."""
+        return StudyNetworks(self.settings, self.seeds, self.epochs, self.source)
 
-    def _lane_at(self, recipe: int, seed: int, fold: int | None) -> Lane:
-        """The lane at these places on the axes, checked; negative places count from the end."""
-        if fold is None and self.source.folds is not None:
-            raise ValueError(
-                f"the study has {self.n_folds} folds; name the place of one of them, from 0."
-            )
-        try:
-            place = range(len(self.seeds))[seed] * self.n_folds + range(self.n_folds)[fold or 0]
-            return range(len(self.settings))[recipe], place
-        except (IndexError, TypeError):
-            folds = "" if self.source.folds is None else f", {self.n_folds} folds"
-            places = (recipe, seed) if fold is None else (recipe, seed, fold)
-            raise ValueError(
-                f"there is no network {places}: the study has {len(self.settings)} recipes and "
-                f"{len(self.seeds)} seeds{folds}, counted from 0."
-            ) from None
-
-    def _places(self, lane: Lane) -> tuple[int, ...]:
-        """The places of a lane on the axes recipe, seed and fold."""
-        if self.source.folds is None:
-            return lane
-        recipe, group = lane
-        return recipe, *divmod(group, self.n_folds)
-
-    def _start(self, lane: Lane) -> LaneStart | None:
-        """Where a lane starts; None if its parameters are drawn and trained."""
-        starts = self.source.starts
-        return None if starts is None else starts[lane[0]][self._places(lane)[1]]
-
-    def _seed(self, lane: Lane) -> int:
-        """The seed of a lane."""
-        return int(self.seeds[self._places(lane)[1]])
-
-    def _kept_params(self, lane: Lane) -> LaneParams | None:
-        """A lane's parameters, from memory or the folder, or None if they are not kept."""
-        if self.source.folder is None:
-            return self.source.params.get(lane)
-        index, row = self.source.row_by_lane[lane]
-        setting, record = self.settings[lane[0]], self.source.records[index]
-        like = state_like(record.program_sizes, setting)
-        try:
-            states = self.source.folder.states(record, like)
-        except LookupError:  # a later call has trained it for longer
-            return None
-        places = self._places(lane)
-        best_is_last = bool(self.best_epoch[places] == self.epochs[places])
-        start = self._start(lane)
-        masks = None if start is None else start.masks
-        with computing_in(self.source.dtype):
-            return lane_params(setting, masks, states, row, best_is_last)
-
-    def _replay_spec(self, lane: Lane) -> ChunkSpec:
-        """The spec that trains this lane alone, in the slots that it had in the sweep."""
-        setting, measured = self.settings[lane[0]], self.source.measured
-        net, folds, start = setting.network, self.source.folds, self._start(lane)
-        index, row = self.source.row_by_lane[lane]
-        record = self.source.records[index]
-        fold = room = None
-        if folds is not None:
-            fold = folds[lane[1]]
-            schedule, monitors = setting.recipe.schedule, measured.monitors
-            room = room_for(folds, fold, setting.batch_size, schedule, monitors)
-        recipes = RecipeBatch.stacked([setting.recipe])
-        if not record.result.has_own_inputs:
-            recipes = recipes.with_shared_inputs()
-        return ChunkSpec(
-            networks=(net,),
-            recipes=recipes,
-            seeds=(self._seed(lane),),
-            program_network=Network(
-                record.program_sizes, net.hidden, net.cost, net.init, net.precision
-            ),
-            layouts=tuple(slot.single_lane_layout() for slot in record.result.slots[row]),
-            batch_size=setting.batch_size,
-            epochs=max(1, int(self.epochs[self._places(lane)])),
-            evaluate_on=measured.evaluate_on,
-            repack=False,
-            keep_best=True,
-            metrics=measured.metrics,
-            monitors=measured.monitors,
-            criterion=measured.best_by(setting.recipe.stopping),
-            order=self.source.order,
-            folds=None if fold is None else (fold,),
-            batch_sizes=None if fold is None else (setting.batch_size,),
-            room=room,
-            starts=None if start is None else (start,),
-        )
+    def _params(
+        self, epoch: Epoch, recipe: int | None, seed: int | None, fold: int | None
+    ) -> Params:
+        """The parameters of one network, or of all, stacked along the axes of the study."""
+        if recipe is None and seed is None and fold is None:
+            return self._networks.all_params(epoch)
+        lane = self._networks.lane(recipe, seed, fold)
+        return self._networks.params_of_one(lane, epoch)
 
     def _as_run(self, lane: Lane, params: Params, best_params: Params) -> Run:
         """A lane's results as a `Run`."""
-        setting, places = self.settings[lane[0]], self._places(lane)
+        setting, places = self.settings[lane[0]], self._networks.places(lane)
         n_epochs, ending = int(self.epochs[places]), self.ending(*places)
         monitors = self.source.measured.monitors
         history = jax.tree.map(lambda curve: curve[places][:n_epochs], self.history)
@@ -555,7 +613,7 @@ class Study(NamedTuple):
             recipe=setting.recipe,
             epochs=self.history.training_cost.shape[-1],
             batch_size=setting.batch_size,
-            seed=self._seed(lane),
+            seed=self._networks.seed(lane),
             params=params,
             history=history,
             best_epoch=int(self.best_epoch[places]),

@@ -233,7 +233,7 @@ def _at_default(value: object, default: object) -> bool:
 
 def _registered_name(part: Optimizer | Schedule) -> str | None:
     """The registry name of the constructor that made a rule; `None` for a user's own rule."""
-    name, like = _registered_rules().get(part.rule, (None, part))
+    name, like = registered_rules().get(part.rule, (None, part))
     arguments = ("hyper", "options", "spans", "unit", "version")
     same = all(
         getattr(part, field.name) == getattr(like, field.name)
@@ -244,8 +244,15 @@ def _registered_name(part: Optimizer | Schedule) -> str | None:
 
 
 @functools.cache
-def _registered_rules() -> Mapping[Callable[..., object], tuple[str, Optimizer | Schedule]]:
-    """The registry name of each of the library's rules, and an example of what is made with it."""
+def registered_rules() -> Mapping[Callable[..., object], tuple[str, Optimizer | Schedule]]:
+    """The registry name of each of the library's rules, and an example of what is made with it.
+
+    Returns:
+      The pairs by the rule's function: optimizers and schedules with all their defaults.
+
+    >>> sorted(name for name, part in registered_rules().values() if isinstance(part, Schedule))[:2]
+    ['constant', 'cosine']
+    """
     rules: dict[Callable[..., object], tuple[str, Optimizer | Schedule]] = {}
     required = {"horizon": 2.0, "warmup": 1.0}
     for registry in (optimizers.NAMED, schedules.NAMED):

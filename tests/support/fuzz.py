@@ -39,10 +39,14 @@ from jaxnet.cli import predict
 from jaxnet.cli.saved_options import resumed_options
 from jaxnet.comparison import comparison_folder
 from jaxnet.data import idx
+from jaxnet.data.resampling import Fold
 from jaxnet.io import csv
 from jaxnet.reporting import experiment, experiment_index
-from jaxnet.sweeps import store
+from jaxnet.sweeps import call_file, store
+from jaxnet.sweeps.ensemble import Member
+from jaxnet.sweeps.folds import LaneFold
 from jaxnet.training import checkpoints
+from jaxnet.training.measured import Measured
 
 SECONDS = 5
 MEMORY = 2**29
@@ -131,6 +135,22 @@ def _chunk(folder: Path) -> Reader:
     study.write(store.Record(**record | {"states": states}))
     (path,) = (folder / "new" / "chunks").iterdir()
     return Reader(path, lambda: _read_chunks(study), True)
+
+
+def _call(folder: Path) -> Reader:
+    folds = [[LaneFold("ab12", Fold(np.arange(3), np.arange(3, 5)), np.ones(2), np.ones(2))]]
+    choices = Measured(("test",), (("auc", jn.metrics.roc_auc),), jn.Monitors(every=2))
+    call = call_file.SweepCall((SETTING,), (0,), 5, choices, "shuffled", folds, False)
+    folder.mkdir(exist_ok=True)
+    call_file.write_call(folder, call, [SETTING.description()])
+    return Reader(folder / call_file.FILE, lambda: call_file.read_call(folder), True)
+
+
+def _ensemble(folder: Path) -> Reader:
+    member = Member(NET, jn.init(NET, jax.random.key(0)), np.zeros(4), np.ones(4))
+    path = folder / "ensemble.safetensors"
+    jn.Ensemble((member, member)).save(path)
+    return Reader(path, lambda: jn.Ensemble.load(path).members, True)
 
 
 def _study_json(folder: Path) -> Reader:
@@ -284,6 +304,8 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "checkpoint of 0.2": _old_checkpoint,
     "chunk": _chunk,
     "chunk of 0.2": _old_chunk,
+    "call": _call,
+    "ensemble": _ensemble,
     "study.json": _study_json,
     "config.json": _config,
     "manifest": _comparison("manifest.json"),

@@ -26,6 +26,7 @@ import optax
 import jaxnet as jn
 from jaxnet.core import parametric
 from jaxnet.recipes import optimizers
+from jaxnet.sweeps.ensemble import Member
 
 LIBRARY = str(Path(jn.__file__).parent)
 NET, DATA = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
@@ -42,6 +43,7 @@ RIGHT: dict[str, Any] = {
     "epochs": 1, "patience": 3, "evaluate_on": ("training",), "log": None, "tier": "defaults",
     "seeds": 8, "tuning_seeds": 1,
     "resample": jn.resampling.k_fold(2), "timing": False, "folder": "unused", "path": "unused.json",
+    "members": (Member(NET, PARAMS),),
 }  # fmt: skip
 """What an argument of a name is, where it is right."""
 SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_seeds", "timing"}
@@ -142,7 +144,7 @@ SEEDS_OF_NUMPY = {"check_deltas", "compare"}
 """Functions whose seed may be any whole number."""
 TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
-    "confusion", "epoch", "predict", "logits", "backprop", "save", "load",
+    "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
 }  # fmt: skip
 
 

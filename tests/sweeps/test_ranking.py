@@ -9,8 +9,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet.io import files, reading
-from jaxnet.sweeps import chunk_sizes, ledger, ranking, store
-from jaxnet.sweeps import study as study_module
+from jaxnet.sweeps import ranking, store
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((73, 4)).astype(np.float32)
@@ -156,32 +155,6 @@ def test_the_same_halving_goes_on_the_same_way_when_all_is_trained(tmp_path):
     assert "nothing is missing" in str(again.plan)
     assert np.array_equal(first.epochs, again.epochs)
     assert np.array_equal(first.stopped, again.stopped)
-
-
-def _no_training(*_):
-    raise AssertionError("it is trained again")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["folder", "memory", "little memory"])
-def test_the_best_lane_is_at_hand_without_training(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(chunk_sizes, "most_lanes", lambda *_: 4)
-    if kind == "little memory":
-        monkeypatch.setattr(ledger, "KEPT_BYTES", 0)
-    recipe = jn.Recipe(jn.sgd(np.geomspace(0.5, 20, 12)))
-    study = _sweep(CLASSES, recipe, seeds=3, folder=tmp_path if kind == "folder" else None)
-    assert len(study.source.records) >= 9
-    monkeypatch.setattr(study_module, "train_chunk", _no_training)
-    lane = study.best_lane
-    run = study.run(*lane)
-    assert 1 <= run.best_epoch < study.epochs[lane]
-    accuracy = jn.evaluate(NET, run.best_params, CLASSES.valid).accuracy
-    assert accuracy == study.score[lane]
-    assert (
-        jn.evaluate(NET, run.params, CLASSES.valid).accuracy == run.history.evaluation_accuracy[-1]
-    )
-    if kind != "folder":
-        assert len(study.source.params) == (16 if kind == "little memory" else 36)
 
 
 def _as_an_older_version_wrote(folder):

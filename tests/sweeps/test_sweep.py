@@ -170,7 +170,11 @@ def test_an_exception_in_a_callback_loses_no_epoch_of_a_sweep(tmp_path, monkeypa
         chunk, "a chunk", lambda file: files.read_sealed(file, "chunk", 2)
     )
     assert 0 < header["epochs"] < 2000
-    assert {path.name for path in tmp_path.iterdir()} == {"chunks", "study.json"}  # no lock is left
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "call.safetensors",
+        "chunks",
+        "study.json",
+    }  # no lock is left
 
 
 def test_a_keyboard_interrupt_in_a_callback_ends_a_sweep_as_ctrl_c_does(tmp_path, monkeypatch):
@@ -363,15 +367,6 @@ def test_a_frame_or_parquet_says_which_extra_it_needs(monkeypatch, tmp_path, stu
         study.to_frame()
     with pytest.raises(ImportError, match=r"pip install 'jaxnet-mlp\[tables\]'"):
         study.to_parquet(tmp_path / "study.parquet")
-
-
-def test_only_the_best_lanes_parameters_stay_in_memory(monkeypatch):
-    monkeypatch.setattr("jaxnet.sweeps.ledger.N_KEPT_PARAMS", 2)
-    monkeypatch.setattr("jaxnet.sweeps.ledger.KEPT_BYTES", 0)
-    study = jn.sweep(NET, DATA, RECIPE, seeds=3, **OPTIONS)
-    assert len(study.source.params) == 2
-    assert study.best_lane in study.source.params
-    assert all(record.states is None for record in study.source.records)
 
 
 def test_a_chunk_that_does_not_fit_into_memory_is_halved(monkeypatch, study):
