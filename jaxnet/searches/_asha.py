@@ -10,13 +10,8 @@ from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.searches.results import (
-    BestNetwork,
-    Progress,
-    best_of,
-    checked_ranges,
-    scores_by_epoch,
-)
+from jaxnet.searches.ranges import checked_ranges
+from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch
 from jaxnet.sweeps import Study, sample, sweep
 from jaxnet.sweeps.halving import Asynchronous, Ranked, Rung
 from jaxnet.sweeps.search_space import Range

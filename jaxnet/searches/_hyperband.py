@@ -12,13 +12,8 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.interrupts import interruptible
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.searches.results import (
-    BestNetwork,
-    Progress,
-    best_of,
-    checked_ranges,
-    scores_by_epoch,
-)
+from jaxnet.searches.ranges import checked_ranges
+from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch
 from jaxnet.sweeps import Study, sample, sweep
 from jaxnet.sweeps.halving import Synchronous
 from jaxnet.sweeps.recipe_batch import RecipeBatch

@@ -1,16 +1,14 @@
 """What all searches return: the best network, the work done, and how the best score rose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxnet.core.arguments import brief
 from jaxnet.core.types import Dataset, EvaluatedSplit, Params
 from jaxnet.sweeps import Study
 from jaxnet.sweeps.ranking import recipe_order
-from jaxnet.sweeps.search_space import Range
 from jaxnet.sweeps.store import Setting
 
 
@@ -53,34 +51,8 @@ class Progress(NamedTuple):
     best_score: Float[np.ndarray, " steps"]
 
 
-def checked_ranges(ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The ranges of a search as keywords of `jaxnet.sample`, which checks each of them.
-
-    Args:
-      ranges: a range for each hyperparameter to vary, by name.
-
-    Returns:
-      The same as a dictionary.
-
-    Raises:
-      ValueError: it is no dictionary with names of hyperparameters for keys, or empty.
-
-    >>> checked_ranges({"learning_rate": (0.01, 1)})
-    {'learning_rate': (0.01, 1)}
-    """
-    is_named = isinstance(ranges, Mapping) and all(isinstance(name, str) for name in ranges)
-    if not is_named or not ranges:
-        raise ValueError(
-            'ranges must be a dictionary such as {"learning_rate": (0.001, 1.0)}, not '
-            f"{brief(ranges)}."
-        )
-    if reserved := sorted({"recipe", "n", "seed"}.intersection(ranges)):
-        raise ValueError(f"ranges has {reserved[0]}, which is no hyperparameter; leave it out.")
-    return dict(ranges)
-
-
-def evaluated_split(data: Dataset) -> EvaluatedSplit:
-    """The split that scores the networks: the validation split or, without one, the training split.
+def scored_split(data: Dataset) -> EvaluatedSplit:
+    """The split that scores networks: the validation split or, without one, the training split.
 
     Args:
       data: the splits.
