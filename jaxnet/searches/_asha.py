@@ -56,7 +56,7 @@ def asha(
     chunk: SupportsIndex = 9,
     seeds: SupportsIndex | Sequence[int] = 1,
     batch_size: SupportsIndex = 10,
-    seed: SupportsIndex = 0,
+    seed: int = 0,
     folder: str | Path | None = None,
     log: Callable[[str], None] | None = print,
 ) -> Asha:

@@ -61,7 +61,7 @@ def hyperband(
     factor: SupportsIndex = 3,
     seeds: SupportsIndex | Sequence[int] = 1,
     batch_size: SupportsIndex = 10,
-    seed: SupportsIndex = 0,
+    seed: int = 0,
     folder: str | Path | None = None,
     log: Callable[[str], None] | None = print,
 ) -> Hyperband:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Integer, PyTree
 
 from jaxnet.core import network
 from jaxnet.core.arguments import path_of, require_function
@@ -83,7 +83,7 @@ def hypergradient(
     epochs: SupportsIndex = 10,
     step_size: SupportsFloat = 0.05,
     batch_size: SupportsIndex = 10,
-    seed: SupportsIndex = 0,
+    seed: int = 0,
     folder: str | Path | None = None,
     log: Callable[[str], None] | None = print,
 ) -> Hypergradient:
@@ -187,7 +187,7 @@ class Training(NamedTuple):
 def costs_and_slopes(
     training: Training,
     recipe: Recipe,
-    seed: int,
+    seed: Integer[AnyArray, ""],
     data: Dataset,
     positions: Float[AnyArray, " numbers"],
 ) -> tuple[Float[Array, ""], Float[Array, " numbers"], Params]:
@@ -196,7 +196,7 @@ def costs_and_slopes(
     Args:
       training: the static choices.
       recipe: a recipe that `jaxnet.sample` made, whose arrays the hyperparameters replace.
-      seed: the seed of weights and mini-batches.
+      seed: the seed of weights and mini-batches, as an unsigned number of 32 bits.
       data: the splits.
       positions: the position of each hyperparameter in its range; a row for each start.
     """
@@ -303,7 +303,7 @@ class _Descent:
             setting.network, self.epochs, setting.batch_size, tuple(self.scales.items())
         )
         costs, slopes, params = costs_and_slopes(
-            training, self.swept, self.seed, data, carry.positions
+            training, self.swept, np.array(self.seed, np.uint32), data, carry.positions
         )
         positions, adam = self._moved(carry, jnp.where(jnp.isfinite(slopes), slopes, 0))
         all_costs, best = np.concatenate([carry.costs, np.asarray(costs)[None]]), carry.best
@@ -324,7 +324,8 @@ class _Descent:
         """The positions after a step of Adam, and its state."""
         norms = jnp.linalg.norm(slopes, axis=1, keepdims=True)
         updates, adam = self._adam.update(slopes / jnp.maximum(norms, 1), carry.adam)
-        return jnp.clip(carry.positions + updates, 0, 1), adam
+        moved = optax.apply_updates(carry.positions, updates)
+        return jnp.clip(jnp.asarray(moved), 0, 1), adam
 
     def _description(self) -> JsonObject:
         """What identifies the search in its folder."""

@@ -9,7 +9,7 @@ from typing import NamedTuple, SupportsFloat, SupportsIndex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from jaxnet.core.accuracy import have_accuracy
 from jaxnet.core.arguments import brief, path_of, require_function
@@ -103,7 +103,7 @@ def population(
     every: SupportsIndex = 1,
     fraction: SupportsFloat = 0.2,
     batch_size: SupportsIndex = 10,
-    seed: SupportsIndex = 0,
+    seed: int = 0,
     folder: str | Path | None = None,
     log: Callable[[str], None] | None = print,
 ) -> Population:
@@ -216,9 +216,9 @@ class _Best(NamedTuple):
     """The best network so far."""
 
     params: Params
-    score: Float[AnyArray, ""]
-    member: Int[AnyArray, ""]
-    segment: Int[AnyArray, ""]
+    score: Float[np.ndarray, ""]
+    member: Int[np.ndarray, ""]
+    segment: Int[np.ndarray, ""]
 
 
 class _Records(NamedTuple):
@@ -307,7 +307,8 @@ class _Segments:
             networks_epochs=np.zeros(0, np.int32),
             best_score=empty[:, 0],
         )
-        best = _Best(drawn[0], empty.dtype.type(-np.inf), np.int32(0), np.int32(0))
+        zero = np.zeros((), np.int32)
+        best = _Best(jax.tree.map(np.asarray, drawn[0]), np.array(-np.inf, empty.dtype), zero, zero)
         return _Carry(LaneState(states, jnp.ones((1, n_members), bool)), records, best)
 
     def _inputs(self, numbers: Mapping[str, np.ndarray]) -> LaneInputs:
@@ -331,7 +332,7 @@ class _Segments:
             numbers = {name: rows[-1] for name, rows in records.numbers.items()}
             numbers = explore(numbers, parents, self.scales, random)
             state = copy_lanes(self._group, state, parents)
-        inputs, n_trained = self._inputs(numbers), 0
+        inputs, n_trained, scores = self._inputs(numbers), 0, np.zeros(n_members)
         for index in range(segment * self.every, (segment + 1) * self.every):
             state, scores = self._train_epoch(inputs, state, index, data)
             n_trained += np.count_nonzero(np.isfinite(scores))
@@ -371,7 +372,8 @@ class _Segments:
             return best
         params = jax.tree.map(np.asarray, copy_lanes(self._group, watch.best, np.array([member])))
         single = jax.tree.map(lambda leaf, like: leaf.reshape(np.shape(like)), params, best.params)
-        return _Best(single, scores[member], np.int32(member), np.int32(segment))
+        places = np.array(member, np.int32), np.array(segment, np.int32)
+        return _Best(single, np.array(scores[member]), *places)
 
     def _description(self) -> JsonObject:
         """What identifies the search in its folder."""
@@ -475,7 +477,7 @@ def explore(
 
 
 @partial(jax.jit, static_argnames="group")
-def copy_lanes(group: LaneGroup, state: LaneState | Params, members: Int[AnyArray, " n"]):
+def copy_lanes(group: LaneGroup, state: PyTree, members: Int[AnyArray, " n"]) -> PyTree:
     """The states of these members, gathered along the axis of the lanes.
 
     Args:

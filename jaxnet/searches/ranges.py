@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxnet.core.arguments import brief
 from jaxnet.core.types import AnyArray
@@ -125,7 +126,7 @@ def swept_numbers(swept: Recipe) -> dict[str, np.ndarray]:
     return {_name(path): np.asarray(leaf) for path, leaf in leaves if np.ndim(leaf)}
 
 
-def with_numbers(swept: Recipe, numbers: Mapping[str, AnyArray]) -> Recipe:
+def with_numbers(swept: Recipe, numbers: Mapping[str, ArrayLike]) -> Recipe:
     """A recipe with other numbers in place of its arrays; they may be traced, and are not checked.
 
     Args:
