@@ -45,8 +45,8 @@ class Config(experiment.Config):
     """R, the most epochs of a network."""
 
 
-class Outcome(NamedTuple):
-    """What a search came to."""
+class Chosen(NamedTuple):
+    """The network that a search chose, and what that took."""
 
     params: jn.Params
     """The parameters of the network that it chose."""
@@ -63,7 +63,7 @@ def random_recipe(n: int, seed: int) -> jn.Recipe:
     return jn.Recipe(optimizer, l2=1e-3 * 1e5**penalty)
 
 
-def swept(config: Config, seed: int, recipe: jn.Recipe, halving: int | None = None) -> Outcome:
+def swept(config: Config, seed: int, recipe: jn.Recipe, halving: int | None = None) -> Chosen:
     """A sweep of these recipes under one seed."""
     study = jn.sweep(
         NET, jn.datasets.digits(), recipe, seeds=[seed], epochs=config.epochs, batch_size=BATCH,
@@ -71,18 +71,18 @@ def swept(config: Config, seed: int, recipe: jn.Recipe, halving: int | None = No
     )  # fmt: skip
     best = np.maximum.accumulate(study.score[:, 0])  # recipe after recipe
     progress = jn.searches.Progress(np.cumsum(study.epochs[:, 0]), best)
-    return Outcome(study.run(*study.best_lane).best_params, int(study.epochs.sum()), progress)
+    return Chosen(study.run(*study.best_lane).best_params, int(study.epochs.sum()), progress)
 
 
-def searched(search, **options) -> Outcome:
-    """What one of jaxnet's searches comes to."""
+def searched(search, **options) -> Chosen:
+    """One of the searches of jaxnet."""
     result = search(
         NET, jn.datasets.digits(), RECIPE, RANGES, batch_size=BATCH, log=None, **options
     )
-    return Outcome(result.best.params, result.networks_epochs, result.progress)
+    return Chosen(result.best.params, result.networks_epochs, result.progress)
 
 
-def strategies(config: Config, budget: int) -> dict[str, Callable[[int], Outcome]]:
+def strategies(config: Config, budget: int) -> dict[str, Callable[[int], Chosen]]:
     """Each search as a function of its seed, with about this many networks·epochs."""
     n_full = budget // config.epochs
     n_rungs = 1 + int(np.floor(np.log(config.epochs) / np.log(FACTOR) + 1e-9))
@@ -113,7 +113,7 @@ def strategies(config: Config, budget: int) -> dict[str, Callable[[int], Outcome
     }
 
 
-def hyperband(config: Config, seed: int) -> Outcome:
+def hyperband(config: Config, seed: int) -> Chosen:
     """Hyperband, which sets the budget of all."""
     options = {"epochs": config.epochs, "factor": FACTOR, "seeds": [seed], "seed": seed}
     return searched(jn.searches.hyperband, **options)
@@ -124,7 +124,8 @@ def run(config: Config) -> tuple[list[dict], dict]:
     test = jn.datasets.digits().test
     assert test is not None
     budget = hyperband(config, 0).networks_epochs
-    accuracy, rows, curves = {}, [], {"budget": budget}
+    accuracy, rows = {}, []
+    curves: dict = {"budget": budget}
     for name, search in strategies(config, budget).items():
         outcomes = [search(seed) for seed in range(config.repetitions)]
         accuracy[name] = np.array(
