@@ -31,10 +31,10 @@ class Asha(NamedTuple):
     >>> import jaxnet as jn
     >>> search = jn.searches.asha(
     ...     jn.Network((2, 4, 2)), jn.datasets.xor(), jn.Recipe(jn.sgd()),
-    ...     {"learning_rate": (0.1, 10)}, n=8, epochs=4, factor=2, chunk=2, log=None,
+    ...     {"learning_rate": (0.1, 10)}, n=4, epochs=2, factor=2, chunk=2, log=None,
     ... )
     >>> [(len(recipes), epochs) for recipes, epochs in search.chunks]
-    [(2, 1), (2, 1), (2, 2), (2, 1), (2, 1), (2, 2), (2, 4)]
+    [(2, 1), (2, 1), (2, 2)]
     """
 
     best: BestNetwork

@@ -36,7 +36,7 @@ class Scale(NamedTuple):
         """The number at a position from 0, at `low`, to 1, at `high`; it may be traced.
 
         Args:
-          position: the position, or an array of positions.
+          position: an array of positions.
         """
         if self.kind is Uniform:
             return self.low + (self.high - self.low) * position  # pyright: ignore[reportReturnType]
@@ -47,7 +47,7 @@ class Scale(NamedTuple):
         """The position of a number: the inverse of `at`.
 
         Args:
-          number: the number, or an array of numbers.
+          number: an array of numbers.
         """
         if self.kind is Uniform:
             return (number - self.low) / (self.high - self.low)
@@ -58,11 +58,11 @@ class Scale(NamedTuple):
         """A number (of `OneMinus`, 1 − number) times a factor, kept within the range.
 
         Args:
-          number: the number, or an array of numbers.
-          factor: the factor, or an array of factors.
+          number: an array of numbers.
+          factor: an array of as many factors.
 
-        >>> Scale(OneMinus, 0.01, 1.0).multiplied(np.array(0.9), np.array(0.5)).round(3).item()
-        0.95
+        >>> Scale(OneMinus, 0.01, 1.0).multiplied(np.array([0.9]), np.array([0.5])).round(3)
+        array([0.95])
         """
         if self.kind is OneMinus:
             return 1 - np.clip((1 - number) * factor, self.low, self.high)
