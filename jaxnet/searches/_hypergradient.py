@@ -149,7 +149,7 @@ def hypergradient(
     size = constant("step_size", step_size, low=0)
     if not size > 0:
         raise ValueError(f"step_size must be above 0, not {size}.")
-    data = check_data(net, data)
+    data = check_data(net, data)._replace(test=None)
     warn_if_doubtful(data, "the data")
     swept = sample(recipe, n_starts, seed=seed, **checked_ranges(ranges))
     if recipe.stopping is not None:
@@ -262,7 +262,7 @@ class _Descent:
         self, n_steps: int, folder: Path | None, log: Callable[[str], None] | None
     ) -> Hypergradient:
         """Take so many steps, or until Ctrl-C; from the folder's state on."""
-        data = jax.device_put(unshared(self.data._replace(test=None)))
+        data = jax.device_put(unshared(self.data))
         with SavedSearch(folder, self._description()) as saved, interruptible() as interrupted:
             carry = saved.load(self._start())
             check_not_fewer("steps", n_steps, len(carry.costs), folder)
@@ -329,9 +329,8 @@ class _Descent:
 
     def _description(self) -> JsonObject:
         """What identifies the search in its folder."""
-        data = self.data._replace(test=None)
         described = described_search(
-            "hypergradient", self.settings[0], self.swept, data, self.scales
+            "hypergradient", self.settings[0], self.swept, self.data, self.scales
         )
         return described | {
             "starts": len(self.settings),

@@ -164,7 +164,7 @@ def population(
     seed = count("seed", seed, low=0, high=2**32 - n_members + 1)
     n_segments = _checked_segments(epochs, every)
     n_replaced = _checked_replaced(fraction, n_members)
-    data = check_data(net, data)
+    data = check_data(net, data)._replace(test=None)
     warn_if_doubtful(data, "the data")
     swept = sample(recipe, n_members, seed=seed, **checked_ranges(ranges))
     if recipe.stopping is not None:

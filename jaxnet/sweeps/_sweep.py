@@ -53,7 +53,13 @@ from jaxnet.sweeps.executors import (
     TaskExecutor,
 )
 from jaxnet.sweeps.folds import LaneFold, smallest_fold
-from jaxnet.sweeps.halving import Halving, Rung, checked_halving, has_several
+from jaxnet.sweeps.halving import (
+    Halving,
+    Rung,
+    checked_halving,
+    checked_rungs,
+    has_several,
+)
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.ranking import recipe_order
@@ -250,7 +256,7 @@ class _RungLoop:
           interrupted: not empty once the user has asked for an end.
         """
         n_recipes, finished = len(self.ledger.settings), set[int]()
-        for rung in halving.rungs(n_recipes, self.epochs, self._ranked):
+        for rung in checked_rungs(halving, n_recipes, self.epochs, self._ranked):
             if rung.ends_others:
                 self.dropped_lanes = [lane for lane in lanes if lane[0] not in rung.recipes]
             self._train_rung(lanes, rung, interrupted)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, SupportsIndex, runtime_checkable
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import count
 
 Ranked = Callable[[Iterable[int], int], list[int]]
@@ -167,6 +168,39 @@ def checked_halving(
         sizes.append((n_best, until))
         n_best = -(-n_best // factor)
     return Synchronous(tuple(sizes))
+
+
+def checked_rungs(halving: Halving, n_recipes: int, epochs: int, ranked: Ranked) -> Iterator[Rung]:
+    """The rungs that an object chooses, each checked before it is trained.
+
+    Args:
+      halving: what chooses the rungs.
+      n_recipes: the recipes of the sweep.
+      epochs: the epochs of the sweep.
+      ranked: ranks recipes by what they have reached.
+
+    Yields:
+      The rungs.
+
+    Raises:
+      ValueError: a rung has a recipe that the sweep does not have, or none, or more epochs.
+
+    >>> list(checked_rungs(Synchronous(((1, 3),)), 1, 2, lambda best, _: best))
+    Traceback (most recent call last):
+    ValueError: successive_halving chose 3 epochs, but the sweep has 1 to 2; choose from these.
+    """
+    for rung in halving.rungs(n_recipes, epochs, ranked):
+        if not 1 <= rung.epochs <= epochs:
+            raise ValueError(
+                f"successive_halving chose {rung.epochs} epochs, but the sweep has 1 to "
+                f"{epochs}; choose from these."
+            )
+        if not rung.recipes or not set(rung.recipes) <= set(range(n_recipes)):
+            raise ValueError(
+                f"successive_halving chose the recipes {brief(rung.recipes)}, but the sweep has "
+                f"those from 0 to {n_recipes - 1}; choose one or more of these."
+            )
+        yield rung
 
 
 def has_several(halving: Halving) -> bool:

@@ -89,3 +89,16 @@ def test_a_factor_and_its_rounds_make_the_same_study():
     np.testing.assert_array_equal(by_factor.epochs, by_object.epochs)
     assert by_factor.epochs[:, 0].tolist().count(4) == 2
     assert (by_factor.stopped == (by_factor.epochs < 4)).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (((3, 5),), "successive_halving chose 5 epochs, but the sweep has 1 to 4"),
+        (((3, 1), (0, 4)), r"successive_halving chose the recipes \(\), but the sweep has"),
+    ],
+)
+def test_rungs_that_the_sweep_does_not_have_are_refused(sizes, message):
+    recipe = jn.Recipe(jn.sgd([0.1, 0.2, 0.3]))
+    with pytest.raises(ValueError, match=message):
+        jn.sweep(NET, DATA, recipe, epochs=4, successive_halving=Synchronous(sizes), log=None)
