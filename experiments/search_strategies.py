@@ -175,8 +175,8 @@ def plot(curves: dict) -> Figure:
     names = [str(name) for name in curves["names"] if f"best {name}" in curves]
     for name, style in zip(names, (*experiment.STYLES, SIXTH_STYLE), strict=True):
         right.plot(grid, 100 * np.median(curves[f"best {name}"], axis=0), label=name, **style)
-    right.set(xlabel="epochs, all networks", ylabel="best on validation, %, median", ylim=(90, 100))
-    right.legend(frameon=False)
+    right.set(xlabel="epochs, all networks", ylabel="best on validation, %, median", ylim=(88, 99))
+    right.legend(edgecolor="none", framealpha=1)
     return figure
 
 
