@@ -93,7 +93,7 @@ def asha(
 
     Raises:
       ValueError: network, data, recipe and ranges do not fit together, a count is out of its range,
-        or the folder holds another search.
+        or the folder holds a study of other data.
       OSError: the folder cannot be written.
 
     Warns:

@@ -14,6 +14,7 @@ from jaxnet.interrupts import interruptible
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.searches.ranges import checked_ranges
 from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch
+from jaxnet.searches.saved import warn_of_interruption
 from jaxnet.sweeps import Study, sample, sweep
 from jaxnet.sweeps.halving import Synchronous
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -93,7 +94,7 @@ def hyperband(
 
     Raises:
       ValueError: network, data, recipe and ranges do not fit together, a count is out of its range,
-        or the folder holds another search.
+        or the folder holds a study of other data.
       OSError: the folder cannot be written.
 
     Warns:
@@ -118,7 +119,7 @@ def hyperband(
     studies = []
     with interruptible() as interrupted:
         for index, sizes in enumerate(all_sizes):
-            if interrupted:
+            if interrupted and studies:
                 break
             study = sweep(
                 net,
@@ -132,11 +133,13 @@ def hyperband(
                 log=log,
             )
             studies.append(study)
-    progress = _progress(studies, all_sizes)
+    if len(studies) < len(all_sizes) and studies[-1].interruption is None:
+        done = f"{len(studies)} of {len(all_sizes)} brackets"
+        warn_of_interruption(done, None if folder is None else path_of("folder", folder))
     return Hyperband(
         best=best_of(studies),
         networks_epochs=int(sum(study.epochs.sum() for study in studies)),
-        progress=progress,
+        progress=_progress(studies, all_sizes),
         brackets=all_sizes,
         studies=tuple(studies),
     )

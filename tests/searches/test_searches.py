@@ -1,6 +1,8 @@
 """What all searches have in common, tested over all of them."""
 
 import dataclasses
+import os
+import signal
 
 import jax
 import numpy as np
@@ -117,3 +119,20 @@ def test_a_stopping_rule_is_refused(name):
     recipe = dataclasses.replace(RECIPE, stopping=jn.stopping.no_improvement_in(2))
     with pytest.raises(ValueError, match="recipe has a stopping rule"):
         getattr(jn.searches, name)(NET, DATA, recipe, RANGES, **SHORT[name])
+
+
+@pytest.mark.parametrize("name", sorted({*SHORT} - {"asha"}))
+def test_ctrl_c_ends_a_search_with_what_there_is(name, tmp_path):
+    n_lines = []
+
+    def interrupt_at_the_second(line):
+        n_lines.append(line)
+        if len(n_lines) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.warns(RuntimeWarning, match="interrupted.*make the same call again to go on"):
+        search = _search(name, folder=tmp_path, log=interrupt_at_the_second)
+    whole = _search(name)
+    assert 0 < search.networks_epochs < whole.networks_epochs
+    assert len(jax.tree.leaves(search.best.params)) == 4
+    _assert_equal(_search(name, folder=tmp_path), whole)
