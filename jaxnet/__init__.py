@@ -4,7 +4,8 @@ The gradient is handwritten backpropagation, checked against `jax.grad` and fini
 whole training runs compile with `jit`. Packages, from the ground up; each imports only those
 before it: `core` (networks and backpropagation), `io` (files), `data`, `recipes` (optimizers and
 all else that says how to train), `acceleration`, `training`, `sweeps` (many networks at once),
-`comparison` (which optimizer is better), `reporting` (pictures and pages), `cli`.
+`searches` (good hyperparameters), `comparison` (which optimizer is better), `reporting` (pictures
+and pages), `cli`.
 
 The names are imported, and JAX with them, when the first of them is used: until then the command
 line can say what Ctrl-C does.

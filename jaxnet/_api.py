@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from jaxnet import comparison
+from jaxnet import comparison, searches
 from jaxnet.comparison import Comparison, compare, statistics, tasks
 from jaxnet.core import (
     Dataset,
@@ -175,6 +175,7 @@ __all__ = [
     "schedule_free_adam",
     "schedule_free_sgd",
     "schedules",
+    "searches",
     "sgd",
     "sm3",
     "start",

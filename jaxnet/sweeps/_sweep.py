@@ -8,7 +8,7 @@ keeps each chunk as soon as it has ended (`ledger`, `store`), and returns a `Stu
 import operator
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import SupportsIndex
@@ -37,7 +37,6 @@ from jaxnet.sweeps.checks import (
     check_options,
     check_processes,
     check_with_folds,
-    checked_factor,
     checked_folds,
     checked_seeds,
     checked_settings,
@@ -55,6 +54,13 @@ from jaxnet.sweeps.executors import (
     TaskExecutor,
 )
 from jaxnet.sweeps.folds import LaneFold, smallest_fold
+from jaxnet.sweeps.halving import (
+    Halving,
+    Rung,
+    checked_halving,
+    checked_rungs,
+    has_several,
+)
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.ranking import recipe_order
@@ -92,7 +98,7 @@ def sweep(
     order: Order = "shuffled",
     folder: str | Path | None = None,
     executor: TaskExecutor | None = None,
-    successive_halving: SupportsIndex | None = None,
+    successive_halving: SupportsIndex | Halving | None = None,
     tune_plan: bool = False,
     on_progress: Callable[[SweepReport], None] | None = None,
     log: Callable[[str], None] | None = print,
@@ -156,8 +162,8 @@ def sweep(
         of the recipes, by the mean of `Study.score` over the seeds, go on, down to a single one if
         there are enough epochs. The score of a network is that of its best epoch so far, so that it
         never falls, and a recipe that was left behind stays behind, if no network diverges later
-        and if validation decides on the best epoch by the same metric. None trains all recipes to
-        the end.
+        and if validation decides on the best epoch by the same metric. An object with a method
+        `rungs` chooses in another way: see `jaxnet.searches`. None trains all recipes to the end.
       tune_plan: whether to time how many networks make the fastest program, instead of calculating
         it.
       on_progress: called about twice a second with a `SweepReport`. A KeyboardInterrupt that it
@@ -208,9 +214,8 @@ def sweep(
         check_deciding_metrics(settings, loaded, folds, choices)
         starts = lane_starts([each.network for each in settings], len(seed_list), params, trainable)
         epochs = operator.index(epochs)
-        factor = checked_factor(successive_halving)
-        rungs = _rung_epochs(epochs, len(settings), factor)
-        check_processes(len(rungs) > 1, folder, choices, tune_plan)
+        halving = checked_halving(successive_halving, len(settings), epochs)
+        check_processes(has_several(halving), folder, choices, tune_plan)
         test = loaded.test
         loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
         runner = _runner(executor, net, data, loaded)
@@ -220,7 +225,7 @@ def sweep(
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
             progress = Progress(ledger.lane_scores.size, on_progress, ledger.choices)
             loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
-            _train(loop, rungs, factor, order)
+            _train(loop, halving, order)
         return _study(loop, time.perf_counter() - start_time, test, order, dtype)
 
 
@@ -241,25 +246,29 @@ class _RungLoop:
     dropped_lanes: list[Lane] = field(default_factory=list)
     """The lanes that successive halving ended."""
 
-    def train(
-        self, lanes: list[Lane], rungs: list[int], factor: int | None, interrupted: list[int]
-    ) -> None:
-        """Train lanes to each rung, from which the best recipes go on; or until an interruption.
+    def train(self, lanes: list[Lane], halving: Halving, interrupted: list[int]) -> None:
+        """Train lanes to each rung, from which some recipes go on; or until an interruption.
 
         Args:
           lanes: the lanes to train.
-          rungs: the epochs after which recipes are ranked, the last epoch included.
-          factor: of `factor` recipes one goes on; None if there is a single rung.
+          halving: chooses the recipes and epochs of each rung.
           interrupted: not empty once the user has asked for an end.
         """
-        for until in rungs:
-            self._train_until(lanes, until, interrupted)
+        n_recipes, finished = len(self.ledger.settings), set[int]()
+        for rung in checked_rungs(halving, n_recipes, self.epochs, self._ranked):
+            if rung.ends_others:
+                self.dropped_lanes = [lane for lane in lanes if lane[0] not in rung.recipes]
+            self._train_rung(lanes, rung, interrupted)
             if self.ledger.exchange_with_processes(bool(interrupted)):
                 return
-            if factor is not None and until < self.epochs:
-                best = _best_recipes(self.ledger, lanes, until, factor)
-                self.dropped_lanes += [lane for lane in lanes if lane[0] not in best]
-                lanes = [lane for lane in lanes if lane[0] in best]
+            if rung.epochs == self.epochs:
+                finished.update(rung.recipes)
+        self.dropped_lanes = [lane for lane in lanes if lane[0] not in finished]
+
+    def _ranked(self, recipes: Iterable[int], until: int) -> list[int]:
+        """Recipes from the best to the worst after `until` epochs, by the mean over the seeds."""
+        places = np.unique(list(recipes))
+        return places[recipe_order(self.ledger.scores(until)[places])].tolist()
 
     def plan_of(self, jobs: Sequence[Job]) -> Plan:
         """The plan of a sweep whose first rung trains these chunks."""
@@ -274,11 +283,13 @@ class _RungLoop:
             self.planner.tune_plan,
         )
 
-    def _train_until(self, lanes: list[Lane], until: int, interrupted: list[int]) -> None:
-        """Train lanes until they have had `until` epochs."""
+    def _train_rung(self, lanes: list[Lane], rung: Rung, interrupted: list[int]) -> None:
+        """Train those of the lanes that are in a rung until they have had its epochs."""
+        until, recipes = rung.epochs, set(rung.recipes)
         is_last_rung = until == self.epochs
-        jobs = self.planner.jobs(lanes, until)
-        self.ledger.release_states()
+        jobs = self.planner.jobs([lane for lane in lanes if lane[0] in recipes], until)
+        if rung.ends_others:
+            self.ledger.release_states()
         _wait_for_processes(f"jobs to epoch {until}", self.ledger.folder)
         if self.plan is None and (jobs or is_last_rung):
             self.plan = self.plan_of(jobs)
@@ -291,11 +302,11 @@ class _RungLoop:
             self.progress.add_result(job, chunk.result)
 
 
-def _train(loop: _RungLoop, rungs: list[int], factor: int | None, order: Order) -> None:
+def _train(loop: _RungLoop, halving: Halving, order: Order) -> None:
     """Train all lanes, and write into the folder what the call asks for, and how it ended."""
     _write_call(loop.ledger, loop.epochs, order)
     with interruptible() as interrupted:
-        loop.train(loop.ledger.lanes(), rungs, factor, interrupted)
+        loop.train(loop.ledger.lanes(), halving, interrupted)
         loop.progress.report(interrupted)
     if loop.dropped_lanes:
         _write_call(loop.ledger, loop.epochs, order, loop.dropped_lanes)
@@ -468,21 +479,3 @@ def _description(data: Dataset, choices: Measured, order: Order) -> JsonObject:
     if order != "shuffled":
         description["order"] = order
     return description | choices.settings()
-
-
-def _rung_epochs(epochs: int, n_recipes: int, factor: int | None) -> list[int]:
-    """The epochs after which recipes are ranked, the last epoch included."""
-    if factor is None:
-        return [epochs]
-    n_rungs = 1
-    while n_recipes > factor ** (n_rungs - 1) and epochs >= factor**n_rungs:
-        n_rungs += 1
-    return [epochs // factor**k for k in reversed(range(n_rungs))]
-
-
-def _best_recipes(ledger: Ledger, lanes: Collection[Lane], until: int, factor: int) -> set[int]:
-    """The best 1/factor of the lanes' recipes after `until` epochs, by the mean over seeds."""
-    recipes = np.unique([recipe for recipe, _ in lanes])
-    order = recipe_order(ledger.scores(until)[recipes])
-    n_best = -(-len(recipes) // factor)
-    return set(recipes[order[:n_best]].tolist())

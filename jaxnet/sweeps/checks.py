@@ -202,10 +202,3 @@ def check_with_folds(folds: list[list[LaneFold]] | None, examples: object, tune_
 def as_list(value: _Item | Sequence[_Item]) -> list[_Item]:
     """The items of a list, tuple, range or array; any other value as a list of one item."""
     return list(value) if isinstance(value, LISTS) else [value]  # pyright: ignore[reportReturnType]
-
-
-def checked_factor(successive_halving: SupportsIndex | None) -> int | None:
-    """The factor of successive halving, at least 2; None without it."""
-    if successive_halving is None:
-        return None
-    return count("successive_halving", successive_halving, low=2)

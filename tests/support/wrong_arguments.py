@@ -51,6 +51,10 @@ SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_se
 RIGHT_IN: dict[str, dict[str, Any]] = {
     "custom": {"learning_rate": 0.1}, "grid": {"learning_rate": [0.1]},
     "sample": {"learning_rate": (0.1, 1.0)}, "epoch": {"data": DATA.train, "batch_size": 10},
+    "searches.asha": {"ranges": {"learning_rate": (0.1, 1.0)}},
+    "searches.hyperband": {"ranges": {"learning_rate": (0.1, 1.0)}},
+    "searches.hypergradient": {"ranges": {"learning_rate": (0.1, 1.0)}},
+    "searches.population": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
@@ -71,7 +75,8 @@ BAD: dict[str, Any] = {
 RECORDS = {
     "Comparison", "EpochReport", "GradientError", "History", "Layer", "ParametricLayer", "Params",
     "Run", "Study", "SweepReport", "TrainState", "Dataset", "Split", "Uniform", "LogUniform",
-    "OneMinus", "stopping.Watch",
+    "OneMinus", "stopping.Watch", "searches.Asha", "searches.BestNetwork", "searches.Hyperband",
+    "searches.Hypergradient", "searches.Population", "searches.Progress",
 }  # fmt: skip
 """What only holds what it is given: whatever takes one checks it."""
 INNER = {"stopping.watch", "stopping.score", "stopping.update", "schedules.ScheduleRule"} | {
@@ -101,6 +106,8 @@ MODULES = (
 def _functions():
     """All public functions and classes that a person calls with arguments, by name."""
     functions = {name: getattr(jn, name) for name in jn.__all__}
+    for name in jn.searches.__all__:
+        functions[f"searches.{name}"] = getattr(jn.searches, name)
     for module in MODULES:
         prefix = module.__name__.rpartition(".")[2]
         for name, member in vars(module).items():
@@ -145,6 +152,7 @@ SEEDS_OF_NUMPY = {"check_deltas", "compare"}
 TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
     "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
+    "searches.asha", "searches.hyperband", "searches.hypergradient", "searches.population",
 }  # fmt: skip
 
 

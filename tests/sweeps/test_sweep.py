@@ -20,7 +20,7 @@ from jax import monitoring
 import jaxnet as jn
 from jaxnet.io import files, reading
 from jaxnet.sweeps import chunk_sizes, executors, planning
-from jaxnet.sweeps._sweep import _rung_epochs
+from jaxnet.sweeps.halving import epochs_of_rungs
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 
 RANDOM = np.random.default_rng(0)
@@ -312,7 +312,7 @@ def test_halving_goes_on_with_the_best_recipes_only(study):
     [(9, 9, 3, [1, 3, 9]), (4, 2, 2, [2, 4]), (2, 64, 3, [2]), (30, 8, 3, [3, 10, 30])],
 )
 def test_halving_goes_down_to_one_recipe_if_there_are_epochs_enough(epochs, n, factor, rungs):
-    assert _rung_epochs(epochs, n, factor) == rungs
+    assert epochs_of_rungs(factor, n, epochs) == rungs
 
 
 def test_widths_share_a_program_and_depths_do_not_behind_one_call():
