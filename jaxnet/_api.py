@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from jaxnet import comparison
+from jaxnet.acceleration.compilation_cache import use_compilation_cache
 from jaxnet.comparison import Comparison, compare, statistics, tasks
 from jaxnet.core import (
     Dataset,
@@ -180,6 +181,7 @@ __all__ = [
     "tasks",
     "train",
     "use_all_cores",
+    "use_compilation_cache",
     "yogi",
 ]
 

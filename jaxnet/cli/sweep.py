@@ -23,7 +23,6 @@ from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import METRICS
-from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
 from jaxnet.sweeps.study import Study
 from jaxnet.training import devices, metrics
@@ -221,6 +220,9 @@ def _write(
     Returns:
       What was written, in lines to print.
     """
+    # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
+    from jaxnet.reporting import plots
+
     lines = []
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
