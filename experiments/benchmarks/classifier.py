@@ -18,8 +18,8 @@ def fit(
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
-        hidden, alpha=0.0, batch_size=batch_size, learning_rate_init=rate, max_iter=epochs,
-        tol=0.0, n_iter_no_change=10**6, random_state=seed,
+        hidden, alpha=0.0, learning_rate_init=rate, max_iter=epochs, random_state=seed,
+        batch_size=batch_size, tol=0.0, n_iter_no_change=10**6,  # pyright: ignore
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has not converged

@@ -30,17 +30,17 @@ _open: list[Counts] = []
 _lock = threading.Lock()
 
 
-def _on_duration(name: str, seconds: float, **_: object) -> None:
-    if name == "/jax/core/compile/backend_compile_duration":
+def _on_duration(event: str, duration: float, **_: str | int) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
         for counts in _open:
             with _lock:
                 counts.compilations += 1
-                counts.compile_seconds += seconds
+                counts.compile_seconds += duration
 
 
-def _on_event(name: str, **_: object) -> None:
+def _on_event(event: str, **_: str | int) -> None:
     """JAX reports a program that it reads from the cache as a compilation, too."""
-    if name == "/jax/compilation_cache/cache_hits":
+    if event == "/jax/compilation_cache/cache_hits":
         for counts in _open:
             with _lock:
                 counts.compilations -= 1

@@ -132,7 +132,8 @@ def _rates(networks: int, rule: str) -> np.ndarray:
 def _images(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Inputs in [0, 1] and one-hot targets."""
     train = first_examples(n)
-    return train.x.astype(np.float32) / 255, np.eye(10, dtype=np.float32)[train.y]
+    x, y = np.asarray(train.x), np.asarray(train.y)
+    return x.astype(np.float32) / 255, np.eye(10, dtype=np.float32)[y]
 
 
 COLUMNS = {

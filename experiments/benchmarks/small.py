@@ -98,15 +98,19 @@ def sweep_learning_curve(task: Task) -> jn.Study:
     """4 numbers of examples × 4 widths × 5 seeds, 30 epochs."""
     nets = [task.net(width) for width in CURVE_WIDTHS]
     shorter = replace(task, epochs=min(task.epochs, 30))
-    return _sweep(shorter, nets, jn.Recipe(jn.adam(1e-3)), examples=list(CURVE_EXAMPLES))
+    return _sweep(shorter, nets, jn.Recipe(jn.adam(1e-3)), list(CURVE_EXAMPLES))
 
 
 def _sweep(
-    task: Task, nets: jn.Network | list[jn.Network], recipe: jn.Recipe, **options: list[int]
+    task: Task,
+    nets: jn.Network | list[jn.Network],
+    recipe: jn.Recipe,
+    examples: list[int] | None = None,
 ) -> jn.Study:
     return jn.sweep(
         nets, task.data(), recipe, seeds=task.seeds, epochs=task.epochs,
-        batch_size=task.batch_size, evaluate_on=("validation", "training"), log=None, **options,
+        batch_size=task.batch_size, evaluate_on=("validation", "training"), log=None,
+        examples=examples,
     )  # fmt: skip
 
 
@@ -174,7 +178,7 @@ def fit_in_sklearn(task: Task) -> Callable[[], np.ndarray]:
     import joblib
 
     data = task.data()
-    train, valid = (data.train.x, data.train.y), (data.valid.x, data.valid.y)
+    (train, valid) = ((split.x, split.y) for split in data if split is not None)
     rates = task.learning_rates()[:: max(1, task.rates * task.seeds // SAMPLE // task.seeds)]
     networks = [(rate, seed) for rate in rates for seed in range(task.seeds)][:SAMPLE]
     arguments = (train, valid, task.sizes[1:-1], task.batch_size, task.epochs)
@@ -214,11 +218,11 @@ COLUMNS = {
 
 def measure(name: str, smoke: bool) -> dict[str, float | None]:
     """A case's first call and the next: seconds, compilations, predictions."""
-    task, train = (CASES | PEERS)[name]
+    task = (CASES | PEERS)[name][0]
     task = task.shortened() if smoke else task
     task.data()  # read before the clock starts
     row: dict[str, float | None] = {}
-    turn = train(task) if name in PEERS else lambda: train(task)
+    turn = PEERS[name][1](task) if name in PEERS else functools.partial(CASES[name][1], task)
     for call in ("first", "again"):
         began = time.perf_counter()
         with counted() as counts:
