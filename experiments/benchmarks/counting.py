@@ -46,7 +46,7 @@ def _on_event(event: str, **_: str | int) -> None:
                 counts.compilations -= 1
 
 
-jax.monitoring.register_event_duration_secs_listener(_on_duration)
+jax.monitoring.register_event_duration_secs_listener(_on_duration)  # pyright: ignore
 jax.monitoring.register_event_listener(_on_event)
 
 
