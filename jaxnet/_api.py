@@ -70,6 +70,7 @@ from jaxnet.sweeps import (
     CrossValidation,
     LogUniform,
     OneMinus,
+    Settings,
     Study,
     SweepReport,
     Uniform,
@@ -77,6 +78,7 @@ from jaxnet.sweeps import (
     grid,
     sample,
     sweep,
+    zipped,
 )
 from jaxnet.training import (
     EpochReport,
@@ -115,6 +117,7 @@ __all__ = [
     "Run",
     "RunState",
     "Schedule",
+    "Settings",
     "Split",
     "Stopping",
     "Study",
@@ -183,6 +186,7 @@ __all__ = [
     "use_all_cores",
     "use_compilation_cache",
     "yogi",
+    "zipped",
 ]
 
 # These need matplotlib, of the extra `cli`: they are imported at first use.

@@ -3,13 +3,15 @@
 from jaxnet.sweeps._sweep import sweep
 from jaxnet.sweeps.cross_validation import CrossValidation, cross_validate
 from jaxnet.sweeps.executors import SweepReport
-from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
+from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample, zipped
+from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.study import Study
 
 __all__ = [
     "CrossValidation",
     "LogUniform",
     "OneMinus",
+    "Settings",
     "Study",
     "SweepReport",
     "Uniform",
@@ -17,4 +19,5 @@ __all__ = [
     "grid",
     "sample",
     "sweep",
+    "zipped",
 ]

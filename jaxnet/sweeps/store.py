@@ -105,12 +105,17 @@ class Setting(NamedTuple):
         >>> Setting(Network((2, 3, 2)), Recipe(sgd(0.5)), 10, 100).columns()["network"]
         '2-3-2'
         """
+        hidden = self.network.hidden
+        activations = hidden if isinstance(hidden, tuple) else (hidden,)
         columns: JsonObject = {
             "network": "-".join(map(str, self.network.sizes)),
             "batch_size": self.batch_size,
             "examples": self.examples,
             "optimizer": self.recipe.optimizer.name,
+            "activation": "-".join(dict.fromkeys(map(repr, activations))),
         }
+        if self.recipe.schedule is not None:
+            columns["schedule"] = self.recipe.schedule.name
         leaves, _ = jax.tree_util.tree_flatten_with_path(self.recipe)
         for path, leaf in leaves:
             names = [str(getattr(key, "name", getattr(key, "key", key))) for key in path]

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-import jaxnet as jn
-from experiments.benchmarks.counting import counted
+import jaxnet as jn  # noqa: E402
+from experiments.benchmarks.counting import counted  # noqa: E402
 
 FILE = ROOT / "tests" / "data" / "program_guards.json"
 VERSION = ".".join(jax.__version__.split(".")[:2])
