@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import jax
 import numpy as np
@@ -84,6 +84,10 @@ Range = Uniform | LogUniform | OneMinus | Numbers
 """What `sample` draws from: one of the ranges, or a pair (low, high), short for `LogUniform`."""
 
 
+@overload
+def grid(recipe: Recipe, **values: Numbers) -> Recipe: ...
+@overload
+def grid(recipe: Recipe, **values: object) -> Recipe | Settings: ...
 def grid(recipe: Recipe, **values: object) -> Recipe | Settings:
     """All combinations of values: of hyperparameters, and of what else a sweep can vary.
 
@@ -194,7 +198,8 @@ def _from_rows(
             _check_recipe("a search space", base)
             _check_has_numbers(base.optimizer, numbers_of, optimizer_numbers)
         varied = _with_numbers(base, numbers)
-        variants.append(Variant(varied, **{k: v for k, v in choices if k not in PARTS}))
+        others: dict[str, Any] = {name: v for name, v in choices if name not in PARTS}
+        variants.append(Variant(varied, **others))
     return Settings(tuple(variants)) if any(is_choice) else variants[0].recipe
 
 
@@ -233,6 +238,10 @@ def _column(name: str, numbers: object) -> np.ndarray:
     raise ValueError(f"{name} must be a number or a list of numbers, not {brief(numbers)}.")
 
 
+@overload
+def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe: ...
+@overload
+def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe | Settings: ...
 def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe | Settings:
     """A recipe, or settings, of n scrambled Sobol points of the given ranges and choices.
 
