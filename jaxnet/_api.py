@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from jaxnet import comparison, searches
+from jaxnet.acceleration.compilation_cache import use_compilation_cache
 from jaxnet.comparison import Comparison, compare, statistics, tasks
 from jaxnet.core import (
     Dataset,
@@ -70,6 +71,7 @@ from jaxnet.sweeps import (
     Ensemble,
     LogUniform,
     OneMinus,
+    Settings,
     Study,
     SweepReport,
     Uniform,
@@ -78,6 +80,7 @@ from jaxnet.sweeps import (
     open_study,
     sample,
     sweep,
+    zipped,
 )
 from jaxnet.training import (
     EpochReport,
@@ -117,6 +120,7 @@ __all__ = [
     "Run",
     "RunState",
     "Schedule",
+    "Settings",
     "Split",
     "Stopping",
     "Study",
@@ -185,7 +189,9 @@ __all__ = [
     "tasks",
     "train",
     "use_all_cores",
+    "use_compilation_cache",
     "yogi",
+    "zipped",
 ]
 
 # These need matplotlib, of the extra `cli`: they are imported at first use.

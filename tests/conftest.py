@@ -16,6 +16,9 @@ if (
 ):
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
+# Commands that run in processes of their own leave the user's cache of programs alone.
+os.environ["JAXNET_CACHE"] = "off"
+
 import jax
 import pytest
 from hypothesis import settings

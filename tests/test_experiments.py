@@ -71,6 +71,36 @@ def test_what_the_features_cost_is_measured(tmp_path):
     assert all(row["contestant"] in process.stdout for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        ("small", {"digits", "digits, vmap by hand", "digits, scikit-learn"}),
+        ("overheads", {"no cache", "fills the cache", "second, with the cache"}),
+        pytest.param(
+            "ensembles",
+            {"jaxnet, sweep, Adam", "JAX by hand, vmap of a scan, Adam"},
+            marks=pytest.mark.exhaustive,
+        ),
+    ],
+)
+def test_small_networks_overheads_and_ensembles_are_measured(part, names, tmp_path):
+    script = ROOT / "experiments" / "throughput.py"
+    command = [sys.executable, script, f"--{part}", "--smoke", "--results", tmp_path]
+    environment = os.environ | {"COLUMNS": "150"}
+    process = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    rows = json.loads((tmp_path / f"{part}.json").read_text())["rows"]
+    by_name = {next(iter(row.values())): row for row in rows}
+    assert names <= {*by_name}
+    assert all(name in process.stdout for name in by_name)
+    if part == "overheads":
+        assert by_name["no cache"]["compilations_first"] > 0
+        assert by_name["second, with the cache"]["compilations_first"] == 0
+        assert by_name["no cache"]["fetches_1_epoch"] > 0
+    if part == "small":
+        assert by_name["digits"]["compilations_again"] == 0
+        assert all(0.05 < row["best"] <= 1 for row in rows)
+
+
 def test_the_list_names_every_script_with_its_question_and_time(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stopped:

@@ -31,7 +31,6 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.io import locks
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.reporting import comparison_page
 from jaxnet.sweeps.store import first_examples
 from jaxnet.training import devices, metrics
 
@@ -126,6 +125,9 @@ class Compare:
 
     def _run(self, chosen: dict[str, Task], folder: Path, out: Console) -> None:
         """Compare the optimizers on each task, and draw pictures and pages."""
+        # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
+        from jaxnet.reporting import comparison_page
+
         results = {}
         for name, task in chosen.items():
             where = folder / name if len(chosen) > 1 else folder
@@ -299,6 +301,8 @@ def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) ->
     if not rows:
         console.say(out, "No target was reached on any task: there is no profile.")
         return
+    from jaxnet.reporting import comparison_page
+
     comparison_page.publish_profile(folder, rows)
     console.say(
         out,

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -23,8 +23,8 @@ from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import METRICS
-from jaxnet.reporting import plots
 from jaxnet.sweeps import search_space, sweep
+from jaxnet.sweeps.settings import CHOICES
 from jaxnet.sweeps.study import Study
 from jaxnet.training import devices, metrics
 from jaxnet.training.metrics import MetricFunction
@@ -177,9 +177,11 @@ class Sweep(Training):
 
     def _varied(self, recipe: Recipe) -> Recipe:
         """The recipe with arrays for the numbers of --vary."""
-        columns = {}
+        columns: dict[str, Any] = {}
         for option in self.vary:
             name, _, values = option.partition("=")
+            if name in CHOICES:
+                raise ValueError(f"--vary takes numbers of the recipe; jaxnet.grid varies {name}.")
             if name in columns:
                 raise ValueError(f"--vary names {name} twice; give all its values at once.")
             match = _RANGE.fullmatch(values)
@@ -205,8 +207,8 @@ class Sweep(Training):
         if not columns:
             raise ValueError("a sweep needs something to --vary, such as learning_rate=0.1,1.")
         if self.sample is not None:
-            return search_space.sample(recipe, self.sample, **columns)
-        return search_space.grid(recipe, **columns)
+            return search_space.sample(recipe, self.sample, **columns)  # pyright: ignore
+        return search_space.grid(recipe, **columns)  # pyright: ignore
 
 
 def _write(
@@ -221,6 +223,9 @@ def _write(
     Returns:
       What was written, in lines to print.
     """
+    # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
+    from jaxnet.reporting import plots
+
     lines = []
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))

@@ -35,7 +35,6 @@ from jaxnet.io import csv, files, locks, network_files
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.reporting import plots
 from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
@@ -298,6 +297,9 @@ def _confusion(run: Run, data: Dataset) -> np.ndarray | None:
 
 def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
     """Write the best network in both formats, the curves, the measurements and the pictures."""
+    # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
+    from jaxnet.reporting import plots
+
     network_files.save(folder / "network.json", run.network, run.best_params)
     network_files.save(folder / "network.safetensors", run.network, run.best_params)
     files.write_atomic(folder / "history.csv", csv.history_csv(run.history))

@@ -5,7 +5,8 @@ from jaxnet.sweeps.cross_validation import CrossValidation, cross_validate
 from jaxnet.sweeps.ensemble import Ensemble
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.opening import open_study
-from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
+from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample, zipped
+from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.study import Study
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Ensemble",
     "LogUniform",
     "OneMinus",
+    "Settings",
     "Study",
     "SweepReport",
     "Uniform",
@@ -21,4 +23,5 @@ __all__ = [
     "open_study",
     "sample",
     "sweep",
+    "zipped",
 ]

@@ -64,6 +64,7 @@ from jaxnet.sweeps.halving import (
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
 from jaxnet.sweeps.ranking import recipe_order
+from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.starts import LaneStart, lane_starts
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
 from jaxnet.sweeps.study import Study
@@ -81,7 +82,7 @@ Resample = Resampling | Iterable[Fold | tuple[ArrayLike, ArrayLike]]
 def sweep(
     net: Network | Sequence[Network],
     data: Data,
-    recipe: Recipe | Sequence[Recipe],
+    recipe: Recipe | Sequence[Recipe] | Settings,
     *,
     seeds: SupportsIndex | Sequence[int] = 1,
     epochs: SupportsIndex = 10,
@@ -117,7 +118,9 @@ def sweep(
       data: the splits, or a function of no arguments that returns them, which each worker of an
         executor calls once.
       recipe: how to train, or several recipes. A recipe whose hyperparameters are arrays stands for
-        one recipe per entry (`grid` and `sample` make such recipes).
+        one recipe per entry (`grid`, `zipped` and `sample` make such recipes). `Settings`, which
+        they make, too, also replace the network, the batch size or the number of examples of this
+        call, where they say so.
       seeds: the number of seeds, which are then 0, 1, …, or a list of different seeds in [0, 2³²).
         All recipes under one seed see the same mini-batches, and for each network they start
         from the same weights.
@@ -207,7 +210,7 @@ def sweep(
         whole = loaded if folds is None else smallest_fold(folds, loaded)
         splits = _evaluated_splits(evaluate_on, whole, folds is not None)
         choices = measured(splits, metrics, monitors, select_by)
-        check_with_folds(folds, examples, tune_plan)
+        check_with_folds(folds, examples, recipe, tune_plan)
         settings = checked_settings(
             net, loaded, recipe, epochs, batch_size, examples, choices, whole
         )

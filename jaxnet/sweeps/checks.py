@@ -18,6 +18,7 @@ from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.folds import LaneFold, lane_folds
 from jaxnet.sweeps.recipe_batch import RecipeBatch
+from jaxnet.sweeps.settings import Settings, Variant
 from jaxnet.sweeps.store import Setting, first_examples
 from jaxnet.training.checks import (
     check_monitors,
@@ -72,7 +73,7 @@ def check_options(
 def checked_settings(
     net: Network | Sequence[Network],
     data: Dataset,
-    recipe: Recipe | Sequence[Recipe],
+    recipe: Recipe | Sequence[Recipe] | Settings,
     epochs: SupportsIndex,
     batch_size: SupportsIndex | Sequence[int],
     examples: SupportsIndex | Sequence[int] | None,
@@ -83,9 +84,11 @@ def checked_settings(
 
     `whole` is the data that networks train on where all examples are used: the smallest fold's.
     """
-    nets, recipes = as_list(net), as_list(recipe)
+    nets = as_list(net)
+    is_settings = isinstance(recipe, Settings)
+    variants = recipe.variants if is_settings else tuple(map(_only_recipe, as_list(recipe)))
     batch_sizes, n_examples_list = as_list(batch_size), as_list(examples)
-    if not (nets and recipes and batch_sizes and n_examples_list):
+    if not (nets and variants and batch_sizes and n_examples_list):
         raise ValueError(
             "a sweep needs at least one network, one recipe, one batch size and one number of "
             "examples, not an empty list."
@@ -93,10 +96,8 @@ def checked_settings(
     n_all = len(data.train.x)
     fitting_data: dict[tuple[Network, int], Dataset] = {}  # whose check takes longest
     settings = []
-    for net, size, n, recipe in itertools.product(nets, batch_sizes, n_examples_list, recipes):
+    for net, size, n, recipe in _combinations(nets, batch_sizes, n_examples_list, variants):
         n_examples = n_all if n is None else count("examples", n, 1, n_all + 1)
-        require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
-        check_recipe(recipe)
         rows = RecipeBatch(recipe).rows()
         if not rows:
             raise ValueError("the arrays of a recipe are empty; give each at least one number.")
@@ -108,6 +109,36 @@ def checked_settings(
         check_monitors(choices.monitors, net, -(-n_examples // operator.index(size)))
         settings += [Setting(net, row, operator.index(size), n_examples) for row in rows]
     return tuple(settings)
+
+
+def _only_recipe(recipe: Recipe) -> Variant:
+    """A recipe that changes nothing else, checked."""
+    check_recipe(recipe)
+    return Variant(recipe)
+
+
+def _combinations(
+    nets: Sequence[Network],
+    batch_sizes: Sequence[SupportsIndex],
+    n_examples_list: Sequence[SupportsIndex | None],
+    variants: Sequence[Variant],
+) -> Iterator[tuple[Network, SupportsIndex, SupportsIndex | None, Recipe]]:
+    """All combinations; what a variant replaces is not combined with it."""
+    for net in nets:
+        require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
+    lists = itertools.product(
+        enumerate(nets), enumerate(batch_sizes), enumerate(n_examples_list), variants
+    )
+    for (net_at, net), (size_at, size), (n_at, n), variant in lists:
+        replaced = (variant.net, variant.batch_size, variant.examples)
+        if any(at and other is not None for at, other in zip((net_at, size_at, n_at), replaced)):
+            continue
+        yield (
+            variant.network(net),
+            size if variant.batch_size is None else variant.batch_size,
+            n if variant.examples is None else variant.examples,
+            variant.recipe,
+        )
 
 
 def checked_seeds(seeds: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
@@ -188,11 +219,15 @@ def _evaluated_parts(
             yield f"{name} rows of fold {index}", data.train._replace(weight=weight * has_role)
 
 
-def check_with_folds(folds: list[list[LaneFold]] | None, examples: object, tune_plan: bool) -> None:
+def check_with_folds(
+    folds: list[list[LaneFold]] | None, examples: object, recipe: object, tune_plan: bool
+) -> None:
     """Refuse what does not go together with folds."""
     if folds is None:
         return
-    for name, is_given in (("examples", examples is not None), ("tune_plan", tune_plan)):
+    variants = recipe.variants if isinstance(recipe, Settings) else ()
+    has_examples = examples is not None or any(v.examples is not None for v in variants)
+    for name, is_given in (("examples", has_examples), ("tune_plan", tune_plan)):
         if is_given:
             raise ValueError(
                 f"{name} does not go together with resample; leave one of the two out."

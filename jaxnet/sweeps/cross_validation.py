@@ -14,6 +14,7 @@ from jaxnet.data.resampling import resampling_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import Trainable
 from jaxnet.sweeps._sweep import Resample, sweep
+from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.study import Study
 from jaxnet.training.metrics import MetricFunction
 
@@ -103,9 +104,9 @@ def cross_validate(
     >>> result.mean > 0.9
     True
     """
-    if isinstance(recipe, Recipe) and len(recipe) > 1:
+    if isinstance(recipe, (Recipe, Settings)) and len(recipe) > 1:
         raise ValueError(
-            f"cross_validate takes one recipe, but the arrays of this one stand for {len(recipe)}; "
+            f"cross_validate takes one recipe, but this one stands for {len(recipe)}; "
             "use jaxnet.sweep(…, resample=…)."
         )
     study = sweep(

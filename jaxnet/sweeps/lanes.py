@@ -273,7 +273,7 @@ def _place(
         zero_params(net, axes=(1,)),
     )
 
-    def of_group(drawn: tuple[Params, ...], kinds: Array) -> Params:
+    def of_group(drawn: tuple[Params, ...], kinds: AnyArray) -> Params:
         padded = [pad_tree(params, shapes) for params in drawn]
         if len(padded) == 1:
             return parallelism(lambda kind: padded[0])(kinds)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, PyTree
 
-from jaxnet.core.types import AnyArray, Device
+from jaxnet.core.types import AnyArray
 from jaxnet.sweeps.lanes import LaneGroup
 
 
@@ -90,16 +90,17 @@ class SlotMap:
         def write(leaf: AnyArray, row_array: np.ndarray) -> None:
             of_group = jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
             lane_axis = 1 + (self.lane_group.lane_axis(of_group) or 0)
-            is_on_cpu = isinstance(leaf, np.ndarray) or "cpu" in map(_platform, leaf.devices())
-            moveaxis = np.moveaxis if is_on_cpu else jnp.moveaxis  # where it is fastest
-            array = moveaxis(np.asarray(leaf) if is_on_cpu else leaf, lane_axis, 1)
-            row_array[self.occupants] = np.asarray(array)[self.is_occupied]
+            if isinstance(leaf, jax.Array) and _is_on_accelerator(leaf):  # which is faster at it
+                array = np.asarray(jnp.moveaxis(leaf, lane_axis, 1))
+            else:
+                array = np.moveaxis(np.asarray(leaf), lane_axis, 1)
+            row_array[self.occupants] = array[self.is_occupied]
 
         jax.tree.map(write, stacked, rows)
 
 
-def _platform(device: Device) -> str:
-    return device.platform
+def _is_on_accelerator(array: jax.Array) -> bool:
+    return all(device.platform != "cpu" for device in array.devices())
 
 
 def smaller_layout(

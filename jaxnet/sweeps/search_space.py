@@ -1,13 +1,15 @@
 """Search spaces: make recipes whose hyperparameters are arrays, from lists of values or ranges.
 
 A recipe whose hyperparameters are arrays is a sweep: entry i of every array belongs to recipe i, so
-all arrays have one length. `grid` makes all combinations of values, `sample` draws from ranges.
+all arrays have one length. `grid` makes all combinations of values, `zipped` pairs them, and
+`sample` draws from ranges. What is no number, as widths or optimizers, makes `Settings`.
 """
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, overload
 
 import jax
 import numpy as np
@@ -21,6 +23,7 @@ from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
+from jaxnet.sweeps.settings import CHOICES, PARTS, Settings, Variant, checked_choice
 
 RecipePart = Optimizer | Schedule | Stopping | BatchRule
 """A part of a recipe that has hyperparameters of its own."""
@@ -81,37 +84,135 @@ Range = Uniform | LogUniform | OneMinus | Numbers
 """What `sample` draws from: one of the ranges, or a pair (low, high), short for `LogUniform`."""
 
 
-def grid(recipe: Recipe, **values: Numbers) -> Recipe:
-    """A recipe whose hyperparameters are all combinations of the given values.
+@overload
+def grid(recipe: Recipe, **values: Numbers) -> Recipe: ...
+@overload
+def grid(recipe: Recipe, **values: object) -> Recipe | Settings: ...
+def grid(recipe: Recipe, **values: object) -> Recipe | Settings:
+    """All combinations of values: of hyperparameters, and of what else a sweep can vary.
 
-    The values of the last name vary fastest.
+    The values of the last name vary fastest. If only hyperparameters vary, the result is a recipe
+    with arrays; else it is `Settings`, which `sweep` takes in place of recipes.
 
     Args:
       recipe: what all combinations have in common.
-      values: for each hyperparameter to vary, by name, a number or a list or 1-D array of numbers.
-        A name is one of the optimizer's hyperparameters (`learning_rate`), the schedule's, the
-        stopping rule's or the augmentation's, or a number of the recipe itself (`l2`).
+      values: for each thing to vary, by name, a value or a list of them. Numbers (a list or 1-D
+        array of them): a name is one of the optimizer's hyperparameters (`learning_rate`), the
+        schedule's, the stopping rule's or the augmentation's, or a number of the recipe itself
+        (`l2`). Parts of the recipe: `optimizer`, `schedule`, `stopping`, `augmentation`. What
+        replaces the arguments of `sweep`: `net`; `widths` of the hidden layers, each an integer
+        from 1 or a list of one for each layer; `activation` of the hidden layers, or a tuple with
+        one for each; `batch_size` and `examples`, integers from 1.
 
     Returns:
-      The recipe with an array of n numbers for each name, n being the product of their lengths.
+      The recipe with an array of n numbers for each name, n being the product of their lengths; or
+      n settings. A hyperparameter that one of the optimizers does not have is an error: give each
+      optimizer a grid of its own, and add these: `grid(…) + grid(…)`.
 
     Raises:
       ValueError: the recipe has arrays already, or no hyperparameter of a name, a value is out of
         its range, or there are no values.
 
-    >>> from jaxnet.recipes.optimizers import sgd
+    >>> from jaxnet.recipes.optimizers import adam, sgd
     >>> swept = grid(Recipe(sgd(0.1)), learning_rate=[0.1, 1.0], l2=[0.0, 1.0, 5.0])
     >>> len(swept), swept.l2.tolist()
     (6, [0.0, 1.0, 5.0, 0.0, 1.0, 5.0])
+    >>> recipe = Recipe(sgd())
+    >>> len(grid(recipe, widths=[30, [64, 64]], optimizer=[sgd(), adam()], learning_rate=[0.1, 1]))
+    8
     """
     _check_recipe("grid", recipe)
-    columns = [_column(name, numbers) for name, numbers in values.items()]
+    columns = {name: _values(name, given) for name, given in values.items()}
     if not columns:
-        raise ValueError("grid takes one or more names, each with a number or a list of numbers.")
-    combinations = np.meshgrid(*columns, indexing="ij")
-    return _with_numbers(
-        recipe, {name: array.ravel() for name, array in zip(values, combinations, strict=True)}
-    )
+        raise ValueError("grid takes one or more names, each with a value or a list of values.")
+    rows = itertools.product(*columns.values())
+    return _from_rows(recipe, list(columns), list(rows))
+
+
+def zipped(recipe: Recipe, **values: object) -> Recipe | Settings:
+    """Values that belong together: the i-th setting has the i-th value of every list.
+
+    Args:
+      recipe: what all settings have in common.
+      values: for each thing to vary, by its name in `grid`, a list of n values, or one for all.
+
+    Returns:
+      The recipe with an array of n numbers for each name, if only hyperparameters vary; else n
+      settings, which `sweep` takes in place of recipes.
+
+    Raises:
+      ValueError: the lists have different lengths, or what `grid` refuses.
+
+    >>> from jaxnet.recipes.optimizers import sgd
+    >>> settings = zipped(Recipe(sgd()), widths=[16, 64], learning_rate=[1.0, 0.3], l2=5.0)
+    >>> [variant.widths for variant in settings.variants]
+    [(16,), (64,)]
+    """
+    _check_recipe("zipped", recipe)
+    columns = {name: _values(name, given) for name, given in values.items()}
+    if not columns:
+        raise ValueError("zipped takes one or more names, each with a list of values.")
+    lengths = {name: len(column) for name, column in columns.items() if len(column) > 1}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"zipped needs lists of one length, not {listed}; grid combines them.")
+    n = max(map(len, columns.values()))
+    full = [column if len(column) == n else column * n for column in columns.values()]
+    return _from_rows(recipe, list(columns), list(zip(*full, strict=True)))
+
+
+def _values(name: str, given: object) -> list:
+    """The values of one name: numbers as floats, others checked."""
+    if name not in CHOICES:
+        return _column(name, given).tolist()
+    choices = list(given) if isinstance(given, (list, range, np.ndarray)) else [given]
+    if not choices:
+        raise ValueError(f"{name} needs at least one value, not an empty list.")
+    return [checked_choice(name, choice) for choice in choices]
+
+
+def _from_rows(
+    recipe: Recipe, names: list[str], rows: Sequence[tuple[object, ...]]
+) -> Recipe | Settings:
+    """A setting for each row of values: neighbours that differ in numbers only share a recipe."""
+    is_choice = [name in CHOICES for name in names]
+    numbers_of = [name for name in names if name not in CHOICES]
+
+    def choices_of(row: tuple[object, ...]) -> list[tuple[str, object]]:
+        return [(name, value) for name, value, choice in zip(names, row, is_choice) if choice]
+
+    optimizer_numbers = {
+        number
+        for row in rows
+        for name, value in zip(names, row)
+        if name == "optimizer" and isinstance(value, Optimizer)
+        for number in value.hyper
+    }
+    variants = []
+    for choices, group in itertools.groupby(rows, choices_of):
+        columns = list(zip(*group, strict=True))
+        numbers = {name: np.asarray(columns[names.index(name)], float) for name in numbers_of}
+        parts = {name: part for name, part in choices if name in PARTS}
+        base = dataclasses.replace(recipe, **parts)
+        if "optimizer" in parts:
+            _check_recipe("a search space", base)
+            _check_has_numbers(base.optimizer, numbers_of, optimizer_numbers)
+        varied = _with_numbers(base, numbers)
+        others: dict[str, Any] = {name: v for name, v in choices if name not in PARTS}
+        variants.append(Variant(varied, **others))
+    return Settings(tuple(variants)) if any(is_choice) else variants[0].recipe
+
+
+def _check_has_numbers(
+    optimizer: Optimizer, names: Collection[str], known: Collection[str]
+) -> None:
+    """Refuse a number that another one of the varied optimizers has, but not this one."""
+    for name in names:
+        if name in known and name not in optimizer.hyper:
+            raise ValueError(
+                f"{name} is no number of {optimizer.name}; give each optimizer a search space of "
+                "its own, and add them: jaxnet.grid(…) + jaxnet.grid(…)."
+            )
 
 
 def _check_recipe(function_name: str, recipe: object) -> None:
@@ -137,8 +238,12 @@ def _column(name: str, numbers: object) -> np.ndarray:
     raise ValueError(f"{name} must be a number or a list of numbers, not {brief(numbers)}.")
 
 
-def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
-    """A recipe whose hyperparameters are n scrambled Sobol points of the given ranges.
+@overload
+def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe: ...
+@overload
+def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe | Settings: ...
+def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe | Settings:
+    """A recipe, or settings, of n scrambled Sobol points of the given ranges and choices.
 
     Sobol points cover the box of ranges more evenly than random points, most evenly if n is a power
     of 2.
@@ -148,10 +253,12 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
       n: the number of points, at least 1.
       seed: the seed of the scrambling, at least 0.
       ranges: for each hyperparameter to vary, by name (see `grid`), a `LogUniform`, a `Uniform`, a
-        `OneMinus`, or a pair (low, high), short for `LogUniform(low, high)`.
+        `OneMinus`, or a pair (low, high), short for `LogUniform(low, high)`. For each other name
+        of `grid`, such as `widths` or `optimizer`, a list of choices that are equally likely.
 
     Returns:
-      The recipe with an array of n numbers for each name.
+      The recipe with an array of n numbers for each name; with choices, n settings, which `sweep`
+      takes in place of recipes.
 
     Raises:
       ValueError: the recipe has arrays already, or no hyperparameter of a name, a range is empty or
@@ -172,13 +279,17 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
     if not ranges:
         raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
-    columns = {}
-    for (name, given_range), unit_points in zip(ranges.items(), points.T, strict=True):
-        columns[name] = _in_range(name, given_range, unit_points)
-    return _with_numbers(recipe, columns)
+    columns = []
+    for (name, given), unit_points in zip(ranges.items(), points.T, strict=True):
+        if name in CHOICES:
+            choices = _values(name, given)
+            columns.append([choices[int(place * len(choices))] for place in unit_points])
+        else:
+            columns.append(_in_range(name, given, unit_points).tolist())
+    return _from_rows(recipe, list(ranges), list(zip(*columns, strict=True)))
 
 
-def _in_range(name: str, given_range: Range, unit_points: np.ndarray) -> np.ndarray:
+def _in_range(name: str, given_range: object, unit_points: np.ndarray) -> np.ndarray:
     """Points of [0, 1), mapped to a range."""
     span = given_range if isinstance(given_range, Uniform) else _log_range(name, given_range)
     low, high = (float(leaf(name, constant(name, end, low=0))) for end in span)
@@ -192,7 +303,7 @@ def _in_range(name: str, given_range: Range, unit_points: np.ndarray) -> np.ndar
     return 1 - numbers if isinstance(span, OneMinus) else numbers
 
 
-def _log_range(name: str, given_range: Range) -> LogUniform | OneMinus:
+def _log_range(name: str, given_range: object) -> LogUniform | OneMinus:
     """A logarithmic range, of which a pair (low, high) is the short form."""
     try:
         ends = tuple(given_range)  # pyright: ignore[reportArgumentType]
@@ -228,7 +339,7 @@ def _with_numbers(recipe: Recipe, columns: dict[str, np.ndarray]) -> Recipe:
             columns_by_part[part][name] = column
         else:
             known = sorted(own_names.union(*names_by_part.values()))
-            meant = likeliest(name, known)
+            meant = likeliest(name, [*known, *CHOICES])
             but = "" if meant is None else f", but {meant} is"
             raise ValueError(
                 f"{name} is not a number of this recipe{but}; its numbers are {', '.join(known)}."

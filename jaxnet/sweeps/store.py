@@ -118,9 +118,12 @@ class Setting(NamedTuple):
         '2-3-2'
         """
         net, recipe = self.network, self.recipe
+        names_of_activations = [_name(activations.NAMED, part) for part in net.activations]
+        if len(set(names_of_activations)) == 1:
+            del names_of_activations[1:]
         columns: JsonObject = {
             "network": "-".join(map(str, net.sizes)),
-            "hidden": "-".join(_name(activations.NAMED, part) for part in net.activations),
+            "activation": "-".join(names_of_activations),
             "cost": repr(net.cost),
             "init": _name(initializers.NAMED, net.init),
             "batch_size": self.batch_size,

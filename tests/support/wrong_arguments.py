@@ -50,6 +50,7 @@ SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_se
 """Arguments that are not left at their default, so that a run is short and silent."""
 RIGHT_IN: dict[str, dict[str, Any]] = {
     "custom": {"learning_rate": 0.1}, "grid": {"learning_rate": [0.1]},
+    "zipped": {"learning_rate": [0.1]},
     "sample": {"learning_rate": (0.1, 1.0)}, "epoch": {"data": DATA.train, "batch_size": 10},
     "searches.asha": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "searches.hyperband": {"ranges": {"learning_rate": (0.1, 1.0)}},
@@ -75,8 +76,8 @@ BAD: dict[str, Any] = {
 RECORDS = {
     "Comparison", "EpochReport", "GradientError", "History", "Layer", "ParametricLayer", "Params",
     "Run", "Study", "SweepReport", "TrainState", "Dataset", "Split", "Uniform", "LogUniform",
-    "OneMinus", "stopping.Watch", "searches.Asha", "searches.BestNetwork", "searches.Hyperband",
-    "searches.Hypergradient", "searches.Population", "searches.Progress",
+    "OneMinus", "Settings", "stopping.Watch", "searches.Asha", "searches.BestNetwork",
+    "searches.Hyperband", "searches.Hypergradient", "searches.Population", "searches.Progress",
 }  # fmt: skip
 """What only holds what it is given: whatever takes one checks it."""
 INNER = {"stopping.watch", "stopping.score", "stopping.update", "schedules.ScheduleRule"} | {

@@ -1,0 +1,1 @@
+"""What `experiments/throughput.py` measures: contestants, tables, fresh processes, counts."""
