@@ -30,7 +30,7 @@ from jaxnet.sweeps.lanes import LaneInputs, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.starts import LaneStart, stacked_masks
-from jaxnet.sweeps.time_estimates import Work
+from jaxnet.sweeps.time_estimates import EpochSize
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.metrics import NamedMetrics
@@ -283,9 +283,9 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         splits = {"training": self.data.train, "evaluation": self.data.valid}
         evaluated = [split for name in spec.evaluate_on if (split := splits.get(name)) is not None]
         n_train = len(self.data.train.x) if spec.room is None else spec.room.n_train
-        work = Work(spec.batch_size, n_train, sum(len(split.x) for split in evaluated))
+        size = EpochSize(spec.batch_size, n_train, sum(len(split.x) for split in evaluated))
         net, recipe = spec.program_network, spec.recipes.recipe
-        lane_seconds = time_estimates.lane_epoch_seconds(net, recipe, work, n_lanes)
+        lane_seconds = time_estimates.lane_epoch_seconds(net, recipe, size, n_lanes)
         n_epochs = spec.epochs - index
         return n_freed * n_epochs * lane_seconds > time_estimates.compile_seconds(net)
 

@@ -22,7 +22,7 @@ from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record, Setting
-from jaxnet.sweeps.time_estimates import Work
+from jaxnet.sweeps.time_estimates import EpochSize
 from jaxnet.training.measured import Measured
 
 N_TIMED_STEPS = 100
@@ -265,9 +265,9 @@ class ChunkPlanner:
             n_evaluated += setting.examples
         if "evaluation" in self.choices.evaluate_on and self.data.valid is not None:
             n_evaluated += len(self.data.valid.x)
-        work = Work(setting.batch_size, setting.examples, n_evaluated)
+        size = EpochSize(setting.batch_size, setting.examples, n_evaluated)
         net, recipe = self._program_network(lanes), setting.recipe
-        seconds = time_estimates.lane_epoch_seconds(net, recipe, work, len(lanes))
+        seconds = time_estimates.lane_epoch_seconds(net, recipe, size, len(lanes))
         return len(lanes) * until * seconds / len(self.devices)
 
     def _program_network(self, lanes: list[Lane]) -> Network:

@@ -42,7 +42,7 @@ FIRST_CALL_SECONDS = 0.7
 """To draw initial weights and to begin, in a process that has not done it yet."""
 
 
-class Work(NamedTuple):
+class EpochSize(NamedTuple):
     """What one lane is trained on in an epoch."""
 
     batch_size: int
@@ -66,27 +66,27 @@ def operations(net: Network) -> int:
     return sum(6 * n_in * n_out for n_in, n_out in pairs) - 2 * pairs[0][0] * pairs[0][1]
 
 
-def lane_epoch_seconds(net: Network, recipe: Recipe, work: Work, n_lanes: int) -> float:
+def lane_epoch_seconds(net: Network, recipe: Recipe, size: EpochSize, n_lanes: int) -> float:
     """The time of one epoch of one lane on the reference core, evaluation included.
 
     Args:
       net: the network of the program, as wide as it is padded.
       recipe: how the lane is trained; only its structure counts.
-      work: what it is trained on.
+      size: what it is trained on.
       n_lanes: lanes that share its mini-batches.
     """
     product_seconds = 1 / (PRODUCT_EFFICIENCY * REFERENCE_RATE)
-    n_units, n_steps = sum(net.sizes[1:]), -(-work.n_train // work.batch_size)
+    n_units, n_steps = sum(net.sizes[1:]), -(-size.n_train // size.batch_size)
     n_params, n_moments = net.n_params, _state_numbers(net, jax.tree.structure(recipe))
-    if first_layer.span_steps(net, recipe, work.batch_size, n_lanes):
+    if first_layer.span_steps(net, recipe, size.batch_size, n_lanes):
         share = 1 - net.sizes[0] * net.sizes[1] / n_params
         n_params, n_moments = share * n_params, share * n_moments
     training = (
-        work.n_train * operations(net) * product_seconds
-        + work.n_train * n_units * TRAINED_ACTIVATION_SECONDS
+        size.n_train * operations(net) * product_seconds
+        + size.n_train * n_units * TRAINED_ACTIVATION_SECONDS
         + n_steps * (n_params * PARAMETER_SECONDS + n_moments * MOMENT_SECONDS)
     )
-    evaluation = work.n_evaluated * (
+    evaluation = size.n_evaluated * (
         2 * net.n_params * product_seconds + n_units * EVALUATED_ACTIVATION_SECONDS
     )
     return training + evaluation

@@ -90,7 +90,7 @@ def test_what_there_is_not_is_refused(study, options, message):
 def test_every_part_of_a_setting_has_a_column(study):
     columns = study.settings[3].columns()
     wanted = {
-        "network": "4-3-3", "hidden": "sigmoid", "batch_size": 8, "examples": 40,
+        "network": "4-3-3", "activation": "sigmoid", "batch_size": 8, "examples": 40,
         "optimizer": "adam", "schedule": "cosine", "schedule.horizon": 4.0,
         "stopping": "evaluation_accuracy", "stopping.patience": 3.0,
         "augmentation": "input_noise(sd=0.1)",
@@ -99,4 +99,4 @@ def test_every_part_of_a_setting_has_a_column(study):
     assert "LogLikelihood" in columns["cost"]
     assert study.settings[3].number("horizon") == 4.0
     with pytest.raises(ValueError, match="is no number of this setting"):
-        study.settings[3].number("hidden")
+        study.settings[3].number("activation")
