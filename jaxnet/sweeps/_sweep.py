@@ -172,7 +172,8 @@ def sweep(
       on_progress: called about twice a second with a `SweepReport`. A KeyboardInterrupt that it
         raises ends the sweep like Ctrl-C. After any other exception the chunks in progress are
         ended and written, too, and then it is raised.
-      log: called with the plan, in one line, before the training; None for silence.
+      log: called with the plan, in one line, before the training, and with how long it took after
+        it; None for silence.
       dtype: "float32" or "float64": the type to compute in, as in `train`, also for an executor's
         workers and for what `Study` trains again. None is JAX's default.
 
@@ -278,7 +279,7 @@ class _RungLoop:
         splits = [split for split in self.data if split is not None]
         data_bytes = sum(array.nbytes for array in jax.tree.leaves(splits))
         return predict_plan(
-            planned_sizes(jobs),
+            planned_sizes(jobs, self.planner.choices, self.data),
             self.ledger.lane_scores.size,
             self.epochs,
             data_bytes,
@@ -332,6 +333,8 @@ def _study(
     )
     _warn_of_versions(study)
     _warn_of_interruption(study)
+    if loop.log is not None and plan.sizes and study.interruption is None:
+        loop.log(plan.compared_with(seconds))
     return study
 
 

@@ -30,7 +30,7 @@ from jaxnet.sweeps.lanes import LaneInputs, LaneState
 from jaxnet.sweeps.layout import Layout, Slot, SlotMap, smaller_layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.starts import LaneStart, stacked_masks
-from jaxnet.sweeps.time_estimates import EpochSize
+from jaxnet.sweeps.time_estimates import EpochSize, n_evaluated
 from jaxnet.training.epochs import EpochProgram
 from jaxnet.training.host_loop import HostLoop
 from jaxnet.training.metrics import NamedMetrics
@@ -280,10 +280,9 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         """Whether a smaller program saves more time from this epoch on than it takes to compile."""
         spec, n_lanes = self.spec, self.layout.n_lanes
         n_freed = self.layout.n_groups * n_lanes - smaller.n_groups * smaller.n_lanes
-        splits = {"training": self.data.train, "evaluation": self.data.valid}
-        evaluated = [split for name in spec.evaluate_on if (split := splits.get(name)) is not None]
         n_train = len(self.data.train.x) if spec.room is None else spec.room.n_train
-        size = EpochSize(spec.batch_size, n_train, sum(len(split.x) for split in evaluated))
+        evaluated = n_evaluated(spec.evaluate_on, self.data, n_train)
+        size = EpochSize(spec.batch_size, n_train, evaluated)
         net, recipe = spec.program_network, spec.recipes.recipe
         lane_seconds = time_estimates.lane_epoch_seconds(net, recipe, size, n_lanes)
         n_epochs = spec.epochs - index

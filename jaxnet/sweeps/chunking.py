@@ -22,7 +22,7 @@ from jaxnet.sweeps.layout import Layout, layout_of
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.recipe_batch import RecipeBatch
 from jaxnet.sweeps.store import Lane, Record, Setting
-from jaxnet.sweeps.time_estimates import EpochSize
+from jaxnet.sweeps.time_estimates import EpochSize, n_evaluated
 from jaxnet.training.measured import Measured
 
 N_TIMED_STEPS = 100
@@ -260,12 +260,9 @@ class ChunkPlanner:
 
     def _train_seconds(self, lanes: list[Lane], until: int) -> float:
         """The time of training these lanes in one program, on all devices."""
-        setting, n_evaluated = self._setting(lanes[0]), 0
-        if "training" in self.choices.evaluate_on:
-            n_evaluated += setting.examples
-        if "evaluation" in self.choices.evaluate_on and self.data.valid is not None:
-            n_evaluated += len(self.data.valid.x)
-        size = EpochSize(setting.batch_size, setting.examples, n_evaluated)
+        setting = self._setting(lanes[0])
+        evaluated = n_evaluated(self.choices.evaluate_on, self.data, setting.examples)
+        size = EpochSize(setting.batch_size, setting.examples, evaluated)
         net, recipe = self._program_network(lanes), setting.recipe
         seconds = time_estimates.lane_epoch_seconds(net, recipe, size, len(lanes))
         return len(lanes) * until * seconds / len(self.devices)
@@ -342,8 +339,14 @@ def _rectangles(
             yield [[(recipe, seed) for recipe in chunk_recipes] for seed in chunk_seeds], shape
 
 
-def planned_sizes(jobs: Sequence[Job]) -> list[planning.Size]:
-    """The sizes of the programs that train these chunks, each size once."""
+def planned_sizes(jobs: Sequence[Job], choices: Measured, data: Dataset) -> list[planning.Size]:
+    """The sizes of the programs that train these chunks, each size once.
+
+    Args:
+      jobs: the chunks.
+      choices: what is measured.
+      data: the splits.
+    """
     jobs_by_size: dict[Hashable, list[Job]] = {}
     for job in jobs:
         spec, layout = job.spec, job.spec.layouts[-1]
@@ -352,10 +355,15 @@ def planned_sizes(jobs: Sequence[Job]) -> list[planning.Size]:
             jax.tree.structure(spec.recipes.recipe),
         )  # fmt: skip
         jobs_by_size.setdefault(key, []).append(job)
-    return [_size_of(same_size_jobs) for same_size_jobs in jobs_by_size.values()]
+    return [
+        _size_of(
+            same_size_jobs, n_evaluated(choices.evaluate_on, data, same_size_jobs[0].n_examples)
+        )
+        for same_size_jobs in jobs_by_size.values()
+    ]
 
 
-def _size_of(jobs: Sequence[Job]) -> planning.Size:
+def _size_of(jobs: Sequence[Job], evaluated: int) -> planning.Size:
     """The size that these jobs have in common."""
     spec, layout = jobs[0].spec, jobs[0].spec.layouts[-1]
     return planning.Size(
@@ -367,5 +375,6 @@ def _size_of(jobs: Sequence[Job]) -> planning.Size:
         lanes=layout.n_lanes,
         chunks=len(jobs),
         epochs=sum(job.n_lane_epochs for job in jobs),
+        evaluated=evaluated,
         own=frozenset(net.sizes for job in jobs for net in job.spec.networks),
     )

@@ -11,11 +11,18 @@ from jaxnet.acceleration.xla_options import ONE_THREAD
 from jaxnet.core.network import Network
 from jaxnet.core.types import Device
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps import time_estimates
 from jaxnet.sweeps.chunk_sizes import lane_bytes
-from jaxnet.sweeps.time_estimates import operations
+from jaxnet.sweeps.time_estimates import (
+    DISPATCH_SECONDS,
+    REFERENCE_RATE,
+    EpochSize,
+    lane_epoch_seconds,
+    operations,
+)
 
-EFFICIENCY = 0.3
-"""The rate at which lanes train, as a part of the rate of a matrix product: an estimate."""
+ACCELERATOR_EFFICIENCY = 0.1
+"""On an accelerator, the rate at which lanes train, as a part of the rate of a matrix product."""
 N_SIZES_SHOWN = 4
 """The most sizes of programs that a plan shows."""
 
@@ -39,6 +46,8 @@ class Size(NamedTuple):
     """Chunks of this size."""
     epochs: int
     """Epochs of all their lanes together, if none ends early."""
+    evaluated: int = 0
+    """Examples evaluated after each epoch."""
     own: frozenset[tuple[int, ...]] = frozenset()
     """The sizes of the lanes' own networks, which padding may fill up to those of `network`."""
 
@@ -67,7 +76,7 @@ class Plan(NamedTuple):
     bytes: int
     """Predicted memory for the arrays on all devices, in bytes."""
     seconds: float
-    """Predicted time, from the number of operations and the rate of a matrix product.
+    """Predicted time, compiling included, from shapes and the rate of a matrix product.
 
     It is never used to choose anything.
     """
@@ -89,6 +98,14 @@ class Plan(NamedTuple):
             + "."
         )
 
+    def compared_with(self, seconds: float) -> str:
+        """How long the sweep took, in a sentence, beside the prediction.
+
+        Args:
+          seconds: how long it took.
+        """
+        return f"It took {_duration(seconds)}; {_duration(self.seconds)} were planned."
+
 
 def predict_plan(
     sizes: Sequence[Size],
@@ -108,12 +125,6 @@ def predict_plan(
       devices: the devices that share the chunks, one or more of a kind.
       tuned: whether the sizes were timed.
     """
-    operations_per_second = (
-        _operations_per_second(str(jax.dtypes.canonicalize_dtype(float))) * len(devices)
-        if sizes
-        else 1.0
-    )
-    n_operations = sum(size.epochs * size.examples * operations(size.network) for size in sizes)
     largest_chunk = max((chunk_bytes(size) for size in sizes), default=0)
     return Plan(
         lanes=n_lanes,
@@ -122,9 +133,32 @@ def predict_plan(
         devices=len(devices),
         device=devices[0].platform.upper(),
         bytes=len(devices) * (largest_chunk + data_bytes),
-        seconds=n_operations / operations_per_second / EFFICIENCY,
+        seconds=_seconds(sizes, devices) if sizes else 0.0,
         tuned=tuned,
     )
+
+
+def _seconds(sizes: Sequence[Size], devices: Sequence[Device]) -> float:
+    """The time that chunks take to compile and to train."""
+    rate = _operations_per_second(str(jax.dtypes.canonicalize_dtype(float)))
+    compiling = sum(time_estimates.compile_seconds(size.network) for size in sizes)
+    if devices[0].platform != "cpu":
+        n_operations = sum(size.epochs * size.examples * operations(size.network) for size in sizes)
+        training = n_operations / rate / ACCELERATOR_EFFICIENCY
+        return compiling + training / len(devices)
+    training = sum(map(_reference_seconds, sizes))
+    slower = REFERENCE_RATE / rate
+    n_chunks = sum(size.chunks for size in sizes)
+    n_busy = n_chunks / -(-n_chunks // len(devices))  # of the devices, over all rounds
+    return slower * (time_estimates.FIRST_CALL_SECONDS + compiling + training / n_busy)
+
+
+def _reference_seconds(size: Size) -> float:
+    """The time to train the chunks of one size on one reference core."""
+    epoch_size = EpochSize(size.batch_size, size.examples, size.evaluated)
+    seconds = lane_epoch_seconds(size.network, size.recipe, epoch_size, size.lanes)
+    n_epochs_of_chunks = size.epochs / (size.groups * size.lanes)
+    return size.epochs * seconds + n_epochs_of_chunks * DISPATCH_SECONDS
 
 
 def chunk_bytes(size: Size) -> int:

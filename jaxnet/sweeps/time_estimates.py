@@ -13,6 +13,7 @@ where activations are examples times units, and moments the arrays of the optimi
 mirror the parameters. Its evaluation takes half as long for each activation.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from jaxnet.acceleration import first_layer
 from jaxnet.core.network import Network
+from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.step import start
 
@@ -51,6 +53,24 @@ class EpochSize(NamedTuple):
     """Training examples."""
     n_evaluated: int
     """Examples evaluated after the epoch."""
+
+
+def n_evaluated(evaluate_on: Sequence[EvaluatedSplit], data: Dataset, n_train: int) -> int:
+    """The examples that are evaluated after each epoch.
+
+    Args:
+      evaluate_on: the names of the splits: "evaluation", "test", "training".
+      data: the splits.
+      n_train: training examples.
+
+    >>> from jaxnet.data import datasets
+    >>> n_evaluated(("training", "test"), datasets.xor(n=20)._replace(test=None), 15)
+    15
+    """
+    numbers = {"training": n_train}
+    for name, split in (("evaluation", data.valid), ("test", data.test)):
+        numbers[name] = 0 if split is None else len(split.x)
+    return sum(numbers[name] for name in evaluate_on)
 
 
 def operations(net: Network) -> int:
