@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jax.experimental import serialize_executable
 
+from jaxnet.core.dtypes import uses_float64
 from jaxnet.core.types import Device
 
 Options = Mapping[str, int | str | bool]
@@ -66,7 +67,7 @@ class Program:
             (leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)) for leaf in leaves
         )
         device = next(leaf.device for leaf in leaves if isinstance(leaf, jax.Array))
-        executables = _executables(self, static, structure, shapes)
+        executables = _executables(self, static, structure, shapes, uses_float64())
         return executables.on_device(device, partial(self._compile, static, *arrays))
 
     def _compile(self, static: Hashable, *arrays: Any) -> jax.stages.Compiled:
@@ -99,9 +100,12 @@ class _Executables:
 
 @lru_cache(maxsize=MOST_EXECUTABLES)
 def _executables(
-    program: Program, static: Hashable, structure: Hashable, shapes: Hashable
+    program: Program, static: Hashable, structure: Hashable, shapes: Hashable, in_float64: bool
 ) -> _Executables:
-    """The executables of a program for arrays of these shapes; the cache makes them once."""
+    """The executables of a program for arrays of these shapes; the cache makes them once.
+
+    Even with the same arrays a program may compute in another type: one that draws numbers does.
+    """
     return _Executables()
 
 
