@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import serialize_executable
+from jax.sharding import SingleDeviceSharding
 
 from jaxnet.core.dtypes import uses_float64
 from jaxnet.core.types import Device
@@ -68,10 +69,17 @@ class Program:
         )
         device = next(leaf.device for leaf in leaves if isinstance(leaf, jax.Array))
         executables = _executables(self, static, structure, shapes, uses_float64())
-        return executables.on_device(device, partial(self._compile, static, *arrays))
+        return executables.on_device(device, partial(self._compiled_for, static, arrays))
 
-    def _compile(self, static: Hashable, *arrays: Any) -> jax.stages.Compiled:
-        return self.jitted(static).lower(static, *arrays).compile()
+    def _compiled_for(self, static: Hashable, arrays: Any, device: Device) -> jax.stages.Compiled:
+        sharding = SingleDeviceSharding(device)
+
+        def on_that_device(leaf: Any) -> jax.ShapeDtypeStruct:
+            dtype = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
+            return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=sharding)
+
+        structs = jax.tree.map(on_that_device, arrays)
+        return self.jitted(static).lower(static, *structs).compile()
 
 
 class _Executables:
@@ -83,18 +91,22 @@ class _Executables:
         self.lock = threading.Lock()
 
     def on_device(
-        self, device: Device, compile_program: Callable[[], jax.stages.Compiled]
+        self, device: Device, compiled_for: Callable[[Device], jax.stages.Compiled]
     ) -> jax.stages.Compiled:
-        """The executable for a device: one that is there, a copy of another's, or a new one."""
+        """The executable for a device: one that is there, a copy of another's, or a new one.
+
+        It is always the first device for which a program is compiled, so that JAX's cache on disk,
+        whose keys name the device, knows it in the next process, too.
+        """
         with self.lock:
+            if not self.by_device:
+                first, *others = device.client.local_devices()
+                self.by_device[first] = compiled = compiled_for(first)
+                # Before it first runs: XLA cannot serialize a sort that has run.
+                self.serialized = _serialized(compiled) if others else None
             if device not in self.by_device:
-                compiled = None if self.serialized is None else _loaded(self.serialized, device)
-                if compiled is None:
-                    compiled = compile_program()
-                    # Before it first runs: XLA cannot serialize a sort that has run.
-                    has_others = len(device.client.local_devices()) > 1
-                    self.serialized = _serialized(compiled) if has_others else None
-                self.by_device[device] = compiled
+                copied = None if self.serialized is None else _loaded(self.serialized, device)
+                self.by_device[device] = copied or compiled_for(device)
             return self.by_device[device]
 
 

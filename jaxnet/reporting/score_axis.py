@@ -50,7 +50,7 @@ class ScoreAxis:
         return "error" if are_errors else "score"
 
     def _errors(self, scores: np.ndarray) -> np.ndarray:
-        return -scores if self.is_negated else 1 - scores
+        return np.asarray(-scores if self.is_negated else 1 - scores)
 
     def shown(self, scores: np.ndarray) -> np.ndarray:
         """The errors or scores that figures show; NaN where a score is infinite.

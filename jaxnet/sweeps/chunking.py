@@ -99,7 +99,14 @@ class ChunkPlanner:
         jobs = []
         may_stop = setting.recipe.stopping is not None
         platform = self.devices[0].platform
-        for groups, shape in _rectangles(lanes, most, n_devices, platform, may_stop):
+        lanes_by_number: dict[int, list[Lane]] = {}
+        for lane in lanes:  # lanes of one number of examples have equally long epochs
+            lanes_by_number.setdefault(self._setting(lane).examples, []).append(lane)
+        rectangles = itertools.chain.from_iterable(
+            _rectangles(same_number, most, n_devices, platform, may_stop)
+            for same_number in lanes_by_number.values()
+        )
+        for groups, shape in rectangles:
             if trained_lanes is None:
                 groups = [
                     [lane for lane in group if lane not in self.ledger.row_by_lane]
@@ -200,6 +207,7 @@ class ChunkPlanner:
         settings = [self._setting(lane) for lane in lanes]
         first = settings[0]
         choices, rule = self.choices, first.recipe.stopping
+        room = self.ledger.room_of(lanes[0])
         recipes = RecipeBatch.stacked([setting.recipe for setting in settings])
         spec = ChunkSpec(
             networks=tuple(setting.network for setting in settings),
@@ -217,12 +225,13 @@ class ChunkPlanner:
             monitors=choices.monitors,
             criterion=choices.best_by(rule),
             order=self.order,
-            folds=self.ledger.folds_of(lanes),
-            batch_sizes=None if self.ledger.folds is None else (first.batch_size,) * len(lanes),
-            room=self.ledger.room_of(lanes[0]),
+            folds=self.ledger.parts_of(lanes),
+            batch_sizes=None if room is None else (first.batch_size,) * len(lanes),
+            room=room,
             starts=self.ledger.starts_of(lanes),
         )
-        return Job(spec, lanes, first.examples, before)
+        n_train = first.examples if room is None or not room.ends_early else room.n_train
+        return Job(spec, lanes, n_train, before)
 
     def _compatible_lanes(self, lanes: Sequence[Lane], until: int) -> list[list[Lane]]:
         """Lanes that share a program: they differ in numbers, seeds and widths only.
@@ -234,7 +243,10 @@ class ChunkPlanner:
         lanes_by_program: dict[tuple, dict[Hashable, list[Lane]]] = {}
         for lane in lanes:
             widths, others = _shared_program_key(self._setting(lane), has_monitors)
-            key = (others, self.ledger.room_of(lane), self.ledger.trains_first_layer_whole(lane))
+            room = self.ledger.room_of(lane)
+            if room is not None and room.ends_early:
+                others = others._replace(n_examples=room.n_train)
+            key = (others, room, self.ledger.trains_first_layer_whole(lane))
             lanes_by_widths = lanes_by_program.setdefault(key, {})
             lanes_by_widths.setdefault(widths, []).append(lane)
         merged: list[list[Lane]] = []
@@ -261,8 +273,9 @@ class ChunkPlanner:
     def _train_seconds(self, lanes: list[Lane], until: int) -> float:
         """The time of training these lanes in one program, on all devices."""
         setting = self._setting(lanes[0])
-        evaluated = n_evaluated(self.choices.evaluate_on, self.data, setting.examples)
-        size = EpochSize(setting.batch_size, setting.examples, evaluated)
+        n_train = round(np.mean([self._setting(lane).examples for lane in lanes]))
+        evaluated = n_evaluated(self.choices.evaluate_on, self.data, n_train)
+        size = EpochSize(setting.batch_size, n_train, evaluated)
         net, recipe = self._program_network(lanes), setting.recipe
         seconds = time_estimates.lane_epoch_seconds(net, recipe, size, len(lanes))
         return len(lanes) * until * seconds / len(self.devices)

@@ -5,7 +5,7 @@ program that has room for the largest.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +29,9 @@ class Room(NamedTuple):
     """Examples that are scored."""
     n_steps: int
     """Mini-batches per epoch."""
+    ends_early: bool = False
+    """Whether an epoch ends after the last mini-batch that some group of a chunk has: where groups
+    of different chunks differ much in their number."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,38 @@ def room_for(
     )
 
 
+def fold_of_first(n: int) -> LaneFold:
+    """The first n training examples, as a fold that validates and tests on the data's own splits.
+
+    Args:
+      n: the number of training examples.
+    """
+    fold = Fold(np.arange(n, dtype=np.int32), np.zeros(0, np.int32))
+    return LaneFold(f"first {n}", fold)
+
+
+def room_for_first(
+    numbers: Collection[int], batch_size: int, schedule: Schedule | None, monitors: Monitors | None
+) -> Room | None:
+    """The room for examples in a program that lanes with different numbers of them share.
+
+    Args:
+      numbers: the numbers of examples of all settings with this batch size.
+      batch_size: examples per mini-batch.
+      schedule: the schedule of the lane's recipe, which may count in epochs.
+      monitors: what is measured during training, which counts mini-batches.
+
+    Returns:
+      The room; `None` if all numbers are the same, or if the lane needs as many mini-batches per
+      epoch as it has itself.
+    """
+    n_train = max(numbers)
+    if min(numbers) == n_train or schedule is not None or monitors is not None:
+        return None
+    n_steps = -(-n_train // batch_size)
+    return Room(n_train=n_train, n_valid=0, n_test=0, n_steps=n_steps, ends_early=True)
+
+
 def stacked_subset(folds: Sequence[LaneFold], batch_sizes: Sequence[int], room: Room) -> Subset:
     """The subsets of all groups of a program, stacked.
 
@@ -161,6 +196,7 @@ def stacked_subset(folds: Sequence[LaneFold], batch_sizes: Sequence[int], room: 
         n_examples=np.array([len(lane.fold.train) for lane in folds], np.int32),
         batch_size=np.array(batch_sizes, np.int32),
         n_steps=room.n_steps,
+        last_step=_last_step(folds, batch_sizes) if room.ends_early else None,
     )
     shift = scale = None
     if folds[0].shift is not None:
@@ -174,6 +210,11 @@ def stacked_subset(folds: Sequence[LaneFold], batch_sizes: Sequence[int], room: 
         shift=shift,
         scale=scale,
     )
+
+
+def _last_step(folds: Sequence[LaneFold], batch_sizes: Sequence[int]) -> np.ndarray:
+    """The most mini-batches per epoch of some groups."""
+    return np.array(max(map(LaneFold.n_steps, folds, batch_sizes)), np.int32)
 
 
 def _valid(fold: Fold) -> np.ndarray:

@@ -141,7 +141,13 @@ class LaneInputs(NamedTuple):
 
     def axes(self) -> "LaneInputs":
         """The axes of the groups, for `vmap`."""
-        return LaneInputs(0, group_axes(self.recipe), 0, 0, 0)  # pyright: ignore[reportArgumentType]
+        subset = self.subset
+        if subset is not None and subset.sizes.last_step is not None:  # the same for all groups
+            sizes = replace(jax.tree.map(lambda _: 0, subset.sizes), last_step=None)
+            subset = replace(jax.tree.map(lambda _: 0, subset), sizes=sizes)
+        else:
+            subset = 0
+        return LaneInputs(0, group_axes(self.recipe), 0, 0, subset)  # pyright: ignore[reportArgumentType]
 
 
 def _begin(

@@ -15,7 +15,7 @@ from jaxnet.recipes.stopping import Stopping
 from jaxnet.recipes.trainable import TrainableMasks, is_first_layer_whole
 from jaxnet.sweeps.chunk import TrainedChunk
 from jaxnet.sweeps.chunk_params import ChunkParams, ParamsKeeper, chunk_params
-from jaxnet.sweeps.folds import LaneFold, Room, room_for
+from jaxnet.sweeps.folds import LaneFold, Room, fold_of_first, room_for, room_for_first
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import best_epochs, ranking_scores
 from jaxnet.sweeps.source import Source
@@ -28,6 +28,7 @@ from jaxnet.sweeps.store import (
     RunKey,
     Setting,
     key_of,
+    numbers_of_examples,
     select_lanes,
     state_like,
 )
@@ -54,6 +55,7 @@ class Ledger:
     Attributes:
       descriptions: what identifies each setting, in JSON's types.
       setting_keys: the key of each setting.
+      numbers_of_examples: the numbers of training examples of the settings, by their batch size.
       lanes_by_run: the lanes of each run, which its setting's key and its seed name.
       records: the trained chunks.
       row_by_lane: for each lane that has started, its record (an index of `records`) and its row
@@ -81,6 +83,7 @@ class Ledger:
         self.folds = None if folds is None else tuple(itertools.chain(*folds))
         self.descriptions = [setting.description() for setting in settings]
         self.setting_keys = [key_of(description) for description in self.descriptions]
+        self.numbers_of_examples = numbers_of_examples(settings)
         self.lanes_by_run: dict[RunKey, list[Lane]] = {}
         self.lane_scores = np.full((len(settings), len(self.seeds)), -np.inf)
         for lane in self.lanes():
@@ -314,6 +317,13 @@ class Ledger:
         """The fold of each of these lanes; None without folds."""
         return None if self.folds is None else tuple(self.folds[group] for _, group in lanes)
 
+    def parts_of(self, lanes: Sequence[Lane]) -> tuple[LaneFold, ...] | None:
+        """The examples of each of these lanes of one program; None if all have the whole split."""
+        room = self.room_of(lanes[0])
+        if room is None or not room.ends_early:
+            return self.folds_of(lanes)
+        return tuple(fold_of_first(self.settings[recipe].examples) for recipe, _ in lanes)
+
     def starts_of(self, lanes: Sequence[Lane]) -> tuple[LaneStart, ...] | None:
         """Where each of these lanes starts; None where all parameters are drawn and trained."""
         if self.starts is None:
@@ -330,11 +340,13 @@ class Ledger:
         return None if starts is None else starts[0].masks
 
     def room_of(self, lane: Lane) -> Room | None:
-        """The room for examples of a program that trains this lane; None without folds."""
-        if self.folds is None:
-            return None
-        setting, fold = self.settings[lane[0]], self.folds[lane[1]]
+        """The room for examples of a program that trains this lane; None where it needs none."""
+        setting = self.settings[lane[0]]
         schedule, monitors = setting.recipe.schedule, self.choices.monitors
+        if self.folds is None:
+            numbers = self.numbers_of_examples[setting.batch_size]
+            return room_for_first(numbers, setting.batch_size, schedule, monitors)
+        fold = self.folds[lane[1]]
         return room_for(self.folds, fold, setting.batch_size, schedule, monitors)
 
     def _run(self, lane: Lane) -> RunKey:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -148,6 +148,18 @@ class Setting(NamedTuple):
 def _name(registry: Registry[Any], part: object) -> str:
     """The registry name of a part of a network; that of a user's own function, or its `repr`."""
     return registry.name_of(part) or getattr(part, "__name__", None) or repr(part)
+
+
+def numbers_of_examples(settings: Iterable[Setting]) -> dict[int, set[int]]:
+    """The numbers of training examples of all settings, by their batch size.
+
+    Args:
+      settings: the settings of a sweep.
+    """
+    numbers: dict[int, set[int]] = {}
+    for setting in settings:
+        numbers.setdefault(setting.batch_size, set()).add(setting.examples)
+    return numbers
 
 
 def key_of(description: JsonObject) -> str:

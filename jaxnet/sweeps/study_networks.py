@@ -18,7 +18,7 @@ from jaxnet.sweeps.folds import LaneFold
 from jaxnet.sweeps.network_stack import NetworkStack
 from jaxnet.sweeps.replaying import replayed_params
 from jaxnet.sweeps.source import Source
-from jaxnet.sweeps.store import Lane, Setting, first_examples
+from jaxnet.sweeps.store import Lane, Setting, first_examples, numbers_of_examples
 from jaxnet.training.measured import SPLITS
 
 
@@ -91,9 +91,11 @@ class StudyNetworks(NamedTuple):
     def replayed(self, lane: Lane) -> ChunkParams:
         """The parameters of a network that is trained again."""
         setting = self.settings[lane[0]]
-        data = first_examples(self.data, setting.examples)
+        numbers = numbers_of_examples(self.settings)[setting.batch_size]
         epochs = max(1, int(self.epochs[self.places(lane)]))
-        return replayed_params(self.source, data, setting, lane, self.seed(lane), epochs)
+        return replayed_params(
+            self.source, self.data, setting, lane, self.seed(lane), epochs, numbers
+        )
 
     def all_params(self, epoch: Epoch) -> Params:
         """The parameters of all networks, stacked along the axes of the study."""

@@ -110,9 +110,12 @@ def _examples_called(
     splits = {"evaluation": data.valid, "training": data.train, "test": data.test}
     if subset is None:
         return splits[name], None
+    sizes, most = subset.sizes, None
+    if sizes.last_step is not None:
+        most = sizes.last_step * jnp.max(sizes.batch_size)
     rows = {
         "evaluation": subset.valid,
-        "training": Rows(subset.train, subset.sizes.n_examples),
+        "training": Rows(subset.train, sizes.n_examples, most),
         "test": subset.test,
     }[name]
     return (splits[name], None) if rows is None else (data.train, rows)

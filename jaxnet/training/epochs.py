@@ -14,6 +14,7 @@ written for one network on one device; a `parallelism` other than `SINGLE` runs 
 networks, or on several devices.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -232,8 +233,32 @@ def _train_blocks(shared: _Shared, state: TrainState, batches: MiniBatches) -> T
     train_block = partial(_train_in_span if shared.in_span else _train_steps, shared)
     size = block_steps(n_steps, shared.max_steps)
     blocks = _blocks(batches, size)
+    last_step = None if shared.subset is None else shared.subset.sizes.last_step
+    if last_step is not None:
+        return _train_until(last_step, train_block, state, blocks, _rest(batches, size))
     state, _ = jax.lax.scan(lambda state, block: (train_block(state, block), None), state, blocks)
     return train_block(state, _rest(batches, size)) if n_steps % size else state
+
+
+def _train_until(
+    last_step: Int[AnyArray, ""],
+    train_block: Callable[[TrainState, MiniBatches], TrainState],
+    state: TrainState,
+    blocks: MiniBatches,
+    rest: MiniBatches,
+) -> TrainState:
+    """Train the blocks up to the one with this mini-batch; all later ones would be skipped."""
+    n_blocks, size = blocks.indices.shape[:2]
+    n_needed = jnp.minimum(-(-last_step // size), n_blocks)
+
+    def train_numbered(number: Array, state: TrainState) -> TrainState:
+        return train_block(state, jax.tree.map(lambda array: array[number], blocks))
+
+    state = jax.lax.fori_loop(0, n_needed, train_numbered, state)
+    if not len(rest.indices):
+        return state
+    is_needed = last_step > n_blocks * size
+    return jax.lax.cond(is_needed, train_block, lambda state, _: state, state, rest)
 
 
 def _blocks(batches: MiniBatches, size: int) -> MiniBatches:

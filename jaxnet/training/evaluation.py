@@ -188,8 +188,14 @@ def scores(
             part = part._replace(x=subset.inputs(part.x, params[0].w.dtype))
         return parallelism(sum_over_examples)(params, parallelism.split(part))
 
-    chunk_sums = jax.lax.map(sums_of_chunk, jnp.arange(-(-n // size)))
-    total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
+    n_chunks = -(-n // size)
+    if rows is None or rows.most is None:
+        chunk_sums = jax.lax.map(sums_of_chunk, jnp.arange(n_chunks))
+        total = jax.tree.map(lambda array: jnp.sum(array, axis=0), chunk_sums)
+    else:  # the chunks after these have no rows
+        n_needed = jnp.minimum(-(-rows.most // size), n_chunks)
+        add = lambda index, total: jax.tree.map(jnp.add, total, sums_of_chunk(index))
+        total = jax.lax.fori_loop(1, n_needed, add, sums_of_chunk(jnp.zeros((), jnp.int32)))
     return parallelism(means)(total, divisor)
 
 

@@ -34,11 +34,14 @@ class Sizes:
       n_examples: training examples, at least 1 and at most as many as the program has.
       batch_size: examples per mini-batch, at least 1 and at most the program's.
       n_steps: mini-batches per epoch in the program, at least the network's own (static).
+      last_step: the number of mini-batches after which all networks of the program skip theirs, so
+        that the epoch ends; `None` for a program in which that is never before its last one.
     """
 
     n_examples: Int[AnyArray, "..."]
     batch_size: Int[AnyArray, "..."]
     n_steps: int = static()
+    last_step: Int[AnyArray, ""] | None = None
 
 
 @pytree
@@ -48,10 +51,12 @@ class Rows:
     Attributes:
       indices: the examples' indices; the last ones only fill the array up.
       n: how many there are, at least 1.
+      most: the most that any network of the program has; `None` if some has all.
     """
 
     indices: Int[AnyArray, "... n_all"]
     n: Int[AnyArray, "..."]
+    most: Int[AnyArray, ""] | None = None
 
 
 @pytree

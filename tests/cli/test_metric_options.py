@@ -69,7 +69,8 @@ def test_sweep_selects_by_a_metric(data, name, sign, capsys):
     assert cli.main([*SWEEP, "--select-by", name, "--folder", "s"]) == 0
     with open("s/best.json") as file:
         best = json.load(file)
-    rows = csv.read_csv("s/study.csv", ("network", "optimizer", "ending"))
+    text = ("network", "activation", "cost", "init", "optimizer", "ending")
+    rows = csv.read_csv("s/study.csv", text)
     by_recipe = {}
     for row in rows:
         by_recipe.setdefault(row["recipe"], []).append(sign * row[f"evaluation_{name}"])
