@@ -128,7 +128,8 @@ def sweep(
       batch_size: examples per mini-batch, at least 1, or a list of sizes; each size makes another
         program.
       examples: the number of training examples to use, at least 1, from the first on, or a list of
-        such numbers; each number makes another program. None uses all examples.
+        such numbers, which share a program unless there are schedules or monitors. None uses all
+        examples.
       resample: folds of the training split, on each of which every recipe is trained under every
         seed: such as `resampling.k_fold(5)`, or pairs of indices (train, test), as scikit-learn's
         splitters yield them. The study has an axis "fold" then, and `Study.score` is that of each
