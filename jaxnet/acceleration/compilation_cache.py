@@ -151,6 +151,6 @@ def _processor() -> str:
     """A short name for the kind of processor: the instructions that it has."""
     described = platform.machine() + platform.processor()
     if sys.platform == "linux":
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         described += next((li for li in lines if li.startswith(("flags", "Features"))), "")
     return hashlib.sha256(described.encode()).hexdigest()[:12]
