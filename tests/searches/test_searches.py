@@ -121,6 +121,15 @@ def test_a_stopping_rule_is_refused(name):
         getattr(jn.searches, name)(NET, DATA, recipe, RANGES, **SHORT[name])
 
 
+@pytest.fixture
+def _default_ctrl_c():
+    """Ctrl-C as in a process of its own; a worker of pytest ignores it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("_default_ctrl_c")
 @pytest.mark.parametrize("name", sorted({*SHORT} - {"asha"}))
 def test_ctrl_c_ends_a_search_with_what_there_is(name, tmp_path):
     n_lines = []
