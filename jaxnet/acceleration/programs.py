@@ -2,7 +2,8 @@
 
 JAX compiles a jitted function anew for each device that it runs on, although the machine code is
 the same on all cores of a CPU. A `Program` compiles once: its executable is serialized and loaded
-on the other devices, which takes milliseconds.
+on the other devices, which takes milliseconds. Where JAX's cache on disk is on, each device
+compiles its own, and finds it there in the next process.
 """
 
 import io
@@ -93,20 +94,16 @@ class _Executables:
     def on_device(
         self, device: Device, compiled_for: Callable[[Device], jax.stages.Compiled]
     ) -> jax.stages.Compiled:
-        """The executable for a device: one that is there, a copy of another's, or a new one.
-
-        It is always the first device for which a program is compiled, so that JAX's cache on disk,
-        whose keys name the device, knows it in the next process, too.
-        """
+        """The executable for a device: one that is there, a copy of another's, or a new one."""
         with self.lock:
-            if not self.by_device:
-                first, *others = device.client.local_devices()
-                self.by_device[first] = compiled = compiled_for(first)
-                # Before it first runs: XLA cannot serialize a sort that has run.
-                self.serialized = _serialized(compiled) if others else None
             if device not in self.by_device:
                 copied = None if self.serialized is None else _loaded(self.serialized, device)
-                self.by_device[device] = copied or compiled_for(device)
+                compiled = copied or compiled_for(device)
+                has_others = len(device.client.local_devices()) > 1
+                if not self.by_device and has_others and not _may_come_from_disk():
+                    # Before it first runs: XLA cannot serialize a sort that has run.
+                    self.serialized = _serialized(compiled)
+                self.by_device[device] = compiled
             return self.by_device[device]
 
 
@@ -124,6 +121,16 @@ def _executables(
 def forget_executables() -> None:
     """Forget all executables, as `jax.clear_caches` does with those of jitted functions."""
     _executables.cache_clear()
+
+
+def _may_come_from_disk() -> bool:
+    """Whether JAX's cache on disk is on: what comes from there cannot be serialized again.
+
+    XLA serializes such an executable, and loads it, but does not find its functions when it runs.
+    The cache has an executable for each device, so that only the first process compiles them all.
+    """
+    config: Any = jax.config
+    return bool(config.jax_compilation_cache_dir and config.jax_enable_compilation_cache)
 
 
 def _serialized(compiled: jax.stages.Compiled) -> tuple[bytes, Any, Any] | None:

@@ -305,26 +305,24 @@ class ChunkLoop(HostLoop[tuple[History, AnyArray | None]]):
         if self.state_rows is not None:
             states = jax.device_put(slot_map.stack(self.state_rows), device=self.device)
         else:
-            params = self._initial_params(slot_map)
-            states = lanes.begin_lanes(
-                spec.program_network, spec.keep_best, group, self.inputs, params
-            )
+            states = self._initial_states(slot_map)
         self.state = LaneState(states, alive)
         self._compile()
 
-    def _initial_params(self, slot_map: SlotMap) -> Params:
-        """The stacked initial parameters: drawn on the device, unless lanes have their own."""
-        spec = self.spec
+    def _initial_states(self, slot_map: SlotMap) -> TrainState:
+        """The stacked states at the start: drawn on the device, unless lanes have parameters."""
+        spec, group = self.spec, slot_map.lane_group
+        net, keep_best = spec.program_network, spec.keep_best
         if spec.starts is not None and any(start.params is not None for start in spec.starts):
-            return jax.device_put(slot_map.stack(_initial_rows(spec)), device=self.device)
+            params = jax.device_put(slot_map.stack(_initial_rows(spec)), device=self.device)
+            return lanes.begin_lanes(net, keep_best, group, self.inputs, params)
         networks = list(dict.fromkeys(spec.networks))
-        drawn = tuple(
-            lanes.draw_groups.on_device(net, self.inputs.keys)(self.inputs.keys) for net in networks
-        )
-        kinds = np.array([networks.index(net) for net in spec.networks], np.int32)
-        return lanes.place_lanes(
-            spec.program_network, slot_map.lane_group, drawn, kinds[slot_map.source_lanes]
-        )
+        keys = self.inputs.keys
+        drawn = tuple(lanes.draw_groups.on_device(own, keys)(keys) for own in networks)
+        kinds = np.array([networks.index(own) for own in spec.networks], np.int32)
+        arrays = (self.inputs, drawn, kinds[slot_map.source_lanes])
+        start = lanes.LaneStarts(net, keep_best, group)
+        return lanes.begin_drawn_lanes.on_device(start, *arrays)(*arrays)
 
     def _compile(self) -> None:
         """Compile the two programs of an epoch side by side, unless they are known."""
@@ -507,4 +505,7 @@ def _unit_masks(spec: ChunkSpec) -> UnitMasks | None:
     if all(net.sizes == spec.program_network.sizes for net in spec.networks):
         return None
     rows = zip(*(masks(net, spec.program_network) for net in spec.networks), strict=True)
-    return UnitMasks(tuple(map(np.array, rows)), spec.networks[0].sizes[1:-1])
+    # True widths are a static choice: lanes share a program only if nothing depends on them.
+    needs_widths = spec.recipes.recipe.dropout is not None or spec.monitors is not None
+    net = spec.networks[0] if needs_widths else spec.program_network
+    return UnitMasks(tuple(map(np.array, rows)), net.sizes[1:-1])

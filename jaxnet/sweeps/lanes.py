@@ -289,10 +289,33 @@ def _place(
     return jax.vmap(of_group)(drawn, kinds)
 
 
+class LaneStarts(NamedTuple):
+    """The static choices of a program that begins with drawn parameters."""
+
+    net: Network
+    """The network of the program."""
+    keep_best: bool
+    """Whether the states have the best epoch's parameters, too."""
+    parallelism: LaneGroup
+    """Where the stacked arrays have their lane axis."""
+
+
+def _begin_drawn(
+    start: LaneStarts,
+    inputs: LaneInputs,
+    drawn: tuple[Params, ...],
+    kinds: Int[AnyArray, "groups lanes"],
+) -> TrainState:
+    """The stacked states before the first mini-batch, from drawn parameters: see `_place`."""
+    net, keep_best, parallelism = start
+    params = _place(net, parallelism, drawn, kinds)
+    return _begin(net, keep_best, parallelism, inputs, params)
+
+
 run_keys = jax.jit(jax.vmap(_key))
 """The run key of each seed of an array."""
 draw_groups = Program(_draw, lambda net: DRAWS)
-place_lanes = jax.jit(_place, static_argnames=("net", "parallelism"))
+begin_drawn_lanes = Program(_begin_drawn, lambda start: DRAWS)
 begin_lanes = jax.jit(_begin, static_argnames=("net", "keep_best", "parallelism"))
 train_lanes = Program(_train, lambda program: training_options(program.net))
 finish_lanes = Program(_finish, lambda program: evaluation_options(program.net))

@@ -40,6 +40,19 @@ def test_a_program_is_compiled_once_for_two_devices():
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
+def test_what_comes_from_jaxs_cache_on_disk_runs_on_two_devices(tmp_path):
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }  # fmt: skip
+    command = [sys.executable, "-c", ON_TWO_DEVICES]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "cache").iterdir())) > 1
+
+
 def test_options_depend_on_the_static_argument():
     seen = []
     program = Program(lambda factor, x: factor * x, lambda factor: seen.append(factor) or {})
