@@ -38,9 +38,9 @@ MOMENT_SECONDS = 0.5e-9
 """For each number of the optimizer's state and step."""
 DISPATCH_SECONDS = 1.5e-3
 """For each epoch of a chunk: two calls, and the results of its lanes."""
-COMPILE_SECONDS = 1.0
-"""To compile the two programs of a chunk, for each layer, if nothing else runs."""
-FIRST_CALL_SECONDS = 0.7
+COMPILE_SECONDS = 1.6
+"""To trace and compile the two programs of a chunk, for each layer, while other chunks do so, too."""
+FIRST_CALL_SECONDS = 1.0
 """To draw initial weights and to begin, in a process that has not done it yet."""
 
 
