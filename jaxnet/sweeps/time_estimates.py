@@ -39,7 +39,7 @@ MOMENT_SECONDS = 0.5e-9
 DISPATCH_SECONDS = 1.5e-3
 """For each epoch of a chunk: two calls, and the results of its lanes."""
 COMPILE_SECONDS = 1.6
-"""To trace and compile the two programs of a chunk, for each layer, while other chunks do so, too."""
+"""To trace and compile the two programs of a chunk, for each layer, while others compile, too."""
 FIRST_CALL_SECONDS = 1.0
 """To draw initial weights and to begin, in a process that has not done it yet."""
 
