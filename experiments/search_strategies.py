@@ -73,7 +73,9 @@ def random_recipe(n: int, seed: int) -> jn.Recipe:
     return jn.Recipe(optimizer, l2=1e-3 * 1e5**penalty)
 
 
-def swept(config: Config, seed: int, recipe: jn.Recipe, halving: int | None = None) -> Chosen:
+def swept(
+    config: Config, seed: int, recipe: jn.Recipe | jn.Settings, halving: int | None = None
+) -> Chosen:
     """A sweep of these recipes under one seed."""
     study = jn.sweep(
         NET, split_digits(seed), recipe, seeds=[seed], epochs=config.epochs, batch_size=BATCH,
