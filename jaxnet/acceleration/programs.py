@@ -8,7 +8,7 @@ compiles its own, and finds it there in the next process.
 
 import io
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -17,11 +17,10 @@ import numpy as np
 from jax.experimental import serialize_executable
 from jax.sharding import SingleDeviceSharding
 
+from jaxnet.acceleration.xla_options import Options
 from jaxnet.core.dtypes import uses_float64
 from jaxnet.core.types import Device
 
-Options = Mapping[str, int | str | bool]
-"""XLA's options, as `jax.jit(compiler_options=)` takes them."""
 MOST_EXECUTABLES = 64
 """The most shapes of arguments, of all programs together, whose executables are kept."""
 

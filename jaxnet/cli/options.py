@@ -292,16 +292,16 @@ def cost_function(
     """The cost that --cost, --output, --temperature and --cost-hyper describe."""
     constructor = costs.NAMED[name]
     known = [field.name for field in dataclasses.fields(constructor)]
-    given: dict[str, Any] = named_numbers("--cost-hyper", hyper)
+    arguments: dict[str, Any] = named_numbers("--cost-hyper", hyper)
     if temperature is not None:
         if name != "log-likelihood":
             raise ValueError(f"{name} takes no --temperature; log-likelihood does.")
-        if "temperature" in given:
+        if "temperature" in arguments:
             raise ValueError(
                 "temperature is given by --cost-hyper and by --temperature; give it once."
             )
-        given["temperature"] = temperature
-    for number in given:
+        arguments["temperature"] = temperature
+    for number in arguments:
         if number not in known or number == "output":
             listed = ", ".join(name for name in known if name != "output") or "none"
             raise ValueError(f"{name} takes no {number}; its numbers are {listed}.")
@@ -311,8 +311,8 @@ def cost_function(
                 f"{name} takes no --output, since its outputs are "
                 f"{activations.NAMED.name_of(constructor().output)}; {TAKE_OUTPUT} do."
             )
-        given["output"] = activations.NAMED[output]
-    return constructor(**given)
+        arguments["output"] = activations.NAMED[output]
+    return constructor(**arguments)
 
 
 def numbers(named: Mapping[str, Callable[..., Any]], name: str) -> list[str]:
@@ -331,16 +331,16 @@ def named_numbers(option: str, pairs: Sequence[str]) -> dict[str, bool | float]:
     return numbers_by_name
 
 
-def name_and_number(option: str, given: str) -> tuple[str, Any]:
+def name_and_number(option: str, typed: str) -> tuple[str, Any]:
     """Parse NAME=NUMBER; true and false are booleans."""
-    name, _, value = given.partition("=")
+    name, _, value = typed.partition("=")
     if value in ("true", "false"):
         return name, value == "true"
     try:
         return name, int(value) if value.lstrip("-").isdigit() else float(value)
     except ValueError:
         raise ValueError(
-            f"{option} must be NAME=NUMBER, such as rate=0.95, not {given!r}."
+            f"{option} must be NAME=NUMBER, such as rate=0.95, not {typed!r}."
         ) from None
 
 

@@ -188,11 +188,11 @@ class LeaveOneGroupOut(Resampling):
 class GivenFolds(Resampling):
     """Folds that a user made."""
 
-    given: tuple[Fold, ...]
+    listed: tuple[Fold, ...]
 
     def folds(self, split: Split, seed: int = 0) -> list[Fold]:
         """The folds themselves, checked: see `Resampling.folds`."""
-        return [_checked(fold, index, len(split.x)) for index, fold in enumerate(self.given)]
+        return [_checked(fold, index, len(split.x)) for index, fold in enumerate(self.listed)]
 
 
 def k_fold(

@@ -122,7 +122,7 @@ def grid(recipe: Recipe, **values: object) -> Recipe | Settings:
     8
     """
     _check_recipe("grid", recipe)
-    columns = {name: _values(name, given) for name, given in values.items()}
+    columns = {name: _values(name, choices) for name, choices in values.items()}
     if not columns:
         raise ValueError("grid takes one or more names, each with a value or a list of values.")
     rows = itertools.product(*columns.values())
@@ -149,7 +149,7 @@ def zipped(recipe: Recipe, **values: object) -> Recipe | Settings:
     [(16,), (64,)]
     """
     _check_recipe("zipped", recipe)
-    columns = {name: _values(name, given) for name, given in values.items()}
+    columns = {name: _values(name, choices) for name, choices in values.items()}
     if not columns:
         raise ValueError("zipped takes one or more names, each with a list of values.")
     lengths = {name: len(column) for name, column in columns.items() if len(column) > 1}
@@ -161,14 +161,14 @@ def zipped(recipe: Recipe, **values: object) -> Recipe | Settings:
     return _from_rows(recipe, list(columns), list(zip(*full, strict=True)))
 
 
-def _values(name: str, given: object) -> list:
+def _values(name: str, choices: object) -> list:
     """The values of one name: numbers as floats, others checked."""
     if name not in CHOICES:
-        return _column(name, given).tolist()
-    choices = list(given) if isinstance(given, (list, range, np.ndarray)) else [given]
-    if not choices:
+        return _column(name, choices).tolist()
+    values = list(choices) if isinstance(choices, (list, range, np.ndarray)) else [choices]
+    if not values:
         raise ValueError(f"{name} needs at least one value, not an empty list.")
-    return [checked_choice(name, choice) for choice in choices]
+    return [checked_choice(name, value) for value in values]
 
 
 def _from_rows(
@@ -280,12 +280,12 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe
         raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
     columns = []
-    for (name, given), unit_points in zip(ranges.items(), points.T, strict=True):
+    for (name, choices_or_range), unit_points in zip(ranges.items(), points.T, strict=True):
         if name in CHOICES:
-            choices = _values(name, given)
+            choices = _values(name, choices_or_range)
             columns.append([choices[int(place * len(choices))] for place in unit_points])
         else:
-            columns.append(_in_range(name, given, unit_points).tolist())
+            columns.append(_in_range(name, choices_or_range, unit_points).tolist())
     return _from_rows(recipe, list(ranges), list(zip(*columns, strict=True)))
 
 

@@ -151,19 +151,19 @@ def _rule(description: JsonObject, kind: type[_Rule]) -> _Rule:
             f"its rule {description['rule']} has the version {description.get('version', 1)}, and "
             f"this version of jaxnet {example.version}"
         )
-    given = {name: x for name, x in description.items() if name not in ("rule", "version")}
+    numbers = {name: x for name, x in description.items() if name not in ("rule", "version")}
     spans = dict(example.spans) if isinstance(example, Schedule) else {}
     options = dict(example.options)
     fields: dict[str, Any] = {}
-    if "unit" in given and isinstance(example, Schedule):
-        fields["unit"] = given.pop("unit")
+    if "unit" in numbers and isinstance(example, Schedule):
+        fields["unit"] = numbers.pop("unit")
     if spans:
-        fields["spans"] = tuple((name, given.pop(name, spans[name])) for name in spans)
-    chosen = {name for name, value in given.items() if isinstance(value, (bool, str))}
+        fields["spans"] = tuple((name, numbers.pop(name, spans[name])) for name in spans)
+    chosen = {name for name, value in numbers.items() if isinstance(value, (bool, str))}
     fields["options"] = tuple(
-        (options | {name: given.pop(name) for name in chosen | options.keys() & given}).items()
+        (options | {name: numbers.pop(name) for name in chosen | options.keys() & numbers}).items()
     )
-    return dataclasses.replace(example, hyper=example.hyper | given, **fields)
+    return dataclasses.replace(example, hyper=example.hyper | numbers, **fields)
 
 
 def _as_arguments(description: JsonObject) -> dict[str, Any]:
