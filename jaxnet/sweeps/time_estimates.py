@@ -38,10 +38,11 @@ MOMENT_SECONDS = 0.5e-9
 """For each number of the optimizer's state and step."""
 DISPATCH_SECONDS = 1.5e-3
 """For each epoch of a chunk: two calls, and the results of its lanes."""
-COMPILE_SECONDS = 1.6
-"""To trace and compile the two programs of a chunk, for each layer, while others compile, too."""
-FIRST_CALL_SECONDS = 1.0
-"""To draw initial weights and to begin, in a process that has not done it yet."""
+COMPILE_SECONDS = 1.0
+"""To compile the two programs of a chunk, for each layer. With 1.6 eight widths from 4 to 128 would
+share two programs, not three, and take longer, the first time as well."""
+FIRST_CALL_SECONDS = 2.0
+"""To trace, to draw initial weights and to begin, in a process that has not done it yet."""
 
 
 class EpochSize(NamedTuple):
