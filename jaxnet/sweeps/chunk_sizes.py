@@ -9,13 +9,12 @@ cache; on an accelerator more lanes mean larger matrix products, as far as memor
 import os
 
 import jax
-import numpy as np
 
 from jaxnet.acceleration import first_layer
 from jaxnet.core.network import Network
 from jaxnet.core.types import Device
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.step import TrainState, start
+from jaxnet.training.step import state_struct
 
 CACHE_BYTES = 8 * 2**20
 """Bytes of parameters, gradients and optimizer state that one core's program should have. Of 2, 4,
@@ -134,13 +133,7 @@ def state_bytes(net: Network, recipe: Recipe, keep_best: bool) -> int:
       recipe: a recipe of the lanes, with arrays or scalars.
       keep_best: whether the lane carries the parameters of its best epoch, too.
     """
-    single_recipe = jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), recipe)
-    key = jax.random.key(0, impl="threefry2x32")
-
-    def start_lane(recipe: Recipe) -> TrainState:
-        return start(net, recipe, key, keep_best=keep_best)
-
-    state = jax.eval_shape(start_lane, single_recipe)
+    state = state_struct(net, recipe, keep_best)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from jaxnet.acceleration.xla_options import ONE_THREAD
 from jaxnet.core.network import Network
@@ -169,7 +170,7 @@ def chunk_bytes(size: Size) -> int:
 @lru_cache(maxsize=2)
 def _operations_per_second(dtype: str) -> float:
     """The operations per second of one device in a matrix product of this type."""
-    square = jax.numpy.ones((1024, 1024), dtype)
+    square = jax.device_put(np.ones((1024, 1024), dtype))
     product = jax.jit(jax.numpy.dot, compiler_options=ONE_THREAD)
     product(square, square).block_until_ready()
     start_time = time.perf_counter()

@@ -7,7 +7,6 @@ most the chunks that it was training.
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 import jax
 import numpy as np
-from jax.tree_util import PyTreeDef
 
 from jaxnet.core import activations, initializers
 from jaxnet.core.arguments import brief
@@ -32,7 +30,7 @@ from jaxnet.sweeps.chunk_params import KeptParams
 from jaxnet.sweeps.layout import Slot
 from jaxnet.training.fingerprint import fingerprint, require_same
 from jaxnet.training.fingerprint_0_2 import fingerprint_0_2
-from jaxnet.training.step import TrainState, start
+from jaxnet.training.step import TrainState, state_struct
 
 KIND = "chunk"
 """The kind of a chunk's file."""
@@ -427,21 +425,7 @@ def state_like(program_sizes: tuple[int, ...], setting: Setting) -> TrainState:
       setting: the lane's setting.
     """
     program = dataclasses.replace(setting.network, sizes=program_sizes)
-    dtype = jax.dtypes.canonicalize_dtype(float)
-    return _state_shapes(program, jax.tree.structure(setting.recipe), str(dtype))
-
-
-@functools.lru_cache(maxsize=64)
-def _state_shapes(
-    program: Network,
-    recipe: PyTreeDef,  # pyright: ignore[reportInvalidTypeForm]
-    dtype: str,
-) -> TrainState:
-    """The shapes and types of a state, for all recipes of a structure."""
-    key = jax.random.key(0, impl="threefry2x32")
-    number = jax.ShapeDtypeStruct((), dtype)
-    numbers = jax.tree.unflatten(recipe, [number] * recipe.num_leaves)
-    return jax.eval_shape(lambda recipe: start(program, recipe, key), numbers)
+    return state_struct(program, setting.recipe)
 
 
 def _without_best_params(states: TrainState) -> TrainState:

@@ -14,17 +14,15 @@ mirror the parameters. Its evaluation takes half as long for each activation.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from jaxnet.acceleration import first_layer
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.training.step import start
+from jaxnet.training.step import state_struct
 
 REFERENCE_RATE = 1.4e11
 """The operations per second of a matrix product on the core that all other numbers are from."""
@@ -98,7 +96,7 @@ def lane_epoch_seconds(net: Network, recipe: Recipe, size: EpochSize, n_lanes: i
     """
     product_seconds = 1 / (PRODUCT_EFFICIENCY * REFERENCE_RATE)
     n_units, n_steps = sum(net.sizes[1:]), -(-size.n_train // size.batch_size)
-    n_params, n_moments = net.n_params, _state_numbers(net, jax.tree.structure(recipe))
+    n_params, n_moments = net.n_params, _optimizer_numbers(net, recipe)
     if first_layer.span_steps(net, recipe, size.batch_size, n_lanes):
         share = 1 - net.sizes[0] * net.sizes[1] / n_params
         n_params, n_moments = share * n_params, share * n_moments
@@ -122,11 +120,7 @@ def compile_seconds(net: Network) -> float:
     return COMPILE_SECONDS * (len(net.sizes) - 1)
 
 
-@lru_cache(maxsize=64)
-def _state_numbers(net: Network, recipe_structure: Any) -> int:
+def _optimizer_numbers(net: Network, recipe: Recipe) -> int:
     """The numbers of the optimizer's state of one lane."""
-    key = jax.random.key(0, impl="threefry2x32")
-    numbers = [np.zeros((), np.float32)] * recipe_structure.num_leaves
-    recipe = jax.tree.unflatten(recipe_structure, numbers)
-    state = jax.eval_shape(lambda recipe: start(net, recipe, key, keep_best=False), recipe)
-    return sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
+    leaves = jax.tree.leaves(state_struct(net, recipe, keep_best=False).opt_state)
+    return sum(leaf.size for leaf in leaves)

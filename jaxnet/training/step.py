@@ -1,8 +1,8 @@
 """One training step: the state that training carries, and what a mini-batch does to it."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -197,6 +197,34 @@ def start(
         finite_steps=zero,
         watch=watch,
     )
+
+
+def state_struct(net: Network, recipe: Recipe, keep_best: bool = True) -> TrainState:
+    """The shapes and types of the state of one network; nothing is computed or compiled.
+
+    Args:
+      net: the network.
+      recipe: how it is trained; only its structure counts, so that it may be that of many lanes.
+      keep_best: whether the state holds the best epoch's parameters, too.
+
+    >>> from jaxnet import momentum
+    >>> state_struct(Network((2, 3, 2)), Recipe(momentum(0.1))).params[0].w.shape
+    (2, 3)
+    """
+    dtype = str(jax.dtypes.canonicalize_dtype(float))
+    return _state_struct(net, jax.tree.structure(recipe), dtype, keep_best)
+
+
+@lru_cache(maxsize=64)
+def _state_struct(net: Network, structure: Any, dtype: str, keep_best: bool) -> TrainState:
+    number = jax.ShapeDtypeStruct((), dtype)
+    recipe = jax.tree.unflatten(structure, [number] * structure.num_leaves)
+
+    def begin(recipe: Recipe) -> TrainState:
+        key = jax.random.key(0, impl="threefry2x32")  # traced: otherwise it would be compiled
+        return start(net, recipe, key, keep_best=keep_best)
+
+    return jax.eval_shape(begin, recipe)
 
 
 def evaluation_params(
