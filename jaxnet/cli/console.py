@@ -19,6 +19,9 @@ from jaxnet.comparison import Comparison, conclusions
 from jaxnet.core.gradient_check import Check
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
+from jaxnet.data import datasets
+from jaxnet.data.encoding import Category, Encoding, Number
+from jaxnet.io import table_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.ranking import recipe_order
@@ -46,7 +49,9 @@ def quoted(path: str | Path) -> str:
 
 
 def next_command(folder: Path, data: str) -> str:
-    """The command that tries the network in a folder on the test set it was not trained on."""
+    """The command that tries the network in a folder on the test set, or on rows of a new table."""
+    if Path(data).suffix.lower() in table_files.SUFFIXES:
+        return f"Next: jaxnet predict {quoted(folder)} NEW.csv --output answers.csv"
     option = "" if data == "mnist" else f" --data {quoted(data)}"
     return f"Next: jaxnet predict {quoted(folder)}{option} --test 0 1 2 3"
 
@@ -274,14 +279,75 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
     return table
 
 
-def classes(confusion: np.ndarray) -> str:
+def encoding_of(data: Dataset) -> Encoding | None:
+    """How the columns of a table became inputs; None for other data."""
+    return data.encoding if isinstance(data, datasets.Table) else None
+
+
+def class_names(data: Dataset) -> list[str] | None:
+    """The names of the classes, in the order of the labels; None where labels are all there is."""
+    encoding = encoding_of(data)
+    if encoding is None or not encoding.target.classes:
+        return None
+    return list(map(str, encoding.target.classes))
+
+
+def columns(data: Dataset) -> list[str]:
+    """What the columns of a table were taken for, in lines; none for other data."""
+    encoding = encoding_of(data)
+    if encoding is None or encoding.columns is None:
+        return []
+    gaps = lambda column: " (with gaps)" if column.has_missing else ""
+    numbers = [
+        f"{column.name}{gaps(column)}" for column in encoding.columns if isinstance(column, Number)
+    ]
+    categories = [
+        f"{column.name}{gaps(column)}: {', '.join(column.values)}{', others' * column.has_rare}"
+        for column in encoding.columns
+        if isinstance(column, Category)
+    ]
+    target, names = encoding.target, class_names(data)
+    kind = "a number" if names is None else " or ".join(names)
+    return [
+        f"Numbers: {', '.join(numbers) or 'none'}",
+        *(f"Categories: {'; '.join(categories)}" for _ in categories[:1]),
+        f"To predict: {target.name}, {kind}",
+    ]
+
+
+def cross_validation(study: Study) -> str:
+    """The mean of each score over the folds of a study with one setting, in one line."""
+    means = []
+    for name, curve in study.history.metrics.items():
+        last = np.maximum(study.best_epoch, 1)[..., None] - 1
+        scores = np.take_along_axis(np.asarray(curve), last, axis=-1)
+        label = name.removeprefix("test_").replace("data_cost", "cost without penalty")
+        if name.startswith("test_") and name != "test_cost" and np.isfinite(scores).all():
+            means.append(f"{label} {scores.mean():.4f} ± {scores.std(ddof=1):.4f}")
+    n_folds = study.best_epoch.size
+    return f"Cross-validation, mean ± SD of {n_folds} folds: {', '.join(means)}"
+
+
+def classes(confusion: np.ndarray, names: Sequence[str] | None) -> str:
     """The accuracy of each class, in one line."""
     counts = confusion.sum(axis=1)
     each = [
-        f"{label}: {confusion[label, label] / counts[label]:.1%}"
+        f"{names[label] if names else label}: {confusion[label, label] / counts[label]:.1%}"
         for label in np.flatnonzero(counts)
     ]
     return ", ".join(each)
+
+
+def answers_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """The answers to the first rows of a table."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("row", justify="right")
+    for name, cell in rows[0].items():
+        table.add_column(name, justify="right" if isinstance(cell, float) else "left")
+    for index, row in enumerate(rows):
+        cells = [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()]
+        table.add_row(str(index), *cells)
+    return table
 
 
 def outputs_table(

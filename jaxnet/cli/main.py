@@ -25,6 +25,7 @@ from jaxnet.cli.saved_options import resumed_options
 from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import Train
 from jaxnet.core.deprecation import renaming
+from jaxnet.data import table_cells
 
 Command = Train | Sweep | Compare | Predict | Check
 COMMANDS: dict[str, type[Command]] = {
@@ -120,7 +121,7 @@ def _renamed(args: Sequence[str]) -> list[str]:
     command = COMMANDS.get(args[0]) if args else None
     options = {field.name for field in dataclasses.fields(command)} if command else set()
     renamed = []
-    for arg in args:
+    for arg in _with_stop_at(args) if "stop_at" in options else args:
         flag, equals, value = arg.partition("=")
         old = flag.removeprefix("--").replace("-", "_")
         no = "no_" if old.startswith("no_") else ""
@@ -131,6 +132,18 @@ def _renamed(args: Sequence[str]) -> list[str]:
             _warn(renaming(flag, new_flag))
             arg = f"{new_flag}{equals}{value}"
         renamed.append(arg)
+    return renamed
+
+
+def _with_stop_at(args: Sequence[str]) -> list[str]:
+    """The arguments with --stop-at for a --target that is a number, as it was called before."""
+    renamed = list(args)
+    for index, arg in enumerate(args):
+        flag, equals, value = arg.partition("=")
+        value = value if equals else "".join(args[index + 1 : index + 2])
+        if flag == "--target" and table_cells.number_of(value) is not None:
+            _warn(renaming("--target NUMBER", "--stop-at NUMBER"))
+            renamed[index] = f"--stop-at{equals}{arg.partition('=')[2]}"
     return renamed
 
 

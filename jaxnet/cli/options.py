@@ -2,10 +2,12 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
+import numpy as np
 import tyro
 
 from jaxnet.core import activations, costs, initializers
@@ -13,6 +15,7 @@ from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Order
 from jaxnet.data import datasets
+from jaxnet.io import table_files
 from jaxnet.recipes import optimizers, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.recipe import Recipe
@@ -91,6 +94,16 @@ class Architecture:
 class Training(Architecture):
     """Options of the network, the recipe, the data set and the length of training."""
 
+    sizes: Annotated[SizesOption, tyro.conf.arg(help_behavior_hint="")] = ()
+    """Units per layer, input and output included (as many as the data have, with --hidden-sizes in
+    between: 784 30 10)."""
+    hidden_sizes: SizesOption = (30,)
+    """Units of each hidden layer, where --sizes is not given."""
+    cost: Annotated[CostName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm, reportIncompatibleVariableOverride]
+    """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood and focal
+    softmax, poisson e^z, and gaussian-nll a mean and a log-variance for each target
+    (cross-entropy; for a table's classes log-likelihood, and quadratic with --output linear for
+    its numbers)."""
     init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
     """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
     std: HyperOption = None
@@ -149,10 +162,10 @@ class Training(Architecture):
     """Stop after this number of epochs without a new best (never)."""
     reduce_on_plateau: bool = False
     """Halve the learning rate instead, and stop at 1/128 of the first."""
-    target: HyperOption = None
+    stop_at: HyperOption = None
     """Stop once the curve that decides has reached this value (never)."""
     decides: Curve = "evaluation-accuracy"  # pyright: ignore[reportInvalidTypeForm]
-    """The curve that decides on the best epoch, with --patience or --target: accuracy, a cost
+    """The curve that decides on the best epoch, with --patience or --stop-at: accuracy, a cost
     without penalties, or a metric."""
     metrics: Annotated[
         tuple[MetricName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
@@ -174,7 +187,18 @@ class Training(Architecture):
     """Data set: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
     train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
     an .npz archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth
-    of the training examples validates)."""
+    of the training examples validates); or a table of which --target names a column: .csv, .tsv or
+    .parquet, a header and a row for each example, of which a fifth validates and a fifth tests."""
+    target: Annotated[str, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ""
+    """Column of the table to predict (none)."""
+    drop: Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ()
+    """Columns of the table to leave out (none)."""
+    categories: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")
+    ] = ()
+    """Columns of numbers that are categories, such as a postal code (none)."""
+    groups: Annotated[str, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ""
+    """Column, such as a patient's number, whose rows stay together and which is no input (none)."""
 
     def full_network(self) -> Network:
         """The network with its initial weights and its precision."""
@@ -184,7 +208,15 @@ class Training(Architecture):
 
     def training_data(self) -> Dataset:
         """The data set, with the weights of --class-weight."""
-        data = read(self.data)
+        data = self._table() if self.target else read(self.data)
+        options = (
+            ("--drop", self.drop),
+            ("--categories", self.categories),
+            ("--groups", self.groups),
+        )
+        for option, value in options:
+            if value and not self.target:
+                raise ValueError(f"{option} is for a table, of which --target names a column.")
         if not self.class_weight:
             return data
         if self.class_weight == ("balanced",):
@@ -197,6 +229,36 @@ class Training(Architecture):
             )
         weights = named_numbers("--class-weight", self.class_weight)
         return datasets.class_weighted(data, {int(label): w for label, w in weights.items()})
+
+    def _table(self) -> datasets.Table:
+        """The table of --data."""
+        if self.data in DATA_NAMES or Path(self.data).suffix.lower() not in table_files.SUFFIXES:
+            raise ValueError(
+                f"--target names a column of a table, a file that ends with "
+                f"{', '.join(table_files.SUFFIXES)}, but --data is {self.data}."
+            )
+        return datasets.table(
+            self.data, self.target, valid=0.2, test=0.2, groups=self.groups or None,
+            categories=self.categories, drop=self.drop,
+        )  # fmt: skip
+
+    def for_data(self, data: Dataset) -> Self:
+        """The options with the sizes and the cost that fit the data, where they were not given.
+
+        Args:
+          data: the splits.
+        """
+        encoding = data.encoding if isinstance(data, datasets.Table) else None
+        cost, output = self.cost, self.output
+        if cost is None and encoding is not None and not encoding.target.classes:
+            cost, output = "quadratic", output or "linear"
+        elif cost is None:
+            cost = "cross-entropy" if encoding is None else "log-likelihood"
+        sizes = self.sizes
+        if not sizes:
+            n_outputs = _n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
+            sizes = (math.prod(data.train.x.shape[1:]), *self.hidden_sizes, n_outputs)
+        return dataclasses.replace(self, sizes=sizes, cost=cost, output=output)
 
     def chosen_metrics(self) -> dict[str, MetricFunction]:
         """The metrics of --metrics by name, and the one that --decides names."""
@@ -269,18 +331,26 @@ class Training(Architecture):
 
     def _stopping(self) -> stopping.Stopping | None:
         split, _, metric = self.decides.partition("-")
-        where: dict[str, Any] = {"metric": metric, "split": split, "target": self.target}
+        where: dict[str, Any] = {"metric": metric, "split": split, "target": self.stop_at}
         if self.reduce_on_plateau and self.patience is None:
             raise ValueError(
                 "--reduce-on-plateau needs a --patience: after how many epochs without a best?"
             )
-        if self.patience is None and self.target is None:
+        if self.patience is None and self.stop_at is None:
             if self.decides != "evaluation-accuracy":
-                raise ValueError("--decides needs a --patience or a --target to decide on.")
+                raise ValueError("--decides needs a --patience or a --stop-at to decide on.")
             return None
         if self.reduce_on_plateau and self.patience is not None:
             return stopping.reduce_on_plateau(self.patience, **where)
         return stopping.Stopping(patience=self.patience, **where)
+
+
+def _n_outputs(data: Dataset) -> int:
+    """The outputs that the targets of a data set need."""
+    if isinstance(data, datasets.Table):
+        return data.n_outputs
+    y = np.asarray(data.train.y)
+    return y.shape[1] if y.ndim == 2 else int(y.max()) + 1
 
 
 def cost_function(

@@ -1,4 +1,4 @@
-"""`jaxnet predict`: what a saved network answers to images, or to rows of a test set."""
+"""`jaxnet predict`: what a saved network answers to images, rows of a test set, or of a table."""
 
 import dataclasses
 import math
@@ -17,14 +17,18 @@ from jaxnet.core import costs, network
 from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.conversion import input_array, place
 from jaxnet.core.network import Network
+from jaxnet.core.types import Params
+from jaxnet.data.datasets import load_encoding
 from jaxnet.data.doubtful import LARGE_INPUT
-from jaxnet.io import network_files, numpy_files, reading
+from jaxnet.io import csv, network_files, numpy_files, reading, table_files
 
 MAX_PIXELS = 2**22
 """The pixels of the largest picture that is decoded."""
 
 PICTURES = ("PNG", "JPEG")
 """The formats of pictures."""
+SHOWN = 10
+"""Rows of a table that are printed."""
 WHITE_16_BIT = 65535
 """The grey value of white in a 16-bit picture."""
 
@@ -44,6 +48,8 @@ class Question(NamedTuple):
 class Predict:
     """Print a network's outputs for images, or for rows of a test set, and the class they mean.
 
+    A network of a table takes new tables with the same columns, .csv, .tsv or .parquet, and answers
+    each row: the first on the screen, all in the CSV file --output.
     An image is a PNG or JPEG with as many pixels as the network has inputs, white on black as MNIST
     is, or black on white with --invert. Transparent pixels show the background: black, or white
     with --invert. A .npy array holds an image or several, or rows of inputs.
@@ -55,11 +61,13 @@ class Predict:
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="IMAGE", help_behavior_hint=""),
     ] = ()
-    """PNG, JPEG or .npy files; they stand before any option."""
+    """PNG, JPEG or .npy files, or tables; they stand before any option."""
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set to classify, from 0."""
     data: DataOption = "mnist"
     """Data set of --test: mnist, digits, a folder of IDX files, or an .npz archive."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """CSV file to write the answers to a table to (none)."""
     invert: bool = False
     """Invert the images, which are dark on a light or transparent background."""
 
@@ -71,7 +79,16 @@ class Predict:
             raise ValueError(
                 "--invert is for image files, and none is given; leave it out with --test."
             )
-        net, params = network_files.load(_network_file(self.network))
+        file = _network_file(self.network)
+        net, params = network_files.load(file)
+        tables = [path for path in self.images if path.suffix.lower() in table_files.SUFFIXES]
+        if tables:
+            self._answer_table(tables, file, net, params, out)
+            return
+        if self.output is not None:
+            raise ValueError(
+                "--output is for the answers to a table; name a .csv or .parquet file."
+            )
         questions = [
             question
             for path in self.images
@@ -85,6 +102,23 @@ class Predict:
         outputs = [np.asarray(network.predict(net, params, question.x)) for question in questions]
         _check_outputs(questions, outputs)
         _print_outputs(net, questions, outputs, are_classes, out)
+
+    def _answer_table(
+        self, tables: list[Path], file: Path, net: Network, params: Params, out: Console
+    ) -> None:
+        """Answer the rows of a table."""
+        if len(self.images) > 1 or self.test or self.invert:
+            raise ValueError(
+                f"a table such as {tables[0]} is answered alone; leave other files and options out."
+            )
+        answers = load_encoding(file).predictions(net, params, tables[0])
+        rows = [dict(zip(answers, cells, strict=True)) for cells in zip(*answers.values())]
+        out.print(console.answers_table(rows[:SHOWN]))
+        if self.output is not None:
+            csv.write_csv(self.output, rows)
+            console.say(out, f"{len(rows):,} rows are written to {self.output}")
+        elif len(rows) > SHOWN:
+            console.say(out, f"… and {len(rows) - SHOWN:,} rows more: --output FILE writes all.")
 
     def _test_rows(self, net: Network) -> tuple[list[Question], bool]:
         """The rows of --test, and whether their targets are class labels."""

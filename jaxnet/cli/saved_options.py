@@ -21,6 +21,12 @@ LATER_OPTIONS: dict[str, Any] = {
     "metrics": (),
     "order": "shuffled",
     "class_weight": (),
+    "hidden_sizes": (30,),
+    "target": "",
+    "drop": (),
+    "categories": (),
+    "groups": "",
+    "folds": None,
 }
 """Options that a run's file may lack, as it was begun before they existed, and their defaults."""
 
@@ -107,6 +113,8 @@ def _saved_options(content: bytes) -> Train:
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """The values of all saved options by name, of the options' own types."""
     settings = {RENAMED_OPTIONS.get(name, name): value for name, value in settings.items()}
+    if "stop_at" not in settings:  # which was called target, before tables had one
+        settings["stop_at"] = settings.pop("target", None)
     hints = get_type_hints(Train)
     names = [field.name for field in dataclasses.fields(Train)]
     wanted = [name for name in names if name not in OPTIONS_OF_A_CALL]

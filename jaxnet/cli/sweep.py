@@ -76,7 +76,11 @@ class Sweep(Training):
     def __call__(self, out: Console) -> None:
         """Train, compare, write."""
         devices.use_all_cores()
-        net, data = self.full_network(), self.training_data()
+        data = self.training_data()
+        self.for_data(data)._run(data, out)
+
+    def _run(self, data: Dataset, out: Console) -> None:
+        net = self.full_network()
         recipe = self._varied(self.recipe())
         names = [option.partition("=")[0] for option in self.vary]
         factor = self.successive_halving
@@ -86,6 +90,8 @@ class Sweep(Training):
             )
         console.say(out, f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}")
         console.say(out, console.describe(self.data, data))
+        for line in console.columns(data):
+            console.say(out, line)
         if data.valid is None:
             console.say(out, "There is no validation set: the training set ranks the recipes.")
         with self._locked_folder(out) as folder:
@@ -256,8 +262,9 @@ def _write_network(
     """Write the median network of the best recipe at its best epoch, and say which that is."""
     lane = recipe, _ = study.best_lane
     run = study.run(*lane)
-    network_files.save(folder / "network.safetensors", run.network, run.best_params)
-    network_files.save(folder / "network.json", run.network, run.best_params)
+    encoding = console.encoding_of(data)
+    for file_name in ("network.safetensors", "network.json"):
+        network_files.save(folder / file_name, run.network, run.best_params, encoding=encoding)
     numbers = {name: study.settings[recipe].number(name) for name in names}
     n_seeds = study.seeds_begun(recipe)
     best = {

@@ -30,11 +30,12 @@ from jaxnet.cli.options import (
 from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
-from jaxnet.data import datasets
+from jaxnet.data import datasets, resampling
 from jaxnet.io import csv, files, locks, network_files
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps import cross_validate
 from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
@@ -70,6 +71,9 @@ class Train(Training):
     rate."""
     monitors_every: Annotated[int | None, WHOLE_OPTION] = None
     """Mini-batches between measurements (the last one of each epoch is measured)."""
+    folds: Annotated[int | None, WHOLE_OPTION] = None
+    """Cross-validate first: train as many networks, each scored on a part of the training examples
+    that it has not seen (no cross-validation)."""
     checkpoint_every: int = 1
     """Epochs between checkpoints."""
     tensorboard: bool = False
@@ -93,15 +97,16 @@ class Train(Training):
             name, horizon = self.schedule, self.horizon
             if name and horizon is None and "horizon" in numbers(schedules.NAMED, name):
                 horizon = float(self.epochs)
-            dataclasses.replace(self, horizon=horizon)._run(out, None)
+            data = self.training_data()
+            dataclasses.replace(self.for_data(data), horizon=horizon)._run(data, out, None)
         else:
             on_wait = console.waiting(out, self.wait)
             with locks.locked(self.resume, on_wait, lend=True):
-                self._run(out, self.resume)
+                self._run(self.training_data(), out, self.resume)
 
-    def _run(self, out: Console, before: Path | None) -> None:
+    def _run(self, data: Dataset, out: Console, before: Path | None) -> None:
         net = self.full_network()
-        recipe, data = self.recipe(), check_data(net, self.training_data())
+        recipe, data = self.recipe(), check_data(net, data)
         counts = (self.epochs, self.batch_size, self.seed)
         choices = measured(self.evaluate_on, self.chosen_metrics())
         checks.checked(net, data, recipe, *counts, None, choices)
@@ -110,7 +115,11 @@ class Train(Training):
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
             console.say(out, console.describe(self.data, data))
+            for line in console.columns(data):
+                console.say(out, line)
             console.say(out, _beginning(folder, before))
+            if self.folds is not None and before is None:
+                console.say(out, self._cross_validated(net, recipe, data))
             out.print()
             if before is None:  # a resumed run has its own, which a refusal must not touch
                 _write_config(folder, self, recipe, data)
@@ -123,12 +132,13 @@ class Train(Training):
             results = _test(run, data, self.chosen_metrics())
             confusion = _confusion(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
-            _write(folder, run, confusion)
+            _write(folder, run, confusion, data)
         out.print(console.results_table(results))
         if recipe.l1 is not None or recipe.l2 is not None:
             console.say(out, "Costs are without penalties; history.csv has those with them, too.")
         if confusion is not None:
-            console.say(out, f"Test accuracy by class, best: {console.classes(confusion)}")
+            names = console.class_names(data)
+            console.say(out, f"Test accuracy by class, best: {console.classes(confusion, names)}")
             out.print()
         plural = "s" if n_epochs > 1 else ""
         if run.ending in ("stopped", "out of time"):
@@ -145,6 +155,17 @@ class Train(Training):
             raise FailedError(str(run.stopped))
         if run.ending == "out of time":
             console.say(out, further)
+
+    def _cross_validated(self, net: Network, recipe: Recipe, data: Dataset) -> str:
+        """The scores of networks that are trained on each fold of the training examples."""
+        assert self.folds is not None
+        is_stratified = np.asarray(data.train.y).dtype.kind in "iu"
+        resample = resampling.k_fold(self.folds, stratify=is_stratified)
+        result = cross_validate(
+            net, data, recipe, resample, epochs=self.epochs, batch_size=self.batch_size,
+            metrics=self.chosen_metrics(),
+        )  # fmt: skip
+        return console.cross_validation(result.study)
 
     def _monitors(self) -> Monitors | None:
         if self.monitors_every is not None and not self.monitors:
@@ -295,16 +316,17 @@ def _confusion(run: Run, data: Dataset) -> np.ndarray | None:
     return evaluation.confusion(run.network, run.best_params, data.test)
 
 
-def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
+def _write(folder: Path, run: Run, confusion: np.ndarray | None, data: Dataset) -> None:
     """Write the best network in both formats, the curves, the measurements and the pictures."""
     # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
     from jaxnet.reporting import plots
 
-    network_files.save(folder / "network.json", run.network, run.best_params)
-    network_files.save(folder / "network.safetensors", run.network, run.best_params)
+    encoding = console.encoding_of(data)
+    for name in ("network.json", "network.safetensors"):
+        network_files.save(folder / name, run.network, run.best_params, encoding=encoding)
     files.write_atomic(folder / "history.csv", csv.history_csv(run.history))
     if confusion is not None:
-        files.write_atomic(folder / "confusion.csv", csv.encode(confusion))
+        files.write_atomic(folder / "confusion.csv", _confusion_csv(confusion, data))
     if run.monitors:
         files.write_atomic(folder / "monitors.csv", csv.monitors_csv(run.monitors))
         picture = plots.png(plots.monitors(run.monitors))
@@ -313,6 +335,15 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
     title = f"{console.architecture(run.network)}, {title}"
     figure = plots.curves(run.history, run.best_epoch, title)
     files.write_atomic(folder / "curves.png", plots.png(figure))
+
+
+def _confusion_csv(confusion: np.ndarray, data: Dataset) -> bytes:
+    """The confusion matrix, with the names of the classes where they have some."""
+    names = console.class_names(data)
+    if names is None:
+        return csv.encode(confusion)
+    header = ["true \\ predicted", *names]
+    return csv.encode([header, *([name, *row] for name, row in zip(names, confusion.tolist()))])
 
 
 def _without_nan(value: object) -> object:

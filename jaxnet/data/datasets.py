@@ -8,33 +8,44 @@ import functools
 import hashlib
 import importlib.util
 from pathlib import Path
+from typing import SupportsIndex
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.types import Dataset, Split
+from jaxnet.data import tables
 from jaxnet.data.class_weights import ClassWeight, class_weighted
+from jaxnet.data.encoding import Encoding, load_encoding
 from jaxnet.data.idx import IDX_FILES, idx, read_folder
 from jaxnet.data.label_noise import label_noise
+from jaxnet.data.named_labels import readable_arrays, with_named_labels
 from jaxnet.data.npz import npz
+from jaxnet.data.partition import Partition, fraction, partition
 from jaxnet.data.splits import checked_split, matching_splits
 from jaxnet.data.synthetic import function, quadratic, spirals, xor
+from jaxnet.data.tables import Table, table
 
 __all__ = [
     "IDX_FILES",
     "MNIST_SHA256",
+    "Encoding",
+    "Table",
     "arrays",
     "class_weighted",
     "digits",
     "function",
     "idx",
     "label_noise",
+    "load_encoding",
     "mnist",
     "npz",
     "quadratic",
     "sha256",
     "spirals",
+    "table",
     "xor",
 ]
 
@@ -75,33 +86,45 @@ def mnist() -> Dataset:
 def arrays(
     x: ArrayLike,
     y: ArrayLike,
-    valid: tuple[ArrayLike, ...] | None = None,
-    test: tuple[ArrayLike, ...] | None = None,
+    valid: tuple[ArrayLike, ...] | float | None = None,
+    test: tuple[ArrayLike, ...] | float | None = None,
     *,
     weight: ArrayLike | None = None,
     class_weight: ClassWeight | None = None,
+    stratify: bool = True,
+    groups: ArrayLike | None = None,
+    seed: SupportsIndex = 0,
 ) -> Dataset:
     """Your own arrays as a `Dataset`.
 
     Args:
       x: the training inputs, (n, …), flattened to (n, n_in): uint8 pixels, which networks divide by
         255, or finite numbers of any other type, which are used as they are. Lists, DataFrames
-        and the arrays of other libraries are converted; a sparse matrix is not.
-      y: their targets: n integer labels from 0, also booleans, a column (n, 1) or one-hot integers
-        (n, n_classes); or floats (n, n_out). A matrix of integers or booleans that is not one-hot
-        becomes floats: multi-label targets, or counts. A column of whole floats becomes labels
-        where a network of several outputs is trained on it, or another split has labels; integers
-        become floats where the network's cost predicts numbers, such as `jaxnet.costs.Poisson`.
-      valid: a pair (x, y) to validate on, or (x, y, weight); `None` for none.
-      test: a pair (x, y) to test on, or (x, y, weight); `None` for none.
+        and the arrays of other libraries are converted; a sparse matrix is made dense.
+      y: their targets: n integer labels from 0, also a column (n, 1) or one-hot integers
+        (n, n_classes); n strings or booleans, which are numbered in order, and whose names the data
+        set keeps in `encoding.target.classes`; or floats (n, n_out). A matrix of integers or
+        booleans that is not one-hot becomes floats: multi-label targets, or counts. A column of
+        whole floats becomes labels where a network of several outputs is trained on it, or another
+        split has labels; integers become floats where the network's cost predicts numbers, such as
+        `jaxnet.costs.Poisson`.
+      valid: a pair (x, y) to validate on, or (x, y, weight); or the fraction of the examples, in
+        [0, 1), that are drawn to validate on; `None`, the default, for none.
+      test: a pair (x, y) to test on, or (x, y, weight); or a fraction of the examples; `None`, the
+        default, for none.
       weight: how much each training example counts, n numbers of at least 0; `None`, the default,
         if all count the same.
       class_weight: what the weights of the training examples are multiplied by, class by class: see
         `class_weighted`. `None`, the default, for nothing.
+      stratify: whether fractions have each class in its proportion, where there are labels and no
+        groups; true by default.
+      groups: the group of each example, such as a patient: fractions take whole groups. `None`, the
+        default, for none.
+      seed: the seed of the draw, at least 0; 0 by default.
 
     Returns:
       The data set, with inputs in uint8, float32 or float64, labels in int32 and weights in float32
-      or float64.
+      or float64; a `jaxnet.datasets.Table` where the labels have names.
 
     Raises:
       ValueError: an array cannot be used, or the two of a pair do not match.
@@ -109,20 +132,56 @@ def arrays(
     Warns:
       UserWarning: the data are hardly what is meant: floats up to 255, uint8 numbers that look like
         no pixels, labels all alike, labels that no training example has, or a matrix of which
-        almost all rows are one-hot.
+        almost all rows are one-hot; or a sparse matrix was made dense.
 
-    >>> data = arrays(np.zeros((4, 2, 3)), [0, 1, 1, 0])
-    >>> data.train.x.shape, data.valid
-    ((4, 6), None)
+    >>> data = arrays(np.zeros((4, 2, 3)), ["a", "b", "b", "a"], valid=0.5)
+    >>> data.train.x.shape, len(data.valid.y), data.encoding.target.classes
+    ((2, 6), 2, ('a', 'b'))
     """
     arguments = {"training data": (x, y, weight), "validation data": valid, "test data": test}
-    splits = []
-    for source, split in arguments.items():
-        if split is not None and (not isinstance(split, (tuple, list)) or len(split) not in (2, 3)):
-            raise ValueError(f"the {source} must be a pair (x, y), not {type(split).__name__}.")
-        splits.append(None if split is None else checked_split(split, source))
-    data = matching_splits(Dataset(*splits), "the arrays")
-    return data if class_weight is None else class_weighted(data, class_weight)
+    fractions = {
+        name: 0.0 if isinstance(given, (tuple, list)) or given is None else fraction(name, given)
+        for name, given in (("valid", valid), ("test", test))
+    }
+    pairs = {
+        source: readable_arrays(given, source)
+        for source, given in arguments.items()
+        if given is not None and not isinstance(given, (int, float, np.number))
+    }
+    pairs, classes = with_named_labels(pairs)
+    splits = {source: checked_split(pair, source) for source, pair in pairs.items()}
+    train = splits.pop("training data")
+    if any(fractions.values()):
+        parts = _drawn(train, fractions, stratify, groups, seed)
+        drawn = {"validation data": parts.valid, "test data": parts.test}
+        splits |= {source: train.take(rows) for source, rows in drawn.items() if len(rows)}
+        train = train.take(parts.train)
+    elif groups is not None:
+        raise ValueError(
+            "groups are for valid or test as a fraction, and neither is; leave it out."
+        )
+    data = Dataset(train, splits.get("validation data"), splits.get("test data"))
+    data = matching_splits(data, "the arrays")
+    data = data if class_weight is None else class_weighted(data, class_weight)
+    return data if classes is None else tables.described_arrays(data, classes)
+
+
+def _drawn(
+    split: Split,
+    fractions: dict[str, float],
+    stratify: bool,
+    groups: ArrayLike | None,
+    seed: SupportsIndex,
+) -> Partition:
+    """The rows of a split that train, validate and test."""
+    labels = np.asarray(split.y)
+    is_stratified = flag("stratify", stratify) and labels.dtype.kind in "iu"
+    return partition(
+        len(split.x), fractions["valid"], fractions["test"],
+        labels=labels if is_stratified else None,
+        groups=None if groups is None else np.asarray(groups),
+        seed=count("seed", seed, low=0),
+    )  # fmt: skip
 
 
 def digits() -> Dataset:

@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxnet.core import activations, costs, initializers, network
 from jaxnet.core.activation import Activation
-from jaxnet.core.arguments import path_of
+from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.parametric import Parametric
@@ -53,7 +53,18 @@ CLASSES: dict[str, type] = {
 """The classes of parts that have constants, by their names."""
 
 
-def save(path: str | Path, net: Network, params: Params) -> None:
+@runtime_checkable
+class JsonDescribed(Protocol):
+    """What can be written into a network's file as JSON, such as a table's encoding."""
+
+    def to_json(self) -> JsonObject:
+        """The object in JSON's types."""
+        ...
+
+
+def save(
+    path: str | Path, net: Network, params: Params, *, encoding: JsonDescribed | None = None
+) -> None:
     """Write a network to a file, in the format of the file's suffix.
 
     `.json` is network2's own format (`sizes`, `weights`, `biases`, `cost`) with a further key
@@ -66,10 +77,13 @@ def save(path: str | Path, net: Network, params: Params) -> None:
         atomically.
       net: the architecture, made of the library's own activations, costs and initializers.
       params: its parameters, all float32 or all float64.
+      encoding: how the columns of a table become inputs, such as `table.encoding`, to be read by
+        `jaxnet.datasets.load_encoding`; `None`, the default, for a network of arrays.
 
     Raises:
       ValueError: the suffix is unknown, the parameters are another network's or of another type, a
-        part of the network has no name, or a parameter for a .json file is not finite.
+        part of the network has no name, the encoding is none, or a parameter for a .json file is
+        not finite.
       OSError: the file cannot be written; one that existed is unharmed.
 
     >>> import tempfile
@@ -82,6 +96,12 @@ def save(path: str | Path, net: Network, params: Params) -> None:
     """
     path = path_of("path", path)
     network.check_params(net, params)
+    if encoding is not None and not isinstance(encoding, JsonDescribed):
+        raise ValueError(
+            "encoding must be that of a table, such as table.encoding, or None, not "
+            f"{brief(encoding)}."
+        )
+    extra = {} if encoding is None else {"encoding": encoding.to_json()}
     layers = tuple(layer._make(map(np.asarray, layer)) for layer in params)
     dtypes = {str(array.dtype) for layer in layers for array in layer}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
@@ -89,10 +109,10 @@ def save(path: str | Path, net: Network, params: Params) -> None:
             f"parameters must all be of one type, {' or '.join(DTYPES)}, not {sorted(dtypes)}."
         )
     if _checked_suffix(path) == ".json":
-        files.write_atomic(path, _to_json(net, layers))
+        files.write_atomic(path, _to_json(net, layers, extra))
         return
     arrays = {f"params/{name}": array for name, array in named_arrays(layers).items()}
-    files.write_sealed(path, KIND, FORMAT, arrays, describe(net))
+    files.write_sealed(path, KIND, FORMAT, arrays, describe(net) | extra)
 
 
 def load(path: str | Path) -> tuple[Network, Params]:
@@ -134,6 +154,36 @@ def load(path: str | Path) -> tuple[Network, Params]:
             f"{path} holds float64, rounded to {dtype}: jax_enable_x64 is off.", stacklevel=2
         )
     return net, tuple(layer._make(jnp.asarray(array, dtype) for array in layer) for layer in layers)
+
+
+def load_encoding(path: str | Path) -> JsonObject | None:
+    """The encoding that `save` wrote into a network's file, in JSON's types.
+
+    Args:
+      path: the file, which ends with .json or .safetensors.
+
+    Returns:
+      The encoding; None for a network of arrays.
+
+    Raises:
+      ValueError: the file is not a network, was changed or cannot be read.
+    """
+    path = path_of("path", path)
+    if _checked_suffix(path) == ".json":
+        return reading.read_content(path, "a network", _json_encoding)
+    return reading.read_file(path, "a network", _safetensors_encoding)
+
+
+def _json_encoding(content: bytes) -> JsonObject | None:
+    """The encoding in the content of a .json file."""
+    _from_json(content)  # which checks the file's hash
+    return reading.json_object(content, constants=False).get("jaxnet", {}).get("encoding")
+
+
+def _safetensors_encoding(file: BinaryIO) -> JsonObject | None:
+    """The encoding in a sealed file."""
+    _, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_network)
+    return header.get("encoding")
 
 
 def _checked_suffix(path: Path) -> str:
@@ -256,9 +306,9 @@ def described_network(described: JsonObject) -> Network:
     )
 
 
-def _to_json(net: Network, layers: Params) -> bytes:
+def _to_json(net: Network, layers: Params, extra: JsonObject) -> bytes:
     """The content of a .json file."""
-    described = {"format": JSON_FORMAT} | describe(net) | {"dtype": str(layers[0].w.dtype)}
+    described = {"format": JSON_FORMAT} | describe(net) | {"dtype": str(layers[0].w.dtype)} | extra
     digest = files.described_sha256(described, named_arrays(layers))
     document = {
         "sizes": list(net.sizes),

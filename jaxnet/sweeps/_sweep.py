@@ -89,7 +89,7 @@ def sweep(
     batch_size: SupportsIndex | Sequence[int] = 10,
     examples: SupportsIndex | Sequence[int] | None = None,
     resample: Resample | None = None,
-    standardize: bool = False,
+    standardize: bool | None = None,
     params: Params | list | None = None,
     trainable: Trainable = None,
     evaluate_on: Sequence[EvaluatedSplit] | None = None,
@@ -137,8 +137,9 @@ def sweep(
         validation split; after the last epoch without either). None trains on the whole training
         split.
       standardize: whether to shift and scale the inputs of each fold so that those of its training
-        rows have the mean 0 and the standard deviation 1; only with `resample`. False leaves them
-        as they are.
+        rows have the mean 0 and the standard deviation 1; only with `resample`. `None`, the
+        default, does so for the numbers of a `jaxnet.datasets.table`, and leaves all other inputs
+        as they are, as False does.
       params: initial parameters of all networks, as `train` takes them, or a list with one entry
         per setting; an entry may be a list with one for each seed. None draws them.
       trainable: which parameters are trained, as in `train`, for all networks, or lists as for

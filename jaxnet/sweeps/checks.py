@@ -15,6 +15,7 @@ from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Split
 from jaxnet.data.resampling import resampling_of
+from jaxnet.data.tables import Table
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.folds import LaneFold, lane_folds
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -157,15 +158,21 @@ def checked_folds(
     resample: object, standardize: object, data: Dataset, seeds: Sequence[int]
 ) -> list[list[LaneFold]] | None:
     """The folds of each seed; None where all networks have the whole training split."""
-    standardize = flag("standardize", standardize)
+    is_standardized = standardize is not None and flag("standardize", standardize)
     if resample is None:
-        if standardize:
+        if is_standardized:
             raise ValueError(
                 "standardize belongs to the folds of resample, which is None; standardize the data "
                 "themselves, or give resample."
             )
         return None
-    return lane_folds(resampling_of(resample), data.train, seeds, standardize)
+    encoding = data.encoding if isinstance(data, Table) else None
+    columns = None
+    if encoding is not None and encoding.columns is not None:
+        columns = encoding.are_numbers if standardize is None or is_standardized else None
+    elif is_standardized:
+        columns = np.ones(data.train.x.shape[1], bool)
+    return lane_folds(resampling_of(resample), data.train, seeds, columns)
 
 
 def check_deciding_metrics(

@@ -54,7 +54,7 @@ def cross_validate(
     epochs: SupportsIndex = 30,
     batch_size: SupportsIndex = 10,
     seeds: SupportsIndex = 1,
-    standardize: bool = False,
+    standardize: bool | None = None,
     params: Params | None = None,
     trainable: Trainable = None,
     metrics: Mapping[str, MetricFunction] | None = None,
@@ -76,7 +76,8 @@ def cross_validate(
       batch_size: examples per mini-batch, at least 1; 10 by default.
       seeds: the number of seeds per fold, at least 1, the default.
       standardize: whether to shift and scale the inputs of each fold by the mean and the standard
-        deviation of its own training rows; False, the default, leaves them as they are.
+        deviation of its own training rows; `None`, the default, does so for the numbers of a
+        `jaxnet.datasets.table`, and leaves all other inputs as they are, as False does.
       params: initial parameters of all networks, as in `train`; None, the default, draws them.
       trainable: which parameters are trained, as in `train`; None, the default, trains all.
       metrics: what else to evaluate on the test rows, by name, as in `train`: `{"auc":

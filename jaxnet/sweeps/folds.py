@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from jaxnet.core.types import AnyArray, Dataset, Split
 from jaxnet.data.resampling import Fold, Resampling
@@ -84,7 +85,10 @@ def standardized(x: AnyArray, shift: np.ndarray | None, scale: np.ndarray | None
 
 
 def lane_folds(
-    resampling: Resampling, split: Split, seeds: Sequence[int], standardize: bool
+    resampling: Resampling,
+    split: Split,
+    seeds: Sequence[int],
+    standardized_inputs: Bool[np.ndarray, " n_in"] | None,
 ) -> list[list[LaneFold]]:
     """The folds of each seed.
 
@@ -92,9 +96,9 @@ def lane_folds(
       resampling: how the folds are made.
       split: all examples.
       seeds: the seeds.
-      standardize: whether each fold's inputs are shifted and scaled so that those of its training
-        rows have the mean 0 and the standard deviation 1. Inputs that are constant there are only
-        shifted.
+      standardized_inputs: which inputs of each fold are shifted and scaled so that those of its
+        training rows have the mean 0 and the standard deviation 1; None for none. Inputs that are
+        constant there are only shifted.
 
     Returns:
       For each seed a list of folds, all of one length.
@@ -102,9 +106,11 @@ def lane_folds(
     known: dict[str, LaneFold] = {}
 
     def prepared(fold: Fold) -> LaneFold:
-        key = _key(fold, standardize)
+        key = _key(fold, standardized_inputs)
         if key not in known:
-            shift, scale = _standardization(split, fold) if standardize else (None, None)
+            shift = scale = None
+            if standardized_inputs is not None:
+                shift, scale = _standardization(split, fold, standardized_inputs)
             known[key] = LaneFold(key, fold, shift, scale)
         return known[key]
 
@@ -237,12 +243,15 @@ def _stacked_rows(rows: Sequence[np.ndarray], n_all: int) -> Rows | None:
     return Rows(_stacked(rows, n_all), np.array([len(own) for own in rows], np.int32))
 
 
-def _standardization(split: Split, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+def _standardization(
+    split: Split, fold: Fold, standardized_inputs: Bool[np.ndarray, " n_in"]
+) -> tuple[np.ndarray, np.ndarray]:
     """What is subtracted from each input of a fold, and what the rest is multiplied by."""
     numbers = _numbers(split.x[fold.train])
     deviations = numbers.std(axis=0)
     is_constant = deviations <= 1e-7 * np.abs(numbers).max(axis=0, initial=0)
-    return numbers.mean(axis=0), 1 / np.where(is_constant, 1, deviations)
+    shift = np.where(standardized_inputs, numbers.mean(axis=0), 0)
+    return shift, 1 / np.where(is_constant | ~standardized_inputs, 1, deviations)
 
 
 def _numbers(x: AnyArray) -> np.ndarray:
@@ -250,9 +259,11 @@ def _numbers(x: AnyArray) -> np.ndarray:
     return np.asarray(x) / (255.0 if x.dtype == np.uint8 else 1.0)
 
 
-def _key(fold: Fold, standardize: bool) -> str:
+def _key(fold: Fold, standardized_inputs: Bool[np.ndarray, " n_in"] | None) -> str:
     """A hash of all that makes a fold what it is."""
-    digest = hashlib.sha256(f"standardize {standardize}".encode())
+    digest = hashlib.sha256(f"standardize {standardized_inputs is not None}".encode())
+    if standardized_inputs is not None and not standardized_inputs.all():
+        digest.update(standardized_inputs.tobytes())
     for name, rows in fold._asdict().items():
         numbers = np.asarray([] if rows is None else rows, np.int64)
         digest.update(f"{name}{len(numbers)}".encode())

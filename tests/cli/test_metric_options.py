@@ -107,7 +107,7 @@ def test_class_weights_are_scikit_learns(data):
         ("--metrics f2", "'f2'.*--metrics.*Expected one of"),
         ("--metrics top_5 --cost gaussian-nll", "the metric top_5 "),
         ("--order random", "'random'.*--order"),
-        ("--decides evaluation-f1", "--decides needs a --patience or a --target"),
+        ("--decides evaluation-f1", "--decides needs a --patience or a --stop-at"),
     ],
 )
 def test_a_wrong_value_is_one_line(data, capsys, options, pattern):

@@ -152,7 +152,7 @@ def test_every_part_of_a_recipe_has_its_option():
     options = (
         "--l1 0.1 --dropout 0.5 --input-dropout 0.2 --max-norm 3 --label-smoothing 0.1 "
         "--shift 2 --rotation 10 --scaling 0.1 --elastic 30 --schedule one-cycle --epochs 20 "
-        "--schedule-hyper start=0.1 --patience 4 --reduce-on-plateau --target 0.99 "
+        "--schedule-hyper start=0.1 --patience 4 --reduce-on-plateau --stop-at 0.99 "
         "--decides training-accuracy "
         "--monitors dead weight_norm --monitors-every 50"
     )
@@ -176,7 +176,7 @@ def test_every_part_of_a_recipe_has_its_option():
 
 
 def test_a_run_that_stops_early_says_so_and_writes_what_it_measured(here, capsys):
-    args = "--monitors weight_norm learning_rate --tensorboard --target 0.5 --schedule cosine"
+    args = "--monitors weight_norm learning_rate --tensorboard --stop-at 0.5 --schedule cosine"
     status, out, err = _run(capsys, "train", *with_options(SMALL, "--epochs", "40", *args.split()))
     assert (status, err) == (0, "")
     assert re.search(r"\nStopped after epoch \d+: the evaluation accuracy has reached 0\.\d+", out)
@@ -225,10 +225,10 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --schedule cosine --schedule-hyper rate=1", "takes no rate; its numbers are horiz"),
         ("train --schedule triangle", "invalid choice 'triangle' for argument '--schedule'"),
         ("train --reduce-on-plateau", "--reduce-on-plateau needs a --patience"),
-        ("train --decides training-cost", "--decides needs a --patience or a --target"),
+        ("train --decides training-cost", "--decides needs a --patience or a --stop-at"),
         ("train --monitors-every 5", "--monitors-every needs --monitors: what"),
         (
-            "train --evaluate-on training --target 0.9",
+            "train --evaluate-on training --stop-at 0.9",
             'evaluation accuracy, but evaluate_on lacks "evaluation"',
         ),
         ("train --sizes 784 10 --dropout 0.5", "dropout is for hidden units"),
@@ -260,7 +260,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             "predict",
             "jaxnet predict needs a network: name the folder of a run, or of runs, such as",
         ),
-        ("train --target 96", r"choose one inside that range, or --decides evaluation-cost\."),
+        ("train --stop-at 96", r"choose one inside that range, or --decides evaluation-cost\."),
         ("train --sizes 784 1", "or take --cost quadratic --output linear for a regression"),
         ("train --data one.npz --sizes 2 2", "start at 1: subtract 1 from them, or choose --sizes"),
         ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),

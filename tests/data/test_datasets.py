@@ -166,7 +166,7 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     [
         (np.zeros(3), [0, 1, 0], "they must be .n, n_in."),
         (np.zeros((0, 2)), [], "there are no examples"),
-        (np.zeros((2, 2)), ["a", "b"], "strings, such as 'a'; number the classes: classes, y = nu"),
+        (np.zeros((2, 2)), np.array([["a"], ["b"]] * 1)[:, [0, 0]], "strings, such as 'a'; number the"),
         (np.zeros((2, 2)), [0.0, np.inf], "row 1 of the targets is inf; give finite numbers"),
         (np.zeros((2, 2)), np.zeros((2, 1, 1)), "must be n integer labels, or floats .n, n_out."),
         ([["a"]], [0], "inputs are strings, such as 'a'"),

@@ -1,0 +1,369 @@
+"""Tables of a person's own: columns of numbers and categories as a data set that remembers them."""
+
+import warnings
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, SupportsIndex
+
+import numpy as np
+
+from jaxnet.core.arguments import brief
+from jaxnet.core.hyperparameters import count, flag
+from jaxnet.core.registry import suggestion
+from jaxnet.core.types import Dataset
+from jaxnet.data import table_cells
+from jaxnet.data.class_weights import ClassWeight, class_weighted
+from jaxnet.data.doubtful import outer_stacklevel
+from jaxnet.data.encoding import Category, Column, Encoding, Label, Number, Target
+from jaxnet.data.partition import Partition, partition
+from jaxnet.data.splits import checked_split
+from jaxnet.data.table_cells import Cells
+
+Task = Literal["classification", "regression"]
+MOST_CLASSES = 20
+"""Whole numbers are labels, unless `task` says otherwise, if there are at most so many."""
+MOSTLY = 0.9
+"""A column in which so many cells are numbers, or dates, is meant to hold nothing else."""
+
+
+class Table(Dataset):
+    """A data set that knows what its inputs and its labels stand for.
+
+    `jaxnet.datasets.table` makes one. It is a `Dataset`, and can be used wherever one can.
+
+    Attributes:
+      train, valid, test: the splits: see `Dataset`.
+      encoding: how columns became inputs, and labels got their names; `None` where JAX rebuilt the
+        data set from its arrays.
+
+    >>> data = table({"age": [20, 30, 40, 50], "ill": ["no", "no", "yes", "yes"]}, "ill", valid=0)
+    >>> data.encoding.target.classes, data.train.y.tolist()
+    (('no', 'yes'), [0, 0, 1, 1])
+    """
+
+    encoding: Encoding | None = None
+
+    @classmethod
+    def of(cls, data: Dataset, encoding: Encoding) -> "Table":
+        """A data set with its encoding.
+
+        Args:
+          data: the splits.
+          encoding: what their inputs and labels stand for.
+        """
+        described = cls(*data)
+        described.encoding = encoding
+        return described
+
+    def _replace(self, **splits: Any) -> Dataset:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The table with other splits; it keeps its encoding where the inputs are the same."""
+        replaced = Dataset(*self)._replace(**splits)
+        is_same = all(
+            new is None or (old is not None and new.x is old.x)
+            for old, new in zip(self, replaced, strict=True)
+        )
+        if self.encoding is None or not is_same:
+            return replaced
+        return Table.of(replaced, self.encoding)
+
+    @property
+    def n_inputs(self) -> int:
+        """The number of inputs that a network for the table has."""
+        return self.train.x.shape[1]
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs: one for each class, or 1 for a number."""
+        classes = () if self.encoding is None else self.encoding.target.classes
+        return len(classes) or 1
+
+
+def table(
+    source: Any,
+    target: str,
+    *,
+    task: Task | None = None,
+    valid: float = 0.2,
+    test: float = 0.0,
+    stratify: bool = True,
+    seed: SupportsIndex = 0,
+    groups: str | None = None,
+    weight: str | None = None,
+    class_weight: ClassWeight | None = None,
+    categories: Collection[str] = (),
+    drop: Collection[str] = (),
+    min_count: SupportsIndex = 5,
+) -> Table:
+    """A table as a data set: its columns found, encoded, and remembered.
+
+    A column in which all cells are numbers is standardized by the training rows; any other becomes
+    a 0 or 1 for each of its values (one-hot). Gaps are filled with the mean of the training rows,
+    and a column with gaps has a further input that says where they are. `Table.encoding` holds it.
+
+    Args:
+      source: the path of a CSV file (a header, then a row for each example) or of a Parquet file, a
+        DataFrame, or a mapping from names to cells.
+      target: the name of the column to predict. Strings, booleans and whole numbers of at most 20
+        different values become labels; other numbers are standardized by the training rows.
+      task: "classification" or "regression", to decide this otherwise; `None`, the default, for the
+        rule above.
+      valid: the fraction of the rows that validate, in [0, 1); 0.2 by default.
+      test: the fraction of the rows that test, in [0, 1); 0, the default, for none.
+      stratify: whether each split has each class in its proportion, where there are classes and no
+        groups; true by default.
+      seed: the seed of the random splits, at least 0; 0 by default.
+      groups: the name of a column, such as a patient's number, whose rows stay together in one
+        split, and which is no input; `None`, the default, for none.
+      weight: the name of a column that says how much each training row counts, and is no input;
+        `None`, the default, if all count the same.
+      class_weight: weights of classes: see `class_weighted`. `None`, the default, for none.
+      categories: names of columns of numbers that are categories, such as a postal code.
+      drop: names of columns to leave out.
+      min_count: how many training rows a category needs for an input of its own, at least 1;
+        rarer ones share one. 5 by default.
+
+    Returns:
+      The splits, with inputs in float32, and their `encoding`.
+
+    Raises:
+      ValueError: a column does not exist, holds dates, or numbers with a few strings among them; or
+        there is nothing to learn from, or to predict.
+      ImportError: a Parquet file is given, and pyarrow is not installed.
+
+    Warns:
+      UserWarning: rows without a target, or columns that say nothing, are left out.
+
+    >>> towns = ["Bern", "Zug", "Bern", "Zug"]
+    >>> rows = {"age": [20, 30, None, 50], "town": towns, "ill": [0, 0, 1, 1]}
+    >>> data = table(rows, "ill", valid=0, min_count=1)
+    >>> data.encoding.input_names
+    ['age', 'age is missing', 'town = Bern', 'town = Zug']
+    >>> data.train.x[:, 1:].tolist()
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    if task not in (None, "classification", "regression"):
+        raise ValueError(f'task must be "classification", "regression" or None, not {brief(task)}.')
+    columns = table_cells.columns_of(source)
+    apart = {"target": target, "groups": groups, "weight": weight}
+    _check_names(columns, apart, {"categories": categories, "drop": drop})
+    columns = _with_targets(columns, target)
+    labels, classes = _labels(columns[target], target, task)
+    parts = partition(
+        len(columns[target]), valid, test,
+        labels=labels if classes and flag("stratify", stratify) else None,
+        groups=None if groups is None else np.array(table_cells.texts_of(columns[groups]), str),
+        seed=count("seed", seed, low=0),
+    )  # fmt: skip
+    left_out = [name for name in (groups, weight) if name is not None]
+    left_out += [name for name in drop if name not in left_out]
+    inputs = [name for name in columns if name not in {target, *left_out, ""}]
+    train_cells = {name: columns[name][parts.train] for name in inputs}
+    least = count("min_count", min_count, low=1)
+    fitted = [
+        _fitted(name, cells, name in set(categories), least) for name, cells in train_cells.items()
+    ]
+    used = tuple(column for column in fitted if isinstance(column, (Number, Category)))
+    left_out += [
+        name for name in columns if name not in {target, *(c.name for c in used), *left_out}
+    ]
+    if not used:
+        raise ValueError("no column of the table is left to learn from; give it one that varies.")
+    encoding = Encoding(_target(target, labels, classes, parts), used, tuple(left_out))
+    data = _encoded(encoding, columns, labels, parts, weight)
+    return data if class_weight is None else class_weighted(data, class_weight)  # pyright: ignore
+
+
+def _check_names(
+    columns: dict[str, Cells],
+    apart: dict[str, str | None],
+    lists: dict[str, Collection[str]],
+) -> None:
+    """Raise a ValueError for a name that no column has."""
+    for argument, names in lists.items():
+        if isinstance(names, str):
+            raise ValueError(f"{argument} must be a list of names, such as [{names!r}].")
+    pairs = [(argument, name) for argument, name in apart.items() if name is not None]
+    pairs += [(argument, name) for argument, names in lists.items() for name in names]
+    for argument, name in pairs:
+        if name not in columns:
+            hint = suggestion(str(name), filter(None, columns))
+            raise ValueError(f"{argument} names {name!r}, which is no column of the table; {hint}")
+    for argument, name in apart.items():
+        if argument != "target" and name == apart["target"]:
+            raise ValueError(f"{argument} names the target, {name!r}; name another column.")
+
+
+def _with_targets(columns: dict[str, Cells], target: str) -> dict[str, Cells]:
+    """The rows that have a target."""
+    cells = columns[target]
+    has_target = (
+        np.array([cell is not None for cell in cells])
+        if cells.dtype == object
+        else ~np.isnan(cells)
+    )
+    if not has_target.any():
+        raise ValueError(f"all cells of the target, {target!r}, are missing.")
+    n_without = np.count_nonzero(~has_target)
+    if n_without:
+        _warn(f"{n_without} of {len(cells)} rows have no {target!r}, the target, and are left out.")
+    return {name: cells[has_target] for name, cells in columns.items()}
+
+
+def _labels(cells: Cells, target: str, task: Task | None) -> tuple[np.ndarray, tuple[Label, ...]]:
+    """The targets as labels with the names of their classes; or as numbers, without names."""
+    numbers = _numbers(cells) if cells.dtype == object else cells
+    if task == "regression" and numbers is None:
+        raise ValueError(
+            f"the target {target!r} holds strings, such as {cells[0]!r}, which are no numbers to "
+            'predict; leave task out, or give task="classification".'
+        )
+    if numbers is not None:
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"the target {target!r} holds an infinite number; leave its row out.")
+        values = np.unique(numbers)
+        are_whole = bool((values == np.round(values)).all())
+        if task == "regression" or (
+            task is None and not (are_whole and len(values) <= MOST_CLASSES)
+        ):
+            return numbers, ()
+        if are_whole:
+            classes: tuple[Label, ...] = tuple(int(value) for value in values)
+            return _checked_labels(np.searchsorted(values, numbers), classes, target)
+    texts = table_cells.texts_of(cells)
+    names, labels = np.unique(np.array(texts, str), return_inverse=True)
+    return _checked_labels(labels, tuple(names.tolist()), target)
+
+
+def _checked_labels(
+    labels: np.ndarray, classes: tuple[Label, ...], target: str
+) -> tuple[np.ndarray, tuple[Label, ...]]:
+    """Labels of two classes or more."""
+    if len(classes) == 1:
+        raise ValueError(
+            f"all cells of the target {target!r} are {classes[0]!r}, so that there is nothing to "
+            "predict; give rows of other classes, too."
+        )
+    if len(classes) > len(labels) / 2:
+        raise ValueError(
+            f"the target {target!r} has {len(classes)} different classes in {len(labels)} rows; "
+            'name another column, or, if they are numbers, give task="regression".'
+        )
+    return labels.astype(np.int32), classes
+
+
+def _numbers(cells: Cells) -> np.ndarray | None:
+    """The numbers that all strings of a column stand for, NaN where one is missing; None if not."""
+    numbers = [np.nan if cell is None else table_cells.number_of(cell) for cell in cells]
+    return None if None in numbers else np.array(numbers, float)
+
+
+def _fitted(name: str, cells: Cells, is_category: bool, min_count: int) -> Column | None:
+    """How a column is encoded; None for one that says nothing."""
+    if not is_category and cells.dtype == object:
+        _check_not_mixed(name, cells)
+    numbers = None
+    if not is_category:
+        numbers = _numbers(cells) if cells.dtype == object else cells
+    if numbers is not None:
+        return _fitted_number(name, numbers)
+    texts = table_cells.texts_of(cells)
+    present = [text for text in texts if text is not None]
+    values, counts = np.unique(np.array(present, str), return_counts=True)
+    frequent = tuple(values[counts >= min_count].tolist())
+    n_rows = len(texts)
+    has_missing = len(present) < n_rows
+    if not frequent and len(values):
+        _warn(
+            f"the column {name!r} is left out: it has {len(values)} different values in {n_rows} "
+            f"training rows, and none of them in {min_count}."
+        )
+        return None
+    if (len(values) < 2 and not has_missing) or not len(values):
+        return _left_out_constant(name)
+    return Category(name, frequent, len(frequent) < len(values), has_missing)
+
+
+def _fitted_number(name: str, numbers: np.ndarray) -> Number | None:
+    """How a column of numbers is standardized; None where all are the same."""
+    is_missing = np.isnan(numbers)
+    present = numbers[~is_missing]
+    if not len(present) or (present == present[0]).all():
+        if is_missing.any() and len(present):
+            return Number(name, float(present[0]), 1.0, True)
+        return _left_out_constant(name)
+    if np.isfinite(present).all() and len(present) > 2 and (np.abs(np.diff(present)) == 1).all():
+        _warn(
+            f"the column {name!r} seems to count the rows; leave it out with drop=[{name!r}], "
+            "unless it means something."
+        )
+    return Number(name, float(present.mean()), float(present.std()), bool(is_missing.any()))
+
+
+def _left_out_constant(name: str) -> None:
+    _warn(f"the column {name!r} is left out: all its cells are the same in the training rows.")
+
+
+def _check_not_mixed(name: str, cells: Cells) -> None:
+    """Raise a ValueError for dates, numbers with decimal commas, and numbers among strings."""
+    texts = [text for text in cells if text is not None]
+    if not texts:
+        return
+    dates = [text for text in texts if table_cells.is_date(text)]
+    if len(dates) >= MOSTLY * len(texts):
+        raise table_cells.date_error(name, dates)
+    others = [text for text in texts if table_cells.number_of(text) is None]
+    if sum(text.replace(",", "").lstrip("-").isdigit() for text in others) >= MOSTLY * len(texts):
+        raise ValueError(
+            f"the column {name!r} holds numbers with commas, such as {others[0]!r}; write a point "
+            "for decimals and nothing between thousands, or name the column in categories."
+        )
+    if others and len(others) <= (1 - MOSTLY) * len(texts):
+        raise ValueError(
+            f"the column {name!r} holds numbers, but {len(others)} cells such as {others[0]!r} "
+            "too; leave such cells empty, or name the column in categories."
+        )
+
+
+def _target(name: str, labels: np.ndarray, classes: tuple[Label, ...], parts: Partition) -> Target:
+    """The target, with the mean and deviation of the training rows if it is a number."""
+    if classes:
+        return Target(name, classes)
+    numbers = labels[parts.train]
+    if (numbers == numbers[0]).all():
+        raise ValueError(f"all training rows have the same {name!r}; there is nothing to predict.")
+    return Target(name, mean=float(numbers.mean()), sd=float(numbers.std()))
+
+
+def _encoded(
+    encoding: Encoding,
+    columns: dict[str, Cells],
+    labels: np.ndarray,
+    parts: Partition,
+    weight: str | None,
+) -> Table:
+    """The splits of a table."""
+    target = encoding.target
+    y = labels if target.classes else ((labels - target.mean) / target.sd)[:, None]
+    splits = []
+    for name, rows in parts._asdict().items():
+        if not len(rows):
+            splits.append(None)
+            continue
+        x = encoding.inputs({column: cells[rows] for column, cells in columns.items()})
+        weights = None if weight is None else table_cells.numbers_of(columns[weight][rows], weight)
+        arrays = (x, y[rows], weights if name == "train" else None)
+        splits.append(checked_split(arrays, f"the {name} rows of the table"))
+    return Table.of(Dataset(*splits), encoding)
+
+
+def described_arrays(data: Dataset, classes: Sequence[Label]) -> Table:
+    """A data set of arrays whose labels have names.
+
+    Args:
+      data: the splits.
+      classes: the names, in the order of the labels.
+    """
+    return Table.of(data, Encoding(Target("class", tuple(classes))))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=outer_stacklevel())
