@@ -21,7 +21,7 @@ from jaxnet.data.class_weights import ClassWeight, class_weighted
 from jaxnet.data.encoding import Encoding, load_encoding
 from jaxnet.data.idx import IDX_FILES, idx, read_folder
 from jaxnet.data.label_noise import label_noise
-from jaxnet.data.named_labels import readable_arrays, with_named_labels
+from jaxnet.data.named_labels import SparseMatrix, readable_arrays, with_named_labels
 from jaxnet.data.npz import npz
 from jaxnet.data.partition import Partition, fraction, partition
 from jaxnet.data.splits import checked_split, matching_splits
@@ -84,10 +84,10 @@ def mnist() -> Dataset:
 
 
 def arrays(
-    x: ArrayLike,
+    x: ArrayLike | SparseMatrix,
     y: ArrayLike,
-    valid: tuple[ArrayLike, ...] | float | None = None,
-    test: tuple[ArrayLike, ...] | float | None = None,
+    valid: tuple[ArrayLike | SparseMatrix, ...] | float | None = None,
+    test: tuple[ArrayLike | SparseMatrix, ...] | float | None = None,
     *,
     weight: ArrayLike | None = None,
     class_weight: ClassWeight | None = None,

@@ -20,7 +20,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.registry import suggestion
 from jaxnet.core.types import Params
 from jaxnet.data.doubtful import outer_stacklevel
-from jaxnet.data.table_cells import Cells, columns_of, numbers_of, texts_of
+from jaxnet.data.table_cells import Cells, check_finite, columns_of, numbers_of, texts_of
 from jaxnet.io import network_files
 from jaxnet.io.reading import JsonObject
 
@@ -59,12 +59,7 @@ class Number:
         """The inputs of these cells."""
         numbers = numbers_of(cells, self.name)
         is_missing = np.isnan(numbers)
-        if not np.isfinite(numbers[~is_missing]).all():
-            row = int(np.isinf(numbers).argmax())
-            raise ValueError(
-                f"row {row} of the column {self.name!r} is {numbers[row]}; give finite numbers, or "
-                "leave the cell empty."
-            )
+        check_finite(self.name, numbers)
         if is_missing.any() and not self.has_missing:
             _warn(
                 f"{np.count_nonzero(is_missing)} of {len(numbers)} numbers of the column "
@@ -296,8 +291,19 @@ def load_encoding(path: str | Path) -> Encoding:
     Args:
       path: the file, .json or .safetensors, that `jaxnet.save(…, encoding=…)` wrote.
 
+    Returns:
+      The encoding.
+
     Raises:
       ValueError: the file cannot be read, or holds no encoding.
+
+    >>> import tempfile
+    >>> encoding, net = Encoding(Target("ill", ("no", "yes"))), Network((3, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/net.json"
+    ...     network_files.save(path, net, network.zero_params(net), encoding=encoding)
+    ...     load_encoding(path) == encoding
+    True
     """
     described = network_files.load_encoding(path)
     if described is None:

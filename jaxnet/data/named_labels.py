@@ -2,10 +2,21 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from jaxnet.data.doubtful import outer_stacklevel
+
+
+@runtime_checkable
+class SparseMatrix(Protocol):
+    """A matrix that says only where it is not 0, such as `scipy.sparse.csr_matrix`."""
+
+    def toarray(self) -> np.ndarray:
+        """All its numbers."""
+        ...
+
 
 Arrays = tuple[object, object, object]
 """The inputs, targets and weights of a split; None for no weights."""
@@ -31,9 +42,8 @@ def readable_arrays(arrays: object, source: str) -> Arrays:
             f"{type(arrays).__name__}."
         )
     x, y, weight = (*arrays, None)[:3]
-    to_array = getattr(x, "toarray", None)  # SciPy's sparse matrices have it
-    if callable(to_array):
-        dense = np.asarray(to_array())
+    if isinstance(x, SparseMatrix):
+        dense = np.asarray(x.toarray())
         warnings.warn(
             f"the inputs of the {source} are sparse and were made dense, {dense.shape[0]} × "
             f"{dense.shape[1]} numbers or {dense.nbytes / MEGABYTE:.1f} MiB, since networks read "
@@ -77,8 +87,8 @@ def with_named_labels(
         if is_unknown.any():
             raise ValueError(
                 f"row {int(is_unknown.argmax())} of the {source} has the label "
-                f"{names[is_unknown.argmax()]!r}, which no training example has; the classes are "
-                f"{', '.join(classes[:10])}{' …' if len(classes) > 10 else ''}."
+                f"{str(names[is_unknown.argmax()])!r}, which no training example has; the classes "
+                f"are {', '.join(classes[:10])}{' …' if len(classes) > 10 else ''}."
             )
         numbered[source] = (x, np.searchsorted(classes, names).astype(np.int32), weight)
     return numbered, tuple(classes.tolist())

@@ -125,6 +125,21 @@ def numbers_of(cells: Cells, name: str) -> Float[np.ndarray, " n"]:
     return numbers
 
 
+def check_finite(name: str, numbers: Float[np.ndarray, " n"]) -> None:
+    """Raise a ValueError if a number of a column is infinite.
+
+    Args:
+      name: the column's name.
+      numbers: its numbers, NaN where one is missing.
+    """
+    if np.isinf(numbers).any():
+        row = int(np.isinf(numbers).argmax())
+        raise ValueError(
+            f"row {row} of the column {name!r} is {numbers[row]}; give finite numbers, or leave "
+            "the cell empty."
+        )
+
+
 def number_of(text: str) -> float | None:
     """The number that a string stands for; None for another string."""
     try:

@@ -21,6 +21,8 @@ from jaxnet.data.table_cells import Cells
 Task = Literal["classification", "regression"]
 MOST_CLASSES = 20
 """Whole numbers are labels, unless `task` says otherwise, if there are at most so many."""
+FEW_ROWS = 10
+"""Whole numbers of so few rows may increase from row to row by chance."""
 MOSTLY = 0.9
 """A column in which so many cells are numbers, or dates, is meant to hold nothing else."""
 
@@ -284,16 +286,18 @@ def _fitted(name: str, cells: Cells, is_category: bool, min_count: int) -> Colum
 
 def _fitted_number(name: str, numbers: np.ndarray) -> Number | None:
     """How a column of numbers is standardized; None where all are the same."""
+    table_cells.check_finite(name, numbers)
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     if not len(present) or (present == present[0]).all():
         if is_missing.any() and len(present):
             return Number(name, float(present[0]), 1.0, True)
         return _left_out_constant(name)
-    if np.isfinite(present).all() and len(present) > 2 and (np.abs(np.diff(present)) == 1).all():
+    is_whole = (numbers == np.round(numbers)).all()
+    if len(numbers) > FEW_ROWS and is_whole and (np.diff(numbers) > 0).all():
         _warn(
-            f"the column {name!r} seems to count the rows; leave it out with drop=[{name!r}], "
-            "unless it means something."
+            f"the column {name!r} increases from row to row, as numbers of rows do; leave it out "
+            f"with drop=[{name!r}], unless it means something."
         )
     return Number(name, float(present.mean()), float(present.std()), bool(is_missing.any()))
 
