@@ -171,10 +171,10 @@ class Training(Architecture):
     batch_size: int = 10
     """Examples per mini-batch."""
     data: DataOption = "mnist"
-    """Data set: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
-    train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
-    an .npz archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth
-    of the training examples validates)."""
+    """Data set: mnist; digits (with scikit-learn); a folder of the files of MNIST, Fashion-MNIST,
+    KMNIST, QMNIST, EMNIST or USPS, or one of these files; an .npz archive of x_train, y_train,
+    x_test, y_test, and x_valid, y_valid (else the last sixth of the training examples validates),
+    or of MedMNIST; or a CSV of labels and pixels."""
 
     def full_network(self) -> Network:
         """The network with its initial weights and its precision."""
@@ -356,11 +356,9 @@ def read(data: str) -> Dataset:
     if data == "digits":
         return datasets.digits()
     path = Path(data)
-    if path.is_dir():
-        return datasets.idx(path)
-    if path.suffix == ".npz":
-        return datasets.npz(path)
-    fault = "is neither" if path.exists() else "does not exist"
+    if path.exists() or path.suffix == ".npz":
+        return datasets.load(path)
     raise ValueError(
-        f"--data must be mnist, digits, a folder of IDX files or an .npz archive; {data} {fault}."
+        "--data must be mnist, digits, a folder of a published data set, or a file: an .npz "
+        f"archive, or a CSV of labels and pixels; {data} does not exist."
     )

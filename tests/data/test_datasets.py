@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jaxnet.data import datasets
-from jaxnet.data.idx import read_file
+from jaxnet.io.idx_files import read_idx
 
 
 def _idx_bytes(array):
@@ -77,7 +77,7 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
         ({TRAIN_Y: _idx_bytes(np.zeros(29))}, "training files.: 30 inputs, but 29 targets"),
         ({TRAIN_Y: _idx_bytes(np.full(30, 99))}, r"row 0 has the label 99; labels must be in \[0, 9\]"),
         ({TEST_X: _idx_bytes(np.zeros((10, 3, 3)))}, r"differ in their number of inputs: 12 .training., 12 .validation., 9 .test."),
-        ({TRAIN_Y: None}, "train-labels-idx1-ubyte.gz does not exist"),
+        ({TRAIN_Y: None}, "has no train-labels-idx1-ubyte, neither compressed"),
     ],
 )
 def test_a_damaged_folder_is_refused_by_name(tmp_path, changes, message):
@@ -109,7 +109,7 @@ def test_random_bytes_are_no_idx_file(tmp_path, content):
 def test_changed_mnist_is_refused(tmp_path):
     _write(tmp_path)
     with pytest.raises(ValueError, match="do not have MNIST's SHA-256"):
-        read_file(tmp_path, TRAIN_X, datasets.MNIST_SHA256[0])
+        read_idx(tmp_path / TRAIN_X, datasets.MNIST_SHA256[0])
 
 
 def test_a_missing_folder_and_too_large_a_validation_set(tmp_path):
