@@ -32,12 +32,12 @@ def test_arrays_are_read_as_scipy_reads_them(tmp_path, array, compressed):
     names = ["s.inner.deep", "x", "s.inner.a name of some length"]
     read, expected = (
         matlab_files.read_mat(path, names),
-        scipy.io.loadmat(path, simplify_cells=False),
+        scipy.io.loadmat(path, variable_names=["x", "s"]),
     )
     inner = expected["s"]["inner"][0, 0]
     expected_arrays = (inner["deep"][0, 0], expected["x"], inner["a name of some length"][0, 0])
-    for one_read, other in zip(read, expected_arrays, strict=True):
-        assert np.array_equal(one_read, other)
+    for array_read, other in zip(read, expected_arrays, strict=True):
+        assert np.array_equal(array_read, other)
     for name in ("text", "cell", "s.text", "s.inner", "s", "gone"):
         with pytest.raises(
             ValueError, match=rf"x\.mat is not a readable MATLAB.* no array {name};"
