@@ -184,11 +184,12 @@ class Training(Architecture):
     batch_size: int = 10
     """Examples per mini-batch."""
     data: DataOption = "mnist"
-    """Data set: mnist; digits (with scikit-learn); a folder of train-images-idx3-ubyte,
-    train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each .gz or not; or
-    an .npz archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth
-    of the training examples validates); or a table of which --target names a column: .csv, .tsv or
-    .parquet, a header and a row for each example, of which a fifth validates and a fifth tests."""
+    """Data set: mnist; digits (with scikit-learn); a folder of the files of MNIST, Fashion-MNIST,
+    KMNIST, QMNIST, EMNIST or USPS, or one of these files; an .npz archive of x_train, y_train,
+    x_test, y_test, and x_valid, y_valid (else the last sixth of the training examples validates),
+    or of MedMNIST; a CSV of labels and pixels; or, with
+    --target, a table, .csv, .tsv or .parquet: a header and a row for each example, of which a
+    fifth validates and a fifth tests."""
     target: Annotated[str, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ""
     """Column of the table to predict (none)."""
     drop: Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ()
@@ -426,11 +427,9 @@ def read(data: str) -> Dataset:
     if data == "digits":
         return datasets.digits()
     path = Path(data)
-    if path.is_dir():
-        return datasets.idx(path)
-    if path.suffix == ".npz":
-        return datasets.npz(path)
-    fault = "is neither" if path.exists() else "does not exist"
+    if path.exists() or path.suffix == ".npz":
+        return datasets.load(path)
     raise ValueError(
-        f"--data must be mnist, digits, a folder of IDX files or an .npz archive; {data} {fault}."
+        "--data must be mnist, digits, a folder of a published data set, or a file: an .npz "
+        f"archive, or a CSV of labels and pixels; {data} does not exist."
     )

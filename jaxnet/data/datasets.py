@@ -18,15 +18,21 @@ from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.types import Dataset, Split
 from jaxnet.data import tables
 from jaxnet.data.class_weights import ClassWeight, class_weighted
+from jaxnet.data.emnist import emnist
 from jaxnet.data.encoding import Encoding, load_encoding
-from jaxnet.data.idx import IDX_FILES, idx, read_folder
+from jaxnet.data.file_sets import IDX_FILES
+from jaxnet.data.idx import idx
 from jaxnet.data.label_noise import label_noise
+from jaxnet.data.loading import load
 from jaxnet.data.named_labels import SparseMatrix, readable_arrays, with_named_labels
 from jaxnet.data.npz import npz
 from jaxnet.data.partition import Partition, fraction, partition
-from jaxnet.data.splits import checked_split, matching_splits
+from jaxnet.data.pixels import pixels
+from jaxnet.data.splits import checked_split, matching_splits, training_and_test
 from jaxnet.data.synthetic import function, quadratic, spirals, xor
 from jaxnet.data.tables import Table, table
+from jaxnet.data.usps import usps
+from jaxnet.io.idx_files import read_idx
 
 __all__ = [
     "IDX_FILES",
@@ -36,16 +42,20 @@ __all__ = [
     "arrays",
     "class_weighted",
     "digits",
+    "emnist",
     "function",
     "idx",
     "label_noise",
+    "load",
     "load_encoding",
     "mnist",
     "npz",
+    "pixels",
     "quadratic",
     "sha256",
     "spirals",
     "table",
+    "usps",
     "xor",
 ]
 
@@ -77,7 +87,9 @@ def mnist() -> Dataset:
     [50000, 10000, 10000]
     """
     folder = Path(__file__).parent / "mnist"
-    data = read_folder(folder, 10_000, 10, dict(zip(IDX_FILES, MNIST_SHA256, strict=True)))
+    hashes = zip(IDX_FILES, MNIST_SHA256, strict=True)
+    arrays = [read_idx(folder / f"{name}.gz", sha256) for name, sha256 in hashes]
+    data = training_and_test(arrays, 10_000, 10, str(folder))
     for array in jax.tree.leaves(data):
         array.flags.writeable = False  # all callers share these arrays
     return data

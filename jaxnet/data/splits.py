@@ -1,14 +1,12 @@
 """Checks of the splits of a data set: shapes, types, labels, the size of the validation split."""
 
 import math
-import operator
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import SupportsIndex
 
 import numpy as np
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.conversion import (
     alike_targets,
     input_array,
@@ -45,6 +43,8 @@ def checked_split(arrays: Sequence[object], source: str, n_classes: int | None =
     >>> checked_split([np.zeros((2, 8, 8), np.uint8), [0, 1]], "example").x.shape
     (2, 64)
     """
+    if n_classes is not None and (not _is_whole(n_classes) or n_classes < 1):
+        raise ValueError(f"n_classes must be a whole number of at least 1, not {brief(n_classes)}.")
     x, y, weight = (*arrays, None)[:3]
     inputs = np.asarray(input_array(x, source))
     if inputs.ndim < 2:
@@ -124,6 +124,34 @@ def matching_splits(data: Dataset, source: str) -> Dataset:
     return data
 
 
+def training_and_test(
+    arrays: Sequence[object], n_valid: int | None, n_classes: int | None, source: str
+) -> Dataset:
+    """The data set of a training and a test file, or of one alone.
+
+    Args:
+      arrays: training inputs and targets, test inputs and targets, as `checked_split` takes them;
+        without the last two, or with `None` in place of the test targets, there is no test split.
+      n_valid: how many of the last training examples to validate on; a sixth, if None.
+      n_classes: the number of classes, which labels have to be below; no limit, if None.
+      source: where they are from, for errors and warnings.
+
+    Returns:
+      The data set.
+
+    Raises:
+      ValueError: an array cannot be used, the two of a split do not match, or n_valid is out of its
+        range.
+    """
+    x, y, x_test, y_test = (*arrays, None, None)[:4]
+    train = checked_split((x, y), f"{source} (training files)", n_classes)
+    test = None
+    if y_test is not None:
+        test = checked_split((x_test, y_test), f"{source} (test files)", n_classes)
+    train, valid = hold_out_last(train, n_valid, source)
+    return matching_splits(Dataset(train, valid, test), source)
+
+
 def _named(data: Dataset) -> dict[str, Split]:
     """The splits that a data set has, by their names."""
     names = ("training", "validation", "test")
@@ -156,10 +184,10 @@ def hold_out_last(train: Split, n_valid: int | None, source: str) -> tuple[Split
     n_train = len(train.x)
     if n_valid is None:
         n_valid = n_train // 6
-    elif not isinstance(n_valid, SupportsIndex) or not 0 <= operator.index(n_valid) < n_train:
+    elif not _is_whole(n_valid) or not 0 <= n_valid < n_train:
         raise ValueError(
             f"{source}: n_valid must be in [0, {n_train - 1}], to leave at least one of the "
-            f"{n_train} training examples, not {n_valid}."
+            f"{n_train} training examples, not {brief(n_valid)}."
         )
     if n_valid == 0:
         return train, None
@@ -178,6 +206,11 @@ def hold_out_last(train: Split, n_valid: int | None, source: str) -> tuple[Split
     return train.take(first), train.take(last)
 
 
+def _is_whole(value: object) -> bool:
+    """Whether a value is a whole number, and not a truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def _are_in_order_of_class(y: AnyArray) -> bool:
     """Whether the examples of each class follow each other, so that it cannot be chance."""
     labels = np.asarray(y)
@@ -185,20 +218,3 @@ def _are_in_order_of_class(y: AnyArray) -> bool:
         return False
     n_classes, n_changes = len(np.unique(labels)), int(np.count_nonzero(np.diff(labels)))
     return 1 < n_classes <= len(y) // 2 and n_changes == n_classes - 1
-
-
-def existing_file(path: Path) -> Path:
-    """The path, if it is that of a file.
-
-    Args:
-      path: the path.
-
-    Returns:
-      The same path.
-
-    Raises:
-      ValueError: there is no such file.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist, or is not a file.")
-    return path

@@ -14,14 +14,17 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import data_files
 import jax
 import numpy as np
 import pytest
 
 import jaxnet as jn
 from jaxnet.cli import main as cli
+from jaxnet.data import file_sets
 from jaxnet.training import devices
 from tests.support.command_line import with_options
 
@@ -53,6 +56,7 @@ def here(tmp_path_factory) -> Iterator[None]:
             }
             np.savez(f"{name}.npz", **splits)
         np.savez("no-valid.npz", x_train=x[:5], y_train=labels[:5], x_test=x, y_test=labels)
+        write_letters()
         net = jn.Network((4, 3, 2))
         jn.save("net.json", net, jn.init(net, jax.random.key(0)))
         for name in ("config", "study", "manifest"):
@@ -65,6 +69,17 @@ def here(tmp_path_factory) -> Iterator[None]:
         with open("broken.json", "w") as file:
             file.write('{"sizes": [4,')
         yield
+
+
+def write_letters() -> None:
+    """Folders of EMNIST's files, with images of 3×3 pixels: whole ones, and one that was cut."""
+    letters = next(each for each in file_sets.EMNIST if each.part == "letters")
+    x, y = [data_files.images(24, 3)] * 2, [np.arange(24) % 5] * 2
+    contents = data_files.contents_of(letters, x, y)
+    cut = contents[letters.files[1]][:-3]
+    for folder, changes in (("letters", {}), ("cut", {letters.files[1]: cut})):
+        os.mkdir(folder)
+        data_files.write_files(Path(folder), contents | changes, ".gz")
 
 
 class Ended(NamedTuple):
@@ -180,6 +195,8 @@ class Empty(NamedTuple):
 
 
 NO_DATA = Empty("it reads no data")
+LETTERS = "--data letters --sizes 9 3 26"
+CUT = Cell("--data cut", r"cut/emnist-letters-train-labels-idx1-ubyte\.gz is not an IDX file of")
 REGRESSION = "--data regression.npz --cost quadratic --output linear"
 CELLS = {
     "train": {
@@ -192,6 +209,8 @@ CELLS = {
         "no validation set": Cell("--data no-valid.npz", shows="test accuracy"),
         "regression": Cell(REGRESSION, shows="test cost", hides="accuracy"),
         "one class": Cell("--data one\\ class.npz", shows="test accuracy"),
+        "published files": Cell(LETTERS, shows="test accuracy"),
+        "damaged files": CUT,
     },
     "sweep": {
         "unknown option": Cell("--seed 1", "options: --seed 1[.] See jaxnet sweep"),
@@ -203,6 +222,8 @@ CELLS = {
         "no validation set": Cell("--data no-valid.npz --folder a", shows="no validation set"),
         "regression": Cell(f"{REGRESSION} --folder b", shows="a cost of 0", hides="%"),
         "one class": Cell("--data one\\ class.npz --folder c", shows="of the best recipe"),
+        "published files": Cell(f"{LETTERS} --folder d", shows="of the best recipe"),
+        "damaged files": CUT,
     },
     "compare": {
         "unknown option": Cell("--optimizer sgd", "options: --optimizer sgd[.] See"),
@@ -214,6 +235,8 @@ CELLS = {
         "no validation set": Cell("--data no-valid.npz", "the data has no validation split"),
         "regression": Cell(f"{REGRESSION} --name a", shows="Test R²", hides="accuracy"),
         "one class": Cell("--data one\\ class.npz --name b", shows="Test accuracy"),
+        "published files": Cell(f"{LETTERS} --name c", shows="Test accuracy"),
+        "damaged files": CUT,
     },
     "predict": {
         "unknown option": Cell("--tset 1", "--tset"),
@@ -225,6 +248,8 @@ CELLS = {
         "no validation set": Cell("--data no-valid.npz", shows="test 0"),
         "regression": Cell("--data regression.npz", shows="test 0"),
         "one class": Cell("--data one\\ class.npz", shows="test 0"),
+        "published files": Cell("--data letters", "letters has 9 inputs, but the network"),
+        "damaged files": CUT,
     },
     "check": {
         "unknown option": Cell("--epochs 1", "--epochs"),
@@ -236,6 +261,8 @@ CELLS = {
         "no validation set": NO_DATA,
         "regression": Cell("--cost quadratic --output linear", shows="the gradient is right"),
         "one class": NO_DATA,
+        "published files": NO_DATA,
+        "damaged files": NO_DATA,
     },
 }  # fmt: skip
 SITUATIONS = tuple(CELLS["train"])

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jaxnet.data import datasets
-from jaxnet.data.idx import read_file
+from jaxnet.io.idx_files import read_idx
 
 
 def _idx_bytes(array):
@@ -67,17 +67,29 @@ TRAIN_X, TRAIN_Y, TEST_X, _ = datasets.IDX_FILES
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({TRAIN_X: b"\0\0\x0d\3" + bytes(50)}, r"idx3-ubyte is not .*: magic number 0x00000d03 instead"),
+        (
+            {TRAIN_X: b"\0\0\x0d\3" + bytes(50)},
+            r"idx3-ubyte is not .*: magic number 0x00000d03 instead",
+        ),
         ({TRAIN_X: b""}, r"train-images-idx3-ubyte is not .*: magic number \(none\) instead"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 12)))}, "magic number 0x00000802"),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:-1]}, "truncated: 359 of 360 bytes"),
-        ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:9]}, "train-images-idx3-ubyte is not .*: it is truncated"),
+        (
+            {TRAIN_X: _idx_bytes(np.zeros((30, 4, 3)))[:9]},
+            "train-images-idx3-ubyte is not .*: it is truncated",
+        ),
         ({TRAIN_X: _idx_bytes(np.zeros((30, 4, 3))) + b"\0"}, "longer than the 360 bytes"),
         ({TRAIN_X: struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)}, "truncated: 0 of"),
         ({TRAIN_Y: _idx_bytes(np.zeros(29))}, "training files.: 30 inputs, but 29 targets"),
-        ({TRAIN_Y: _idx_bytes(np.full(30, 99))}, r"row 0 has the label 99; labels must be in \[0, 9\]"),
-        ({TEST_X: _idx_bytes(np.zeros((10, 3, 3)))}, r"differ in their number of inputs: 12 .training., 12 .validation., 9 .test."),
-        ({TRAIN_Y: None}, "train-labels-idx1-ubyte.gz does not exist"),
+        (
+            {TRAIN_Y: _idx_bytes(np.full(30, 99))},
+            r"row 0 has the label 99; labels must be in \[0, 9\]",
+        ),
+        (
+            {TEST_X: _idx_bytes(np.zeros((10, 3, 3)))},
+            r"differ in their number of inputs: 12 .training., 12 .validation., 9 .test.",
+        ),
+        ({TRAIN_Y: None}, "has no train-labels-idx1-ubyte, neither compressed"),
     ],
 )
 def test_a_damaged_folder_is_refused_by_name(tmp_path, changes, message):
@@ -91,10 +103,16 @@ def test_a_truncated_gzip_file_is_refused(tmp_path):
     _write(tmp_path, compress=True)
     path = tmp_path / f"{TRAIN_X}.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is not an IDX file .*: .*; download it again"):
+    with pytest.raises(
+        ValueError,
+        match=r"train-images-idx3-ubyte\.gz is not an IDX file .*: .*; download it again",
+    ):
         datasets.idx(tmp_path, n_valid=5)
     path.write_bytes(b"not gzip")
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is not an IDX file .*: .*; download it again"):
+    with pytest.raises(
+        ValueError,
+        match=r"train-images-idx3-ubyte\.gz is not an IDX file .*: .*; download it again",
+    ):
         datasets.idx(tmp_path, n_valid=5)
 
 
@@ -109,7 +127,7 @@ def test_random_bytes_are_no_idx_file(tmp_path, content):
 def test_changed_mnist_is_refused(tmp_path):
     _write(tmp_path)
     with pytest.raises(ValueError, match="do not have MNIST's SHA-256"):
-        read_file(tmp_path, TRAIN_X, datasets.MNIST_SHA256[0])
+        read_idx(tmp_path / TRAIN_X, datasets.MNIST_SHA256[0])
 
 
 def test_a_missing_folder_and_too_large_a_validation_set(tmp_path):
@@ -136,11 +154,20 @@ def test_npz_in_kerass_layout_and_with_its_own_validation_set(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x_train": np.zeros((3, 2))}, "has no array y_train; of x_train, y_train, .* it needs the first two"),
+        (
+            {"x_train": np.zeros((3, 2))},
+            "has no array y_train; of x_train, y_train, .* it needs the first two",
+        ),
         ({"z": np.zeros(3)}, "has no arrays x_train and y_train"),
         ({"x_train": np.zeros((3, 2)), "y_train": np.arange(2)}, "3 inputs, but 2 targets"),
-        ({"x_train": np.array([[np.nan, 0]] * 3), "y_train": np.arange(3)}, "row 0, column 0 of the inputs is nan; give"),
-        ({"x_train": np.zeros((3, 2)), "y_train": np.array([0, 2**40, 0])}, "row 1 has the label 1099511627776"),
+        (
+            {"x_train": np.array([[np.nan, 0]] * 3), "y_train": np.arange(3)},
+            "row 0, column 0 of the inputs is nan; give",
+        ),
+        (
+            {"x_train": np.zeros((3, 2)), "y_train": np.array([0, 2**40, 0])},
+            "row 1 has the label 1099511627776",
+        ),
         ({"x_train": np.zeros((3, 2), complex), "y_train": np.arange(3)}, "inputs are complex128"),
         ({"x_train": np.array([object()]), "y_train": np.arange(1)}, "no.* readable .npz archive"),
     ],
@@ -157,7 +184,9 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"bad\.npz is not a readable \.npz archive"):
         datasets.npz(tmp_path / "bad.npz")
-    with pytest.raises(ValueError, match=r"cannot read .*gone\.npz: No such file or directory; name a"):
+    with pytest.raises(
+        ValueError, match=r"cannot read .*gone\.npz: No such file or directory; name a"
+    ):
         datasets.npz(tmp_path / "gone.npz")
 
 
@@ -166,7 +195,11 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     [
         (np.zeros(3), [0, 1, 0], "they must be .n, n_in."),
         (np.zeros((0, 2)), [], "there are no examples"),
-        (np.zeros((2, 2)), np.array([["a"], ["b"]] * 1)[:, [0, 0]], "strings, such as 'a'; number the"),
+        (
+            np.zeros((2, 2)),
+            np.array([["a"], ["b"]] * 1)[:, [0, 0]],
+            "strings, such as 'a'; number the",
+        ),
         (np.zeros((2, 2)), [0.0, np.inf], "row 1 of the targets is inf; give finite numbers"),
         (np.zeros((2, 2)), np.zeros((2, 1, 1)), "must be n integer labels, or floats .n, n_out."),
         ([["a"]], [0], "inputs are strings, such as 'a'"),

@@ -24,10 +24,18 @@ RECIPE = jn.Recipe(jn.sgd(0.1))
         (PIXELS.tolist(), LABELS, "reach 255, and floats are used as they are; divide pixels"),
         (PIXELS * 100.0, LABELS, r"reach 25500, and floats are used as they are; standardize them"),
         (PIXELS - 300.0, LABELS, r"reach 300, and floats are used as they are; standardize them"),
-        (PIXELS % 17, LABELS, "divided by 255, as pixels are, but these reach only 16; if they are"),
+        (
+            PIXELS % 17,
+            LABELS,
+            "divided by 255, as pixels are, but these reach only 16; if they are",
+        ),
         (PIXELS % 2, LABELS, "but these reach only 1; if they are no pixels, pass x.astype"),
         (PIXELS[:, :5], LABELS, "but these have only 5 columns; if they are no pixels"),
-        (PIXELS, LABELS * 0 + 2, "all 40 training labels are 2, so that a network learns to answer"),
+        (
+            PIXELS,
+            LABELS * 0 + 2,
+            "all 40 training labels are 2, so that a network learns to answer",
+        ),
     ],
 )
 def test_doubtful_training_data_are_accepted_with_a_warning(x, y, message):
@@ -40,7 +48,9 @@ def test_doubtful_training_data_are_accepted_with_a_warning(x, y, message):
 
 def test_labels_that_no_training_example_has_are_named():
     rest = LABELS != 3
-    with pytest.warns(UserWarning, match="10 of 40 validation labels, such as 3, are of classes th"):
+    with pytest.warns(
+        UserWarning, match="10 of 40 validation labels, such as 3, are of classes th"
+    ):
         jn.datasets.arrays(PIXELS[rest], LABELS[rest], valid=(PIXELS, LABELS))
     with pytest.warns(UserWarning, match="10 of 40 test labels, such as 3, are of classes that no"):
         jn.datasets.arrays(PIXELS[rest], LABELS[rest], test=(PIXELS, LABELS))
@@ -105,9 +115,13 @@ def _write(path, y, **more):
 
 def test_an_archive_in_order_of_classes_is_validated_on_all_of_them(tmp_path):
     path = _write(tmp_path / "ordered.npz", ORDERED)
-    with pytest.warns(UserWarning, match=r"ordered\.npz: the examples are in order of their .* la") as w:
+    with pytest.warns(
+        UserWarning, match=r"ordered\.npz: the examples are in order of their .* la"
+    ) as w:
         data = jn.datasets.npz(path, n_valid=9)
-    assert "the last 9 would be of 1 of 3 classes; random ones validate instead" in str(w[0].message)
+    assert "the last 9 would be of 1 of 3 classes; random ones validate instead" in str(
+        w[0].message
+    )
     assert set(data.valid.y) == {0, 1, 2}
     assert (len(data.train.y), len(data.valid.y)) == (21, 9)
     with np.load(path) as archive:

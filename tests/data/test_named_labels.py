@@ -66,7 +66,11 @@ def test_fractions_are_stratified_as_scikit_learn_does_it():
 def test_weights_and_groups_go_with_their_rows():
     weight = np.arange(1.0, 41)
     data = jn.datasets.arrays(
-        weight[:, None] / 40, np.arange(40) % 2, valid=0.25, weight=weight, groups=np.arange(40) // 4
+        weight[:, None] / 40,
+        np.arange(40) % 2,
+        valid=0.25,
+        weight=weight,
+        groups=np.arange(40) // 4,
     )
     np.testing.assert_allclose(data.train.weight, data.train.x[:, 0] * 40, rtol=1e-6)
     groups = [set(np.round(split.x[:, 0] * 40 - 1).astype(int) // 4) for split in data[:2]]

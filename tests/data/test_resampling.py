@@ -102,7 +102,10 @@ def test_scikit_learns_splitters_are_taken():
         (lambda: jn.resampling.leave_one_group_out([1, 2]).folds(SPLIT), "give one for each"),
         (lambda: resampling_of("k"), "k_fold"),
         (lambda: resampling_of([(np.array([0]), np.array([N]))]).folds(SPLIT), "numbers in"),
-        (lambda: resampling_of([(np.array([0, 1]), np.array([1]))]).folds(SPLIT), "row 1 of fold 0 of resample"),
+        (
+            lambda: resampling_of([(np.array([0, 1]), np.array([1]))]).folds(SPLIT),
+            "row 1 of fold 0 of resample",
+        ),
         (
             lambda: jn.resampling.k_fold(3, stratify=True).folds(SPLIT._replace(y=SPLIT.x)),
             "stratify integer labels",

@@ -220,7 +220,10 @@ def test_a_bad_table_is_refused_in_one_sentence(rows, options, message):
     ("rows", "message"),
     [
         ({"a": [1, 2] * 4, "b": [3] * 8}, "'b' is left out: all its cells are the same"),
-        ({"a": [1, 2] * 4, "b": list("abcdefgh")}, "'b' is left out: it has 8 different values in 8"),
+        (
+            {"a": [1, 2] * 4, "b": list("abcdefgh")},
+            "'b' is left out: it has 8 different values in 8",
+        ),
         (
             {"a": [1, 2] * 6, "y": [0, 1] * 6, "b": list(range(12))},
             r"'b' increases from row to row.*drop=\['b'\]",
@@ -263,7 +266,11 @@ def test_rows_unlike_those_of_training(rows, error, warning):
 def test_a_damaged_encoding_is_refused():
     described = json.loads(json.dumps(ENCODING.to_json()))
     assert Encoding.from_json(described) == ENCODING
-    for damaged in ({}, described | {"columns": [{"kind": "date", "name": "a"}]}, described | {"target": {}}):
+    for damaged in (
+        {},
+        described | {"columns": [{"kind": "date", "name": "a"}]},
+        described | {"target": {}},
+    ):
         with pytest.raises(ValueError, match="its encoding"):
             Encoding.from_json(damaged)
 
@@ -291,7 +298,10 @@ def test_as_good_as_scikit_learns_pipeline_on_16_seeds():
     frame = _patients(1500)
     data = jn.datasets.table(frame, "ill", valid=0, test=0.4)
     net = jn.Network(
-        (data.n_inputs, 16, 2), jn.activations.relu, jn.costs.LogLikelihood(), jn.initializers.glorot
+        (data.n_inputs, 16, 2),
+        jn.activations.relu,
+        jn.costs.LogLikelihood(),
+        jn.initializers.glorot,
     )
     study = jn.sweep(
         net, data, jn.Recipe(jn.adam(0.003)), seeds=16, epochs=20, batch_size=32,

@@ -57,6 +57,7 @@ def test_the_registry_is_complete():
 
 READING_FUNCTIONS = (
     "read_file", "read_content", "read_json", "read_npy", "read_npz", "read_csv", "read_sealed",
+    "read_decompressed", "read_decompressed_content",
 )  # fmt: skip
 TABLES = {f"{name}.csv" for name in fuzz.comparison_folder.TABLES}
 READ_IN = {
@@ -70,8 +71,14 @@ READ_IN = {
     "io/numpy_files.py": set(),
     "io/locks.py": set(),  # tests/io/test_locks.py
     "io/version_0_2.py": set(),
+    "io/compressed.py": set(),
+    "io/idx_files.py": {"IDX", "IDX .gz", "MNIST .gz"},
+    "io/matlab_files.py": {"EMNIST .mat", "EMNIST .mat, compressed"},
+    "io/number_text.py": {
+        "pixels .csv", "pixels .csv.gz", "LIBSVM", "LIBSVM .bz2", "columns .gz",
+    },
     "data/npz.py": {"data .npz", "data .npz, compressed"},
-    "data/idx.py": {"IDX", "IDX .gz", "MNIST .gz"},
+    "data/published.py": {"KMNIST .npz"},
     "sweeps/call_file.py": {"call"},
     "sweeps/ensemble.py": {"ensemble"},
     "sweeps/opening.py": {"study.json"},

@@ -15,7 +15,6 @@ ALLOWED = {
     ("io/reading.py", "open"),
     ("io/files.py", "safe_open"),  # inside of read_file, of which it gets the file
     ("io/numpy_files.py", "open"),  # a member of an archive
-    ("data/idx.py", "open"),  # gzip's, of an open file
     ("cli/streams.py", "open"),  # the null device, to write to
     ("cli/predict.py", "open"),  # PIL's, of an open file
     ("sweeps/chunk_params.py", "load"),  # what this process wrote into its temporary folder

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import data_files
 import jax
 import numpy as np
 from rich.console import Console
@@ -38,9 +39,9 @@ import jaxnet as jn
 from jaxnet.cli import predict
 from jaxnet.cli.saved_options import resumed_options
 from jaxnet.comparison import comparison_folder
-from jaxnet.data import idx
+from jaxnet.data import file_sets
 from jaxnet.data.resampling import Fold
-from jaxnet.io import csv
+from jaxnet.io import csv, idx_files
 from jaxnet.reporting import experiment, experiment_index
 from jaxnet.sweeps import call_file, store
 from jaxnet.sweeps.ensemble import Member
@@ -232,7 +233,7 @@ def _idx(suffix: str, is_mnist: bool = False) -> Callable[[Path], Reader]:
         path = folder / f"{name}{suffix}"
         path.write_bytes(gzip.compress(content, mtime=0) if suffix else content)
         digest = _sha256(content) if is_mnist else None
-        return Reader(path, lambda: idx.read_file(folder, name, digest), is_mnist)
+        return Reader(path, lambda: idx_files.read_idx(path, digest), is_mnist)
 
     return build
 
@@ -249,6 +250,23 @@ def _npz(compress: bool) -> Callable[[Path], Reader]:
         arrays = {"x_train": np.arange(36, dtype=np.uint8).reshape(9, 4), "y_train": np.arange(9)}
         (np.savez_compressed if compress else np.savez)(path, **arrays)
         return Reader(path, lambda: jn.datasets.npz(path))
+
+    return build
+
+
+def _published(first: str, suffix: str = "") -> Callable[[Path], Reader]:
+    """The first file of a published set, whose other files are as they should be."""
+
+    def build(folder: Path) -> Reader:
+        file_set = next(each for each in file_sets.ALL if each.files[0] == first)
+        side = 16 if file_set in file_sets.USPS else 6
+        x, y = (
+            [data_files.images(6, side), data_files.images(3, side)],
+            [np.arange(6), np.arange(3)],
+        )
+        data_files.write_files(folder, data_files.contents_of(file_set, x, y), suffix)
+        path = folder / f"{first}{suffix}"
+        return Reader(path, lambda: jn.datasets.load(path))
 
     return build
 
@@ -322,6 +340,14 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "MNIST .gz": _idx(".gz", is_mnist=True),
     "data .npz": _npz(compress=False),
     "data .npz, compressed": _npz(compress=True),
+    "KMNIST .npz": _published("kmnist-train-imgs.npz"),
+    "EMNIST .mat": _published("emnist-digits.mat"),
+    "EMNIST .mat, compressed": _published("emnist-balanced.mat"),
+    "pixels .csv": _published("mnist_train.csv"),
+    "pixels .csv.gz": _published("mnist_train.csv", ".gz"),
+    "LIBSVM": _published("usps"),
+    "LIBSVM .bz2": _published("usps", ".bz2"),
+    "columns .gz": _published("zip.train", ".gz"),
     "image .npy": _npy,
     "image .png": _png,
     "results.json": _results,

@@ -19,12 +19,14 @@ from functools import partial  # noqa: F401 (for WRITE_INSTEAD)
 from pathlib import Path
 from typing import Any
 
+import data_files
 import jax
 import numpy as np
 import optax
 
 import jaxnet as jn
 from jaxnet.core import parametric
+from jaxnet.data import file_sets
 from jaxnet.recipes import optimizers
 from jaxnet.sweeps.ensemble import Member
 
@@ -32,6 +34,13 @@ LIBRARY = str(Path(jn.__file__).parent)
 NET, DATA = jn.Network((2, 3, 2)), jn.datasets.xor(n=20)
 RECIPE, KEY = jn.Recipe(jn.sgd(0.5)), jax.random.key(0)
 PARAMS = jn.init(NET, KEY)
+FILES = tempfile.TemporaryDirectory()
+"""A folder of data files, for the functions that read them."""
+READERS = {
+    "idx": "train-images-idx3-ubyte", "npz": "kmnist-train-imgs.npz", "usps": "usps",
+    "emnist": "emnist-digits.mat", "pixels": "mnist_train.csv", "load": "k49-train-imgs.npz",
+}  # fmt: skip
+"""The functions of `jaxnet.datasets` that read files, and a file of each."""
 RIGHT: dict[str, Any] = {
     "net": NET, "data": DATA, "recipe": RECIPE, "params": PARAMS, "key": KEY, "split": DATA.train,
     "cost": jn.costs.CrossEntropy(), "x": DATA.train.x, "y": DATA.train.y, "xs": DATA.train.x,
@@ -56,6 +65,8 @@ RIGHT_IN: dict[str, dict[str, Any]] = {
     "searches.hyperband": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "searches.hypergradient": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "searches.population": {"ranges": {"learning_rate": (0.1, 1.0)}},
+    **{f"datasets.{name}": {"path": f"{FILES.name}/{first}"} for name, first in READERS.items()},
+    "datasets.idx": {"folder": f"{FILES.name}/{READERS['idx']}"},
     "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
@@ -104,11 +115,23 @@ MODULES = (
 )  # fmt: skip
 
 
+def write_files():
+    """Write the files of `READERS`."""
+    for file_set in file_sets.ALL:
+        if file_set.files[0] in READERS.values():
+            side = 16 if file_set in file_sets.USPS else 28
+            splits = [data_files.images(9, side)] * 2, [np.arange(9) % 3] * 2
+            contents = data_files.contents_of(file_set, *splits)
+            data_files.write_files(Path(FILES.name), contents)
+
+
 def _functions():
     """All public functions and classes that a person calls with arguments, by name."""
     functions = {name: getattr(jn, name) for name in jn.__all__}
     for name in jn.searches.__all__:
         functions[f"searches.{name}"] = getattr(jn.searches, name)
+    for name in READERS:
+        functions[f"datasets.{name}"] = getattr(jn.datasets, name)
     for module in MODULES:
         prefix = module.__name__.rpartition(".")[2]
         for name, member in vars(module).items():
@@ -139,6 +162,7 @@ ALLOWED = {
     "params": {"nothing"}, "on_epoch": {"constructor"}, "on_progress": {"constructor"},
     "log": {"constructor", "nothing"}, "evaluate_on": {"nothing", "empty"},
     "path": {"text", "digits"}, "folder": {"text", "digits"}, "checkpoint": {"text", "digits"},
+    "test": {"text", "digits"},
     "resume": {"text", "digits"}, "ranges": {"nothing", "dict"}, "trials": {"nothing"},
     "order": {"untyped key"}, "data": {"dataset"}, "split": {"split"},
     "successive_halving": {"huge", "2**32"}, "every": {"huge", "2**32"},
@@ -153,6 +177,7 @@ SEEDS_OF_NUMPY = {"check_deltas", "compare"}
 TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
     "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
+    *(f"datasets.{name}" for name in READERS),
     "searches.asha", "searches.hyperband", "searches.hypergradient", "searches.population",
 }  # fmt: skip
 
@@ -286,6 +311,7 @@ def main():
     """Print all faults, and how many cells were tried."""
     warnings.simplefilter("error")
     faults = []
+    write_files()
     with tempfile.TemporaryDirectory() as folder:
         for index, name in enumerate(FUNCTIONS):  # what one writes is not in another's way
             os.mkdir(os.path.join(folder, str(index)))
