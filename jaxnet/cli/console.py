@@ -333,7 +333,7 @@ def classes(confusion: np.ndarray, names: Sequence[str] | None) -> str:
     counts = confusion.sum(axis=1)
     each = [
         f"{names[label] if names else label}: {confusion[label, label] / counts[label]:.1%}"
-        for label in np.flatnonzero(counts)
+        for label in np.flatnonzero(counts).tolist()
     ]
     return ", ".join(each)
 

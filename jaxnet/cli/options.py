@@ -5,7 +5,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import tyro
@@ -15,7 +15,7 @@ from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Order
 from jaxnet.data import datasets
-from jaxnet.io import table_files
+from jaxnet.io import number_text, table_files
 from jaxnet.recipes import optimizers, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.recipe import Recipe
@@ -51,6 +51,9 @@ TAKE_OUTPUT = "quadratic, absolute-error and huber"
 """The costs whose output activation is a choice."""
 DATA_NAMES = ("mnist", "digits")
 """The values of --data that are not paths."""
+
+
+TrainingOptions = TypeVar("TrainingOptions", bound="Training")
 
 
 class FailedError(Exception):
@@ -243,7 +246,7 @@ class Training(Architecture):
             categories=self.categories, drop=self.drop,
         )  # fmt: skip
 
-    def for_data(self, data: Dataset) -> Self:
+    def for_data(self: TrainingOptions, data: Dataset) -> TrainingOptions:
         """The options with the sizes and the cost that fit the data, where they were not given.
 
         Args:
@@ -427,6 +430,9 @@ def read(data: str) -> Dataset:
     if data == "digits":
         return datasets.digits()
     path = Path(data)
+    is_table = path.suffix.lower() in table_files.SUFFIXES and path.is_file()
+    if is_table and not (path.suffix == ".csv" and number_text.is_pixel_table(path)):
+        raise ValueError(f"{path} is a table; name its column to predict with --target COLUMN.")
     if path.exists() or path.suffix == ".npz":
         return datasets.load(path)
     raise ValueError(

@@ -105,6 +105,8 @@ def _saved_options(content: bytes) -> Train:
     document = reading.json_object(content)
     reading.check_types(document, {"settings": dict})
     options = Train(**_checked(document["settings"]))
+    if not options.sizes or options.cost is None:
+        raise ValueError("its settings lack the sizes or the cost of the network")
     options.full_network()  # what these refuse is the file's fault, not this command's
     options.recipe()
     return options
@@ -113,8 +115,8 @@ def _saved_options(content: bytes) -> Train:
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """The values of all saved options by name, of the options' own types."""
     settings = {RENAMED_OPTIONS.get(name, name): value for name, value in settings.items()}
-    if "stop_at" not in settings:  # which was called target, before tables had one
-        settings["stop_at"] = settings.pop("target", None)
+    if "stop_at" not in settings and not isinstance(settings.get("target", ""), str):
+        settings["stop_at"] = settings.pop("target")  # as it was called, before tables had one
     hints = get_type_hints(Train)
     names = [field.name for field in dataclasses.fields(Train)]
     wanted = [name for name in names if name not in OPTIONS_OF_A_CALL]

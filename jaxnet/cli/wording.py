@@ -11,6 +11,7 @@ OPTIONS_FOR_PYTHON = (
     ("CrossEntropy()", "--cost cross-entropy"),
     ('metric="cost"', "--decides evaluation-cost"),
     ("choose sizes that", "choose --sizes that"),
+    ("n_folds must", "--folds must"),
     ("pass y - 1", "subtract 1 from them"),
     (
         "give the images' size as shape=(height, width)",

@@ -12,7 +12,7 @@ from jaxnet.training import checkpoints
 
 RUN = dataclasses.asdict(
     Train(
-        sizes=(2, 3, 2), hidden=("relu",), optimizer="adam", seed=3, epochs=40, batch_size=7,
+        sizes=(2, 3, 2), hidden=("relu",), cost="cross-entropy", optimizer="adam", seed=3, epochs=40, batch_size=7,
         l2=None, hyper=("b1=0.5",), reduce_on_plateau=True, patience=3, data="mnist", name="x",
         evaluate_on=("evaluation",), monitors=("dead",), tensorboard=True,
     )
@@ -155,3 +155,17 @@ def test_a_run_goes_on_from_another_folder(tmp_path, monkeypatch, capsys):
     assert cli.main([*resume, "--epochs", "30"]) == 0  # 30 is the default
     assert "30 epochs; this took" in capsys.readouterr().out
     assert json.loads((run / "config.json").read_bytes())["settings"]["epochs"] == 30
+
+
+@pytest.mark.parametrize("target", [None, 0.9])
+def test_a_file_from_before_tables_says_target_for_stop_at(folder, target):
+    older = {key: value for key, value in SETTINGS.items() if key not in ("stop_at", "target")}
+    write(folder, older | {"target": target})
+    options = resumed_options(folder, [])
+    assert (options.stop_at, options.target) == (target, "")
+
+
+def test_a_file_without_sizes_is_refused(folder, capsys):
+    write(folder, SETTINGS | {"sizes": []})
+    assert cli.main(["train", "--resume", str(folder)]) == 2
+    assert "its settings lack the sizes or the cost of the network" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""Tables on the command line: from a CSV file to a network and predictions on new rows."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from jaxnet.cli.main import main
+from jaxnet.training import devices
+
+
+@pytest.fixture
+def patients(tmp_path, monkeypatch):
+    """A CSV file with strings, gaps and an unbalanced label."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    with open("patients.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["age", "town", "visits", "ill"])
+        for row in range(200):
+            age, town = random.normal(45, 12), random.choice(["Bern", "Zug"])
+            ill = age + 10 * (town == "Zug") + random.normal(0, 5) > 55
+            rows.writerow([f"{age:.1f}" if row % 9 else "", town, row % 7, "yes" if ill else "no"])
+    return tmp_path
+
+
+def _run(capsys, command):
+    status = main(command.split())
+    printed = capsys.readouterr()
+    return status, " ".join(printed.out.split()), " ".join(printed.err.split())
+
+
+@pytest.mark.slow
+def test_from_a_csv_to_predictions(patients, capsys):
+    options = "--optimizer adam --learning-rate 0.03 --l2 0.1 --epochs 8 --metrics roc_auc"
+    status, out, _ = _run(
+        capsys, f"train --data patients.csv --target ill --hidden-sizes 5 --folds 3 {options}"
+    )
+    assert status == 0
+    assert "[5, 5, 2] sigmoid, LogLikelihood(temperature=1.0)" in out
+    assert (
+        "Numbers: age (with gaps), visits Categories: town: Bern, Zug To predict: ill, no or" in out
+    )
+    assert "Cross-validation, mean ± SD of 3 folds: accuracy 0." in out
+    auc = float(out.partition("roc_auc ")[2].split()[0])
+    assert 0.75 < auc <= 1
+    assert "Test accuracy by class, best: no: " in out
+    assert "NEW.csv --output answers.csv" in out
+    (folder,) = (patients / "runs").iterdir()
+    header, *matrix = (folder / "confusion.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "true \\ predicted,no,yes"
+    assert sum(int(cell) for row in matrix for cell in row.split(",")[1:]) == 40
+    assert json.loads((folder / "config.json").read_text())["settings"]["sizes"] == [5, 5, 2]
+
+    (patients / "new.csv").write_text("town,visits,age\nZug,3,70\nBern,1,\n", encoding="utf-8")
+    status, out, err = _run(capsys, "predict runs new.csv --output answers.csv")
+    assert (status, err) == (0, "")
+    with open("answers.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["ill"] for row in rows] == ["yes", "no"]
+    assert float(rows[0]["p(yes)"]) + float(rows[0]["p(no)"]) == pytest.approx(1, abs=1e-5)
+    assert "2 rows are written to answers.csv" in out
+
+    status, _, err = _run(capsys, f"train --resume {folder} --epochs 9")
+    assert (status, err) == (0, "")
+
+
+@pytest.mark.slow
+def test_numbers_are_predicted_and_swept(patients, capsys, monkeypatch):
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
+    status, out, _ = _run(
+        capsys,
+        "sweep --data patients.csv --target age --drop ill --optimizer adam --epochs 2 --seeds 1 "
+        "--vary learning_rate=0.01,0.1",
+    )
+    assert status == 0
+    assert "Quadratic(linear)" in out
+    assert "To predict: age, a number" in out
+    (folder,) = (patients / "studies").iterdir()
+    (patients / "new.csv").write_text("town,visits\nZug,3\n", encoding="utf-8")
+    status, out, _ = _run(capsys, f"predict {folder} new.csv")
+    assert status == 0
+    assert 20 < float(out.split()[-1]) < 70
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            "train --data patients.csv",
+            "is a table; name its column to predict with --target COLUMN",
+        ),
+        ("train --target ill", "--target names a column of a table, a file that ends with .csv"),
+        ("train --data patients.csv --target il", "no column of the table; did you mean ill?"),
+        ("train --drop age", "--drop is for a table, of which --target names a column"),
+        ("train --data gone.csv --target ill", "cannot read gone.csv: No such file"),
+        ("train --data patients.csv --target ill --folds 1", "--folds must be"),
+        (
+            "train --data patients.csv --target ill --sizes 4 3 2",
+            "choose --sizes that begin with 5",
+        ),
+        ("predict runs patients.csv", "the folder runs does not exist"),
+    ],
+)
+def test_wrong_options_are_refused(patients, capsys, command, message):
+    status, _, err = _run(capsys, command)
+    assert status == 2
+    assert message in err
+    assert not (patients / "runs").exists() or not list((patients / "runs").iterdir())
+
+
+def test_a_number_after_target_is_stop_at(patients, capsys):
+    status, _, err = _run(capsys, "train --data digits --epochs 0 --target 0.5")
+    assert status == 2
+    assert "--target NUMBER is now called --stop-at NUMBER" in err
