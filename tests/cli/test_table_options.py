@@ -75,7 +75,7 @@ def test_numbers_are_predicted_and_swept(patients, capsys, monkeypatch):
         "--vary learning_rate=0.01,0.1",
     )
     assert status == 0
-    assert "Quadratic(linear)" in out
+    assert "Quadratic(output=linear)" in out
     assert "To predict: age, a number" in out
     (folder,) = (patients / "studies").iterdir()
     (patients / "new.csv").write_text("town,visits\nZug,3\n", encoding="utf-8")
