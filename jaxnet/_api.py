@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from jaxnet import comparison, searches
+from jaxnet import book, comparison, searches
 from jaxnet.acceleration.compilation_cache import use_compilation_cache
 from jaxnet.comparison import Comparison, compare, statistics, tasks
 from jaxnet.core import (
@@ -137,6 +137,7 @@ __all__ = [
     "amsgrad",
     "augmentation",
     "backprop",
+    "book",
     "callbacks",
     "check_deltas",
     "check_gradients",

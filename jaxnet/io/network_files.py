@@ -89,7 +89,7 @@ def save(path: str | Path, net: Network, params: Params) -> None:
             f"parameters must all be of one type, {' or '.join(DTYPES)}, not {sorted(dtypes)}."
         )
     if _checked_suffix(path) == ".json":
-        files.write_atomic(path, _to_json(net, layers))
+        files.write_atomic(path, to_json(net, layers))
         return
     arrays = {f"params/{name}": array for name, array in named_arrays(layers).items()}
     files.write_sealed(path, KIND, FORMAT, arrays, describe(net))
@@ -124,7 +124,7 @@ def load(path: str | Path) -> tuple[Network, Params]:
     path = path_of("path", path)
     kind = "a network"
     if _checked_suffix(path) == ".json":
-        net, layers = reading.read_content(path, kind, _from_json)
+        net, layers = reading.read_content(path, kind, from_json)
     else:
         net, layers = reading.read_file(path, kind, _from_safetensors)
     saved_dtype = layers[0].w.dtype
@@ -256,15 +256,26 @@ def described_network(described: JsonObject) -> Network:
     )
 
 
-def _to_json(net: Network, layers: Params) -> bytes:
-    """The content of a .json file."""
+def to_json(net: Network, layers: Params) -> bytes:
+    """The content of a .json file.
+
+    Args:
+      net: the architecture.
+      layers: its parameters in NumPy arrays, all float32 or all float64.
+
+    Returns:
+      The JSON, of which `from_json` makes the network again.
+
+    Raises:
+      ValueError: a parameter is not finite, or a part of the network has no name.
+    """
     described = {"format": JSON_FORMAT} | describe(net) | {"dtype": str(layers[0].w.dtype)}
     digest = files.described_sha256(described, named_arrays(layers))
     document = {
         "sizes": list(net.sizes),
         "weights": [layer.w.T.tolist() for layer in layers],
         "biases": [layer.b[:, None].tolist() for layer in layers],
-        "cost": _cost_name(net),
+        "cost": network2_cost_name(net),
         "jaxnet": described | {"sha256": digest},
     }
     numbers = [layer.activation for layer in layers if isinstance(layer, ParametricLayer)]
@@ -278,16 +289,37 @@ def _to_json(net: Network, layers: Params) -> bytes:
         ) from None
 
 
-def _cost_name(net: Network) -> str:
-    """network2's name for the cost; a name that network2 refuses, if it cannot run the network."""
+def network2_cost_name(net: Network) -> str:
+    """network2's name for the cost of a network.
+
+    Args:
+      net: the architecture.
+
+    Returns:
+      A key of `NETWORK2_COSTS`; or a name that network2 refuses, if it cannot run the network.
+
+    >>> network2_cost_name(Network((2, 3, 1)))
+    'CrossEntropyCost'
+    """
     for name, cost in NETWORK2_COSTS.items():
         if cost == net.cost and set(net.activations) <= {activations.sigmoid}:
             return name
     return f"jaxnet.{type(net.cost).__name__}"
 
 
-def _from_json(content: bytes) -> tuple[Network, Params]:
-    """The network in the content of a .json file, network2's or ours."""
+def from_json(content: bytes) -> tuple[Network, Params]:
+    """The network in the content of a .json file, network2's or ours.
+
+    Args:
+      content: the bytes of the file.
+
+    Returns:
+      The architecture, and the parameters as NumPy arrays of the type that they were saved in;
+      network2's are in JAX's default float type.
+
+    Raises:
+      ValueError: it is not a network; the message is a bare reason.
+    """
     document = reading.json_object(content, constants=False)
     described = document.get("jaxnet")
     if described is None:
@@ -319,8 +351,9 @@ def _json_network(document: JsonObject, described: object) -> tuple[Network, np.
     net = described_network(described)
     if document["sizes"] != list(net.sizes):
         raise ValueError("its sizes occur twice, and differ")
-    if document["cost"] != _cost_name(net):
-        raise ValueError(f"its cost is {document['cost']!r} and {_cost_name(net)!r} at once")
+    cost_name = network2_cost_name(net)
+    if document["cost"] != cost_name:
+        raise ValueError(f"its cost is {document['cost']!r} and {cost_name!r} at once")
     return net, np.dtype(described["dtype"])
 
 

@@ -56,6 +56,8 @@ RIGHT_IN: dict[str, dict[str, Any]] = {
     "searches.hyperband": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "searches.hypergradient": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "searches.population": {"ranges": {"learning_rate": (0.1, 1.0)}},
+    "network2.Network": {"cost": jn.book.CrossEntropyCost},
+    "network2.load": {"filename": "unused"},
     "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
@@ -99,8 +101,8 @@ OTHER_WORDS = {
 }  # fmt: skip
 """What an error calls an argument by another name than its own."""
 MODULES = (
-    jn.activations, parametric, jn.callbacks, jn.costs, jn.initializers, jn.metrics, jn.schedules,
-    jn.stopping,
+    jn.activations, jn.book.network, jn.book.network2, parametric, jn.callbacks, jn.costs,
+    jn.initializers, jn.metrics, jn.schedules, jn.stopping,
 )  # fmt: skip
 
 
@@ -138,7 +140,8 @@ ALLOWED = {
     "net": {"network"}, "recipe": {"recipe", "swept"}, "timing": {"truth"}, "tune_plan": {"truth"},
     "params": {"nothing"}, "on_epoch": {"constructor"}, "on_progress": {"constructor"},
     "log": {"constructor", "nothing"}, "evaluate_on": {"nothing", "empty"},
-    "path": {"text", "digits"}, "folder": {"text", "digits"}, "checkpoint": {"text", "digits"},
+    "path": {"text", "digits"}, "folder": {"text", "digits"},
+    "filename": {"text", "digits"}, "checkpoint": {"text", "digits"},
     "resume": {"text", "digits"}, "ranges": {"nothing", "dict"}, "trials": {"nothing"},
     "order": {"untyped key"}, "data": {"dataset"}, "split": {"split"},
     "successive_halving": {"huge", "2**32"}, "every": {"huge", "2**32"},
@@ -153,6 +156,7 @@ SEEDS_OF_NUMPY = {"check_deltas", "compare"}
 TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
     "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
+    "network2.load",
     "searches.asha", "searches.hyperband", "searches.hypergradient", "searches.population",
 }  # fmt: skip
 
