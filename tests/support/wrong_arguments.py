@@ -58,6 +58,7 @@ RIGHT_IN: dict[str, dict[str, Any]] = {
     "searches.population": {"ranges": {"learning_rate": (0.1, 1.0)}},
     "network2.Network": {"cost": jn.book.CrossEntropyCost},
     "network2.load": {"filename": "unused"},
+    "register": {"name": "relu", "part": jn.activations.relu},
     "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
