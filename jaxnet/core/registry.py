@@ -166,12 +166,16 @@ def _equal(entry: object, value: object) -> bool:
 
 
 def _is_defined_anew(old: object, new: object) -> bool:
-    """Whether a function or class stands where another one stood; or a dataclass of such parts."""
+    """Whether a function or class stands where another one stood; or a dataclass of such parts.
+
+    Several functions that one function has made, or lambdas, share a name, and are different parts.
+    """
     if type(old) is not type(new):
         return False
-    if hasattr(old, "__qualname__"):
+    name = getattr(old, "__qualname__", None)
+    if name is not None:
         place = lambda definition: (definition.__module__, definition.__qualname__)
-        return place(old) == place(new)
+        return place(old) == place(new) and "<" not in name
     if not dataclasses.is_dataclass(old):
         return False
     pairs = [(getattr(old, f.name), getattr(new, f.name)) for f in dataclasses.fields(old)]

@@ -155,11 +155,30 @@ def test_it_decorates():
 
     assert jn.initializers.NAMED["tiny"] is tiny
 
-    @jn.register("tiny", kind="initializer")
-    def tiny(key, n_in, n_out):  # a notebook's cell that runs again
-        return jn.Layer(jnp.ones((n_in, n_out)), jnp.zeros(n_out))
 
-    assert jn.initializers.NAMED["tiny"] is tiny
+CELL = """
+import jaxnet as jn, jax.numpy as jnp
+@jn.register("tiny", kind="initializer")
+def tiny(key, n_in, n_out):
+    return jn.Layer(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
+def f(z):
+    return z
+ramp = jn.register("ramp", jn.activations.Elementwise("ramp", f, jnp.ones_like))
+"""
+
+
+def test_a_cell_of_a_notebook_may_run_again_and_a_closure_is_another_part():
+    namespace = {"__name__": "notebook"}
+    for _ in range(2):
+        exec(CELL, namespace)
+        assert jn.initializers.NAMED["tiny"] is namespace["tiny"]
+        assert jn.activations.NAMED["ramp"] is namespace["ramp"]
+    with pytest.raises(ValueError, match="name ramp belongs to another activation"):
+        jn.register("ramp", SINE)
+    made = [lambda key, n_in, n_out: factor * small(key, n_in, n_out) for factor in (1, 2)]  # noqa: B023
+    jn.register("made", made[0], kind="initializer")
+    with pytest.raises(ValueError, match="name made belongs to another initializer"):
+        jn.register("made", made[1], kind="initializer")
 
 
 def rule(learning_rate):
