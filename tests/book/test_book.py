@@ -121,9 +121,15 @@ def test_a_seed_is_that_of_jaxnets_own_train(chapter):
         assert np.array_equal(layer.b[:, None], b)
 
 
-def test_the_six_lines_of_chapter_1_run(capsys):
+@pytest.fixture(scope="module")
+def mnist():
+    """A few examples of MNIST."""
     training_data, _, test_data = mnist_loader.load_data_wrapper()
-    training_data, test_data = training_data[:300], test_data[:100]
+    return training_data[:300], test_data[:100]
+
+
+def test_the_six_lines_of_chapter_1_run(mnist, capsys):
+    training_data, test_data = mnist
     net = network.Network([784, 30, 10])
     net.SGD(training_data, 3, 10, 3.0, test_data=test_data)
     counts = re.findall(r"^Epoch \d: (\d+) / 100$", capsys.readouterr().out, re.M)
@@ -133,9 +139,8 @@ def test_the_six_lines_of_chapter_1_run(capsys):
     assert capsys.readouterr().out == "Epoch 0 complete\n"
 
 
-def test_the_six_lines_of_chapter_3_run(capsys):
-    training_data, _, test_data = mnist_loader.load_data_wrapper()
-    training_data, test_data = training_data[:300], test_data[:100]
+def test_the_six_lines_of_chapter_3_run(mnist, capsys):
+    training_data, test_data = mnist
     net = network2.Network([784, 30, 10], cost=network2.CrossEntropyCost)
     net.large_weight_initializer()
     net.SGD(
