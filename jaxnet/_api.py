@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from jaxnet import comparison, searches
+from jaxnet import book, comparison, searches
 from jaxnet.acceleration.compilation_cache import use_compilation_cache
 from jaxnet.comparison import Comparison, compare, statistics, tasks
 from jaxnet.core import (
@@ -94,6 +94,7 @@ from jaxnet.training import (
     evaluate,
     fit,
     metrics,
+    register,
     start,
     train,
     use_all_cores,
@@ -137,6 +138,7 @@ __all__ = [
     "amsgrad",
     "augmentation",
     "backprop",
+    "book",
     "callbacks",
     "check_deltas",
     "check_gradients",
@@ -171,6 +173,7 @@ __all__ = [
     "predict",
     "pruning",
     "radam",
+    "register",
     "resampling",
     "rmsprop",
     "rprop",

@@ -54,6 +54,20 @@ def _few_memory_maps():
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def _registries_as_before():
+    """Forget the parts that the test has registered."""
+    from jaxnet.training.fingerprint import registered_rules
+    from jaxnet.training.part_registries import REGISTRIES
+
+    before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
+    yield
+    for kind, registry in REGISTRIES.items():
+        if len(registry) > len(before[kind]):
+            registry._entries = before[kind]
+            registered_rules.cache_clear()
+
+
 collect_ignore = ["data/version_0_2_0"]
 """Files of other versions, and the script that wrote them."""
 

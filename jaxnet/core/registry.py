@@ -1,5 +1,6 @@
 """Registries: the tables of activations, rules, tasks and the like by name."""
 
+import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
@@ -34,8 +35,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 class Registry(Mapping[str, T]):
     """A read-only mapping from names to objects of one kind; an unknown name is a clear error.
 
-    It keeps the order of its entries and is not changed in place. For other entries, make another
-    registry: `Registry("task", {**tasks.NAMED, "mine": task})`.
+    It keeps the order of its entries. Only `add`, which `jaxnet.register` calls, changes it in
+    place. For other entries in one place alone, make another registry:
+    `Registry("task", {**tasks.NAMED, "mine": task})`.
 
     Args:
       kind: what an entry is, in the singular, for error messages: "optimizer".
@@ -53,6 +55,7 @@ class Registry(Mapping[str, T]):
     def __init__(self, kind: str, entries: Mapping[str, T]) -> None:
         self.kind = kind
         self._entries = dict(entries)
+        self._n_built_in = len(self._entries)
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]
@@ -88,6 +91,48 @@ class Registry(Mapping[str, T]):
         hint = suggestion(text, self._entries)
         raise ValueError(f"{text} is not a known {self.kind}; {hint}")
 
+    def add(self, name: str, entry: T) -> None:
+        """Add an entry of a user's own.
+
+        Args:
+          name: its name.
+          entry: the object.
+
+        Raises:
+          ValueError: the name belongs to another entry, or the entry has another name. What was
+            added and is defined anew, as by a notebook's cell that runs again, is replaced.
+
+        >>> numbers = Registry("number", {"one": 1})
+        >>> numbers.add("two", 2)
+        >>> numbers.name_of(2), numbers.is_built_in(1), numbers.is_built_in(2)
+        ('two', True, False)
+        """
+        present, is_own = self._entries.get(name), name in list(self)[self._n_built_in :]
+        is_same = name in self and (present is entry or _equal(present, entry))
+        if is_same:
+            return
+        if name in self and not (is_own and _is_defined_anew(present, entry)):
+            raise ValueError(
+                f"name {name} belongs to another {self.kind}, {brief(present)}; choose another "
+                "name."
+            )
+        if (other := self.name_of(entry)) not in (None, name):
+            raise ValueError(
+                f"name {name} is a second one for the {self.kind} {other}; use that name."
+            )
+        self._entries[name] = entry
+
+    def is_built_in(self, value: object) -> bool:
+        """Whether an object is an entry of the library's own, not one that was added.
+
+        Args:
+          value: any object.
+
+        >>> Registry("number", {"one": 1}).is_built_in(2)
+        False
+        """
+        return self.name_of(value) in list(self)[: self._n_built_in]
+
     def name_of(self, value: object) -> str | None:
         """The name of an entry.
 
@@ -118,6 +163,23 @@ def _equal(entry: object, value: object) -> bool:
         return bool(entry == value)
     except (TypeError, ValueError):  # the comparison of arrays is not one truth value
         return False
+
+
+def _is_defined_anew(old: object, new: object) -> bool:
+    """Whether a function or class stands where another one stood; or a dataclass of such parts.
+
+    Several functions that one function has made, or lambdas, share a name, and are different parts.
+    """
+    if type(old) is not type(new):
+        return False
+    name = getattr(old, "__qualname__", None)
+    if name is not None:
+        place = lambda definition: (definition.__module__, definition.__qualname__)
+        return place(old) == place(new) and "<" not in name
+    if not dataclasses.is_dataclass(old):
+        return False
+    pairs = [(getattr(old, f.name), getattr(new, f.name)) for f in dataclasses.fields(old)]
+    return all(_equal(*pair) or _is_defined_anew(*pair) for pair in pairs)
 
 
 def _join_names(names: list[str], conjunction: str) -> str:

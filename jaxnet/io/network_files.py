@@ -8,6 +8,7 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from jaxnet.core import activations, costs, initializers, network
 from jaxnet.core.activation import Activation
-from jaxnet.core.arguments import brief, path_of
+from jaxnet.core.arguments import brief, path_of, require_kind
 from jaxnet.core.costs import Cost, CrossEntropy, Quadratic
 from jaxnet.core.network import Network
 from jaxnet.core.parametric import Parametric
@@ -75,7 +76,8 @@ def save(
     Args:
       path: the file, which ends with .json or .safetensors; one that exists is replaced,
         atomically.
-      net: the architecture, made of the library's own activations, costs and initializers.
+      net: the architecture, made of the library's own activations, costs and initializers, or of
+        those that `jaxnet.register` has given a name.
       params: its parameters, all float32 or all float64.
       encoding: how the columns of a table become inputs, such as `table.encoding`, to be read by
         `jaxnet.datasets.load_encoding`; `None`, the default, for a network of arrays.
@@ -109,13 +111,13 @@ def save(
             f"parameters must all be of one type, {' or '.join(DTYPES)}, not {sorted(dtypes)}."
         )
     if _checked_suffix(path) == ".json":
-        files.write_atomic(path, _to_json(net, layers, extra))
+        files.write_atomic(path, to_json(net, layers, extra))
         return
     arrays = {f"params/{name}": array for name, array in named_arrays(layers).items()}
     files.write_sealed(path, KIND, FORMAT, arrays, describe(net) | extra)
 
 
-def load(path: str | Path) -> tuple[Network, Params]:
+def load(path: str | Path, net: Network | None = None) -> tuple[Network, Params]:
     """Read a network from a file that `save`, of this version or of 0.2, or network2 wrote.
 
     Parameters have the type that they were saved in, as far as JAX's 64-bit setting allows;
@@ -123,12 +125,16 @@ def load(path: str | Path) -> tuple[Network, Params]:
 
     Args:
       path: the file, which ends with .json or .safetensors.
+      net: the architecture, in place of that which the file describes: for a network with parts of
+        your own that are not registered. Its sizes must be those of the file. `None`, the default,
+        takes the file's.
 
     Returns:
       The architecture, and the parameters as JAX arrays.
 
     Raises:
-      ValueError: the file is not a network, was changed or cannot be read; the message says why.
+      ValueError: the file is not a network, was changed or cannot be read, a part of it is neither
+        the library's own nor registered, or `net` has other sizes; the message says why.
 
     Warns:
       UserWarning: parameters that were saved as float64 are rounded to float32.
@@ -143,10 +149,12 @@ def load(path: str | Path) -> tuple[Network, Params]:
     """
     path = path_of("path", path)
     kind = "a network"
+    if net is not None:
+        require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
     if _checked_suffix(path) == ".json":
-        net, layers = reading.read_content(path, kind, _from_json)
+        net, layers = reading.read_content(path, kind, partial(from_json, net=net))
     else:
-        net, layers = reading.read_file(path, kind, _from_safetensors)
+        net, layers = reading.read_file(path, kind, partial(_from_safetensors, net=net))
     saved_dtype = layers[0].w.dtype
     dtype = jax.dtypes.canonicalize_dtype(saved_dtype)
     if saved_dtype != dtype:
@@ -176,7 +184,7 @@ def load_encoding(path: str | Path) -> JsonObject | None:
 
 def _json_encoding(content: bytes) -> JsonObject | None:
     """The encoding in the content of a .json file."""
-    _from_json(content)  # which checks the file's hash
+    from_json(content)  # which checks the file's hash
     return reading.json_object(content, constants=False).get("jaxnet", {}).get("encoding")
 
 
@@ -252,23 +260,33 @@ def part_name(part: Activation | Cost | Initializer) -> str | list[str | JsonObj
         for name, value in registry.items():
             if value == part:
                 return name
-    if type(part) not in CLASSES.values():
+    classes = {cls: name for name, cls in _known_classes().items()}
+    if type(part) not in classes:
         raise ValueError(
-            f"{part!r} is not one of jaxnet's own, so a file cannot name it; save the network's "
-            "parameters, the arrays of its layers, by other means, such as numpy.savez."
+            f"{part!r} is not one of jaxnet's own, so a file cannot name it; give it a name by "
+            "jaxnet.register first."
         )
     constants: JsonObject = {}
     for field in dataclasses.fields(part):  # pyright: ignore[reportArgumentType]
         value = getattr(part, field.name)
         constants[field.name] = part_name(value) if isinstance(value, Activation) else value
-    return [type(part).__name__, constants]
+    return [classes[type(part)], constants]
+
+
+def _known_classes() -> dict[str, type]:
+    """The classes of parts that files name: the library's, and costs that were registered."""
+    own = {name: cls for name, cls in costs.NAMED.items() if not costs.NAMED.is_built_in(cls)}
+    return CLASSES | own
 
 
 def _part(description: object, kinds: tuple[type[_Part], ...], known: Mapping[str, _Part]) -> _Part:
     """The part that `part_name` described; only the library's own names are ever looked up."""
     if isinstance(description, str):
         if description not in known:
-            raise ValueError(f"its part {description!r} is not one of {sorted(known)}")
+            raise ValueError(
+                f"its part {description!r} is not one of {sorted(known)}; register it first, by "
+                f"jaxnet.register({description!r}, …)"
+            )
         return known[description]
     if not isinstance(description, list) or len(description) != 2:
         raise ValueError(
@@ -276,16 +294,20 @@ def _part(description: object, kinds: tuple[type[_Part], ...], known: Mapping[st
             "constants, such as ['LeakyRelu', {'slope': 0.1}]"
         )
     class_name, constants = description
-    if class_name not in CLASSES or not isinstance(constants, dict):
-        raise ValueError(f"its part {class_name!r} is not one of {sorted(CLASSES)}")
-    if not issubclass(CLASSES[class_name], kinds):
+    classes = _known_classes()
+    if class_name not in classes or not isinstance(constants, dict):
+        raise ValueError(
+            f"its part {class_name!r} is not one of {sorted(classes)}; register it first, by "
+            f"jaxnet.register({class_name!r}, …)"
+        )
+    if not issubclass(classes[class_name], kinds):
         kind_names = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"its part {class_name!r} is not a {kind_names}")
     values = {
         name: _part(value, (Activation,), activations.NAMED) if name == "output" else value
         for name, value in constants.items()
     }
-    return CLASSES[class_name](**values)
+    return classes[class_name](**values)
 
 
 def described_network(described: JsonObject) -> Network:
@@ -306,15 +328,28 @@ def described_network(described: JsonObject) -> Network:
     )
 
 
-def _to_json(net: Network, layers: Params, extra: JsonObject) -> bytes:
-    """The content of a .json file."""
-    described = {"format": JSON_FORMAT} | describe(net) | {"dtype": str(layers[0].w.dtype)} | extra
+def to_json(net: Network, layers: Params, extra: JsonObject | None = None) -> bytes:
+    """The content of a .json file.
+
+    Args:
+      net: the architecture.
+      layers: its parameters in NumPy arrays, all float32 or all float64.
+      extra: what else to write beside the description of the network; None for nothing.
+
+    Returns:
+      The JSON, of which `from_json` makes the network again.
+
+    Raises:
+      ValueError: a parameter is not finite, or a part of the network has no name.
+    """
+    described = {"format": JSON_FORMAT} | describe(net) | {"dtype": str(layers[0].w.dtype)}
+    described |= extra or {}
     digest = files.described_sha256(described, named_arrays(layers))
     document = {
         "sizes": list(net.sizes),
         "weights": [layer.w.T.tolist() for layer in layers],
         "biases": [layer.b[:, None].tolist() for layer in layers],
-        "cost": _cost_name(net),
+        "cost": network2_cost_name(net),
         "jaxnet": described | {"sha256": digest},
     }
     numbers = [layer.activation for layer in layers if isinstance(layer, ParametricLayer)]
@@ -328,26 +363,52 @@ def _to_json(net: Network, layers: Params, extra: JsonObject) -> bytes:
         ) from None
 
 
-def _cost_name(net: Network) -> str:
-    """network2's name for the cost; a name that network2 refuses, if it cannot run the network."""
+def network2_cost_name(net: Network) -> str:
+    """network2's name for the cost of a network.
+
+    Args:
+      net: the architecture.
+
+    Returns:
+      A key of `NETWORK2_COSTS`; or a name that network2 refuses, if it cannot run the network.
+
+    >>> network2_cost_name(Network((2, 3, 1)))
+    'CrossEntropyCost'
+    """
     for name, cost in NETWORK2_COSTS.items():
         if cost == net.cost and set(net.activations) <= {activations.sigmoid}:
             return name
     return f"jaxnet.{type(net.cost).__name__}"
 
 
-def _from_json(content: bytes) -> tuple[Network, Params]:
-    """The network in the content of a .json file, network2's or ours."""
+def from_json(content: bytes, net: Network | None = None) -> tuple[Network, Params]:
+    """The network in the content of a .json file, network2's or ours.
+
+    Args:
+      content: the bytes of the file.
+      net: the architecture, in place of that which the file describes; `None`, the default, for
+        that.
+
+    Returns:
+      The architecture, and the parameters as NumPy arrays of the type that they were saved in;
+      network2's are in JAX's default float type.
+
+    Raises:
+      ValueError: it is not a network; the message is a bare reason.
+    """
     document = reading.json_object(content, constants=False)
     described = document.get("jaxnet")
+    if net is not None:
+        _require_sizes(document["sizes"], net)
     if described is None:
-        if document["cost"] not in NETWORK2_COSTS:
+        if net is None and document["cost"] not in NETWORK2_COSTS:
             raise ValueError(f"its cost {document['cost']!r} is not {' or '.join(NETWORK2_COSTS)}")
-        net = Network(tuple(document["sizes"]), cost=NETWORK2_COSTS[document["cost"]])
+        if net is None:
+            net = Network(tuple(document["sizes"]), cost=NETWORK2_COSTS[document["cost"]])
         layers = _json_layers(document, np.dtype(jax.dtypes.canonicalize_dtype(float)))
         network.check_params(net, layers)
         return net, layers
-    net, dtype = _json_network(document, described)
+    net, dtype = _json_network(document, described, net)
     layers = _with_activation_parameters(document, net, _json_layers(document, dtype))
     network.check_params(net, layers)
     sealed = {key: value for key, value in described.items() if key != "sha256"}
@@ -356,8 +417,16 @@ def _from_json(content: bytes) -> tuple[Network, Params]:
     return net, layers
 
 
-def _json_network(document: JsonObject, described: object) -> tuple[Network, np.dtype]:
-    """The network described under the key `jaxnet`, and the type of its parameters.
+def _require_sizes(sizes: object, net: Network) -> None:
+    """Refuse a network that was given for a file of other sizes."""
+    if sizes != list(net.sizes):
+        raise ValueError(f"its sizes are {sizes}, but those of net are {list(net.sizes)}")
+
+
+def _json_network(
+    document: JsonObject, described: object, given: Network | None
+) -> tuple[Network, np.dtype]:
+    """The network described under the key `jaxnet`, or the given one; the type of its parameters.
 
     network2's keys in the same document must agree with it.
     """
@@ -366,12 +435,16 @@ def _json_network(document: JsonObject, described: object) -> tuple[Network, np.
     if described["dtype"] not in DTYPES:
         raise ValueError(f"its type {described['dtype']!r} is not one of {', '.join(DTYPES)}")
     files.check_format(described["format"], JSON_FORMAT)
+    dtype = np.dtype(described["dtype"])
+    if given is not None:
+        return given, dtype
     net = described_network(described)
     if document["sizes"] != list(net.sizes):
         raise ValueError("its sizes occur twice, and differ")
-    if document["cost"] != _cost_name(net):
-        raise ValueError(f"its cost is {document['cost']!r} and {_cost_name(net)!r} at once")
-    return net, np.dtype(described["dtype"])
+    cost_name = network2_cost_name(net)
+    if document["cost"] != cost_name:
+        raise ValueError(f"its cost is {document['cost']!r} and {cost_name!r} at once")
+    return net, dtype
 
 
 def _json_layers(document: JsonObject, dtype: np.dtype) -> tuple[Layer, ...]:
@@ -420,10 +493,12 @@ def _with_activation_parameters(
     )
 
 
-def _from_safetensors(file: BinaryIO) -> tuple[Network, Params]:
-    """The network in a sealed file, of this version or of 0.2."""
+def _from_safetensors(file: BinaryIO, net: Network | None) -> tuple[Network, Params]:
+    """The network in a sealed file, of this version or of 0.2; or the given one, of its sizes."""
     arrays, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_network)
-    net = described_network(header)
+    if net is None:
+        net = described_network(header)
+    _require_sizes(header["sizes"], net)
     return net, named_layers(net, files.section(arrays, "params"))
 
 

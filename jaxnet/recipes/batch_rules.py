@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxnet.core import network
 from jaxnet.core.arguments import brief, reason_of
 from jaxnet.core.hyperparameters import leaf, pytree, shown, static
+from jaxnet.core.registry import Registry
 from jaxnet.core.types import AnyArray, Inputs, KeyArray, Numbers, Targets
 
 FloatBatch = tuple[Float[Array, "batch n_in"], Float[Array, "batch n_out"]]
@@ -327,3 +328,7 @@ def _repeated_examples(is_present: Bool[Array, " batch"]) -> Int[Array, " batch"
     present_first = jnp.argsort(~is_present, stable=True)
     n_present = jnp.maximum(1, jnp.sum(is_present))
     return jnp.where(is_present, places, present_first[places % n_present])
+
+
+NAMED: Registry[BatchFunction] = Registry("augmentation", {})
+"""The functions of mini-batches that `jaxnet.register` has given a name."""

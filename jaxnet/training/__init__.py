@@ -7,6 +7,7 @@ from jaxnet.training.devices import use_all_cores
 from jaxnet.training.epochs import epoch
 from jaxnet.training.evaluation import confusion, evaluate
 from jaxnet.training.monitors import Monitors
+from jaxnet.training.registration import register
 from jaxnet.training.run import EpochReport, Run, RunState
 from jaxnet.training.step import TrainState, start
 
@@ -22,6 +23,7 @@ __all__ = [
     "evaluate",
     "fit",
     "metrics",
+    "register",
     "start",
     "train",
     "use_all_cores",

@@ -35,6 +35,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.training.definitions import Definition, parts_of, public_path
+from jaxnet.training.part_registries import own_name_of, unknown_names
 
 JsonValue = bool | int | float | str | list | dict | None
 """A value of JSON's types; lists and dictionaries hold such values."""
@@ -130,6 +131,8 @@ def described(value: object) -> JsonValue:
     for registry in (activations.NAMED, initializers.NAMED):
         if (name := registry.name_of(value)) is not None:
             return name
+    if (name := own_name_of(value)) is not None:
+        return name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = {} if isinstance(value, ONE_OF_A_KIND) else {"kind": _class_name(value)}
         return kind | _changed_fields(value)
@@ -175,8 +178,10 @@ def _described_definition(definition: Definition) -> JsonValue:
 def _class_name(value: object) -> JsonValue:
     """The registry name of a part's class, or its own name; for a user's class its definition."""
     cls = type(value)
+    if (name := costs.NAMED.name_of(cls)) is not None:
+        return name
     if cls.__module__.partition(".")[0] == "jaxnet":
-        return costs.NAMED.name_of(cls) or cls.__qualname__
+        return cls.__qualname__
     return _described_definition(cls)
 
 
@@ -319,4 +324,9 @@ def require_same(
       ValueError: the settings differ; the message names each difference.
     """
     if changes := differences(before, now):
+        if unknown := unknown_names(before):
+            remedy = (
+                f"Its parts {', '.join(unknown)} are not known here: register them first, by "
+                f"jaxnet.register({unknown[0]!r}, …)."
+            )
         raise ValueError(f"{refusal}: {'; '.join(changes)}. {remedy}")

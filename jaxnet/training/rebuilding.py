@@ -16,6 +16,7 @@ from jaxnet.core.activation import Activation
 from jaxnet.core.network import Network
 from jaxnet.io import network_files
 from jaxnet.io.files import JsonObject
+from jaxnet.recipes import batch_rules
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.batch_rules import BatchRule, Chain
 from jaxnet.recipes.mixing import CutMix, InputNoise, Mixup
@@ -25,7 +26,7 @@ from jaxnet.recipes.schedules import Schedule
 from jaxnet.recipes.stopping import Stopping
 from jaxnet.training import metrics
 from jaxnet.training.fingerprint import registered_rules
-from jaxnet.training.metrics import Metric
+from jaxnet.training.metrics import Metric, MetricFunction
 
 _Rule = TypeVar("_Rule", Optimizer, Schedule)
 _Part = TypeVar("_Part")
@@ -39,6 +40,8 @@ METRICS: dict[str, type[Metric]] = {
     if inspect.isclass(cls) and issubclass(cls, Metric)
 }
 """The classes of the library's parts by the names that fingerprints use."""
+NOT_OURS = "its part {!r} is not one of jaxnet's own; register it first, by jaxnet.register"
+"""The error for a part that cannot be rebuilt."""
 
 
 def rebuilt_network(description: JsonObject) -> Network:
@@ -97,7 +100,7 @@ def rebuilt_recipe(description: JsonObject) -> Recipe:
     return Recipe(**fields)
 
 
-def rebuilt_metric(description: object) -> Metric:
+def rebuilt_metric(description: object) -> MetricFunction:
     """The metric that a fingerprint describes.
 
     Args:
@@ -109,6 +112,8 @@ def rebuilt_metric(description: object) -> Metric:
     >>> rebuilt_metric({"kind": "F1", "label": 1})
     F1(label=1, average='macro')
     """
+    if isinstance(description, str) and description in metrics.NAMED:
+        return metrics.NAMED[description]
     return _instance(description, METRICS)
 
 
@@ -123,6 +128,11 @@ def _batch_rule(description: JsonObject) -> BatchRule:
     """The augmentation that is described."""
     if "kind" not in description:
         return Augmentation(**_as_arguments(description))
+    if description["kind"] == batch_rules.Custom.__qualname__:
+        name = description["function"]
+        if not isinstance(name, str) or name not in batch_rules.NAMED:
+            raise ValueError(NOT_OURS.format(name))
+        return batch_rules.custom(batch_rules.NAMED[name], **description.get("values", {}))
     if description["kind"] == Chain.__qualname__:
         return Chain(tuple(map(_batch_rule, description["rules"])))
     return _instance(description, BATCH_RULES)
@@ -132,7 +142,7 @@ def _instance(description: object, classes: Mapping[str, type[_Part]]) -> _Part:
     """An instance of one of these classes, which is described by its kind and its fields."""
     kind = description.get("kind") if isinstance(description, dict) else None
     if not isinstance(description, dict) or not isinstance(kind, str) or kind not in classes:
-        raise ValueError(f"its part {description!r} is not one of jaxnet's own")
+        raise ValueError(NOT_OURS.format(description))
     fields = _as_arguments(description)
     del fields["kind"]
     if "output" in fields:
@@ -144,7 +154,7 @@ def _rule(description: JsonObject, kind: type[_Rule]) -> _Rule:
     """The optimizer or schedule that is described by its rule, and what is not at its default."""
     examples = {name: part for name, part in registered_rules().values() if isinstance(part, kind)}
     if description.get("rule") not in examples:
-        raise ValueError(f"its part {description!r} is not one of jaxnet's own")
+        raise ValueError(NOT_OURS.format(description))
     example = examples[description["rule"]]
     if description.get("version", 1) != example.version:
         raise ValueError(

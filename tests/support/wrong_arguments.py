@@ -67,6 +67,9 @@ RIGHT_IN: dict[str, dict[str, Any]] = {
     "searches.population": {"ranges": {"learning_rate": (0.1, 1.0)}},
     **{f"datasets.{name}": {"path": f"{FILES.name}/{first}"} for name, first in READERS.items()},
     "datasets.idx": {"folder": f"{FILES.name}/{READERS['idx']}"},
+    "network2.Network": {"cost": jn.book.CrossEntropyCost},
+    "network2.load": {"filename": "unused"},
+    "register": {"name": "relu", "part": jn.activations.relu},
     "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
@@ -110,8 +113,8 @@ OTHER_WORDS = {
 }  # fmt: skip
 """What an error calls an argument by another name than its own."""
 MODULES = (
-    jn.activations, parametric, jn.callbacks, jn.costs, jn.initializers, jn.metrics, jn.schedules,
-    jn.stopping,
+    jn.activations, jn.book.network, jn.book.network2, parametric, jn.callbacks, jn.costs,
+    jn.initializers, jn.metrics, jn.schedules, jn.stopping,
 )  # fmt: skip
 
 
@@ -161,8 +164,8 @@ ALLOWED = {
     "net": {"network"}, "recipe": {"recipe", "swept"}, "timing": {"truth"}, "tune_plan": {"truth"},
     "params": {"nothing"}, "on_epoch": {"constructor"}, "on_progress": {"constructor"},
     "log": {"constructor", "nothing"}, "evaluate_on": {"nothing", "empty"},
-    "path": {"text", "digits"}, "folder": {"text", "digits"}, "checkpoint": {"text", "digits"},
-    "test": {"text", "digits"},
+    "path": {"text", "digits"}, "folder": {"text", "digits"}, "test": {"text", "digits"},
+    "filename": {"text", "digits"}, "checkpoint": {"text", "digits"},
     "resume": {"text", "digits"}, "ranges": {"nothing", "dict"}, "trials": {"nothing"},
     "order": {"untyped key"}, "data": {"dataset"}, "split": {"split"},
     "successive_halving": {"huge", "2**32"}, "every": {"huge", "2**32"},
@@ -178,6 +181,7 @@ TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
     "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
     *(f"datasets.{name}" for name in READERS),
+    "network2.load",
     "searches.asha", "searches.hyperband", "searches.hypergradient", "searches.population",
 }  # fmt: skip
 
