@@ -83,8 +83,10 @@ from jaxnet.sweeps import (
     zipped,
 )
 from jaxnet.training import (
+    ClassificationReport,
     EpochReport,
     Monitors,
+    RegressionReport,
     Run,
     RunState,
     TrainState,
@@ -94,6 +96,7 @@ from jaxnet.training import (
     evaluate,
     fit,
     metrics,
+    report,
     start,
     train,
     use_all_cores,
@@ -101,6 +104,7 @@ from jaxnet.training import (
 
 __all__ = [
     "Augmentation",
+    "ClassificationReport",
     "Comparison",
     "CrossValidation",
     "Dataset",
@@ -117,6 +121,7 @@ __all__ = [
     "ParametricLayer",
     "Params",
     "Recipe",
+    "RegressionReport",
     "Run",
     "RunState",
     "Schedule",
@@ -171,6 +176,7 @@ __all__ = [
     "predict",
     "pruning",
     "radam",
+    "report",
     "resampling",
     "rmsprop",
     "rprop",

@@ -51,7 +51,7 @@ class Train(Training):
 
     Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
     validation epoch (network.json, which network2 reads, and network.safetensors), history.csv,
-    config.json, curves.png, and confusion.csv, of the test set.
+    config.json, curves.png, and of the test set confusion.csv, report.txt and report.json.
     """
 
     time_budget: HyperOption = None
@@ -124,6 +124,7 @@ class Train(Training):
             confusion = _confusion(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
             _write(folder, run, confusion)
+            _write_report(out, folder, run, data, results)
         out.print(console.results_table(results))
         if recipe.l1 is not None or recipe.l2 is not None:
             console.say(out, "Costs are without penalties; history.csv has those with them, too.")
@@ -313,6 +314,22 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None) -> None:
     title = f"{console.architecture(run.network)}, {title}"
     figure = plots.curves(run.history, run.best_epoch, title)
     files.write_atomic(folder / "curves.png", plots.png(figure))
+
+
+def _write_report(
+    out: Console, folder: Path, run: Run, data: Dataset, results: dict[str, dict[str, float]]
+) -> None:
+    """Write the report on the best network and the test set, if its outputs are finite."""
+    if data.test is None or not np.isfinite(results["best"]["test_data_cost"]):
+        return
+    try:
+        report = run.report(data.test, valid=data.valid)
+    except ImportError as error:
+        console.say(out, f"No report.txt: {error}")
+        return
+    text = json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n"
+    files.write_atomic(folder / "report.txt", f"{report}\n".encode())
+    files.write_atomic(folder / "report.json", text.encode())
 
 
 def _without_nan(value: object) -> object:
