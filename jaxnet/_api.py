@@ -83,8 +83,10 @@ from jaxnet.sweeps import (
     zipped,
 )
 from jaxnet.training import (
+    ClassificationReport,
     EpochReport,
     Monitors,
+    RegressionReport,
     Run,
     RunState,
     TrainState,
@@ -95,6 +97,7 @@ from jaxnet.training import (
     fit,
     metrics,
     register,
+    report,
     start,
     train,
     use_all_cores,
@@ -102,6 +105,7 @@ from jaxnet.training import (
 
 __all__ = [
     "Augmentation",
+    "ClassificationReport",
     "Comparison",
     "CrossValidation",
     "Dataset",
@@ -118,6 +122,7 @@ __all__ = [
     "ParametricLayer",
     "Params",
     "Recipe",
+    "RegressionReport",
     "Run",
     "RunState",
     "Schedule",
@@ -174,6 +179,7 @@ __all__ = [
     "pruning",
     "radam",
     "register",
+    "report",
     "resampling",
     "rmsprop",
     "rprop",

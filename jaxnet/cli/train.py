@@ -52,7 +52,7 @@ class Train(Training):
 
     Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
     validation epoch (network.json, which network2 reads, and network.safetensors), history.csv,
-    config.json, curves.png, and confusion.csv, of the test set.
+    config.json, curves.png, and of the test set confusion.csv, report.txt and report.json.
     """
 
     time_budget: HyperOption = None
@@ -133,6 +133,7 @@ class Train(Training):
             confusion = _confusion(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
             _write(folder, run, confusion, data)
+            _write_report(out, folder, run, data, results)
         out.print(console.results_table(results))
         if recipe.l1 is not None or recipe.l2 is not None:
             console.say(out, "Costs are without penalties; history.csv has those with them, too.")
@@ -344,6 +345,23 @@ def _confusion_csv(confusion: np.ndarray, data: Dataset) -> bytes:
         return csv.encode(confusion)
     header = ["true \\ predicted", *names]
     return csv.encode([header, *([name, *row] for name, row in zip(names, confusion.tolist()))])
+
+
+def _write_report(
+    out: Console, folder: Path, run: Run, data: Dataset, results: dict[str, dict[str, float]]
+) -> None:
+    """Write the report on the best network and the test set, if its outputs are finite."""
+    if data.test is None or not np.isfinite(results["best"]["test_data_cost"]):
+        return
+    try:
+        names = console.class_names(data)
+        report = run.report(data.test, valid=data.valid, class_names=names)
+    except ImportError as error:
+        console.say(out, f"No report.txt: {error}")
+        return
+    text = json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n"
+    files.write_atomic(folder / "report.txt", f"{report}\n".encode())
+    files.write_atomic(folder / "report.json", text.encode())
 
 
 def _without_nan(value: object) -> object:

@@ -195,6 +195,56 @@ class GivenFolds(Resampling):
         return [_checked(fold, index, len(split.x)) for index, fold in enumerate(self.listed)]
 
 
+@dataclass(frozen=True)
+class InnerFolds(Resampling):
+    """Folds of the training rows of each outer fold, for nested cross-validation.
+
+    No example that an outer fold trains on several times, such as one of a bootstrap, is in two
+    parts of an inner fold.
+    """
+
+    outer: Resampling
+    inner: Resampling
+
+    def folds(self, split: Split, seed: int = 0) -> list[Fold]:
+        """Those of the first outer fold first: see `Resampling.folds`."""
+        return [fold for folds in self.by_outer_fold(split, seed) for fold in folds]
+
+    def by_outer_fold(self, split: Split, seed: int = 0) -> list[list[Fold]]:
+        """The inner folds of each outer fold, as rows of the whole split.
+
+        Args:
+          split: all examples.
+          seed: the seed of the networks that will be trained.
+
+        Returns:
+          A list for each outer fold. Where an inner fold has no rows of its own that choose the
+          best epoch, those of the outer fold do.
+
+        Raises:
+          ValueError: the outer folds differ by the seed, or a fold has too few examples.
+        """
+        outer = self.outer.folds(split, seed)
+        if seed and not _are_same(outer, self.outer.folds(split, 0)):
+            raise ValueError(
+                "the folds of resample differ by the seed, so that a setting cannot be chosen for "
+                "each; take the same for all seeds, or seeds=1."
+            )
+        return [self._inside(fold, split, seed) for fold in outer]
+
+    def _inside(self, outer: Fold, split: Split, seed: int) -> list[Fold]:
+        """The folds of an outer fold's training rows."""
+        rows = np.unique(outer.train)
+        return [
+            Fold(
+                train=outer.train[np.isin(outer.train, rows[fold.train])],
+                test=rows[fold.test],
+                valid=outer.valid if fold.valid is None else rows[fold.valid],
+            )
+            for fold in self.inner.folds(split.take(rows), seed)
+        ]
+
+
 def k_fold(
     n_folds: SupportsIndex,
     *,
@@ -374,6 +424,42 @@ def _checked(fold: Fold, index: int, n: int) -> Fold:
                 f"{second} rows; leave it out of one of them."
             )
     return Fold(**parts)
+
+
+def _are_same(folds: list[Fold], others: list[Fold]) -> bool:
+    """Whether two lists have the same folds."""
+    parts, other_parts = ([rows for fold in each for rows in fold] for each in (folds, others))
+    return len(parts) == len(other_parts) and all(
+        np.array_equal(np.asarray(rows), np.asarray(other_rows))
+        for rows, other_rows in zip(parts, other_parts, strict=True)
+    )
+
+
+def inner_folds(outer: Resampling, nested: object) -> InnerFolds:
+    """The resampling that the argument `nested` stands for.
+
+    Args:
+      outer: the outer folds.
+      nested: the number of inner folds, at least 2, or a `Resampling`.
+
+    Returns:
+      The inner folds of all outer folds.
+
+    Raises:
+      ValueError: it is something else, or of groups of a split's examples.
+
+    >>> split = Split(np.zeros((8, 2)), np.zeros(8, int))
+    >>> [(len(fold.train), len(fold.test)) for fold in inner_folds(k_fold(2), 2).folds(split)]
+    [(2, 2), (2, 2), (2, 2), (2, 2)]
+    """
+    if isinstance(nested, LeaveOneGroupOut):
+        raise ValueError(
+            "nested makes folds of a part of the examples, and leave_one_group_out has the groups "
+            "of all; give nested=jaxnet.resampling.k_fold(5), for example."
+        )
+    if isinstance(nested, Resampling):
+        return InnerFolds(outer, nested)
+    return InnerFolds(outer, k_fold(count("nested", nested, low=2)))
 
 
 def _fraction(name: str, value: object) -> float:

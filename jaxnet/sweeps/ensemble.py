@@ -1,6 +1,6 @@
 """Ensembles: several trained networks that predict together, in one file."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -12,14 +12,17 @@ from jaxtyping import Float
 from jaxnet.core import activations, network
 from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.checks import check_split
-from jaxnet.core.costs import Cost
+from jaxnet.core.costs import Cost, GaussianNLL
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params, Split
 from jaxnet.io import files, network_files, reading
 from jaxnet.sweeps.chunk_params import stacked
 from jaxnet.sweeps.network_stack import NetworkStack, outputs_of
+from jaxnet.training.classification_report import ClassificationReport
 from jaxnet.training.evaluation import ScoresAndMetrics, evaluate
 from jaxnet.training.metrics import MetricFunction
+from jaxnet.training.regression_report import RegressionReport
+from jaxnet.training.reports import report_of_logits
 
 KIND = "ensemble"
 FORMAT = 1
@@ -153,12 +156,7 @@ class Ensemble:
           ValueError: the split does not fit the networks, members have different costs, or their
             output activation is none of linear, sigmoid, softmax and exponential.
         """
-        first = self.members[0].network
-        if any(member.network.cost != first.cost for member in self.members):
-            raise ValueError(
-                "the members of the ensemble have different costs, so that it has none; compare "
-                "its predictions with the targets by other means."
-            )
+        first = self._only_cost()
         split = check_split(first, "evaluated", split)
         means = self.predict_all(split.x).astype(float).mean(axis=0)
         n_out = first.sizes[-1]
@@ -167,6 +165,43 @@ class Ensemble:
         params = (Layer(np.eye(n_out), np.zeros(n_out)),)
         of_means = split._replace(x=_logits_of(first.cost, means))
         return evaluate(identity, params, of_means, metrics={} if metrics is None else metrics)
+
+    def report(
+        self,
+        split: Split,
+        *,
+        valid: Split | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> ClassificationReport | RegressionReport:
+        """How good the mean outputs are on a split: see `jaxnet.report`.
+
+        For numbers to predict, intervals have the standard deviation by which the members disagree,
+        `spread`. With `GaussianNLL` it is that of the mixture: of the mean variance and the
+        variance of the means.
+
+        Args:
+          split: the examples to report on, such as the test split.
+          valid: other examples to fit a temperature on; None, the default, fits none.
+          class_names: the names of the classes; None, the default, for numbers.
+
+        Returns:
+          The report, for `print` and `to_dict()`.
+
+        Raises:
+          ValueError: as in `evaluate`, or names do not fit, or outputs are NaN.
+          ImportError: scikit-learn is not installed.
+
+        Source: Lakshminarayanan et al., Simple and scalable predictive uncertainty estimation using
+          deep ensembles, 2017, section 2.4, for the mixture.
+        """
+        first = self._only_cost()
+        checked = check_split(first, "evaluated", split)
+        logits, deviation = self._means(checked)
+        pair = None
+        if valid is not None:
+            checked_valid = check_split(first, "valid", valid)
+            pair = checked_valid, self._means(checked_valid)[0]
+        return report_of_logits(first, checked, logits, pair, class_names, deviation)
 
     def save(self, path: str | Path) -> None:
         """Write the ensemble as one .safetensors file, atomically.
@@ -215,6 +250,26 @@ class Ensemble:
         Ensemble(1 networks: 2-3-1)
         """
         return cls(reading.read_file(_checked_path(path), "an ensemble", _read_members))
+
+    def _only_cost(self) -> Network:
+        """A network of the ensemble, whose cost all have."""
+        first = self.members[0].network
+        if any(member.network.cost != first.cost for member in self.members):
+            raise ValueError(
+                "the members of the ensemble have different costs, so that it has none; compare "
+                "its predictions with the targets by other means."
+            )
+        return first
+
+    def _means(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """The logits of the mean outputs, and the standard deviations of predicted numbers."""
+        cost = self.members[0].network.cost
+        outputs = self.predict_all(split.x).astype(float)
+        deviation = outputs.std(axis=0)
+        if isinstance(cost, GaussianNLL):
+            means, log_variances = np.split(outputs, 2, axis=-1)
+            deviation = np.sqrt(np.exp(log_variances).mean(axis=0) + means.var(axis=0))
+        return _logits_of(cost, outputs.mean(axis=0)), deviation
 
     def _stacks(self) -> list[NetworkStack]:
         """The members by architecture, and by how they read inputs."""

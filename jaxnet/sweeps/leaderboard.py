@@ -59,6 +59,7 @@ def leaderboard(
     best_epoch: Int[np.ndarray, "recipes networks"],
     diverged_epoch: Int[np.ndarray, "recipes networks"],
     criterion: Criterion,
+    corrected: float | None = None,
 ) -> list[Row]:
     """A row for each setting, the best first.
 
@@ -68,6 +69,7 @@ def leaderboard(
       best_epoch: the best epoch of each network.
       diverged_epoch: the epoch in which each network diverged; 0 if it did not.
       criterion: what ranks.
+      corrected: the best setting's mean without the bias of selection; None leaves it out.
 
     Returns:
       The rows that `Study.leaderboard` describes.
@@ -85,6 +87,7 @@ def leaderboard(
                 "rank": len(rows) + 1,
                 "recipe": recipe,
                 criterion.curve: float(values.mean()) if n_values else float("nan"),
+                **({} if corrected is None else {"corrected": float("nan") if rows else corrected}),
                 "sd": float(values.std(ddof=1)) if n_values > 1 else float("nan"),
                 "n": n_values,
                 "n_diverged": int(np.count_nonzero(diverged_epoch[recipe])),

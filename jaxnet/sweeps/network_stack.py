@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from jaxnet.core import network
 from jaxnet.core.checks import check_split
@@ -17,7 +17,7 @@ from jaxnet.sweeps.folds import standardized
 from jaxnet.training import evaluation
 from jaxnet.training.evaluation import CHUNK, ScoresAndMetrics
 from jaxnet.training.measured import Measured, check_metrics
-from jaxnet.training.metrics import NamedMetrics
+from jaxnet.training.metrics import MetricFunction, NamedMetrics
 
 MOST_BYTES = 2**28
 """About as many bytes, at most, a program has for activations, and for what it returns."""
@@ -79,6 +79,24 @@ class NetworkStack(NamedTuple):
                 for params, n in self._parts(len(split.x))
             ]
         return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+
+    def resampled_scores(
+        self,
+        split: Split,
+        weights: Num[np.ndarray, "resamples n"] | Bool[np.ndarray, "resamples n"],
+        metric: str | MetricFunction,
+    ) -> Float[np.ndarray, "networks resamples"]:
+        """One score of all networks on each resample of a split."""
+        split = check_split(self.network, "evaluated", split)
+        split = split._replace(x=standardized(split.x, self.shift, self.scale))
+        with computing_in(unrounded_type(self.params)):
+            parts = [
+                np.asarray(
+                    _compiled_resampled(self.network, params, unshared(split), weights, metric)
+                )[:n]
+                for params, n in self._parts(len(split.x))
+            ]
+        return np.concatenate(parts)
 
     def _parts(self, n: int) -> Iterator[tuple[Params, int]]:
         """The networks in parts of equal size for n examples, and how many are in each part.
@@ -151,6 +169,34 @@ def scores_of(
     return NetworkScores(cost, accuracy, dict(zip(names, values, strict=True)))
 
 
+def resampled_scores(
+    stacks: Sequence[NetworkStack],
+    n_networks: int,
+    split: Split,
+    weights: Num[np.ndarray, "resamples n"] | Bool[np.ndarray, "resamples n"],
+    metric: str | MetricFunction,
+) -> Float[np.ndarray, "networks resamples"]:
+    """One score of networks of one or more architectures on each resample of a split.
+
+    Args:
+      stacks: the networks, one stack or more.
+      n_networks: how many networks there are; those in no stack have NaN.
+      split: the examples and their targets.
+      weights: how often each example is in each resample; its own weight is multiplied by that.
+      metric: "accuracy", "cost" (without penalties) or a metric.
+
+    Returns:
+      The scores, NaN where the metric has no value.
+
+    Raises:
+      ValueError: the split does not fit the networks.
+    """
+    scores = np.full((n_networks, len(weights)), np.nan)
+    for stack in stacks:
+        scores[stack.places] = stack.resampled_scores(split, weights, metric)
+    return scores
+
+
 def _outputs(net: Network, params: Params, xs: AnyArray) -> Float[Array, "networks n n_out"]:
     """The output activations of stacked networks."""
 
@@ -175,3 +221,14 @@ def _scores(net: Network, params: Params, split: Split, metrics: NamedMetrics) -
 
 
 _compiled_scores = jax.jit(_scores, static_argnames=("net", "metrics"))
+
+
+def _resampled(
+    net: Network, params: Params, split: Split, weights: AnyArray, metric: str | MetricFunction
+) -> Float[Array, "networks resamples"]:
+    """One score of stacked networks on each resample of a split."""
+    of_network = lambda own: evaluation.resampled_scores(net, own, split, weights, metric)
+    return jax.vmap(of_network)(params)
+
+
+_compiled_resampled = jax.jit(_resampled, static_argnames=("net", "metric"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 import jax
 import numpy as np
@@ -22,6 +22,7 @@ from jaxnet.sweeps.ensemble import Ensemble
 from jaxnet.sweeps.network_stack import NetworkScores, outputs_of, scores_of
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import ranking_curve, ranking_scores, recipe_order, seeds_from_median
+from jaxnet.sweeps.selection_bias import CorrectedScore, bias_over_folds, bootstrap_score
 from jaxnet.sweeps.source import Source
 from jaxnet.sweeps.store import Lane, Setting, first_examples
 from jaxnet.sweeps.study_networks import StudyNetworks
@@ -367,7 +368,8 @@ class Study(NamedTuple):
           A row for each setting, the best first, which pandas' `DataFrame` takes: its rank, its
           place on the axis recipe, the mean of the metric (under the curve's name), its standard
           deviation `sd` over `n` networks, how many diverged, the median best epoch, and all of
-          `Setting.columns`.
+          `Setting.columns`. In a study with several folds the first row has, under `corrected`,
+          what the best setting scores on new data: see `corrected_score`.
 
         Raises:
           ValueError: the metric was not evaluated, or there is no such column.
@@ -379,17 +381,74 @@ class Study(NamedTuple):
         >>> [(row["rank"], row["recipe"], row["n"]) for row in study.leaderboard("cost")]
         [(1, 1, 3), (2, 0, 3)]
         """
-        default = Criterion(self.ranked_by, self.higher_is_better)
-        criterion = leaderboard.criterion_of(metric, self.history, self.source.measured, default)
+        criterion = self._criterion(metric)
+        corrected = self.corrected_score(metric).corrected if self.n_folds > 1 else None
         n_axes, n_recipes = self.epochs.ndim, len(self.settings)
         history, best_epoch, diverged_epoch = jax.tree.map(
             lambda array: np.asarray(array).reshape(n_recipes, -1, *array.shape[n_axes:]),
             (self.history, self.best_epoch, self.diverged_epoch),
         )
         rows = leaderboard.leaderboard(
-            self.settings, history, best_epoch, diverged_epoch, criterion
+            self.settings, history, best_epoch, diverged_epoch, criterion, corrected
         )
         return leaderboard.selected(rows, by, top)
+
+    def corrected_score(
+        self, metric: str | None = None, *, resamples: SupportsIndex = 500, seed: SupportsIndex = 0
+    ) -> CorrectedScore:
+        """The best setting's mean score, without the bias that comes from choosing it by this.
+
+        With K ≥ 2 folds the bias is estimated from the folds' own best settings (Tibshirani and
+        Tibshirani). A study without folds is corrected by the bootstrap (Tsamardinos et al.): the
+        networks predict the examples that ranked them, settings are chosen on resampled examples,
+        and their scores on the others are averaged. The bias that comes from choosing the best
+        epoch by the same examples stays.
+
+        Args:
+          metric: what ranks the settings, as in `leaderboard`; `None`, the default, for
+            `ranked_by`.
+          resamples: how often the examples are resampled in a study without folds, at least 1; 500
+            by default.
+          seed: the seed of these draws, at least 0; 0 by default.
+
+        Returns:
+          The place of the best setting, its mean score, and the corrected one.
+
+        Raises:
+          ValueError: the metric was not evaluated; or the study has no folds, and its settings are
+            ranked by training examples, by a cost with penalties, or by examples that it was
+            opened without; or it has one fold only.
+
+        Source: Tibshirani and Tibshirani, A bias correction for the minimum error rate in
+          cross-validation, 2009; Tsamardinos, Greasidou and Borboudakis, Bootstrapping the
+          out-of-sample predictions for efficient and accurate cross-validation, 2018.
+
+        >>> import jaxnet as jn
+        >>> recipe = jn.Recipe(jn.sgd([0.1, 1.0, 10.0]))
+        >>> study = jn.sweep(jn.Network((2, 4, 2)), jn.datasets.xor(), recipe, epochs=2,
+        ...                  resample=jn.resampling.k_fold(5), log=None)
+        >>> score = study.corrected_score()
+        >>> bool(score.corrected <= score.best)
+        True
+        """
+        criterion = self._criterion(metric)
+        resamples, seed = count("resamples", resamples, low=1), count("seed", seed, low=0)
+        scores = ranking_scores(self.history, self.best_epoch, self.diverged_epoch, criterion)
+        sign = 1 if criterion.higher_is_better else -1
+        by_recipe = scores.reshape(len(self.settings), -1)
+        recipe = int(recipe_order(by_recipe)[0])
+        finite = by_recipe[recipe][np.isfinite(by_recipe[recipe])]
+        best = sign * float(finite.mean(dtype=float)) if len(finite) else float("nan")
+        if self.source.folds is None:
+            corrected = bootstrap_score(self._networks, criterion, resamples, seed)
+        elif self.n_folds > 1:
+            corrected = best - sign * bias_over_folds(scores)
+        else:
+            raise ValueError(
+                "the study has one fold, of which the bias of selection cannot be estimated; sweep "
+                "over several, such as resample=jaxnet.resampling.k_fold(5)."
+            )
+        return CorrectedScore(recipe, best, corrected)
 
     def ensemble(self, top: int = 16, where: Callable[[Setting], bool] | None = None) -> Ensemble:
         """The best networks of the study, with the parameters after their best epochs.
@@ -578,6 +637,11 @@ class Study(NamedTuple):
             + (f"; interrupted: {self.interruption}" if self.interruption else "")
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
+
+    def _criterion(self, metric: str | None) -> Criterion:
+        """What ranks the settings by a metric; by `ranked_by` for None."""
+        default = Criterion(self.ranked_by, self.higher_is_better)
+        return leaderboard.criterion_of(metric, self.history, self.source.measured, default)
 
     @property
     def _networks(self) -> StudyNetworks:

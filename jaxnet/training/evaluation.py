@@ -6,7 +6,7 @@ from typing import NamedTuple, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from jaxnet.acceleration.blocks import block_steps
 from jaxnet.core import accuracy, network
@@ -274,6 +274,43 @@ def scores_and_metrics(
         return means, {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
     return parallelism(of_network)(params, examples, weights)
+
+
+def resampled_scores(
+    net: Network,
+    params: Params,
+    split: Split,
+    weights: Num[AnyArray, "resamples n"] | Bool[AnyArray, "resamples n"],
+    metric: str | MetricFunction,
+) -> Float[Array, " resamples"]:
+    """One score of a network on each of several resamples, for use inside a program.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      split: the examples and their targets.
+      weights: how often each example is in each resample; its own weight is multiplied by that.
+      metric: "accuracy", "cost" (without penalties) or a metric.
+
+    Returns:
+      The score on each resample.
+    """
+    examples, dtype = jax.tree.map(jnp.asarray, split), params[0].w.dtype
+
+    def of_example(example: tuple[Input, Target]) -> tuple[Scores, Array]:
+        x, y = example
+        z = _logits(net, params, x)
+        return _score_of_logits(net, z, y), net.cost.output.fn(z)
+
+    xs, ys = examples.x, examples.y
+    of_examples, outputs = jax.lax.map(of_example, (xs, ys), batch_size=min(CHUNK, len(xs)))
+    weights = jnp.asarray(weights, dtype)
+    if examples.weight is not None:
+        weights = weights * examples.weight.astype(dtype)[None]
+    if not isinstance(metric, str):
+        return jax.lax.map(lambda own: jnp.asarray(metric(outputs, ys, own), dtype), weights)
+    values = {"accuracy": of_examples.accuracy, "cost": of_examples.cost}[metric]
+    return jnp.dot(weights, values, precision="highest") / jnp.sum(weights, axis=1)
 
 
 def _penalized_scores(

@@ -9,9 +9,12 @@ import numpy as np
 
 from jaxnet.core.arguments import brief, require_plain_function
 from jaxnet.core.network import Network
-from jaxnet.core.types import History, Params
+from jaxnet.core.types import History, Params, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.trainable import TrainableMasks
+from jaxnet.training.classification_report import ClassificationReport
+from jaxnet.training.regression_report import RegressionReport
+from jaxnet.training.reports import report
 from jaxnet.training.step import TrainState
 
 Ending = Literal["done", "stopped", "out of time", "interrupted", "diverged"]
@@ -201,3 +204,26 @@ class Run:
     stopped: str | None = None
     initial_params: Params | None = field(repr=False, default=None)
     state: RunState | None = field(repr=False, default=None)
+
+    def report(
+        self,
+        split: Split,
+        *,
+        valid: Split | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> ClassificationReport | RegressionReport:
+        """How good the network of the best epoch is on a split: see `jaxnet.report`.
+
+        Args:
+          split: the examples to report on, such as the test split.
+          valid: other examples to fit a temperature on; None, the default, fits none.
+          class_names: the names of the classes; None, the default, for numbers.
+
+        Returns:
+          The report, for `print` and `to_dict()`.
+
+        Raises:
+          ValueError: the splits and names do not fit the network, or outputs are NaN.
+          ImportError: scikit-learn is not installed.
+        """
+        return report(self.network, self.best_params, split, valid=valid, class_names=class_names)

@@ -12,8 +12,8 @@ from jaxnet.training import checkpoints
 
 RUN = dataclasses.asdict(
     Train(
-        sizes=(2, 3, 2), hidden=("relu",), cost="cross-entropy", optimizer="adam", seed=3, epochs=40,
-        batch_size=7,
+        sizes=(2, 3, 2), hidden=("relu",), cost="cross-entropy", optimizer="adam", seed=3,
+        epochs=40, batch_size=7,
         l2=None, hyper=("b1=0.5",), reduce_on_plateau=True, patience=3, data="mnist", name="x",
         evaluate_on=("evaluation",), monitors=("dead",), tensorboard=True,
     )

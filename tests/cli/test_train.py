@@ -51,6 +51,8 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
         "history.csv",
         "network.json",
         "network.safetensors",
+        "report.json",
+        "report.txt",
     ]
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     config = json.loads((folder / "config.json").read_text())
@@ -73,6 +75,20 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
     test = jn.evaluate(net, run.best_params, data.test, l2=0.1)
     assert config["results"]["best"]["test_accuracy"] == pytest.approx(float(test.accuracy))
     assert f"{float(test.accuracy):.2%}" in out
+    report = run.report(data.test, valid=data.valid)
+    assert (folder / "report.txt").read_text() == f"{report}\n"
+    assert json.loads((folder / "report.json").read_text()) == report.to_dict()
+
+
+def test_without_scikit_learn_there_is_no_report(here, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    train, _, test = jn.datasets.xor(n=40)
+    np.savez(here / "xor.npz", x_train=train.x, y_train=train.y, x_test=test.x, y_test=test.y)
+    options = "--data xor.npz --sizes 2 4 2 --epochs 1".split()
+    status, out, err = _run(capsys, "train", *options)
+    assert (status, err) == (0, "")
+    assert "No report.txt: report needs scikit-learn: pip install scikit-learn.\n" in out
+    assert not list(here.glob("runs/*/report*"))
 
 
 def test_any_number_of_an_optimizer_can_be_set(here, capsys):
@@ -548,6 +564,8 @@ def test_the_table_shows_the_costs_that_choose_the_best_epoch(here, capsys, monk
     assert cli.main(["train", *regression.split(), "--learning-rate", "0.1"]) == 0
     out = capsys.readouterr().out
     assert "Costs are without penalties" in out
+    (report,) = here.glob("runs/*/report.txt")
+    assert report.read_text().startswith("target       bias       RMSE")
     (config,) = here.glob("runs/*/config.json")
     results = json.loads(config.read_text())["results"]
     for kind, label in (("evaluation", "validation"), ("training", "training"), ("test", "test")):

@@ -41,7 +41,7 @@ from jaxnet.cli.saved_options import resumed_options
 from jaxnet.comparison import comparison_folder
 from jaxnet.data import file_sets
 from jaxnet.data.resampling import Fold
-from jaxnet.io import csv, idx_files
+from jaxnet.io import csv, idx_files, parquet, table_files
 from jaxnet.reporting import experiment, experiment_index
 from jaxnet.sweeps import call_file, store
 from jaxnet.sweeps.ensemble import Member
@@ -218,6 +218,24 @@ def _table(folder: Path) -> Reader:
     return Reader(path, lambda: csv.read_csv(path, text=["label"]))
 
 
+def _columns(suffix: str) -> Callable[[Path], Reader]:
+    def build(folder: Path) -> Reader:
+        path = folder / f"patients{suffix}"
+        rows = [
+            {"age": 30 + n, "town": "Zürich" if n % 2 else "=1", "ill": n % 2} for n in range(9)
+        ]
+        (csv.write_csv if suffix == ".csv" else parquet.write_parquet)(path, rows)
+        return Reader(path, lambda: table_files.read_columns(path))
+
+    return build
+
+
+def _network2(folder: Path) -> Reader:
+    path = folder / "net"
+    jn.book.Network([2, 3, 2], seed=0).save(path)
+    return Reader(path, lambda: jn.book.load(path).weights)
+
+
 def _callback_csv(folder: Path) -> Reader:
     path = folder / "run.csv"
     columns = ("epoch", *jn.callbacks.NUMBERS)
@@ -334,6 +352,9 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "luck.csv of 0.2": _old_comparison("luck.csv"),
     "summary.csv of 0.2": _old_comparison("summary.csv"),
     "table .csv": _table,
+    "columns .csv": _columns(".csv"),
+    "columns .parquet": _columns(".parquet"),
+    "network of network2's program": _network2,
     "callback .csv": _callback_csv,
     "IDX": _idx(""),
     "IDX .gz": _idx(".gz"),

@@ -88,8 +88,9 @@ BAD: dict[str, Any] = {
     "untyped key": jax.random.PRNGKey(0), "keys": jax.random.split(KEY),
 }  # fmt: skip
 RECORDS = {
-    "Comparison", "EpochReport", "GradientError", "History", "Layer", "ParametricLayer", "Params",
-    "Run", "Study", "SweepReport", "TrainState", "Dataset", "Split", "Uniform", "LogUniform",
+    "ClassificationReport", "Comparison", "EpochReport", "GradientError", "History", "Layer",
+    "ParametricLayer", "Params", "RegressionReport", "Run", "Study", "SweepReport",
+    "TrainState", "Dataset", "Split", "Uniform", "LogUniform",
     "OneMinus", "Settings", "stopping.Watch", "searches.Asha", "searches.BestNetwork",
     "searches.Hyperband", "searches.Hypergradient", "searches.Population", "searches.Progress",
 }  # fmt: skip
