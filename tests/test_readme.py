@@ -64,12 +64,20 @@ def test_the_recipe_with_many_parts_runs(tmp_path, monkeypatch, capsys):
     assert sum(map(int, numbers)) == 10_000
 
 
+def test_the_table_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(_blocks("python")[2], {})
+    out = capsys.readouterr().out
+    assert "precision" in out
+    assert out.endswith("['yes']\n")
+
+
 def test_the_sweep_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     """Shortened: one epoch of 1,000 images."""
     monkeypatch.chdir(tmp_path)
     mnist = jn.datasets.mnist()
     few = jn.Split(mnist.train.x[:1000], mnist.train.y[:1000])
-    example = _blocks("python")[2]
+    example = _blocks("python")[3]
     assert example.count("jn.use_all_cores()") == example.count("epochs=10") == 1
     example = example.replace("jn.use_all_cores()", "None").replace("epochs=10", "epochs=1")
     example = example.replace("(16, 4, 10)", "(16, 4, 1)")
@@ -84,7 +92,7 @@ def test_the_comparison_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     mnist = jn.datasets.mnist()
     few = jn.Dataset(*(jn.Split(split.x[:500], split.y[:500]) for split in mnist))
-    example = _blocks("python")[3]
+    example = _blocks("python")[4]
     assert example.count("jn.use_all_cores()") == example.count("epochs=10") == 1
     example = example.replace("jn.use_all_cores()", "None")
     short = 'epochs=1, tier="defaults", tuning_seeds=1, seeds=6, timing=False'
@@ -101,8 +109,10 @@ def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = line.split("#")[0].split()
     assert words[0] == "jaxnet"
-    monkeypatch.setattr(cli.Train, "__call__", lambda self, _: self.network() and self.recipe())
-    swept = lambda self, _: self.full_network() and self._varied(self.recipe())
+    data = jn.datasets.mnist()
+    trained = lambda self, _: self.for_data(data).network() and self.recipe()
+    monkeypatch.setattr(cli.Train, "__call__", trained)
+    swept = lambda self, _: self.for_data(data).full_network() and self._varied(self.recipe())
     monkeypatch.setattr(cli.Sweep, "__call__", swept)
     compared = lambda self, _: [jn.tasks.named(name) for name in self.tasks] and self._folder()
     monkeypatch.setattr(cli.Compare, "__call__", compared)
