@@ -49,6 +49,8 @@ RENAMED_OPTIONS = {
 DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 TAKE_OUTPUT = "quadratic, absolute-error and huber"
 """The costs whose output activation is a choice."""
+HIDDEN_SIZES = (30,)
+"""The hidden layers of a network whose sizes are not given: those of the book's network."""
 DATA_NAMES = ("mnist", "digits")
 """The values of --data that are not paths."""
 
@@ -100,8 +102,8 @@ class Training(Architecture):
     sizes: Annotated[SizesOption, tyro.conf.arg(help_behavior_hint="")] = ()
     """Units per layer, input and output included (as many as the data have, with --hidden-sizes in
     between: 784 30 10)."""
-    hidden_sizes: SizesOption = (30,)
-    """Units of each hidden layer, where --sizes is not given."""
+    hidden_sizes: Annotated[SizesOption, tyro.conf.arg(help_behavior_hint="")] = ()
+    """Units of each hidden layer, in place of --sizes (30)."""
     cost: Annotated[CostName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm, reportIncompatibleVariableOverride]
     """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood and focal
     softmax, poisson e^z, and gaussian-nll a mean and a log-variance for each target
@@ -259,9 +261,15 @@ class Training(Architecture):
         elif cost is None:
             cost = "cross-entropy" if encoding is None else "log-likelihood"
         sizes = self.sizes
+        if sizes and self.hidden_sizes:
+            raise ValueError(
+                "--hidden-sizes are those between the first and the last of --sizes; give one of "
+                "the two options."
+            )
         if not sizes:
             n_outputs = _n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
-            sizes = (math.prod(data.train.x.shape[1:]), *self.hidden_sizes, n_outputs)
+            hidden_sizes = self.hidden_sizes or HIDDEN_SIZES
+            sizes = (math.prod(data.train.x.shape[1:]), *hidden_sizes, n_outputs)
         return dataclasses.replace(self, sizes=sizes, cost=cost, output=output)
 
     def chosen_metrics(self) -> dict[str, MetricFunction]:

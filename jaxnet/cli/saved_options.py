@@ -21,7 +21,7 @@ LATER_OPTIONS: dict[str, Any] = {
     "metrics": (),
     "order": "shuffled",
     "class_weight": (),
-    "hidden_sizes": (30,),
+    "hidden_sizes": (),
     "target": "",
     "drop": (),
     "categories": (),

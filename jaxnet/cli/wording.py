@@ -12,6 +12,7 @@ OPTIONS_FOR_PYTHON = (
     ('metric="cost"', "--decides evaluation-cost"),
     ("choose sizes that", "choose --sizes that"),
     ("n_folds must", "--folds must"),
+    ("target must be a number", "--stop-at must be a number"),
     ("pass y - 1", "subtract 1 from them"),
     (
         "give the images' size as shape=(height, width)",
