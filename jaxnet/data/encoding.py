@@ -286,10 +286,11 @@ class Encoding:
 
 
 def load_encoding(path: str | Path) -> Encoding:
-    """The encoding in a network's file.
+    """The encoding in the file of a network, or of an ensemble.
 
     Args:
-      path: the file, .json or .safetensors, that `jaxnet.save(…, encoding=…)` wrote.
+      path: the file, .json or .safetensors, that `jaxnet.save(…, encoding=…)` or
+        `Ensemble.save(…, encoding=…)` wrote.
 
     Returns:
       The encoding.

@@ -350,6 +350,30 @@ def read_sealed(
         return _unsealed(arrays, kind, format, sections)
 
 
+def read_sealed_header(file: BinaryIO, kinds: Collection[str]) -> JsonObject | None:
+    """The header of a file that `write_sealed` wrote, after checking its seal.
+
+    Args:
+      file: the open file, from `reading.read_file`.
+      kinds: the kinds that the file may be of.
+
+    Returns:
+      The header as it was written; None for a safetensors file of another writer, such as an older
+      version.
+
+    Raises:
+      ValueError: the file is of another kind, or its header was changed; the message is a bare
+        reason.
+    """
+    with open_arrays(file) as arrays:
+        if METADATA_KEY not in arrays.metadata:
+            return None
+        document = json_object(arrays.metadata[METADATA_KEY].encode())
+        if document["kind"] not in kinds:
+            raise ValueError(f"it is a {document['kind']} and not a {' or '.join(kinds)}")
+        return unseal(document)
+
+
 @contextlib.contextmanager
 def open_arrays(file: BinaryIO) -> Iterator[ArrayFile]:
     """A context with an open safetensors file, whose arrays are read when they are asked for.

@@ -98,12 +98,7 @@ def save(
     """
     path = path_of("path", path)
     network.check_params(net, params)
-    if encoding is not None and not isinstance(encoding, JsonDescribed):
-        raise ValueError(
-            "encoding must be that of a table, such as table.encoding, or None, not "
-            f"{brief(encoding)}."
-        )
-    extra = {} if encoding is None else {"encoding": encoding.to_json()}
+    extra = encoding_entry(encoding)
     layers = tuple(layer._make(map(np.asarray, layer)) for layer in params)
     dtypes = {str(array.dtype) for layer in layers for array in layer}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
@@ -165,7 +160,7 @@ def load(path: str | Path, net: Network | None = None) -> tuple[Network, Params]
 
 
 def load_encoding(path: str | Path) -> JsonObject | None:
-    """The encoding that `save` wrote into a network's file, in JSON's types.
+    """The encoding that `save` wrote into the file of a network or an ensemble, in JSON's types.
 
     Args:
       path: the file, which ends with .json or .safetensors.
@@ -189,9 +184,28 @@ def _json_encoding(content: bytes) -> JsonObject | None:
 
 
 def _safetensors_encoding(file: BinaryIO) -> JsonObject | None:
-    """The encoding in a sealed file."""
-    _, header = files.read_sealed(file, KIND, FORMAT, older=version_0_2.read_network)
-    return header.get("encoding")
+    """The encoding in a sealed file of a network or an ensemble."""
+    header = files.read_sealed_header(file, (KIND, "ensemble"))
+    return None if header is None else header.get("encoding")
+
+
+def encoding_entry(encoding: JsonDescribed | None) -> JsonObject:
+    """What the header of a file says of an encoding, which `load_encoding` reads.
+
+    Args:
+      encoding: the encoding; None for a file without one.
+
+    Raises:
+      ValueError: it is no encoding.
+    """
+    if encoding is None:
+        return {}
+    if not isinstance(encoding, JsonDescribed):
+        raise ValueError(
+            "encoding must be that of a table, such as table.encoding, or None, not "
+            f"{brief(encoding)}."
+        )
+    return {"encoding": encoding.to_json()}
 
 
 def _checked_suffix(path: Path) -> str:

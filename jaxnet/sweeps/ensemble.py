@@ -16,6 +16,7 @@ from jaxnet.core.costs import Cost, GaussianNLL
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params, Split
 from jaxnet.io import files, network_files, reading
+from jaxnet.io.network_files import JsonDescribed
 from jaxnet.sweeps.chunk_params import stacked
 from jaxnet.sweeps.network_stack import NetworkStack, outputs_of
 from jaxnet.training.classification_report import ClassificationReport
@@ -203,14 +204,17 @@ class Ensemble:
             pair = checked_valid, self._means(checked_valid)[0]
         return report_of_logits(first, checked, logits, pair, class_names, deviation)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, encoding: JsonDescribed | None = None) -> None:
         """Write the ensemble as one .safetensors file, atomically.
 
         Args:
           path: the file, which ends with .safetensors; one that exists is replaced.
+          encoding: how the columns of a table become inputs, such as `table.encoding`; `None`, the
+            default, for networks of arrays.
 
         Raises:
-          ValueError: the suffix is another one, or a part of a network is not the library's own.
+          ValueError: the suffix is another one, a part of a network is not the library's own, or
+            the encoding is none.
           OSError: the file cannot be written; one that existed is unharmed.
         """
         path = _checked_path(path)
@@ -225,7 +229,7 @@ class Ensemble:
         header = {
             "networks": list(map(network_files.describe, networks)),
             "members": [networks.index(member.network) for member in self.members],
-        }
+        } | network_files.encoding_entry(encoding)
         files.write_sealed(path, KIND, FORMAT, arrays, header)
 
     @classmethod

@@ -130,6 +130,22 @@ def test_a_file_is_enough_to_predict(tmp_path, suffix):
         load_encoding(path)
 
 
+def test_an_ensemble_keeps_the_encoding(tmp_path):
+    data = jn.datasets.table(_patients(100), "ill", valid=0)
+    net = jn.Network((data.n_inputs, 3, 2), cost=jn.costs.LogLikelihood())
+    study = jn.sweep(
+        net, data, jn.Recipe(jn.adam(0.03)), resample=jn.resampling.k_fold(2), epochs=1, log=None
+    )
+    study.ensemble(top=2).save(tmp_path / "e.safetensors", encoding=data.encoding)
+    encoding = load_encoding(tmp_path / "e.safetensors")
+    assert encoding == data.encoding
+    ensemble = jn.Ensemble.load(tmp_path / "e.safetensors")
+    x = encoding.inputs(_patients(100).head(5))
+    expected = np.mean([np.asarray(row) for row in study.predict(x)[0, 0]], axis=0)
+    answers = encoding.decode(ensemble.predict(x))
+    np.testing.assert_allclose(answers["p(yes)"], expected[:, 1], atol=1e-6)
+
+
 def test_numbers_are_predicted_in_their_unit():
     random = np.random.default_rng(0)
     rows = {"size": random.uniform(50, 150, 300), "garden": random.choice(["yes", "no"], 300)}
