@@ -231,9 +231,13 @@ KINDS = {f"x: {kind}": message for kind, (_, message) in INPUTS.items()}
 KINDS |= {f"y: {kind}": message for kind, (_, message) in TARGETS.items()}
 
 
+ARRAY_PLACES = [place for place in PLACES if "arrays" in place]
 ONLY_ARRAYS_TAKES = {
-    **dict.fromkeys(("x: sparse matrix", "x: sparse array"), {p for p in PLACES if "arrays" in p}),
-    **dict.fromkeys(("y: strings", "y: object strings", "y: categories"), {"arrays"}),
+    "x: sparse matrix": ARRAY_PLACES,
+    "x: sparse array": ARRAY_PLACES,
+    "y: strings": ["arrays"],
+    "y: object strings": ["arrays"],
+    "y: categories": ["arrays"],
 }
 """Kinds that `datasets.arrays` converts, and no other place: it warns, or keeps names."""
 
