@@ -197,6 +197,11 @@ class Training(Architecture):
     fifth validates and a fifth tests."""
     target: Annotated[str, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ""
     """Column of the table to predict (none)."""
+    task: Annotated[
+        Literal["classification", "regression"] | None, tyro.conf.arg(help_behavior_hint="")
+    ] = None
+    """Whether --target is a class or a number (strings and up to 20 different whole numbers are
+    classes)."""
     drop: Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ()
     """Columns of the table to leave out (none)."""
     categories: Annotated[
@@ -215,26 +220,28 @@ class Training(Architecture):
     def training_data(self) -> Dataset:
         """The data set, with the weights of --class-weight."""
         data = self._table() if self.target else read(self.data)
-        options = (
-            ("--drop", self.drop),
-            ("--categories", self.categories),
-            ("--groups", self.groups),
-        )
-        for option, value in options:
-            if value and not self.target:
-                raise ValueError(f"{option} is for a table, of which --target names a column.")
+        for option in ("task", "drop", "categories", "groups"):
+            if getattr(self, option) and not self.target:
+                raise ValueError(f"--{option} is for a table, of which --target names a column.")
         if not self.class_weight:
             return data
         if self.class_weight == ("balanced",):
             return datasets.class_weighted(data, "balanced")
+        encoding = data.encoding if isinstance(data, datasets.Table) else None
+        names = () if encoding is None else encoding.target.classes
+        labels = {str(name): name for name in names}
         pairs = [pair.partition("=") for pair in self.class_weight]
-        if not all(label.isdigit() and number for label, _, number in pairs):
+        if not all(number and (name in labels or name.isdigit()) for name, _, number in pairs):
+            example = " ".join(f"{name}=1" for name in list(labels)[:2]) or "0=1 1=5"
             raise ValueError(
                 "--class-weight must be balanced, or LABEL=WEIGHT for some of the classes, such as "
-                f"0=1 1=5, not {' '.join(self.class_weight)!r}."
+                f"{example}, not {' '.join(self.class_weight)!r}."
             )
         weights = named_numbers("--class-weight", self.class_weight)
-        return datasets.class_weighted(data, {int(label): w for label, w in weights.items()})
+        by_class: dict[Any, float] = {
+            labels[n] if n in labels else int(n): w for n, w in weights.items()
+        }
+        return datasets.class_weighted(data, by_class)
 
     def _table(self) -> datasets.Table:
         """The table of --data."""
@@ -244,7 +251,7 @@ class Training(Architecture):
                 f"{', '.join(table_files.SUFFIXES)}, but --data is {self.data}."
             )
         return datasets.table(
-            self.data, self.target, valid=0.2, test=0.2, groups=self.groups or None,
+            self.data, self.target, task=self.task, valid=0.2, test=0.2, groups=self.groups or None,
             categories=self.categories, drop=self.drop,
         )  # fmt: skip
 

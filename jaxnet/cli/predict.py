@@ -111,11 +111,16 @@ class Predict:
             raise ValueError(
                 f"a table such as {tables[0]} is answered alone; leave other files and options out."
             )
+        if self.output is not None and self.output.suffix.lower() != ".csv":
+            raise ValueError(
+                f"--output must end with .csv, such as answers.csv, not {self.output}."
+            )
         answers = load_encoding(file).predictions(net, params, tables[0])
         rows = [dict(zip(answers, cells, strict=True)) for cells in zip(*answers.values())]
-        out.print(console.answers_table(rows[:SHOWN]))
         if self.output is not None:
             csv.write_csv(self.output, rows)
+        out.print(console.answers_table(rows[:SHOWN]))
+        if self.output is not None:
             console.say(out, f"{len(rows):,} rows are written to {self.output}")
         elif len(rows) > SHOWN:
             console.say(out, f"… and {len(rows) - SHOWN:,} rows more: --output FILE writes all.")

@@ -23,6 +23,7 @@ LATER_OPTIONS: dict[str, Any] = {
     "class_weight": (),
     "hidden_sizes": (),
     "target": "",
+    "task": None,
     "drop": (),
     "categories": (),
     "groups": "",

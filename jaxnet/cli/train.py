@@ -31,7 +31,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
 from jaxnet.data import datasets, resampling
-from jaxnet.io import csv, files, locks, network_files
+from jaxnet.io import csv, files, locks, network_files, reading
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
@@ -111,6 +111,8 @@ class Train(Training):
         choices = measured(self.evaluate_on, self.chosen_metrics())
         checks.checked(net, data, recipe, *counts, None, choices)
         checks.check_monitors(self._monitors(), net, -(-len(data.train.x) // self.batch_size))
+        if before is not None:
+            _check_same_table(before, self.data, data)
         with self._folder(before) as folder:
             console.say(out, console.architecture(net))
             console.say(out, console.headline(recipe, self.batch_size, self.seed))
@@ -160,8 +162,9 @@ class Train(Training):
     def _cross_validated(self, net: Network, recipe: Recipe, data: Dataset) -> str:
         """The scores of networks that are trained on each fold of the training examples."""
         assert self.folds is not None
-        is_stratified = np.asarray(data.train.y).dtype.kind in "iu"
-        resample = resampling.k_fold(self.folds, stratify=is_stratified)
+        groups = data.groups if isinstance(data, datasets.Table) else None
+        is_stratified = groups is None and np.asarray(data.train.y).dtype.kind in "iu"
+        resample = resampling.k_fold(self.folds, stratify=is_stratified, groups=groups)
         result = cross_validate(
             net, data, recipe, resample, epochs=self.epochs, batch_size=self.batch_size,
             metrics=self.chosen_metrics(),
@@ -230,6 +233,21 @@ class Train(Training):
                 resume=before if _has_checkpoint(before) else None,
                 time_budget=self.time_budget,
             )
+
+
+def _check_same_table(folder: Path, path: str, data: Dataset) -> None:
+    """Refuse a table whose columns are encoded in another way than those of the run."""
+    encoding = console.encoding_of(data)
+    before = reading.read_json(folder / "config.json", "the config.json of a run").get("encoding")
+    if (
+        encoding is not None
+        and before is not None
+        and json.loads(json.dumps(encoding.to_json())) != before
+    ):
+        raise ValueError(
+            f"{path} has other columns, values or classes than the table of the run; resume with "
+            "that table, or start a new run."
+        )
 
 
 def _has_checkpoint(before: Path | None) -> bool:
@@ -306,6 +324,9 @@ def _write_config(
         **files.environment(),
         "data_sha256": datasets.sha256(data),
     }
+    encoding = console.encoding_of(data)
+    if encoding is not None:
+        config["encoding"] = encoding.to_json()
     text = json.dumps(_without_nan(config), indent=2, allow_nan=False) + "\n"
     files.write_atomic(folder / "config.json", text.encode())
 
@@ -359,8 +380,14 @@ def _write_report(
     except ImportError as error:
         console.say(out, f"No report.txt: {error}")
         return
-    text = json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n"
-    files.write_atomic(folder / "report.txt", f"{report}\n".encode())
+    encoding = console.encoding_of(data)
+    note, unit = "", {}
+    if encoding is not None and not encoding.target.classes:
+        name, sd = encoding.target.name, encoding.target.sd
+        note = f"In units of the standard deviation of {name}, {sd:.4g}\n\n"
+        unit = {"unit": sd}
+    text = json.dumps(report.to_dict() | unit, indent=2, allow_nan=False) + "\n"
+    files.write_atomic(folder / "report.txt", f"{note}{report}\n".encode())
     files.write_atomic(folder / "report.json", text.encode())
 
 

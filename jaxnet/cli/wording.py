@@ -31,7 +31,8 @@ def in_options(message: str) -> str:
     """
     for python, options in OPTIONS_FOR_PYTHON:
         message = message.replace(python, options)
-    return message
+    message = re.sub(r"drop=\['([^']*)'\]", r"--drop \1", message)
+    return re.sub(r"^(drop|groups|categories|target) names", r"--\1 names", message)
 
 
 def hint(complaint: str, args: Sequence[str], command: type | None) -> str | None:

@@ -1,7 +1,7 @@
 """Class weights: how much the examples of each class count in training."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from jaxnet.core.arguments import brief
 from jaxnet.core.conversion import weight_array
 from jaxnet.core.types import Dataset
 
-ClassWeight = Literal["balanced"] | Mapping[int, float]
+ClassWeight = Literal["balanced"] | Mapping[int, float] | Mapping[str, float]
 """A weight for each class, or "balanced": each class counts as much as any other."""
 
 
@@ -22,7 +22,8 @@ def class_weighted(data: Dataset, class_weight: ClassWeight) -> Dataset:
       data: the splits; the training targets are integer labels.
       class_weight: "balanced" for n/(K·nₖ), with nₖ of the n training examples in class k and K
         classes that have any, where nₖ and n are sums of weights if there are weights; or a weight
-        of at least 0 for some of the classes, 1 for the others.
+        of at least 0 for some of the classes, by their labels, or by their names in a
+        `jaxnet.datasets.Table`; 1 for the others.
 
     Returns:
       The data set with other training weights.
@@ -51,7 +52,7 @@ def class_weighted(data: Dataset, class_weight: ClassWeight) -> Dataset:
         n_counted = np.count_nonzero(sums)
         factors = sums.sum() / (n_counted * np.where(sums > 0, sums, np.inf))
     elif isinstance(class_weight, Mapping):
-        factors = _factors(class_weight, classes)
+        factors = _factors(class_weight, _names(data, classes))
     else:
         raise ValueError(
             'class_weight must be "balanced" or a weight for each class, such as {0: 1.0, 1: 5.0}, '
@@ -61,15 +62,21 @@ def class_weighted(data: Dataset, class_weight: ClassWeight) -> Dataset:
     return data._replace(train=data.train._replace(weight=product))
 
 
-def _factors(class_weight: Mapping[int, float], classes: np.ndarray) -> np.ndarray:
+def _names(data: Dataset, labels: np.ndarray) -> list[object]:
+    """What a person calls the classes with these labels: their names, where the data have them."""
+    encoding = getattr(data, "encoding", None)  # of a `jaxnet.datasets.Table`
+    names = () if encoding is None else encoding.target.classes
+    return [names[label] if names else label for label in labels.tolist()]
+
+
+def _factors(class_weight: Mapping[Any, float], names: list[object]) -> np.ndarray:
     """The weight of each of the classes."""
-    unknown = [label for label in class_weight if label not in classes]
+    unknown = [name for name in class_weight if name not in names]
     if unknown:
         raise ValueError(
             f"class_weight names class {brief(unknown[0])}, but the training labels are "
-            f"{', '.join(map(str, classes[:10]))}{' …' if len(classes) > 10 else ''}; name one of "
-            "them."
+            f"{', '.join(map(str, names[:10]))}{' …' if len(names) > 10 else ''}; name one of them."
         )
-    weights = [class_weight.get(int(label), 1.0) for label in classes]
-    factors = weight_array(weights, len(classes), "class_weight", "weights of classes")
+    weights = [class_weight.get(name, 1.0) for name in names]
+    factors = weight_array(weights, len(names), "class_weight", "weights of classes")
     return np.asarray(factors, float)

@@ -174,8 +174,8 @@ def arrays(
         )
     data = Dataset(train, splits.get("validation data"), splits.get("test data"))
     data = matching_splits(data, "the arrays")
-    data = data if class_weight is None else class_weighted(data, class_weight)
-    return data if classes is None else tables.described_arrays(data, classes)
+    data = data if classes is None else tables.described_arrays(data, classes)
+    return data if class_weight is None else class_weighted(data, class_weight)
 
 
 def _drawn(

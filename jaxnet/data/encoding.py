@@ -15,17 +15,20 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxnet.core import network
+from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import GaussianNLL
 from jaxnet.core.network import Network
 from jaxnet.core.registry import suggestion
-from jaxnet.core.types import Params
+from jaxnet.core.types import AnyArray, Params
 from jaxnet.data.doubtful import outer_stacklevel
-from jaxnet.data.table_cells import Cells, check_finite, columns_of, numbers_of, texts_of
+from jaxnet.data.table_cells import Cells, cells_of, check_finite, numbers_of, raw_columns, texts_of
 from jaxnet.io import network_files
 from jaxnet.io.reading import JsonObject
 
 Label = str | int
 """The name of a class."""
+LARGEST = 1e30
+"""The largest standardized number that a network may read in float32."""
 RARE = "(rare)"
 """The name of the input of all values that are too rare to have one each."""
 
@@ -66,6 +69,13 @@ class Number:
                 f"{self.name!r} are missing, though none was in training; its mean stands in."
             )
         standardized = np.where(is_missing, 0.0, (numbers - self.mean) / self.sd)
+        is_large = np.abs(standardized) > LARGEST
+        if is_large.any():
+            row = int(is_large.argmax())
+            raise ValueError(
+                f"row {row} of the column {self.name!r} is {numbers[row]:g}, but in training its "
+                f"numbers were {self.mean:g} ± {self.sd:g}; check its unit."
+            )
         return np.stack([standardized] + [is_missing.astype(float)] * self.has_missing, axis=1)
 
 
@@ -76,7 +86,7 @@ class Category:
     Attributes:
       name: the column's name.
       values: the categories that have an input each.
-      has_rare: whether others, which are too rare for that, have one together.
+      rare: others, which are too rare for that, and have one together.
       has_missing: whether a training row's category is missing.
 
     >>> town = Category("town", ("Bern", "Zug"), has_missing=True)
@@ -86,7 +96,7 @@ class Category:
 
     name: str
     values: tuple[str, ...]
-    has_rare: bool = False
+    rare: tuple[str, ...] = ()
     has_missing: bool = False
     kind: ClassVar[str] = "category"
 
@@ -94,7 +104,7 @@ class Category:
     def input_names(self) -> list[str]:
         """The names of the column's inputs."""
         names = [f"{self.name} = {value}" for value in self.values]
-        names += [f"{self.name} = {RARE}"] * self.has_rare
+        names += [f"{self.name} = {RARE}"] * bool(self.rare)
         return names + [f"{self.name} is missing"] * self.has_missing
 
     def inputs(self, cells: Cells) -> Float[np.ndarray, "n inputs"]:
@@ -103,18 +113,20 @@ class Category:
         is_missing = np.array([text is None for text in texts], bool)
         is_value = np.array([[text == value for value in self.values] for text in texts], bool)
         is_other = ~is_missing & ~is_value.any(axis=1)
-        if is_other.any() and not self.has_rare:
-            value = texts[int(is_other.argmax())]
+        is_new = is_other & np.array([text not in self.rare for text in texts], bool)
+        if is_new.any():
+            value = texts[int(is_new.argmax())]
+            place = "counted as rare" if self.rare else "0 in all inputs"
             _warn(
-                f"{np.count_nonzero(is_other)} of {len(texts)} values of the column "
-                f"{self.name!r}, such as {value!r}, did not occur in training; their inputs are 0."
+                f"{np.count_nonzero(is_new)} of {len(texts)} values of the column {self.name!r}, "
+                f"such as {value!r}, did not occur in training; they are {place}."
             )
         if is_missing.any() and not self.has_missing:
             _warn(
                 f"{np.count_nonzero(is_missing)} of {len(texts)} values of the column "
                 f"{self.name!r} are missing, though none was in training; their inputs are 0."
             )
-        columns = [*is_value.T] + [is_other] * self.has_rare + [is_missing] * self.has_missing
+        columns = [*is_value.T] + [is_other] * bool(self.rare) + [is_missing] * self.has_missing
         return np.stack(columns, axis=1).astype(float)
 
 
@@ -177,8 +189,8 @@ class Encoding:
         numbers = {column.name for column in self.columns or () if isinstance(column, Number)}
         return np.array([name in numbers for name in self.input_names], bool)
 
-    def inputs(self, rows: object) -> Float[np.ndarray, "n n_in"]:
-        """The inputs of the rows of a table.
+    def inputs(self, rows: object) -> AnyArray:
+        """The inputs of the rows of a table, (n, n_in).
 
         Args:
           rows: a CSV or Parquet file, a DataFrame, or a mapping from names to cells; or an array,
@@ -186,7 +198,7 @@ class Encoding:
             the target may be among them and is not read.
 
         Returns:
-          The inputs in float32.
+          The inputs in float32; arrays as `jaxnet.predict` takes them, uint8 ones as they are.
 
         Raises:
           ValueError: a column is missing, or is of another type.
@@ -196,19 +208,21 @@ class Encoding:
             column that had no gaps: the message says what stands in its place.
         """
         if self.columns is None:
-            return np.asarray(rows, np.float32)
-        cells_by_name = columns_of(rows)
+            return input_array(rows, "the rows")
+        columns = raw_columns(rows)
         known = [column.name for column in self.columns]
         for name in known:
-            if name not in cells_by_name:
-                hint = suggestion(name, cells_by_name)
+            if name not in columns:
+                hint = suggestion(name, columns)
                 raise ValueError(
                     f"the table has no column {name!r}, an input of the network; {hint}"
                 )
-        others = set(cells_by_name) - {*known, *self.left_out, self.target.name, ""}
+        others = set(columns) - {*known, *self.left_out, self.target.name, ""}
         if others:
             _warn(f"columns that training did not have are left out: {', '.join(sorted(others))}.")
-        parts = [column.inputs(cells_by_name[column.name]) for column in self.columns]
+        parts = [
+            column.inputs(cells_of(column.name, columns[column.name])) for column in self.columns
+        ]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def predictions(self, net: Network, params: Params, rows: object) -> dict[str, np.ndarray]:
@@ -225,9 +239,11 @@ class Encoding:
           table, and under `GaussianNLL` "NAME sd", its standard deviation.
 
         Raises:
-          ValueError: the rows lack a column, or a column is of another type.
+          ValueError: the rows lack a column, a column is of another type, or the network has other
+            outputs.
         """
         outputs = np.asarray(network.predict(net, params, self.inputs(rows)), float)
+        outputs = outputs.reshape(-1, outputs.shape[-1])  # one example is a table of one row
         return self.decode(outputs, isinstance(net.cost, GaussianNLL))
 
     def decode(
@@ -249,6 +265,11 @@ class Encoding:
             return answers
         if outputs.shape[1] == 1:  # the output is that of class 1
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
+        if outputs.shape[1] != len(classes):
+            raise ValueError(
+                f"the network has {outputs.shape[1]} outputs, but the target {name!r} has "
+                f"{len(classes)} classes; use the encoding of the network's own table."
+            )
         labels = np.array(classes, object)[outputs.argmax(axis=1)]
         return {name: labels} | {
             f"p({label})": column for label, column in zip(classes, outputs.T, strict=True)

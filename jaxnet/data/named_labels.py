@@ -96,16 +96,17 @@ def with_named_labels(
 
 def _names(y: object) -> np.ndarray | None:
     """Labels that are strings or booleans, (n,), as strings; None for other targets."""
-    array = np.asarray(y)
+    # NumPy would make strings of what else a list holds, such as NaN.
+    array = np.asarray(y, object) if isinstance(y, (list, tuple)) else np.asarray(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or not array.size:
         return None
     if array.dtype == np.bool_:
         return array.astype(str)
-    if array.dtype.kind in "US" or isinstance(array[0], (str, bool, np.bool_)):
+    if array.dtype.kind in "UST" or isinstance(array[0], (str, bool, np.bool_)):
         for row, name in enumerate(array):
-            if not isinstance(name, (str, bool, np.bool_, bytes)):
+            if not isinstance(name, (str, bool, np.bool_, bytes)) or name == "":
                 raise ValueError(
                     f"row {row} of the targets is {name!r}, while others are strings; give the "
                     "label of each example."

@@ -133,6 +133,12 @@ def _dealt_by_group(
         raise ValueError(
             f"groups name {len(groups)} rows, but there are {n}; give the group of each row."
         )
+    for row, group in enumerate(groups.tolist()):
+        if group is None or group != group:  # NaN does not equal itself
+            raise ValueError(
+                f"entry {row} of groups is {group}; give the group of each row, such as one of its "
+                "own."
+            )
     names, group_of_row = np.unique(groups.astype(str), return_inverse=True)
     if len(names) < 1 + sum(share > 0 for share in fractions.values()):
         raise ValueError(

@@ -100,10 +100,13 @@ class KFold(Resampling):
     repeats: int
     valid: float
     seed: int
+    groups: tuple[object, ...] | None = None
 
     def folds(self, split: Split, seed: int = 0) -> list[Fold]:
         """`n_folds` times `repeats` folds: see `Resampling.folds`."""
         n = len(split.x)
+        if self.groups is not None:
+            return self._folds_of_groups(n, self.groups)
         if self.n_folds > n:
             raise ValueError(
                 f"k_fold makes {self.n_folds} folds, but there are {n} examples; choose fewer."
@@ -117,6 +120,34 @@ class KFold(Resampling):
                 rest = np.flatnonzero(fold_of_row != index)
                 train, valid = _held_out(rest, self.valid, labels, random)
                 folds.append(Fold(train, np.flatnonzero(fold_of_row == index), valid))
+        return folds
+
+    def _folds_of_groups(self, n: int, groups: tuple[object, ...]) -> list[Fold]:
+        """Folds that keep the rows of a group together: each goes to the smallest fold so far."""
+        if len(groups) != n:
+            raise ValueError(
+                f"groups name {len(groups)} rows, but there are {n} training examples; give the "
+                "group of each."
+            )
+        names, group_of_row = np.unique(np.array(groups).astype(str), return_inverse=True)
+        if self.n_folds > len(names):
+            raise ValueError(
+                f"k_fold makes {self.n_folds} folds, but there are {len(names)} groups; choose "
+                "fewer."
+            )
+        sizes, random = np.bincount(group_of_row), np.random.default_rng(self.seed)
+        folds = []
+        for _ in range(self.repeats):
+            order = random.permutation(len(names))
+            fold_of_group, n_rows = np.zeros(len(names), int), np.zeros(self.n_folds, int)
+            for group in order[np.argsort(-sizes[order], kind="stable")]:  # large ones first
+                fold_of_group[group] = np.argmin(n_rows)
+                n_rows[fold_of_group[group]] += sizes[group]
+            fold_of_row = fold_of_group[group_of_row]
+            folds += [
+                Fold(np.flatnonzero(fold_of_row != index), np.flatnonzero(fold_of_row == index))
+                for index in range(self.n_folds)
+            ]
         return folds
 
 
@@ -252,6 +283,7 @@ def k_fold(
     repeats: SupportsIndex = 1,
     valid: float = 0.0,
     seed: SupportsIndex = 0,
+    groups: Sequence[object] | np.ndarray | None = None,
 ) -> KFold:
     """Folds for cross-validation: each example is scored in exactly one of them.
 
@@ -263,12 +295,15 @@ def k_fold(
       valid: the fraction of each fold's training rows, in [0, 1), that choose the best epoch
         instead; 0, the default, for none.
       seed: the seed of the parts, at least 0; 0 by default.
+      groups: the group of each training example, such as a patient's, whose rows stay together in
+        one part, so that parts are of equal size only as far as groups allow: such as
+        `table.groups`. Without stratify and valid. None, the default, for none.
 
     Returns:
       The resampling, for `sweep` and `cross_validate`.
 
     Raises:
-      ValueError: a number is out of its range.
+      ValueError: a number is out of its range, or groups are incomplete or do not go with the rest.
 
     Source: Stone, Cross-validatory choice and assessment of statistical predictions, 1974.
 
@@ -276,9 +311,16 @@ def k_fold(
     >>> [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
     ([4, 5, 5], [3, 2, 2])
     """
+    names = None if groups is None else _group_names(groups)
+    if names is not None and (flag("stratify", stratify) or _fraction("valid", valid)):
+        raise ValueError(
+            "groups of k_fold go with neither stratify nor valid, which would divide them; leave "
+            "those out."
+        )
     return KFold(
         count("n_folds", n_folds, low=2), flag("stratify", stratify),
         count("repeats", repeats, low=1), _fraction("valid", valid), count("seed", seed, low=0),
+        names,
     )  # fmt: skip
 
 
@@ -357,6 +399,17 @@ def leave_one_group_out(groups: Sequence[object] | np.ndarray) -> LeaveOneGroupO
     >>> [fold.test.tolist() for fold in leave_one_group_out(["a", "b", "a", "c"]).folds(split)]
     [[0, 2], [1], [3]]
     """
+    names = _group_names(groups)
+    if len(set(names)) < 2:
+        raise ValueError(
+            f"groups must name at least two different groups, not {brief(groups)}; give the group "
+            "of each example."
+        )
+    return LeaveOneGroupOut(names)
+
+
+def _group_names(groups: Sequence[object] | np.ndarray) -> tuple[object, ...]:
+    """The group of each example, checked to have one."""
     names = tuple(np.asarray(groups).ravel().tolist())
     for index, name in enumerate(names):
         if name is None or name != name:  # NaN is no group: it does not equal itself
@@ -364,12 +417,7 @@ def leave_one_group_out(groups: Sequence[object] | np.ndarray) -> LeaveOneGroupO
                 f"entry {index} of groups is {name}; give the group of each example, such as one "
                 "of its own."
             )
-    if len(set(names)) < 2:
-        raise ValueError(
-            f"groups must name at least two different groups, not {brief(groups)}; give the group "
-            "of each example."
-        )
-    return LeaveOneGroupOut(names)
+    return names
 
 
 def resampling_of(value: object) -> Resampling:

@@ -15,37 +15,56 @@ Cells = np.ndarray
 """The cells of a column, (n,): float64 with NaN where one is missing, or strings and None."""
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "<na>", "nat"})
 """Strings, in small letters, that stand for a missing cell."""
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}([./-])\d{1,2}\2\d{2,4}([T ].*)?")
+_DATE = re.compile(
+    r"(\d{4}([./-])\d{1,2}\2\d{1,2}"
+    r"|\d{1,2}([./-])\d{1,2}\3\d{2,4}"
+    r"|\d{1,2}\.? [A-Za-z]{3,9} \d{2,4})([T ].*)?"
+)
 
 
-def columns_of(rows: object) -> dict[str, Cells]:
-    """The cells of each column of a table, missing ones as NaN or None.
+def raw_columns(rows: object) -> dict[str, Any]:
+    """The columns of a table by their names, as they come.
 
     Args:
-      rows: a path of a CSV or Parquet file, a DataFrame, or a mapping from names to cells.
+      rows: a path of a CSV or Parquet file, a DataFrame, a table of pyarrow, or a mapping from
+        names to cells.
 
     Raises:
-      ValueError: it is none of these, has no rows, or its columns differ in length.
+      ValueError: it is none of these, has no rows, its columns differ in length, or two have one
+        name.
     """
     if isinstance(rows, (str, Path)):
         rows = table_files.read_columns(rows)
-    if hasattr(rows, "columns") and hasattr(rows, "__getitem__"):  # a DataFrame, pandas' or other
-        names = list(rows.columns)  # pyright: ignore[reportAttributeAccessIssue]
-        if len(set(map(str, names))) < len(names):
-            raise ValueError("two columns of the table have the same name; rename one of them.")
-        rows = {str(name): rows[name] for name in names}  # pyright: ignore[reportIndexIssue]
-    if not isinstance(rows, Mapping) or not rows:
+    if hasattr(rows, "column_names") and hasattr(rows, "to_pydict"):  # pyarrow's
+        pairs = [(name, rows.column(name).to_pylist()) for name in rows.column_names]  # pyright: ignore
+    elif hasattr(rows, "columns") and hasattr(rows, "__getitem__"):  # a DataFrame
+        pairs = [(name, rows[name]) for name in rows.columns]  # pyright: ignore
+    else:
+        pairs = list(rows.items()) if isinstance(rows, Mapping) else []
+    if not pairs:
         raise ValueError(
             "a table is the path of a CSV or Parquet file, a DataFrame or a mapping from names to "
             f"cells, not {brief(rows)}."
         )
-    columns = {str(name): cells_of(str(name), cells) for name, cells in rows.items()}
-    lengths = {name: len(cells) for name, cells in columns.items()}
-    if len(set(lengths.values())) > 1 or not min(lengths.values()):
-        raise ValueError(
-            f"the columns of a table need equally many rows, at least one, not {lengths}."
-        )
+    columns = {str(name): cells for name, cells in pairs}
+    if len(columns) < len(pairs):
+        raise ValueError("two columns of the table have the same name; rename one of them.")
+    lengths = {name: _length(name, cells) for name, cells in columns.items()}
+    if not min(lengths.values()):
+        raise ValueError("the table has no rows; give it at least one.")
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the columns of a table need equally many rows, not {lengths}.")
     return columns
+
+
+def _length(name: str, cells: Any) -> int:
+    """The number of cells of a column."""
+    if isinstance(cells, str) or not hasattr(cells, "__len__"):
+        raise ValueError(
+            f"the column {name!r} is {brief(cells)}; give a list of cells, such as "
+            f"[{brief(cells)}] for one row."
+        )
+    return len(cells)
 
 
 def cells_of(name: str, cells: Any) -> Cells:
@@ -58,11 +77,14 @@ def cells_of(name: str, cells: Any) -> Cells:
     Raises:
       ValueError: a cell is something else, such as a date.
     """
-    array = np.asarray(cells)
+    if isinstance(cells, np.ma.MaskedArray):  # what is masked is missing
+        cells = np.ma.filled(cells.astype(object), None)
+    # Lists of both are left as they are: NumPy would make strings of the numbers.
+    array = np.asarray(cells, object) if isinstance(cells, (list, tuple)) else np.asarray(cells)
     if array.dtype.kind in "iuf" and array.ndim == 1:
         return array.astype(np.float64)
     if array.dtype.kind == "M":
-        raise _date_error(name, str(array[0])[:10])
+        raise _date_error(name, str(array[~np.isnat(array)][:1])[2:12])
     values = [_cell(name, cell) for cell in array.astype(object)]
     present = [value for value in values if value is not None]
     if present and not any(isinstance(value, str) for value in present):

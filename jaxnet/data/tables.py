@@ -15,16 +15,18 @@ from jaxnet.data.class_weights import ClassWeight, class_weighted
 from jaxnet.data.doubtful import outer_stacklevel
 from jaxnet.data.encoding import Category, Column, Encoding, Label, Number, Target
 from jaxnet.data.partition import Partition, partition
-from jaxnet.data.splits import checked_split
+from jaxnet.data.splits import checked_split, matching_splits
 from jaxnet.data.table_cells import Cells
 
 Task = Literal["classification", "regression"]
 MOST_CLASSES = 20
 """Whole numbers are labels, unless `task` says otherwise, if there are at most so many."""
+SMALLEST_SD = 1e-150
+"""Smaller standard deviations are not told from 0."""
 FEW_ROWS = 10
 """Whole numbers of so few rows may increase from row to row by chance."""
 MOSTLY = 0.9
-"""A column in which so many cells are numbers, or dates, is meant to hold nothing else."""
+"""A column in which so many cells are dates, or have commas, is meant to hold nothing else."""
 
 
 class Table(Dataset):
@@ -36,6 +38,8 @@ class Table(Dataset):
       train, valid, test: the splits: see `Dataset`.
       encoding: how columns became inputs, and labels got their names; `None` where JAX rebuilt the
         data set from its arrays.
+      groups: the group of each training row, for `jaxnet.resampling.k_fold(5, groups=…)`; `None`
+        for none.
 
     >>> data = table({"age": [20, 30, 40, 50], "ill": ["no", "no", "yes", "yes"]}, "ill", valid=0)
     >>> data.encoding.target.classes, data.train.y.tolist()
@@ -43,17 +47,21 @@ class Table(Dataset):
     """
 
     encoding: Encoding | None = None
+    groups: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, data: Dataset, encoding: Encoding) -> "Table":
+    def of(
+        cls, data: Dataset, encoding: Encoding, groups: tuple[str, ...] | None = None
+    ) -> "Table":
         """A data set with its encoding.
 
         Args:
           data: the splits.
           encoding: what their inputs and labels stand for.
+          groups: the group of each training row; `None`, the default, for none.
         """
         described = cls(*data)
-        described.encoding = encoding
+        described.encoding, described.groups = encoding, groups
         return described
 
     def _replace(self, **splits: Any) -> Dataset:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -65,7 +73,7 @@ class Table(Dataset):
         )
         if self.encoding is None or not is_same:
             return replaced
-        return Table.of(replaced, self.encoding)
+        return Table.of(replaced, self.encoding, self.groups)
 
     @property
     def n_inputs(self) -> int:
@@ -144,70 +152,88 @@ def table(
     """
     if task not in (None, "classification", "regression"):
         raise ValueError(f'task must be "classification", "regression" or None, not {brief(task)}.')
-    columns = table_cells.columns_of(source)
-    apart = {"target": target, "groups": groups, "weight": weight}
-    _check_names(columns, apart, {"categories": categories, "drop": drop})
-    columns = _with_targets(columns, target)
+    raw = table_cells.raw_columns(source)
+    _check_names(
+        raw,
+        {"target": target, "groups": groups, "weight": weight},
+        {"categories": categories, "drop": drop},
+    )
+    group_of_row = None if groups is None else _groups(groups, raw[groups])
+    apart = {*drop} if groups is None else {*drop, groups}
+    columns = {
+        name: table_cells.cells_of(name, cells) for name, cells in raw.items() if name not in apart
+    }
+    has_target = _has_target(columns[target], target)
+    columns = {name: cells[has_target] for name, cells in columns.items()}
+    group_of_row = None if group_of_row is None else group_of_row[has_target]
     labels, classes = _labels(columns[target], target, task)
     parts = partition(
-        len(columns[target]), valid, test,
-        labels=labels if classes and flag("stratify", stratify) else None,
-        groups=None if groups is None else np.array(table_cells.texts_of(columns[groups]), str),
-        seed=count("seed", seed, low=0),
+        len(labels), valid, test, labels=labels if classes and flag("stratify", stratify) else None,
+        groups=group_of_row, seed=count("seed", seed, low=0),
     )  # fmt: skip
-    left_out = [name for name in (groups, weight) if name is not None]
-    left_out += [name for name in drop if name not in left_out]
-    inputs = [name for name in columns if name not in {target, *left_out, ""}]
-    train_cells = {name: columns[name][parts.train] for name in inputs}
+    inputs = [name for name in columns if name not in {target, weight, ""}]
     least = count("min_count", min_count, low=1)
     fitted = [
-        _fitted(name, cells, name in set(categories), least) for name, cells in train_cells.items()
+        _fitted(name, columns[name], parts.train, name in set(categories), least) for name in inputs
     ]
     used = tuple(column for column in fitted if isinstance(column, (Number, Category)))
-    left_out += [
-        name for name in columns if name not in {target, *(c.name for c in used), *left_out}
-    ]
     if not used:
         raise ValueError("no column of the table is left to learn from; give it one that varies.")
-    encoding = Encoding(_target(target, labels, classes, parts), used, tuple(left_out))
-    data = _encoded(encoding, columns, labels, parts, weight)
-    return data if class_weight is None else class_weighted(data, class_weight)  # pyright: ignore
+    known = {target, *(column.name for column in used)}
+    left_out = tuple(name for name in raw if name not in known)
+    encoding = Encoding(_target(target, labels, classes, parts), used, left_out)
+    data = _splits(encoding, columns, labels, parts, weight)
+    train_groups = None if group_of_row is None else tuple(group_of_row[parts.train].tolist())
+    described = Table.of(matching_splits(data, "the table"), encoding, train_groups)
+    return described if class_weight is None else class_weighted(described, class_weight)  # pyright: ignore
+
+
+def _groups(name: str, cells: Any) -> np.ndarray:
+    """The group of each row as a string."""
+    groups = [None if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    for row, group in enumerate(groups):
+        if not group:
+            raise ValueError(
+                f"row {row} of the column {name!r}, of groups, is missing; give the group of each "
+                "row, such as one of its own."
+            )
+    return np.array(groups)
 
 
 def _check_names(
-    columns: dict[str, Cells],
+    columns: Collection[str],
     apart: dict[str, str | None],
     lists: dict[str, Collection[str]],
 ) -> None:
-    """Raise a ValueError for a name that no column has."""
+    """Raise a ValueError for a name that no column has, or that is the target's."""
     for argument, names in lists.items():
         if isinstance(names, str):
             raise ValueError(f"{argument} must be a list of names, such as [{names!r}].")
     pairs = [(argument, name) for argument, name in apart.items() if name is not None]
     pairs += [(argument, name) for argument, names in lists.items() for name in names]
-    for argument, name in pairs:
+    target = apart["target"]
+    for argument, name in [("target", target), *pairs]:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"{argument} must name columns by strings, such as 'age', not {brief(name)}."
+            )
         if name not in columns:
-            hint = suggestion(str(name), filter(None, columns))
+            hint = suggestion(name, filter(None, columns))
             raise ValueError(f"{argument} names {name!r}, which is no column of the table; {hint}")
-    for argument, name in apart.items():
-        if argument != "target" and name == apart["target"]:
+        if argument != "target" and name == target:
             raise ValueError(f"{argument} names the target, {name!r}; name another column.")
 
 
-def _with_targets(columns: dict[str, Cells], target: str) -> dict[str, Cells]:
-    """The rows that have a target."""
-    cells = columns[target]
-    has_target = (
-        np.array([cell is not None for cell in cells])
-        if cells.dtype == object
-        else ~np.isnan(cells)
-    )
+def _has_target(cells: Cells, target: str) -> np.ndarray:
+    """Whether each row has a target."""
+    is_text = cells.dtype == object
+    has_target = np.array([c is not None for c in cells]) if is_text else ~np.isnan(cells)
     if not has_target.any():
         raise ValueError(f"all cells of the target, {target!r}, are missing.")
     n_without = np.count_nonzero(~has_target)
     if n_without:
         _warn(f"{n_without} of {len(cells)} rows have no {target!r}, the target, and are left out.")
-    return {name: cells[has_target] for name, cells in columns.items()}
+    return has_target
 
 
 def _labels(cells: Cells, target: str, task: Task | None) -> tuple[np.ndarray, tuple[Label, ...]]:
@@ -258,35 +284,35 @@ def _numbers(cells: Cells) -> np.ndarray | None:
     return None if None in numbers else np.array(numbers, float)
 
 
-def _fitted(name: str, cells: Cells, is_category: bool, min_count: int) -> Column | None:
-    """How a column is encoded; None for one that says nothing."""
-    if not is_category and cells.dtype == object:
-        _check_not_mixed(name, cells)
-    numbers = None
+def _fitted(
+    name: str, cells: Cells, train: np.ndarray, is_category: bool, min_count: int
+) -> Column | None:
+    """How a column is encoded, by its training rows; None for one that says nothing."""
     if not is_category:
+        if cells.dtype == object:
+            _check_not_mixed(name, cells)
         numbers = _numbers(cells) if cells.dtype == object else cells
-    if numbers is not None:
-        return _fitted_number(name, numbers)
-    texts = table_cells.texts_of(cells)
+        if numbers is not None:
+            table_cells.check_finite(name, numbers)
+            return _fitted_number(name, numbers[train])
+    texts = table_cells.texts_of(cells[train])
     present = [text for text in texts if text is not None]
     values, counts = np.unique(np.array(present, str), return_counts=True)
     frequent = tuple(values[counts >= min_count].tolist())
-    n_rows = len(texts)
-    has_missing = len(present) < n_rows
+    has_missing = len(present) < len(texts)
     if not frequent and len(values):
         _warn(
-            f"the column {name!r} is left out: it has {len(values)} different values in {n_rows} "
-            f"training rows, and none of them in {min_count}."
+            f"the column {name!r} is left out: it has {len(values)} different values in "
+            f"{len(texts)} training rows, and none of them in {min_count}."
         )
         return None
     if (len(values) < 2 and not has_missing) or not len(values):
         return _left_out_constant(name)
-    return Category(name, frequent, len(frequent) < len(values), has_missing)
+    return Category(name, frequent, tuple(values[counts < min_count].tolist()), has_missing)
 
 
 def _fitted_number(name: str, numbers: np.ndarray) -> Number | None:
     """How a column of numbers is standardized; None where all are the same."""
-    table_cells.check_finite(name, numbers)
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     if not len(present) or (present == present[0]).all():
@@ -299,7 +325,20 @@ def _fitted_number(name: str, numbers: np.ndarray) -> Number | None:
             f"the column {name!r} increases from row to row, as numbers of rows do; leave it out "
             f"with drop=[{name!r}], unless it means something."
         )
-    return Number(name, float(present.mean()), float(present.std()), bool(is_missing.any()))
+    return Number(name, *_mean_and_sd(name, present), bool(is_missing.any()))
+
+
+def _mean_and_sd(name: str, numbers: np.ndarray) -> tuple[float, float]:
+    """The mean and the standard deviation of a column."""
+    with np.errstate(over="ignore", under="ignore"):
+        mean, sd = float(numbers.mean()), float(numbers.std())
+    if not (np.isfinite(mean) and np.isfinite(sd) and sd > SMALLEST_SD):
+        largest = numbers[np.abs(numbers).argmax()]
+        raise ValueError(
+            f"the column {name!r} has no standard deviation in float64, with numbers such as "
+            f"{largest:g}; scale it, or take its logarithm."
+        )
+    return mean, sd
 
 
 def _left_out_constant(name: str) -> None:
@@ -320,7 +359,7 @@ def _check_not_mixed(name: str, cells: Cells) -> None:
             f"the column {name!r} holds numbers with commas, such as {others[0]!r}; write a point "
             "for decimals and nothing between thousands, or name the column in categories."
         )
-    if others and len(others) <= (1 - MOSTLY) * len(texts):
+    if others and len(others) <= len(texts) / 2:
         raise ValueError(
             f"the column {name!r} holds numbers, but {len(others)} cells such as {others[0]!r} "
             "too; leave such cells empty, or name the column in categories."
@@ -334,16 +373,17 @@ def _target(name: str, labels: np.ndarray, classes: tuple[Label, ...], parts: Pa
     numbers = labels[parts.train]
     if (numbers == numbers[0]).all():
         raise ValueError(f"all training rows have the same {name!r}; there is nothing to predict.")
-    return Target(name, mean=float(numbers.mean()), sd=float(numbers.std()))
+    mean, sd = _mean_and_sd(name, numbers)
+    return Target(name, mean=mean, sd=sd)
 
 
-def _encoded(
+def _splits(
     encoding: Encoding,
     columns: dict[str, Cells],
     labels: np.ndarray,
     parts: Partition,
     weight: str | None,
-) -> Table:
+) -> Dataset:
     """The splits of a table."""
     target = encoding.target
     y = labels if target.classes else ((labels - target.mean) / target.sd)[:, None]
@@ -356,7 +396,7 @@ def _encoded(
         weights = None if weight is None else table_cells.numbers_of(columns[weight][rows], weight)
         arrays = (x, y[rows], weights if name == "train" else None)
         splits.append(checked_split(arrays, f"the {name} rows of the table"))
-    return Table.of(Dataset(*splits), encoding)
+    return Dataset(*splits)
 
 
 def described_arrays(data: Dataset, classes: Sequence[Label]) -> Table:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -52,13 +53,17 @@ def read_columns(path: str | Path) -> Columns:
 def _csv_columns(content: bytes) -> Columns:
     """The columns in the content of a CSV file; errors are bare reasons."""
     text = reading.utf8(content)
-    header = text.lstrip().partition("\n")[0]
+    header = re.sub('"[^"]*"', "", text.lstrip().partition("\n")[0])
     delimiter = max(DELIMITERS, key=header.count)
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        rows = [row for row in lines if row]
+        rows = [row or [""] for row in lines]
     except csv.Error as error:
         raise ValueError(f"its CSV is damaged: {error}") from None
+    while rows and not "".join(rows[-1]).strip():
+        rows.pop()
+    if rows and len(rows[0]) > 1:  # in a table of one column an empty line is an empty cell
+        rows = [row for row in rows if row != [""]]
     if len(rows) < 2:
         raise ValueError("it has no row below its header")
     names = [name.strip() for name in rows[0]]

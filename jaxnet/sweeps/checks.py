@@ -2,6 +2,7 @@
 
 import itertools
 import operator
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import SupportsIndex, TypeVar
@@ -14,6 +15,7 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Split
+from jaxnet.data.doubtful import outer_stacklevel
 from jaxnet.data.resampling import resampling_of
 from jaxnet.data.tables import Table
 from jaxnet.recipes.recipe import Recipe
@@ -172,7 +174,25 @@ def checked_folds(
         columns = encoding.are_numbers if standardize is None or is_standardized else None
     elif is_standardized:
         columns = np.ones(data.train.x.shape[1], bool)
-    return lane_folds(resampling_of(resample), data.train, seeds, columns)
+    folds = lane_folds(resampling_of(resample), data.train, seeds, columns)
+    groups = data.groups if isinstance(data, Table) else None
+    if groups is not None:
+        _warn_of_divided_groups(folds, np.array(groups))
+    return folds
+
+
+def _warn_of_divided_groups(folds: list[list[LaneFold]], groups: np.ndarray) -> None:
+    """Warn of folds that train and score rows of the same group."""
+    for lane in itertools.chain.from_iterable(folds):
+        common = np.intersect1d(groups[lane.fold.train], groups[lane.fold.test])
+        if common.size:
+            warnings.warn(
+                f"a fold trains on rows of the group {str(common[0])!r}, and is scored on others "
+                "of it, which makes scores too good; use k_fold(…, groups=table.groups).",
+                UserWarning,
+                stacklevel=outer_stacklevel(),
+            )
+            return
 
 
 def check_deciding_metrics(

@@ -64,6 +64,13 @@ def test_from_a_csv_to_predictions(patients, capsys):
 
     status, _, err = _run(capsys, f"train --resume {folder} --epochs 9")
     assert (status, err) == (0, "")
+    status, _, err = _run(capsys, "predict runs new.csv --output answers.parquet")
+    assert (status, "must end with .csv" in err) == (2, True)
+
+    table = (patients / "patients.csv").read_text(encoding="utf-8")
+    (patients / "patients.csv").write_text(table.replace("Zug", "Chur"), encoding="utf-8")
+    status, _, err = _run(capsys, f"train --resume {folder} --epochs 10")
+    assert (status, "has other columns, values or classes than" in err) == (2, True)
 
 
 @pytest.mark.slow
@@ -93,6 +100,12 @@ def test_numbers_are_predicted_and_swept(patients, capsys, monkeypatch):
         ),
         ("train --target ill", "--target names a column of a table, a file that ends with .csv"),
         ("train --data patients.csv --target il", "no column of the table; did you mean ill?"),
+        (
+            "train --data patients.csv --target ill --class-weight maybe=2",
+            "such as no=1 yes=1, not",
+        ),
+        ("train --data patients.csv --target ill --drop ill", "--drop names the target, 'ill'"),
+        ("train --task regression", "--task is for a table"),
         ("train --drop age", "--drop is for a table, of which --target names a column"),
         ("train --data gone.csv --target ill", "cannot read gone.csv: No such file"),
         ("train --data patients.csv --target ill --folds 1", "--folds must be"),

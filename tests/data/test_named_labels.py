@@ -46,6 +46,12 @@ def test_labels_of_other_splits_have_the_same_numbers():
         jn.datasets.arrays(X, NAMES, test=(X[:2], [0, 1]))
     with pytest.raises(ValueError, match="row 2 of the targets is None"):
         jn.datasets.arrays(X[:3], np.array(["a", "b", None], object))
+    with pytest.raises(ValueError, match="row 2 of the targets is nan"):
+        jn.datasets.arrays(X[:3], ["a", "b", float("nan")])
+    with pytest.raises(ValueError, match="row 1 of the targets is ''"):
+        jn.datasets.arrays(X[:3], ["a", "", "b"])
+    weighted = jn.datasets.arrays(X, NAMES, class_weight={"cow": 3})
+    assert weighted.train.weight.tolist() == [1, 1, 1, 3] * 10
 
 
 def test_fractions_are_stratified_as_scikit_learn_does_it():
@@ -79,6 +85,8 @@ def test_weights_and_groups_go_with_their_rows():
         jn.datasets.arrays(X, NAMES, groups=np.arange(40))
     with pytest.raises(ValueError, match="groups name 3 rows, but there are 40"):
         jn.datasets.arrays(X, NAMES, valid=0.2, groups=[1, 2, 3])
+    with pytest.raises(ValueError, match="entry 1 of groups is nan"):
+        jn.datasets.arrays(X[:3], NAMES[:3], valid=0.4, groups=[1, np.nan, 3])
 
 
 def test_sparse_inputs_become_dense_with_their_size():

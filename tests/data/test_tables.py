@@ -336,3 +336,103 @@ def test_as_good_as_scikit_learns_pipeline_on_16_seeds():
     difference = ours - np.array(theirs)
     margin = 2.13 * difference.std(ddof=1) / 4  # Student's t at 97.5 % with 15 degrees of freedom
     assert abs(difference.mean()) + margin < 0.01
+
+
+def test_folds_keep_groups_together():
+    frame = _patients(200)
+    frame["patient"] = np.arange(200) // 5
+    data = jn.datasets.table(frame, "ill", valid=0, groups="patient")
+    groups = np.array(data.groups)
+    assert len(groups) == len(data.train.y)
+    folds = jn.resampling.k_fold(4, groups=data.groups).folds(data.train)
+    tested = np.concatenate([fold.test for fold in folds])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(200))
+    for fold in folds:
+        assert len(fold.test) == 50
+        assert not set(groups[fold.train]) & set(groups[fold.test])
+    net, recipe = jn.Network((data.n_inputs, 2)), jn.Recipe(jn.sgd(0.1))
+    with pytest.warns(UserWarning, match="is scored on others of it, which makes scores too good"):
+        jn.cross_validate(net, data, recipe, jn.resampling.k_fold(4), epochs=1)
+    with pytest.raises(ValueError, match="groups of k_fold go with neither"):
+        jn.resampling.k_fold(4, stratify=True, groups=data.groups)
+    with pytest.raises(ValueError, match="groups name 3 rows, but there are 200"):
+        jn.resampling.k_fold(2, groups=[1, 2, 3]).folds(data.train)
+    with pytest.raises(ValueError, match="3 folds, but there are 2 groups"):
+        jn.resampling.k_fold(3, groups=[1, 2] * 100).folds(data.train)
+    frame.loc[3, "patient"] = np.nan
+    with pytest.raises(ValueError, match="row 3 of the column 'patient', of groups, is missing"):
+        jn.datasets.table(frame, "ill", groups="patient")
+
+
+def test_weights_of_classes_go_by_their_names():
+    rows = {"a": [0.5, 1.5] * 9, "y": ["cat", "dog", "dog"] * 6}
+    weight = jn.datasets.table(rows, "y", valid=0, class_weight={"dog": 3.0}).train.weight
+    assert weight.tolist() == [1, 3, 3] * 6
+    numbers = rows | {"y": [1, 2, 3] * 6}
+    weight = jn.datasets.table(numbers, "y", valid=0, class_weight={2: 9.0}).train.weight
+    assert weight.tolist() == [1, 9, 1] * 6
+    with pytest.raises(ValueError, match="names class 'cow', but the training labels are cat, dog"):
+        jn.datasets.table(rows, "y", valid=0, class_weight={"cow": 3.0})
+
+
+def test_pixels_are_answered_as_they_are_trained():
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 256, (60, 16)).astype(np.uint8), random.choice(["a", "b"], 60)
+    data = jn.datasets.arrays(x, y)
+    net = jn.Network((16, 2), cost=jn.costs.LogLikelihood())
+    params = jn.init(net, jax.random.key(0))
+    answers = data.encoding.predictions(net, params, x)
+    np.testing.assert_allclose(answers["p(b)"], jn.predict(net, params, x)[:, 1], atol=1e-6)
+    assert len(data.encoding.predictions(net, params, x[0])["p(b)"]) == 1
+
+
+def test_columns_that_are_not_used_may_hold_anything():
+    days = pandas.date_range("2024-05-01", periods=20)
+    frame = pandas.DataFrame({"a": [1.5, 2.5] * 10, "y": [0, 1] * 10, "when": days})
+    data = jn.datasets.table(frame, "y", valid=0, drop=["when"])
+    assert data.encoding.input_names == ["a"]
+    assert data.encoding.inputs(frame.head(1)).shape == (1, 1)
+    grouped = jn.datasets.table(frame, "y", valid=0.2, groups="when")
+    assert len(set(grouped.groups)) == len(grouped.train.y)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"a": [1e300, 1.0] * 6}, "'a' has no standard deviation in float64, with numbers such as"),
+        ({"a": [1e-200, 2e-200] * 6}, "'a' has no standard deviation in float64"),
+        ({"a": 3}, r"the column 'a' is 3; give a list of cells, such as \[3\] for one row"),
+        ({"a": ["2020/01/03", "2021/02/03"] * 6}, "holds dates, such as 2020/01/03"),
+        ({"a": ["3 Jan 2020", "4 Feb 2020"] * 6}, "holds dates, such as 3 Jan 2020"),
+        ({"a": [1.5, 2.5, "unknown"] * 4}, "4 cells such as 'unknown' too"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        jn.datasets.table(rows | {"y": [0, 1] * 6}, "y", valid=0)
+
+
+def test_masked_cells_are_missing():
+    masked = np.ma.array([1.0, 2.0, 99999.0] * 5, mask=[0, 0, 1] * 5)
+    data = jn.datasets.table({"a": masked, "y": [0, 1, 0] * 5}, "y", valid=0)
+    assert data.encoding.columns[0] == Number("a", 1.5, 0.5, has_missing=True)
+
+
+def test_a_number_far_from_training_is_named():
+    with pytest.raises(ValueError, match="row 1 of the column 'age' is 1e.300, but in training"):
+        ENCODING.inputs({"age": [50, 1e300], "town": ["Zug", "Zug"]})
+    rare = Category("town", ("Bern",), rare=("Zug",))
+    assert rare.inputs(np.array(["Zug", "Bern"], object)).tolist() == [[0, 1], [1, 0]]
+    with pytest.warns(
+        UserWarning, match="such as 'Chur', did not occur in training; they are count"
+    ):
+        assert rare.inputs(np.array(["Chur"], object)).tolist() == [[0, 1]]
+    with pytest.raises(ValueError, match="the network has 3 outputs, but the target 'ill' has 2"):
+        ENCODING.decode(np.ones((1, 3)))
+
+
+def test_a_column_of_one_keeps_its_empty_lines(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("x\n1\n\n3\n\n", encoding="utf-8")
+    encoding = Encoding(Target("y", (0, 1)), (Number("x", 0.0, 1.0, True),))
+    assert encoding.inputs(path).tolist() == [[1, 0], [0, 1], [3, 0]]
