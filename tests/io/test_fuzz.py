@@ -95,6 +95,7 @@ READ_IN = {
     "reporting/experiment_index.py": {"experiment's script"},
     "cli/saved_options.py": {"config.json"},
     "cli/predict.py": {"image .npy", "image .png"},
+    "cli/train.py": {"config.json"},
 }  # fmt: skip
 """The readers of the registry, by the module that reads their files."""
 
