@@ -44,6 +44,8 @@ class SigmoidNetwork:
 
     def __init__(self, sizes: Sequence[int], cost: BookCost, seed: int | None) -> None:
         self.cost = cost
+        if isinstance(sizes, Sequence):  # what is none, Network refuses
+            sizes = tuple(sizes)
         self.sizes = list(Network(sizes, cost=cost_for_training(cost)).sizes)  # pyright: ignore
         self.num_layers = len(self.sizes)
         # From the generator that the book shuffles with: random.seed() makes this repeatable, too.

@@ -176,7 +176,12 @@ def _acquire(lock: FileLock, folder: Path, on_wait: Callable[[str], None] | None
     """Acquire the lock on a folder, or refuse."""
     timeout = 0
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if folder.exists() and not folder.is_dir():
+                raise
+            continue  # the holder has removed it between two looks
         try:
             lock.acquire(timeout=timeout, poll_interval=POLL_SECONDS)
             return
