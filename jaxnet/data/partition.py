@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import constant
 
 Indices = Int[np.ndarray, "..."]
@@ -35,7 +34,7 @@ def partition(
     valid: float = 0.0,
     test: float = 0.0,
     labels: Int[np.ndarray, " n"] | None = None,
-    groups: Sequence[object] | np.ndarray | None = None,
+    groups: object = None,
     seed: int = 0,
 ) -> Partition:
     """Random training, validation and test rows.
@@ -62,23 +61,25 @@ def partition(
     >>> [len(rows) for rows in parts]
     [2, 2, 2]
     """
-    fractions = {"valid": fraction("valid", valid), "test": fraction("test", test)}
-    if sum(fractions.values()) >= 1:
+    shares = {"valid": fraction("valid", valid), "test": fraction("test", test)}
+    if sum(shares.values()) >= 1:
         raise ValueError(
-            f"valid and test add up to {sum(fractions.values()):g} of the rows, which leaves none "
-            "to train on; choose smaller fractions."
+            f"valid and test add up to {sum(shares.values()):g} of the rows, which leaves none to "
+            "train on; choose smaller fractions."
         )
     random = np.random.default_rng(seed)
     if groups is None:
-        part_of_row = _dealt(n, fractions, labels, random)
+        rest, test_rows = draw_rows(np.arange(n), round(shares["test"] * n), labels, random)
+        train, valid_rows = draw_rows(rest, round(shares["valid"] * n), labels, random)
     else:
-        part_of_row = _dealt_by_group(n, fractions, np.asarray(groups).ravel(), random)
-    train, valid_rows, test_rows = (np.flatnonzero(part_of_row == part) for part in range(3))
+        own_share = 1 - sum(shares.values())
+        part_of_row = deal_groups(groups, n, [own_share, *shares.values()], random)
+        train, valid_rows, test_rows = (np.flatnonzero(part_of_row == k) for k in range(3))
     for name, rows in (("valid", valid_rows), ("test", test_rows)):
-        if fractions[name] and not len(rows):
+        if shares[name] and not len(rows):
             raise ValueError(
-                f"{name} is {fractions[name]:g}, which is less than one of {n} rows; choose a "
-                "larger fraction."
+                f"{name} is {shares[name]:g}, which is less than one of {n} rows; choose a larger "
+                "fraction."
             )
     if not len(train):
         raise ValueError(
@@ -100,59 +101,97 @@ def fraction(name: str, value: object) -> float:
     number = constant(name, value, low=0)
     if number >= 1:
         raise ValueError(
-            f"{name} must be a fraction of the rows in [0, 1), not {brief(value)}; choose a "
-            "smaller one."
+            f"{name} must be a number in [0, 1), not {number:g}; choose a smaller one."
         )
     return number
 
 
-def _dealt(
-    n: int, fractions: dict[str, float], labels: np.ndarray | None, random: np.random.Generator
-) -> np.ndarray:
-    """The part of each row: 0 trains, 1 validates, 2 tests."""
+def in_class_order(n: int, labels: np.ndarray | None, random: np.random.Generator) -> Indices:
+    """Rows in a random order; with labels class by class, each in a random order.
+
+    Args:
+      n: the number of rows.
+      labels: the class of each; None to disregard classes.
+      random: draws the order.
+    """
     order = random.permutation(n)
-    if labels is not None:  # class by class, each in a random order
-        order = order[np.argsort(labels[order], kind="stable")]
-    part_of_row = np.zeros(n, int)
-    rest = order
-    for part, share in enumerate(fractions.values(), start=1):
-        n_part = min(round(share * n), len(rest))
-        # Equally spaced rows of the rest: each class in its proportion.
-        places = np.floor((np.arange(n_part) + random.random()) * len(rest) / max(n_part, 1))
-        chosen = places.astype(int)
-        part_of_row[rest[chosen]] = part
-        rest = np.delete(rest, chosen)
-    return part_of_row
+    return order if labels is None else order[np.argsort(labels[order], kind="stable")]
 
 
-def _dealt_by_group(
-    n: int, fractions: dict[str, float], groups: np.ndarray, random: np.random.Generator
-) -> np.ndarray:
-    """The part of each row; a group goes whole to the part that lacks most of its rows."""
-    if len(groups) != n:
-        raise ValueError(
-            f"groups name {len(groups)} rows, but there are {n}; give the group of each row."
-        )
-    for row, group in enumerate(groups.tolist()):
-        if group is None or group != group:  # NaN does not equal itself
+def draw_rows(
+    rows: Indices, n_drawn: int, labels: np.ndarray | None, random: np.random.Generator
+) -> tuple[Indices, Indices]:
+    """The rows that are left when some are drawn at random, and the drawn ones.
+
+    Args:
+      rows: the rows, in rising order.
+      n_drawn: how many to draw.
+      labels: the class of each row of the whole data, to draw each class in its proportion; None to
+        disregard classes.
+      random: draws them.
+    """
+    if not n_drawn:
+        return rows, rows[:0]
+    order = rows[in_class_order(len(rows), None if labels is None else labels[rows], random)]
+    # Equally spaced rows of the examples sorted by class: each class in its proportion.
+    places = (np.arange(n_drawn) + random.random()) * len(rows) / n_drawn
+    is_drawn = np.zeros(len(rows), bool)
+    is_drawn[np.searchsorted(rows, order[np.floor(places).astype(int)])] = True
+    return rows[~is_drawn], rows[is_drawn]
+
+
+def group_names(groups: object) -> tuple[object, ...]:
+    """The group of each row, checked to have one.
+
+    Args:
+      groups: numbers or texts, one for each row.
+
+    Raises:
+      ValueError: a row's is missing, None or NaN.
+    """
+    names = tuple(np.asarray(groups).ravel().tolist())
+    for index, name in enumerate(names):
+        if name is None or name != name:  # NaN is no group: it does not equal itself
             raise ValueError(
-                f"entry {row} of groups is {group}; give the group of each row, such as one of its "
-                "own."
+                f"entry {index} of groups is {name}; give the group of each example, such as one "
+                "of its own."
             )
-    names, group_of_row = np.unique(groups.astype(str), return_inverse=True)
-    if len(names) < 1 + sum(share > 0 for share in fractions.values()):
+    return names
+
+
+def deal_groups(
+    groups: object, n: int, shares: Sequence[float], random: np.random.Generator
+) -> Int[np.ndarray, " n"]:
+    """The part that each row falls to, where all rows of a group fall to the same.
+
+    The largest group first, each goes to the part that lacks the largest fraction of its rows.
+
+    Args:
+      groups: the group of each row.
+      n: the number of rows.
+      shares: the fraction of the rows that each part is to have; 0 for a part that gets none.
+      random: orders groups of one size.
+
+    Raises:
+      ValueError: there are fewer groups than parts, or not as many entries as rows.
+    """
+    entries = group_names(groups)
+    if len(entries) != n:
         raise ValueError(
-            f"there are {len(names)} groups, fewer than the parts that need one each; give more "
-            "groups, or leave valid or test out."
+            f"groups name {len(entries)} rows, but there are {n}; give the group of each."
         )
-    sizes = np.bincount(group_of_row)
-    wanted = np.array([1 - sum(fractions.values()), *fractions.values()]) * n
-    part_of_group = np.zeros(len(names), int)
-    has = np.zeros(3)
-    shuffled = random.permutation(len(names))
-    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:  # large groups first
-        lacking = np.where(wanted > 0, (wanted - has) / np.maximum(wanted, 1), -np.inf)
-        part = int(np.argmax(lacking))
-        part_of_group[group] = part
-        has[part] += sizes[group]
+    names, group_of_row = np.unique(np.array(entries).astype(str), return_inverse=True)
+    n_parts = np.count_nonzero(shares)
+    if len(names) < n_parts:
+        raise ValueError(
+            f"there are {len(names)} groups, fewer than the {n_parts} parts that need one each; "
+            "choose fewer parts."
+        )
+    sizes, wanted = np.bincount(group_of_row), np.array(shares) * n
+    part_of_group, has = np.zeros(len(names), int), np.zeros(len(wanted))
+    order = random.permutation(len(names))
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        lacking = np.where(wanted > 0, 1 - has / np.where(wanted > 0, wanted, 1), -np.inf)
+        part_of_group[group] = np.argmax(lacking)
+        has[part_of_group[group]] += sizes[group]
     return part_of_group[group_of_row]

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxnet.core.arguments import brief
-from jaxnet.core.hyperparameters import constant, count, flag
+from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.types import Dataset, Split
+from jaxnet.data import partition
 
 __all__ = [
     "Fold",
@@ -115,7 +116,7 @@ class KFold(Resampling):
         random, folds = np.random.default_rng(self.seed), []
         for _ in range(self.repeats):
             fold_of_row = np.empty(n, int)
-            fold_of_row[_dealt(n, labels, random)] = np.arange(n) % self.n_folds
+            fold_of_row[partition.in_class_order(n, labels, random)] = np.arange(n) % self.n_folds
             for index in range(self.n_folds):
                 rest = np.flatnonzero(fold_of_row != index)
                 train, valid = _held_out(rest, self.valid, labels, random)
@@ -123,27 +124,11 @@ class KFold(Resampling):
         return folds
 
     def _folds_of_groups(self, n: int, groups: tuple[object, ...]) -> list[Fold]:
-        """Folds that keep the rows of a group together: each goes to the smallest fold so far."""
-        if len(groups) != n:
-            raise ValueError(
-                f"groups name {len(groups)} rows, but there are {n} training examples; give the "
-                "group of each."
-            )
-        names, group_of_row = np.unique(np.array(groups).astype(str), return_inverse=True)
-        if self.n_folds > len(names):
-            raise ValueError(
-                f"k_fold makes {self.n_folds} folds, but there are {len(names)} groups; choose "
-                "fewer."
-            )
-        sizes, random = np.bincount(group_of_row), np.random.default_rng(self.seed)
-        folds = []
+        """Folds that keep the rows of a group together."""
+        random, folds = np.random.default_rng(self.seed), []
         for _ in range(self.repeats):
-            order = random.permutation(len(names))
-            fold_of_group, n_rows = np.zeros(len(names), int), np.zeros(self.n_folds, int)
-            for group in order[np.argsort(-sizes[order], kind="stable")]:  # large ones first
-                fold_of_group[group] = np.argmin(n_rows)
-                n_rows[fold_of_group[group]] += sizes[group]
-            fold_of_row = fold_of_group[group_of_row]
+            shares = [1 / self.n_folds] * self.n_folds
+            fold_of_row = partition.deal_groups(groups, n, shares, random)
             folds += [
                 Fold(np.flatnonzero(fold_of_row != index), np.flatnonzero(fold_of_row == index))
                 for index in range(self.n_folds)
@@ -311,16 +296,16 @@ def k_fold(
     >>> [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
     ([4, 5, 5], [3, 2, 2])
     """
-    names = None if groups is None else _group_names(groups)
-    if names is not None and (flag("stratify", stratify) or _fraction("valid", valid)):
+    names = None if groups is None else partition.group_names(groups)
+    if names is not None and (flag("stratify", stratify) or partition.fraction("valid", valid)):
         raise ValueError(
             "groups of k_fold go with neither stratify nor valid, which would divide them; leave "
             "those out."
         )
     return KFold(
         count("n_folds", n_folds, low=2), flag("stratify", stratify),
-        count("repeats", repeats, low=1), _fraction("valid", valid), count("seed", seed, low=0),
-        names,
+        count("repeats", repeats, low=1), partition.fraction("valid", valid),
+        count("seed", seed, low=0), names,
     )  # fmt: skip
 
 
@@ -353,11 +338,12 @@ def holdout(
     >>> len(fold.train), len(fold.test)
     (6, 2)
     """
-    if _fraction("fraction", fraction) == 0:
+    if partition.fraction("fraction", fraction) == 0:
         raise ValueError("fraction must be a number in (0, 1), not 0; choose a larger one.")
     return Holdout(
-        _fraction("fraction", fraction), flag("stratify", stratify), flag("per_seed", per_seed),
-        _fraction("valid", valid), count("seed", seed, low=0),
+        partition.fraction("fraction", fraction), flag("stratify", stratify),
+        flag("per_seed", per_seed),
+        partition.fraction("valid", valid), count("seed", seed, low=0),
     )  # fmt: skip
 
 
@@ -399,25 +385,13 @@ def leave_one_group_out(groups: Sequence[object] | np.ndarray) -> LeaveOneGroupO
     >>> [fold.test.tolist() for fold in leave_one_group_out(["a", "b", "a", "c"]).folds(split)]
     [[0, 2], [1], [3]]
     """
-    names = _group_names(groups)
+    names = partition.group_names(groups)
     if len(set(names)) < 2:
         raise ValueError(
             f"groups must name at least two different groups, not {brief(groups)}; give the group "
             "of each example."
         )
     return LeaveOneGroupOut(names)
-
-
-def _group_names(groups: Sequence[object] | np.ndarray) -> tuple[object, ...]:
-    """The group of each example, checked to have one."""
-    names = tuple(np.asarray(groups).ravel().tolist())
-    for index, name in enumerate(names):
-        if name is None or name != name:  # NaN is no group: it does not equal itself
-            raise ValueError(
-                f"entry {index} of groups is {name}; give the group of each example, such as one "
-                "of its own."
-            )
-    return names
 
 
 def resampling_of(value: object) -> Resampling:
@@ -510,16 +484,6 @@ def inner_folds(outer: Resampling, nested: object) -> InnerFolds:
     return InnerFolds(outer, k_fold(count("nested", nested, low=2)))
 
 
-def _fraction(name: str, value: object) -> float:
-    """A fraction in [0, 1)."""
-    number = constant(name, value, low=0)
-    if number >= 1:
-        raise ValueError(
-            f"{name} must be a number in [0, 1), not {number:g}; choose a smaller one."
-        )
-    return number
-
-
 def _labels(split: Split, what: str) -> np.ndarray:
     """The labels of a split, by which it can be stratified."""
     labels = np.asarray(split.y)
@@ -531,27 +495,15 @@ def _labels(split: Split, what: str) -> np.ndarray:
     return labels
 
 
-def _dealt(n: int, labels: np.ndarray | None, random: np.random.Generator) -> Indices:
-    """Rows in a random order; with labels class by class, each in a random order."""
-    order = random.permutation(n)
-    return order if labels is None else order[np.argsort(labels[order], kind="stable")]
-
-
 def _held_out(
     rows: Indices, fraction: float, labels: np.ndarray | None, random: np.random.Generator
 ) -> tuple[Indices, Indices | None]:
     """Rows without a random fraction of them, and these; `None` if they are none."""
     n_out = round(fraction * len(rows))
-    if n_out == 0:
-        return rows, None
-    if n_out == len(rows):
+    if 0 < n_out == len(rows):
         raise ValueError(
             f"a fraction of {fraction:g} of {n_out} rows leaves none to train on; choose a smaller "
             "one."
         )
-    dealt = rows[_dealt(len(rows), None if labels is None else labels[rows], random)]
-    # Equally spaced rows of the examples sorted by class: each class in its proportion.
-    chosen = np.floor((np.arange(n_out) + random.random()) * len(rows) / n_out).astype(int)
-    is_out = np.zeros(len(rows), bool)
-    is_out[np.searchsorted(rows, dealt[chosen])] = True
-    return rows[~is_out], rows[is_out]
+    rest, drawn = partition.draw_rows(rows, n_out, labels, random)
+    return rest, drawn if n_out else None
