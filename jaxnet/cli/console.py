@@ -19,8 +19,8 @@ from jaxnet.comparison import Comparison, conclusions
 from jaxnet.core.gradient_check import Check
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
-from jaxnet.data import datasets
-from jaxnet.data.encoding import Category, Encoding, Number
+from jaxnet.data.encoding import Category, Number
+from jaxnet.data.tables import encoding_of
 from jaxnet.io import table_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
@@ -277,11 +277,6 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
             style="bold" if key == "test_accuracy" else "",
         )
     return table
-
-
-def encoding_of(data: Dataset) -> Encoding | None:
-    """How the columns of a table became inputs; None for other data."""
-    return data.encoding if isinstance(data, datasets.Table) else None
 
 
 def class_names(data: Dataset) -> list[str] | None:

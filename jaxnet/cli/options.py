@@ -15,6 +15,7 @@ from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Order
 from jaxnet.data import datasets
+from jaxnet.data.tables import encoding_of
 from jaxnet.io import number_text, table_files
 from jaxnet.recipes import optimizers, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
@@ -227,7 +228,7 @@ class Training(Architecture):
             return data
         if self.class_weight == ("balanced",):
             return datasets.class_weighted(data, "balanced")
-        encoding = data.encoding if isinstance(data, datasets.Table) else None
+        encoding = encoding_of(data)
         names = () if encoding is None else encoding.target.classes
         labels = {str(name): name for name in names}
         pairs = [pair.partition("=") for pair in self.class_weight]
@@ -261,7 +262,7 @@ class Training(Architecture):
         Args:
           data: the splits.
         """
-        encoding = data.encoding if isinstance(data, datasets.Table) else None
+        encoding = encoding_of(data)
         cost, output = self.cost, self.output
         if cost is None and encoding is not None and not encoding.target.classes:
             cost, output = "quadratic", output or "linear"

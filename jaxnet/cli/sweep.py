@@ -20,6 +20,7 @@ from jaxnet.cli.options import FailedError, HyperOption, RankName, Training
 from jaxnet.cli.train import scores_on_test_set
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
+from jaxnet.data.tables import encoding_of
 from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import METRICS
@@ -262,7 +263,7 @@ def _write_network(
     """Write the median network of the best recipe at its best epoch, and say which that is."""
     lane = recipe, _ = study.best_lane
     run = study.run(*lane)
-    encoding = console.encoding_of(data)
+    encoding = encoding_of(data)
     for file_name in ("network.safetensors", "network.json"):
         network_files.save(folder / file_name, run.network, run.best_params, encoding=encoding)
     numbers = {name: study.settings[recipe].number(name) for name in names}

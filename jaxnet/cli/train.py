@@ -31,6 +31,8 @@ from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
 from jaxnet.data import datasets, resampling
+from jaxnet.data.encoding import Encoding
+from jaxnet.data.tables import encoding_of
 from jaxnet.io import csv, files, locks, network_files, reading
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
@@ -237,13 +239,9 @@ class Train(Training):
 
 def _check_same_table(folder: Path, path: str, data: Dataset) -> None:
     """Refuse a table whose columns are encoded in another way than those of the run."""
-    encoding = console.encoding_of(data)
-    before = reading.read_json(folder / "config.json", "the config.json of a run").get("encoding")
-    if (
-        encoding is not None
-        and before is not None
-        and json.loads(json.dumps(encoding.to_json())) != before
-    ):
+    config = reading.read_json(folder / "config.json", "the config.json of a run")
+    encoding, before = encoding_of(data), config.get("encoding")
+    if encoding is not None and before is not None and Encoding.from_json(before) != encoding:
         raise ValueError(
             f"{path} has other columns, values or classes than the table of the run; resume with "
             "that table, or start a new run."
@@ -324,7 +322,7 @@ def _write_config(
         **files.environment(),
         "data_sha256": datasets.sha256(data),
     }
-    encoding = console.encoding_of(data)
+    encoding = encoding_of(data)
     if encoding is not None:
         config["encoding"] = encoding.to_json()
     text = json.dumps(_without_nan(config), indent=2, allow_nan=False) + "\n"
@@ -343,7 +341,7 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None, data: Dataset) 
     # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
     from jaxnet.reporting import plots
 
-    encoding = console.encoding_of(data)
+    encoding = encoding_of(data)
     for name in ("network.json", "network.safetensors"):
         network_files.save(folder / name, run.network, run.best_params, encoding=encoding)
     files.write_atomic(folder / "history.csv", csv.history_csv(run.history))
@@ -380,7 +378,7 @@ def _write_report(
     except ImportError as error:
         console.say(out, f"No report.txt: {error}")
         return
-    encoding = console.encoding_of(data)
+    encoding = encoding_of(data)
     note, unit = "", {}
     if encoding is not None and not encoding.target.classes:
         name, sd = encoding.target.name, encoding.target.sd

@@ -8,6 +8,7 @@ import numpy as np
 from jaxnet.core.arguments import brief
 from jaxnet.core.conversion import weight_array
 from jaxnet.core.types import Dataset
+from jaxnet.data.tables import encoding_of
 
 ClassWeight = Literal["balanced"] | Mapping[int, float] | Mapping[str, float]
 """A weight for each class, or "balanced": each class counts as much as any other."""
@@ -64,7 +65,7 @@ def class_weighted(data: Dataset, class_weight: ClassWeight) -> Dataset:
 
 def _names(data: Dataset, labels: np.ndarray) -> list[object]:
     """What a person calls the classes with these labels: their names, where the data have them."""
-    encoding = getattr(data, "encoding", None)  # of a `jaxnet.datasets.Table`
+    encoding = encoding_of(data)
     names = () if encoding is None else encoding.target.classes
     return [names[label] if names else label for label in labels.tolist()]
 

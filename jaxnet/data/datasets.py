@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike
 
 from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.types import Dataset, Split
-from jaxnet.data import tables
+from jaxnet.data._table import table
 from jaxnet.data.class_weights import ClassWeight, class_weighted
 from jaxnet.data.emnist import emnist
-from jaxnet.data.encoding import Encoding, load_encoding
+from jaxnet.data.encoding import Encoding, Target, load_encoding
 from jaxnet.data.file_sets import IDX_FILES
 from jaxnet.data.idx import idx
 from jaxnet.data.label_noise import label_noise
@@ -30,7 +30,7 @@ from jaxnet.data.partition import Partition, fraction, partition
 from jaxnet.data.pixels import pixels
 from jaxnet.data.splits import checked_split, matching_splits, training_and_test
 from jaxnet.data.synthetic import function, quadratic, spirals, xor
-from jaxnet.data.tables import Table, table
+from jaxnet.data.tables import Table
 from jaxnet.data.usps import usps
 from jaxnet.io.idx_files import read_idx
 
@@ -152,13 +152,13 @@ def arrays(
     """
     arguments = {"training data": (x, y, weight), "validation data": valid, "test data": test}
     fractions = {
-        name: 0.0 if isinstance(given, (tuple, list)) or given is None else fraction(name, given)
-        for name, given in (("valid", valid), ("test", test))
+        name: 0.0 if split is None or isinstance(split, (tuple, list)) else fraction(name, split)
+        for name, split in (("valid", valid), ("test", test))
     }
     pairs = {
-        source: readable_arrays(given, source)
-        for source, given in arguments.items()
-        if given is not None and not isinstance(given, (int, float, np.number))
+        source: readable_arrays(split, source)
+        for source, split in arguments.items()
+        if isinstance(split, (tuple, list))
     }
     pairs, classes = with_named_labels(pairs)
     splits = {source: checked_split(pair, source) for source, pair in pairs.items()}
@@ -174,7 +174,7 @@ def arrays(
         )
     data = Dataset(train, splits.get("validation data"), splits.get("test data"))
     data = matching_splits(data, "the arrays")
-    data = data if classes is None else tables.described_arrays(data, classes)
+    data = data if classes is None else Table.of(data, Encoding(Target("class", classes)))
     return data if class_weight is None else class_weighted(data, class_weight)
 
 

@@ -1,7 +1,7 @@
 """The cells of a table's columns: numbers, or strings, with one mark for what is missing."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def cells_of(name: str, cells: Any) -> Cells:
     if array.dtype.kind in "iuf" and array.ndim == 1:
         return array.astype(np.float64)
     if array.dtype.kind == "M":
-        raise _date_error(name, str(array[~np.isnat(array)][:1])[2:12])
+        raise date_error(name, str(array[~np.isnat(array)][:1])[2:12])
     values = [_cell(name, cell) for cell in array.astype(object)]
     present = [value for value in values if value is not None]
     if present and not any(isinstance(value, str) for value in present):
@@ -103,7 +103,7 @@ def _cell(name: str, cell: Any) -> str | float | None:
         text = cell.strip()
         return None if text.lower() in MISSING else text
     if hasattr(cell, "year") and hasattr(cell, "month"):
-        raise _date_error(name, str(cell)[:10])
+        raise date_error(name, str(cell)[:10])
     try:
         number = float(cell)
     except (TypeError, ValueError):
@@ -147,6 +147,16 @@ def numbers_of(cells: Cells, name: str) -> Float[np.ndarray, " n"]:
     return numbers
 
 
+def all_numbers(cells: Cells) -> Float[np.ndarray, " n"] | None:
+    """The numbers that all strings of a column stand for; None if one is no number.
+
+    Args:
+      cells: the strings, None where one is missing, which becomes NaN.
+    """
+    numbers = [np.nan if cell is None else number_of(cell) for cell in cells]
+    return None if None in numbers else np.array(numbers, float)
+
+
 def check_finite(name: str, numbers: Float[np.ndarray, " n"]) -> None:
     """Raise a ValueError if a number of a column is infinite.
 
@@ -175,13 +185,14 @@ def is_date(text: str) -> bool:
     return _DATE.fullmatch(text) is not None
 
 
-def _date_error(name: str, date: str) -> ValueError:
+def date_error(name: str, date: str) -> ValueError:
+    """The error for a column of dates.
+
+    Args:
+      name: the column's name.
+      date: one of them.
+    """
     return ValueError(
         f"the column {name!r} holds dates, such as {date}; make numbers of them, such as the days "
         f"since a first one, or leave the column out with drop=[{name!r}]."
     )
-
-
-def date_error(name: str, texts: Sequence[str]) -> ValueError:
-    """The error for a column of strings that are dates."""
-    return _date_error(name, texts[0])

@@ -350,28 +350,22 @@ def read_sealed(
         return _unsealed(arrays, kind, format, sections)
 
 
-def read_sealed_header(file: BinaryIO, kinds: Collection[str]) -> JsonObject | None:
-    """The header of a file that `write_sealed` wrote, after checking its seal.
+def read_sealed_header(file: BinaryIO) -> JsonObject | None:
+    """The header of a file that `write_sealed` wrote, of whatever kind, after checking its seal.
 
     Args:
       file: the open file, from `reading.read_file`.
-      kinds: the kinds that the file may be of.
 
     Returns:
       The header as it was written; None for a safetensors file of another writer, such as an older
       version.
 
     Raises:
-      ValueError: the file is of another kind, or its header was changed; the message is a bare
-        reason.
+      ValueError: the header was changed; the message is a bare reason.
     """
     with open_arrays(file) as arrays:
-        if METADATA_KEY not in arrays.metadata:
-            return None
-        document = json_object(arrays.metadata[METADATA_KEY].encode())
-        if document["kind"] not in kinds:
-            raise ValueError(f"it is a {document['kind']} and not a {' or '.join(kinds)}")
-        return unseal(document)
+        text = arrays.metadata.get(METADATA_KEY)
+        return None if text is None else _unsealed_header(text)
 
 
 @contextlib.contextmanager
@@ -430,11 +424,7 @@ def _checked_header(file: ArrayFile, kind: str, format: int) -> tuple[dict[str, 
     if document["kind"] != kind:
         raise ValueError(f"it is a {document['kind']} and not a {kind}")
     check_format(document["format"], format)
-    # The text is compared too: another text could have the same values, such as a float with a
-    # changed digit.
-    if "seal" not in document or text != canonical_json(document):
-        raise ValueError("its header does not have the SHA-256 it names; it was changed")
-    document = unseal(document)
+    document = _unsealed_header(text)
     digests = document.pop("sections")
     if {_section_of(name) for name in file.names} != set(digests):
         raise ValueError(
@@ -443,6 +433,16 @@ def _checked_header(file: ArrayFile, kind: str, format: int) -> tuple[dict[str, 
         )
     del document["kind"]
     return digests, document
+
+
+def _unsealed_header(text: str) -> JsonObject:
+    """The header in this text, after checking its seal."""
+    document = json_object(text.encode())
+    # The text is compared too: another text could have the same values, such as a float with a
+    # changed digit.
+    if "seal" not in document or text != canonical_json(document):
+        raise ValueError("its header does not have the SHA-256 it names; it was changed")
+    return unseal(document)
 
 
 def _section_of(name: str) -> str:

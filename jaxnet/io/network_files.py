@@ -185,7 +185,7 @@ def _json_encoding(content: bytes) -> JsonObject | None:
 
 def _safetensors_encoding(file: BinaryIO) -> JsonObject | None:
     """The encoding in a sealed file of a network or an ensemble."""
-    header = files.read_sealed_header(file, (KIND, "ensemble"))
+    header = files.read_sealed_header(file)
     return None if header is None else header.get("encoding")
 
 

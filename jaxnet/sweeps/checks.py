@@ -17,7 +17,7 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Split
 from jaxnet.data.doubtful import outer_stacklevel
 from jaxnet.data.resampling import resampling_of
-from jaxnet.data.tables import Table
+from jaxnet.data.tables import Table, encoding_of
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.folds import LaneFold, lane_folds
 from jaxnet.sweeps.recipe_batch import RecipeBatch
@@ -168,7 +168,7 @@ def checked_folds(
                 "themselves, or give resample."
             )
         return None
-    encoding = data.encoding if isinstance(data, Table) else None
+    encoding = encoding_of(data)
     columns = None
     if encoding is not None and encoding.columns is not None:
         columns = encoding.are_numbers if standardize is None or is_standardized else None

@@ -110,8 +110,8 @@ def _check_constructor(name: str, constructor: object, kind: Kind) -> None:
     required = {"horizon": 2.0, "warmup": 1.0}
     try:
         parameters = inspect.signature(constructor).parameters  # pyright: ignore
-        given = {key: required[key] for key in required if key in parameters}
-        made = constructor(**given)  # pyright: ignore[reportCallIssue]
+        arguments = {key: required[key] for key in required if key in parameters}
+        made = constructor(**arguments)  # pyright: ignore[reportCallIssue]
     except Exception as error:  # a function of the caller's may raise anything
         raise ValueError(
             f"part must make the {kind} of its defaults, but {brief(constructor)} cannot be called "
