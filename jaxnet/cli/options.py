@@ -193,9 +193,8 @@ class Training(Architecture):
     """Data set: mnist; digits (with scikit-learn); a folder of the files of MNIST, Fashion-MNIST,
     KMNIST, QMNIST, EMNIST or USPS, or one of these files; an .npz archive of x_train, y_train,
     x_test, y_test, and x_valid, y_valid (else the last sixth of the training examples validates),
-    or of MedMNIST; a CSV of labels and pixels; or, with
-    --target, a table, .csv, .tsv or .parquet: a header and a row for each example, of which a
-    fifth validates and a fifth tests."""
+    or of MedMNIST; a CSV of labels and pixels; or, with --target, a table, .csv, .tsv or .parquet:
+    a header and a row for each example, of which a fifth validates and a fifth tests."""
     target: Annotated[str, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ""
     """Column of the table to predict (none)."""
     task: Annotated[
@@ -448,7 +447,10 @@ def read(data: str) -> Dataset:
     path = Path(data)
     is_table = path.suffix.lower() in table_files.SUFFIXES and path.is_file()
     if is_table and not (path.suffix == ".csv" and number_text.is_pixel_table(path)):
-        raise ValueError(f"{path} is a table; name its column to predict with --target COLUMN.")
+        raise ValueError(
+            f"{path} is a table, of which jaxnet train and sweep need the column to predict: "
+            "--target COLUMN."
+        )
     if path.exists() or path.suffix == ".npz":
         return datasets.load(path)
     raise ValueError(

@@ -65,7 +65,7 @@ class Predict:
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set to classify, from 0."""
     data: DataOption = "mnist"
-    """Data set of --test: mnist, digits, a folder of IDX files, or an .npz archive."""
+    """Data set of --test: mnist, digits, or the files of one, as in jaxnet train."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """CSV file to write the answers to a table to (none)."""
     invert: bool = False
