@@ -96,8 +96,9 @@ def test_numbers_are_predicted_and_swept(patients, capsys, monkeypatch):
     [
         (
             "train --data patients.csv",
-            "is a table; name its column to predict with --target COLUMN",
+            "is a table, of which jaxnet train and sweep need the",
         ),
+        ("compare --data patients.csv", "jaxnet train and sweep need the column to predict"),
         ("train --target ill", "--target names a column of a table, a file that ends with .csv"),
         ("train --data patients.csv --target il", "no column of the table; did you mean ill?"),
         (
