@@ -14,6 +14,7 @@ from jaxnet.training import devices
 def patients(tmp_path, monkeypatch):
     """A CSV file with strings, gaps and an unbalanced label."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
     random = np.random.default_rng(0)
     with open("patients.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -74,8 +75,7 @@ def test_from_a_csv_to_predictions(patients, capsys):
 
 
 @pytest.mark.slow
-def test_numbers_are_predicted_and_swept(patients, capsys, monkeypatch):
-    monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
+def test_numbers_are_predicted_and_swept(patients, capsys):
     status, out, _ = _run(
         capsys,
         "sweep --data patients.csv --target age --drop ill --optimizer adam --epochs 2 --seeds 1 "
