@@ -5,7 +5,8 @@ whole training runs compile with `jit`. Packages, from the ground up; each impor
 before it: `core` (networks and backpropagation), `io` (files), `data`, `recipes` (optimizers and
 all else that says how to train), `acceleration`, `training`, `sweeps` (many networks at once),
 `searches` (good hyperparameters), `comparison` (which optimizer is better), `reporting` (pictures
-and pages), `book` (the programs of Nielsen's book), `cli`.
+and pages), `integrations` (networks for other tools), `book` (the programs of Nielsen's book),
+`cli`.
 
 The names are imported, and JAX with them, when the first of them is used: until then the command
 line can say what Ctrl-C does.

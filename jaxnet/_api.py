@@ -29,6 +29,7 @@ from jaxnet.core import (
     predict,
 )
 from jaxnet.data import datasets, resampling
+from jaxnet.integrations import from_sklearn, to_keras, to_onnx, to_sklearn, to_torch
 from jaxnet.io import load, save
 from jaxnet.recipes import (
     Augmentation,
@@ -157,6 +158,7 @@ __all__ = [
     "epoch",
     "evaluate",
     "fit",
+    "from_sklearn",
     "gradient",
     "grid",
     "init",
@@ -196,6 +198,10 @@ __all__ = [
     "stopping",
     "sweep",
     "tasks",
+    "to_keras",
+    "to_onnx",
+    "to_sklearn",
+    "to_torch",
     "train",
     "use_all_cores",
     "use_compilation_cache",

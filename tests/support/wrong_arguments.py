@@ -52,7 +52,7 @@ RIGHT: dict[str, Any] = {
     "epochs": 1, "patience": 3, "evaluate_on": ("training",), "log": None, "tier": "defaults",
     "seeds": 8, "tuning_seeds": 1,
     "resample": jn.resampling.k_fold(2), "timing": False, "folder": "unused", "path": "unused.json",
-    "members": (Member(NET, PARAMS),),
+    "members": (Member(NET, PARAMS),), "mlp": None,
 }  # fmt: skip
 """What an argument of a name is, where it is right."""
 SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_seeds", "timing"}
@@ -69,7 +69,7 @@ RIGHT_IN: dict[str, dict[str, Any]] = {
     "datasets.idx": {"folder": f"{FILES.name}/{READERS['idx']}"},
     "network2.Network": {"cost": jn.book.CrossEntropyCost},
     "network2.load": {"filename": "unused"},
-    "register": {"name": "relu", "part": jn.activations.relu},
+    "to_onnx": {"path": "unused.onnx"}, "register": {"name": "relu", "part": jn.activations.relu},
     "metrics.TopK": {"k": 3}, "backprop": {"x": DATA.train.x[0], "y": DATA.train.y[0]},
 }  # fmt: skip
 """The arguments of a single function, among them those that it takes by any name."""
@@ -180,7 +180,7 @@ SEEDS_OF_NUMPY = {"check_deltas", "compare"}
 """Functions whose seed may be any whole number."""
 TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
-    "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study",
+    "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study", "to_onnx",
     *(f"datasets.{name}" for name in READERS),
     "network2.load",
     "searches.asha", "searches.hyperband", "searches.hypergradient", "searches.population",
