@@ -5,8 +5,8 @@ have in common: the layers of a network as arrays of NumPy, with an activation a
 """
 
 from jaxnet.integrations.keras import to_keras
-from jaxnet.integrations.onnx import to_onnx
+from jaxnet.integrations.onnx_files import to_onnx
+from jaxnet.integrations.pytorch import TorchNetwork, to_torch
 from jaxnet.integrations.scikit_learn import from_sklearn, to_sklearn
-from jaxnet.integrations.torch import TorchNetwork, to_torch
 
 __all__ = ["TorchNetwork", "from_sklearn", "to_keras", "to_onnx", "to_sklearn", "to_torch"]

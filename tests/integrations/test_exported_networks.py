@@ -116,7 +116,7 @@ def test_a_network_for_pytorch_computes_the_outputs(name):
         a = module(a, *own)
     np.testing.assert_allclose(a, expected, rtol=1e-4, atol=1e-6)
     if _has("torch"):
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         with torch.no_grad():
             ours = network.module()(torch.tensor(X)).numpy()
@@ -167,7 +167,7 @@ def test_the_weights_for_keras_are_kernels_and_biases(name):
 @pytest.mark.skipif(not _has("keras"), reason="keras is not installed")
 def test_keras_computes_the_outputs(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    import keras
+    import keras  # pyright: ignore[reportMissingImports]
 
     net = jn.Network((3, 5, 4, 2), (jn.activations.gelu, jn.activations.prelu))
     params = _params(net)
@@ -183,7 +183,7 @@ def test_keras_computes_the_outputs(monkeypatch):
 
 
 def _onnx_outputs(path, x):
-    import onnxruntime
+    import onnxruntime  # pyright: ignore[reportMissingImports]
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run(["y"], {"x": x})[0]

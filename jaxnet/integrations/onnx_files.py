@@ -165,7 +165,7 @@ def _model(members: tuple[Member, ...], layers: list[list[ExportedLayer]]) -> "M
     graph = _Graph()
     outputs = []
     for index, (member, own_layers) in enumerate(zip(members, layers, strict=True)):
-        graph.prefix = f"member_{index}_" if len(members) > 1 else ""
+        graph.prefix = f"member_{index}_" if len(layers) > 1 else ""
         outputs.append(_add_network(graph, member, own_layers))
     # The mean of one network's outputs is these outputs.
     graph.node("Mean" if len(outputs) > 1 else "Identity", *outputs, output="y")
