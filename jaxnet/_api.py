@@ -67,6 +67,7 @@ from jaxnet.recipes import (
     stopping,
     yogi,
 )
+from jaxnet.reporting import notebook as notebook  # registers what notebooks show
 from jaxnet.sweeps import (
     CrossValidation,
     Ensemble,

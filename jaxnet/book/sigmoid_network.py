@@ -157,7 +157,7 @@ class SigmoidNetwork:
                 self.architecture, data, recipe, epochs=count("epochs", epochs, low=0),
                 batch_size=batch_size, seed=_nth_seed(self.seed, self._n_trainings), params=params,
                 evaluate_on=evaluate_on, metrics=METRICS if evaluate_on else None,
-                on_epoch=on_epoch,
+                on_epoch=on_epoch, progress=False,
             )  # fmt: skip
             self.params = run.params
         self._n_trainings += 1

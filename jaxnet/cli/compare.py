@@ -171,6 +171,7 @@ class Compare:
                     folder=folder,
                     on_progress=on_progress,
                     log=lambda line: console.say(out, line),
+                    progress=False,
                     **settings,
                 )
         except KeyboardInterrupt:

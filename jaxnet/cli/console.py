@@ -11,8 +11,6 @@ import jax
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from jaxnet.comparison import Comparison, conclusions
@@ -26,6 +24,8 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.study import Study
+from jaxnet.sweeps.sweep_line import show_report, words_of
+from jaxnet.training.progress_line import EpochLine, score_and_words, terminal_line
 from jaxnet.training.run import EpochReport
 
 
@@ -89,66 +89,28 @@ def progress(
     console: Console, epochs: int, n_examples: int
 ) -> Iterator[Callable[[EpochReport], None]]:
     """Yield an `on_epoch` that moves a bar on a terminal, and prints a line per epoch elsewhere."""
-    last_seconds = [0.0]
-
-    def score_and_speed(report: EpochReport) -> tuple[str, str]:
-        """The score, and the examples per second; of the first epoch the seconds instead."""
-        is_first, seconds = not last_seconds[0], report.seconds - last_seconds[0]
-        last_seconds[0] = report.seconds
-        speed = f"{n_examples / seconds:,.0f} examples/s"
-        if is_first:
-            speed = f"{seconds:.1f} s with compilation"
-        accuracy, cost = report.evaluation_accuracy, report.evaluation_data_cost
-        if np.isfinite(accuracy):
-            return f"{accuracy:.2%}", speed
-        return (f"{cost:.4g}" if np.isfinite(cost) else ""), speed
-
     if not console.is_terminal:
+        speed_of = EpochLine(lambda *_: None, n_examples).speed
 
         def print_line(report: EpochReport) -> None:
-            score, speed = score_and_speed(report)
+            words, speed = score_and_words(report._asdict())[1], speed_of(report.seconds)
             epoch = f"epoch {report.epoch:{len(str(epochs))}d}/{epochs}"
-            say(console, f"{epoch}: " + (f"validation {score}, " if score else "") + speed)
+            say(console, f"{epoch}: {', '.join(filter(None, (words, speed)))}")
 
         yield print_line
         return
-    columns = (
-        TextColumn("epoch {task.fields[epoch]}"),
-        BarColumn(bar_width=10),
-        TextColumn("{task.fields[score]}"),
-        TextColumn("{task.fields[best]}"),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=console) as bar:
-        width, best = len(str(epochs)), [""]
-        fields: dict[str, Any] = {
-            "epoch": f"{0:{width}d}/{epochs}",
-            "score": "compiling …",
-            "best": "",
-            "speed": "",
-        }
-        task = bar.add_task("", total=epochs, **fields)
+    with terminal_line(console) as line:
+        epoch_line = EpochLine(line, n_examples)
 
         def move_bar(report: EpochReport) -> None:
-            score, speed = score_and_speed(report)
-            if report.best_epoch == report.epoch and score:
-                best[0] = f"best {score}"
-            bar.update(
-                task,
-                completed=report.epoch,
-                epoch=f"{report.epoch:{width}d}/{epochs}",
-                score=f"validation {score}" if score else "",
-                best=best[0],
-                speed=speed,
-            )
+            epoch_line.show(report.epoch, epochs, report._asdict(), report.seconds)
 
         yield move_bar
 
 
 @contextlib.contextmanager
 def sweeping(console: Console) -> Iterator[Callable[..., None]]:
-    """Yield an `on_progress` that updates a table on a terminal, and prints lines elsewhere.
+    """Yield an `on_progress` that moves a bar on a terminal, and prints lines elsewhere.
 
     It takes the report and, where a comparison has several stages, the name of the stage.
     """
@@ -159,7 +121,7 @@ def sweeping(console: Console) -> Iterator[Callable[..., None]]:
             now = time.perf_counter()
             if report.total and (now - last_time[0] > 10 or report.done == report.lanes):
                 last_time[0] = now
-                cells = _sweep_cells(report).items()
+                cells = words_of(report).items()
                 text = ", ".join(f"{name} {cell}" for name, cell in cells)
                 text = f"{stage}: {text}" if stage else text
                 if text != last_text[0]:
@@ -168,31 +130,8 @@ def sweeping(console: Console) -> Iterator[Callable[..., None]]:
 
         yield print_line
         return
-    with Live(console=console, refresh_per_second=4) as live:
-
-        def update_table(report: SweepReport, stage: str = "") -> None:
-            cells = ({"stage": stage} if stage else {}) | _sweep_cells(report)
-            table = Table(*cells, box=box.SIMPLE)
-            table.add_row(*cells.values())
-            live.update(table)
-
-        yield update_table
-
-
-def _sweep_cells(report: SweepReport) -> dict[str, str]:
-    """The progress of a sweep, by column heading."""
-    rate = report.trained / report.seconds if report.seconds else 0
-    left = (report.total - report.trained) / rate if rate else float("nan")
-    time_left = f"{left:,.0f} s" if np.isfinite(left) else "compiling …"
-    best = report.best
-    return {
-        "done": f"{report.done:,} of {report.lanes:,}",
-        "training": f"{report.training:,}",
-        "diverged": f"{report.diverged:,}",
-        "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
-        "epochs/s": f"{rate:,.1f}",
-        "left": "ending …" if report.interrupted else time_left,
-    }
+    with terminal_line(console) as line:
+        yield lambda report, stage="": show_report(line, report, stage)
 
 
 def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:

@@ -150,6 +150,7 @@ class Sweep(Training):
                 tune_plan=self.tune_plan,
                 on_progress=move,
                 log=lambda line: console.say(out, line),
+                progress=False,
             )
 
     def chosen_metrics(self) -> dict[str, MetricFunction]:

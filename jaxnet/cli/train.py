@@ -234,6 +234,7 @@ class Train(Training):
                 every=self.checkpoint_every,
                 resume=before if _has_checkpoint(before) else None,
                 time_budget=self.time_budget,
+                progress=False,
             )
 
 

@@ -35,7 +35,9 @@ from jaxnet.io.csv import Row
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
+from jaxnet.sweeps.sweep_line import with_line
 from jaxnet.training.metrics import MetricFunction
+from jaxnet.training.progress_line import shown_line
 
 
 @renamed_arguments(say="log")
@@ -59,6 +61,7 @@ def compare(
     folder: str | Path | None = None,
     on_progress: Callable[[str, SweepReport], None] | None = None,
     log: Callable[[str], None] | None = print,
+    progress: bool = True,
 ) -> Comparison:
     """Compare optimizers: which one is better, by how much, and how certain is that?
 
@@ -109,6 +112,7 @@ def compare(
       on_progress: called about twice a second with the stage's name and a `SweepReport`.
       log: called with a line of text about each stage's plan; `print` by default, `None` for
         silence.
+      progress: whether to show the progress where a person watches, as in `train`; True by default.
 
     Returns:
       The comparison. `jaxnet.pages.publish(folder)` draws its figures and writes its page.
@@ -138,7 +142,7 @@ def compare(
         path_of("folder", folder)
     require_function("on_progress", on_progress)
     require_function("log", log)
-    timing = flag("timing", timing)
+    timing, progress = flag("timing", timing), flag("progress", progress)
     require_kind("net", net, Network, "jaxnet.Network((784, 30, 10))")
     contenders, ranges = tuning.contenders(optimizers), {} if ranges is None else ranges
     data = check_data(net, data)
@@ -158,7 +162,8 @@ def compare(
             where = Path(folder)
             stack.enter_context(locks.locked(where))
             comparison_folder.start_or_continue(where, identity)
-        stages = Stages(net, data, protocol, score, where / "study", on_progress, log)
+        reported = with_line(on_progress, stack.enter_context(shown_line(progress)))
+        stages = Stages(net, data, protocol, score, where / "study", reported, log)
         searches, tuned = tune(searches, stages)
         chosen = {runs.label: [runs.recipes[result_tables.best_trial(runs)]] for runs in tuned}
         reports, on_test = stages.train_report(chosen)

@@ -12,6 +12,7 @@ from jaxnet.comparison import file_checks, result_tables
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.comparison.tuning import Range
 from jaxnet.core.deprecation import warn_renamed
+from jaxnet.core.display import html_of
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data import datasets
@@ -132,6 +133,9 @@ class Comparison(NamedTuple):
 
     def __repr__(self) -> str:
         return "\n".join([*self.conclusion, *(f"Warning: {text}" for text in self.warnings)])
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def read(folder: str | Path) -> Comparison:

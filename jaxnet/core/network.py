@@ -21,6 +21,7 @@ from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.arguments import brief, lists_keywords, reason_of, require_choice, require_kind
 from jaxnet.core.conversion import input_array
 from jaxnet.core.costs import Cost, CrossEntropy
+from jaxnet.core.display import html_of
 from jaxnet.core.dtypes import computing_in, on_host, unrounded_type, unshared
 from jaxnet.core.parametric import Parametric
 from jaxnet.core.types import (
@@ -115,6 +116,9 @@ class Network:
     def n_targets(self) -> int:
         """The number of float targets of an example: of most costs, the number of outputs."""
         return self.cost.n_targets(self.sizes[-1])
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def _checked_sizes(sizes: Iterable[int]) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
+from jaxnet.core.display import brief_repr, html_of
+
 AnyArray = Array | np.ndarray
 """A JAX or a NumPy array: users hold data in either."""
 KeyArray = Key[Array, ""]
@@ -147,6 +149,9 @@ class Split(NamedTuple):
         weight = None if self.weight is None else self.weight[rows]
         return Split(self.x[rows], self.y[rows], weight)
 
+    def __repr__(self) -> str:
+        return brief_repr(self, self._fields)
+
 
 class Dataset(NamedTuple):
     """A training split, with a validation split and a test split where there are any.
@@ -164,6 +169,12 @@ class Dataset(NamedTuple):
     train: Split
     valid: Split | None = None
     test: Split | None = None
+
+    def __repr__(self) -> str:
+        return brief_repr(self, self._fields)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 CURVES = (
@@ -255,3 +266,10 @@ class History(NamedTuple):
         missing = np.full((len(CURVES) - len(known), *curves.shape[1:]), np.nan, curves.dtype)
         metrics = dict(zip(metric_names, of_metrics, strict=True))
         return cls(*known, *missing, metrics=metrics)
+
+    def __repr__(self) -> str:
+        shape = getattr(self.training_cost, "shape", ())
+        return f"History(curves of shape {tuple(shape)}: {', '.join(self.curves)})"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from jaxnet.core.checks import check_data
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.dtypes import FloatType, computing_in, in_dtype
+from jaxnet.core.hyperparameters import flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit, Order, Params, Split
 from jaxnet.data import datasets
@@ -68,11 +69,13 @@ from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.starts import LaneStart, lane_starts
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
 from jaxnet.sweeps.study import Study
+from jaxnet.sweeps.sweep_line import with_line
 from jaxnet.training.checks import check_not_traced
 from jaxnet.training.devices import locked_folder
 from jaxnet.training.measured import Measured, measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
+from jaxnet.training.progress_line import shown_line
 
 Resample = Resampling | Iterable[Fold | tuple[ArrayLike, ArrayLike]]
 """What `sweep(resample=)` takes."""
@@ -104,6 +107,7 @@ def sweep(
     on_progress: Callable[[SweepReport], None] | None = None,
     log: Callable[[str], None] | None = print,
     dtype: FloatType | None = None,
+    progress: bool = True,
 ) -> Study:
     """Train many networks: every recipe under every seed, several at a time in one program.
 
@@ -178,6 +182,7 @@ def sweep(
         it; None for silence.
       dtype: "float32" or "float64": the type to compute in, as in `train`, also for an executor's
         workers and for what `Study` trains again. None is JAX's default.
+      progress: whether to show the progress where a person watches, as in `train`; True by default.
 
     Returns:
       A `Study`. Ctrl-C ends it after the present epoch (with an executor, after the chunks that its
@@ -205,6 +210,7 @@ def sweep(
     """
     check_not_traced("sweep", "map jaxnet.fit, a pure function", data, recipe)
     check_options(order, folder, tune_plan, on_progress, log)
+    progress = flag("progress", progress)
     start_time = time.perf_counter()
     with computing_in(dtype):
         loaded, recipe = _loaded(net, data), in_dtype(dtype, recipe)
@@ -225,12 +231,13 @@ def sweep(
         test = loaded.test
         loaded = loaded if "test" in choices.evaluate_on else loaded._replace(test=None)
         runner = _runner(executor, net, data, loaded)
-        with locked_folder(folder, is_shared=True):
+        with locked_folder(folder, is_shared=True), shown_line(progress) as line:
             store = None if folder is None else Folder(folder, _description(loaded, choices, order))
             ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
-            progress = Progress(ledger.lane_scores.size, on_progress, ledger.choices)
-            loop = _RungLoop(ledger, loaded, planner, runner, progress, log, epochs)
+            reported = with_line(on_progress, line)
+            counts = Progress(ledger.lane_scores.size, reported, ledger.choices)
+            loop = _RungLoop(ledger, loaded, planner, runner, counts, log, epochs)
             _train(loop, halving, order)
         return _study(loop, time.perf_counter() - start_time, test, order, dtype)
 

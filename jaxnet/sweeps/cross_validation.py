@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxnet.core.arguments import path_of
+from jaxnet.core.display import brief_repr
 from jaxnet.core.dtypes import FloatType
 from jaxnet.core.network import Network, predict
 from jaxnet.core.types import Dataset, Params
@@ -56,6 +57,9 @@ class CrossValidation(NamedTuple):
     selected: Int[np.ndarray, " folds"]
     best: float
     inner: Study | None
+
+    def __repr__(self) -> str:
+        return brief_repr(self, [name for name in self._fields if name != "inner"])
 
 
 def cross_validate(

@@ -13,6 +13,7 @@ from jaxnet.core import activations, network
 from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.checks import check_split
 from jaxnet.core.costs import Cost, GaussianNLL
+from jaxnet.core.display import brief_repr
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params, Split
 from jaxnet.io import files, network_files, reading
@@ -48,6 +49,9 @@ class Member(NamedTuple):
     params: Params
     shift: Float[np.ndarray, " n_in"] | None = None
     scale: Float[np.ndarray, " n_in"] | None = None
+
+    def __repr__(self) -> str:
+        return brief_repr(self, ("network", "shift", "scale"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
 from jaxnet.core.arguments import require_function
+from jaxnet.core.display import html_of
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.types import EvaluatedSplit, History, Params, Split
 from jaxnet.io import csv, parquet
@@ -637,6 +638,9 @@ class Study(NamedTuple):
             + (f"; interrupted: {self.interruption}" if self.interruption else "")
             + (f"; mixed: {'; '.join(map(str, origins))})" if len(origins) > 1 else ")")
         )
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
     def _criterion(self, metric: str | None) -> Criterion:
         """What ranks the settings by a metric; by `ranked_by` for None."""

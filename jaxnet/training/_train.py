@@ -19,10 +19,9 @@ from jaxtyping import PyTree
 
 from jaxnet.acceleration.padding import program_network
 from jaxnet.acceleration.xla_options import STEPS
-from jaxnet.core.arguments import path_of
 from jaxnet.core.deprecation import renamed_arguments
 from jaxnet.core.dtypes import FloatType, computing_in, in_dtype, on_host
-from jaxnet.core.hyperparameters import constant, count
+from jaxnet.core.hyperparameters import count, flag
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, EvaluatedSplit, History, Order, Params
 from jaxnet.data import datasets
@@ -34,6 +33,7 @@ from jaxnet.recipes.trainable import Trainable, TrainableMasks, trainable_masks
 from jaxnet.training import checkpoints
 from jaxnet.training.checkpoints import INITIAL, tree_sha256
 from jaxnet.training.checks import (
+    check_host_settings,
     check_monitors,
     check_not_traced,
     check_order,
@@ -52,6 +52,8 @@ from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.parallelism import Devices, parallelism_of
 from jaxnet.training.phases import Beginning, beginning, check_state, type_to_go_on_in
+from jaxnet.training.progress_callback import run_line
+from jaxnet.training.progress_line import EpochLine
 from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState, callbacks_of
 from jaxnet.training.run_log import (
     CheckpointWriter,
@@ -89,6 +91,7 @@ def train(
     trainable: Trainable = None,
     state: RunState | None = None,
     dtype: FloatType | None = None,
+    progress: bool = True,
 ) -> Run:
     """Train a network, an epoch at a time.
 
@@ -159,6 +162,9 @@ def train(
         are then NumPy arrays. It holds for this call, and not for other threads. The recipe's
         numbers are those of the type that they were made in: 0.1 is 0.100000001 in float32. `None`
         (the default) is the type of `state`, if there is one, and else JAX's default.
+      progress: whether to show the progress where a person watches: on a terminal that stderr goes
+        to (by rich, of the extra `cli`), or in a notebook; True by default. Calls inside of another
+        one and workers show nothing, nor does this one beside `callbacks.progress`.
 
     Returns:
       The finished `Run`. Ctrl-C ends the run after the epoch, and what was trained is returned,
@@ -197,7 +203,7 @@ def train(
         masks = trainable_masks(net, trainable)
         check_monitors(monitors, net, -(-len(data.train.x) // batch_size))
         check_order(order)
-        _check_host_settings(epochs, every, checkpoint, resume, time_budget)
+        check_host_settings(epochs, every, checkpoint, resume, time_budget)
         parallelism, put, is_shared = parallelism_of(devices, time_budget)
         program = EpochProgram(
             net, batch_size, choices.evaluate_on, monitors, parallelism, choices.metrics,
@@ -211,12 +217,11 @@ def train(
         loop = _TrainLoop(
             program=program, data=data, recipe=recipe, trainable=masks, seed=seed, begin=begin,
             epochs=total, dtype=dtype, put=put, callbacks=callbacks_of(on_epoch),
-            time_budget=time_budget,
+            time_budget=time_budget, is_shown=flag("progress", progress),
         )  # fmt: skip
         folder = resume if checkpoint is None else checkpoint
         with locked_folder(folder, is_shared):
-            if folder is not None:
-                _open_checkpoint(loop, folder, resume, every, params, choices)
+            _open_checkpoint(loop, folder, resume, every, params, choices)
             loop.run_epochs() if epochs else loop.evaluate_start()
     return _finished_run(loop, folder)
 
@@ -230,27 +235,6 @@ def _finished_run(loop: "_TrainLoop", folder: str | Path | None) -> Run:
     if loop.ending in ("diverged", "interrupted"):
         warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
     return loop.run()
-
-
-def _check_host_settings(
-    epochs: int,
-    every: SupportsIndex,
-    checkpoint: str | Path | None,
-    resume: str | Path | None,
-    time_budget: float | None,
-) -> None:
-    """Check what the host does besides training."""
-    count("every", every, low=1)
-    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
-        if folder is not None:
-            path_of(name, folder)
-            if not epochs:
-                raise ValueError(
-                    f"epochs is 0, so that there is nothing to write a checkpoint of; leave {name} "
-                    "out."
-                )
-    if time_budget is not None:
-        constant("time_budget", time_budget, low=0)
 
 
 _compiled_train = jax.jit(
@@ -276,7 +260,11 @@ class _TrainLoop(HostLoop[ResultAndTable]):
     """Puts arrays on the devices."""
     callbacks: tuple[EpochCallback, ...]
     time_budget: float | None
+    is_shown: bool
+    """Whether the progress is shown where a person watches."""
     writer: CheckpointWriter | None = None
+    line: EpochLine | None = None
+    """Shows the progress, if a person watches."""
     interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
     stopping_callback: EpochCallback | None = None
@@ -350,10 +338,14 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             self.stopped = divergence_message(index + 1, float(epoch.learning_rate))
             return False
         self.state, self.params = epoch.state, epoch.params
-        self.log.rows.append(epoch.row.to_array())
+        row = epoch.row.to_array()
+        self.log.rows.append(row)
         self.log.measured.append(np.asarray([] if measured is None else measured))
         if self.writer is not None and (index + 1) % self.writer.every == 0:
             self._write_checkpoint()
+        if self.line is not None:
+            self.line.show(index + 1, self.epochs, dict(zip(History.CURVES, row)),
+                           time.perf_counter() - self.start_time)  # fmt: skip
         if self.callbacks:
             self._call_back(self._report(index + 1, epoch, measured))
         return True
@@ -379,7 +371,11 @@ class _TrainLoop(HostLoop[ResultAndTable]):
 
     def run_epochs(self) -> None:
         """Run all epochs, or those before Ctrl-C."""
-        with interruptible() as self.interrupts:
+        n_examples = len(self.data.train.x)
+        with (
+            interruptible() as self.interrupts,
+            run_line(self.is_shown, self.callbacks, n_examples) as self.line,
+        ):
             self._run_epochs()
 
     def _run_epochs(self) -> None:
@@ -472,13 +468,15 @@ class _TrainLoop(HostLoop[ResultAndTable]):
 
 def _open_checkpoint(
     loop: _TrainLoop,
-    folder: str | Path,
+    folder: str | Path | None,
     resume: str | Path | None,
     every: SupportsIndex,
     params: Params | None,
     choices: Measured,
 ) -> None:
-    """Let a loop write checkpoints into a folder, after it has read the one to resume from."""
+    """Let a loop write checkpoints into a folder, if any, after reading the one to resume from."""
+    if folder is None:
+        return
     settings = _run_settings(loop, params)  # hashing the data takes time
     settings = [setting | choices.settings() for setting in settings]
     if resume is None or Path(folder).resolve() != Path(resume).resolve():

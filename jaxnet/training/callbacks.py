@@ -1,6 +1,6 @@
-"""Callbacks for `train(on_epoch=…)`: a CSV file and TensorBoard, and examples for your own.
+"""Callbacks for `train(on_epoch=…)`: a CSV file, TensorBoard, progress; examples for your own.
 
-A callback takes an `EpochReport` and returns nothing. Both callbacks here write each epoch once,
+A callback takes an `EpochReport` and returns nothing. The first two write each epoch once,
 however often a run is resumed: when epoch e is reported, what an earlier, lost continuation of the
 run wrote about epoch e and later ones is removed.
 """
@@ -12,6 +12,7 @@ from jaxnet.core.arguments import path_of
 from jaxnet.core.types import History
 from jaxnet.io import files, reading
 from jaxnet.io.csv import decode, encode
+from jaxnet.training.progress_callback import ProgressCallback
 from jaxnet.training.run import EpochCallback, EpochReport
 
 NUMBERS = tuple(
@@ -87,6 +88,24 @@ def _parsed_lines(content: bytes, columns: tuple[str, ...]) -> list[dict[str, st
     for line in parsed:
         int(line["epoch"])
     return parsed
+
+
+def progress() -> EpochCallback:
+    """A callback that shows the epochs on a line where a person watches, and nothing elsewhere.
+
+    `train` shows such a line by itself. The callback is for loops of your own that make an
+    `EpochReport` for each epoch, and for runs inside of another call. The line ends with the last
+    epoch, or with the run.
+
+    Returns:
+      The callback, for `train(on_epoch=…)`.
+
+    >>> import jaxnet as jn
+    >>> callback = progress()
+    >>> recipe = jn.Recipe(jn.sgd(0.5))
+    >>> run = jn.train(jn.Network((2, 2)), jn.datasets.xor(), recipe, epochs=2, on_epoch=callback)
+    """
+    return ProgressCallback()
 
 
 def tensorboard(folder: str | Path) -> EpochCallback:

@@ -5,6 +5,7 @@ the value, what is allowed and the remedy.
 """
 
 import operator
+from pathlib import Path
 from typing import SupportsIndex
 
 import jax
@@ -15,9 +16,9 @@ from jaxtyping import Integer
 
 from jaxnet.core import network
 from jaxnet.core.accuracy import have_accuracy
-from jaxnet.core.arguments import brief, reason_of, require_choice, require_kind
+from jaxnet.core.arguments import brief, path_of, reason_of, require_choice, require_kind
 from jaxnet.core.checks import check_data
-from jaxnet.core.hyperparameters import count
+from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, Dataset, Params, Split
 from jaxnet.recipes.optimizers import Optimizer
@@ -334,3 +335,24 @@ def _check_stopping(net: Network, data: Dataset, recipe: Recipe, choices: Measur
             "the stopping rule looks at accuracy, but the targets are numbers to predict; use "
             'metric="cost".'
         )
+
+
+def check_host_settings(
+    epochs: int,
+    every: SupportsIndex,
+    checkpoint: str | Path | None,
+    resume: str | Path | None,
+    time_budget: float | None,
+) -> None:
+    """Check what the host does besides training: see `jaxnet.train`."""
+    count("every", every, low=1)
+    for name, folder in (("checkpoint", checkpoint), ("resume", resume)):
+        if folder is not None:
+            path_of(name, folder)
+            if not epochs:
+                raise ValueError(
+                    f"epochs is 0, so that there is nothing to write a checkpoint of; leave {name} "
+                    "out."
+                )
+    if time_budget is not None:
+        constant("time_budget", time_budget, low=0)

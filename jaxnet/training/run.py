@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from jaxnet.core.arguments import brief, require_plain_function
+from jaxnet.core.display import brief_repr, html_of
 from jaxnet.core.network import Network
 from jaxnet.core.types import History, Params, Split
 from jaxnet.recipes.recipe import Recipe
@@ -74,6 +75,11 @@ class EpochReport(NamedTuple):
     evaluation_data_cost: float = math.nan
     training_data_cost: float = math.nan
     metrics: dict[str, float] = {}  # noqa: RUF012 (nobody writes into it)
+
+    def __repr__(self) -> str:
+        return brief_repr(
+            self, [name for name in self._fields if name not in ("params", "monitors")]
+        )
 
 
 @runtime_checkable
@@ -227,3 +233,6 @@ class Run:
           ImportError: scikit-learn is not installed.
         """
         return report(self.network, self.best_params, split, valid=valid, class_names=class_names)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)

@@ -163,6 +163,7 @@ def _arguments(name, function):
 
 ALLOWED = {
     "net": {"network"}, "recipe": {"recipe", "swept"}, "timing": {"truth"}, "tune_plan": {"truth"},
+    "progress": {"truth"},
     "params": {"nothing"}, "on_epoch": {"constructor"}, "on_progress": {"constructor"},
     "log": {"constructor", "nothing"}, "evaluate_on": {"nothing", "empty"},
     "path": {"text", "digits"}, "folder": {"text", "digits"}, "test": {"text", "digits"},
