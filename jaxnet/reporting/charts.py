@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers from low to high.
+    """Two to six round numbers from low to high.
 
     Args:
       low: the smallest number that is shown.
@@ -49,8 +49,8 @@ def ticks(low: float, high: float) -> list[float]:
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
     span = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / 3))
-    step = next(k * power for k in (5, 2, 1) if span / (k * power) >= 3 or k == 1)
+    power = 10.0 ** math.floor(math.log10(span / 5))
+    step = next(k * power for k in (1, 2, 5, 10) if span / (k * power) <= 5 + 1e-9)
     first = math.ceil(low / step - 1e-9)
     return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 

@@ -344,7 +344,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
         if self.writer is not None and (index + 1) % self.writer.every == 0:
             self._write_checkpoint()
         if self.line is not None:
-            self.line.show(index + 1, self.epochs, dict(zip(History.CURVES, row)),
+            self.line.show(index + 1, self.epochs, dict(zip(History.CURVES, row.tolist())),
                            time.perf_counter() - self.start_time)  # fmt: skip
         if self.callbacks:
             self._call_back(self._report(index + 1, epoch, measured))
