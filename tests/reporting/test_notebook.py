@@ -166,8 +166,8 @@ CELLS = [
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_notebook_shows_objects_and_progress(tmp_path, monkeypatch):
-    import nbclient
-    import nbformat
+    import nbclient  # pyright: ignore[reportMissingImports]
+    import nbformat  # pyright: ignore[reportMissingImports]
 
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
