@@ -75,8 +75,8 @@ collect_ignore = ["data/version_0_2_0"]
 ROOT = Path(__file__).parents[1]
 SLOW = (
     "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/searches", "jaxnet/sweeps",
-    "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison", "tests/integrations/test_exported_networks.py",
-    "tests/reporting",
+    "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting",
+    "tests/integrations/test_exported_networks.py", "tests/test_wheel.py",
     "tests/searches", "tests/sweeps", "tests/training", "tests/core/test_deprecation.py",
     "tests/core/test_gradient_check.py",
     "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",
