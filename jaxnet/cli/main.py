@@ -19,7 +19,7 @@ import jaxnet
 from jaxnet.cli import streams, wording
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
-from jaxnet.cli.options import RENAMED_OPTIONS, FailedError
+from jaxnet.cli.options import RENAMED_OPTIONS, FailedError, Training
 from jaxnet.cli.predict import Predict
 from jaxnet.cli.saved_options import resumed_options
 from jaxnet.cli.sweep import Sweep
@@ -179,6 +179,8 @@ def _parse(args: Sequence[str]) -> Command:
         command.check_not_given(_typed_flags(args))
     if isinstance(command, Train) and command.resume is not None:
         return _expanded(resumed_options(command.resume, args[1:]))
+    if isinstance(command, Training):
+        return command.with_table_defaults(_typed_flags(args))
     return command
 
 

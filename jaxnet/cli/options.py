@@ -3,11 +3,11 @@
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import numpy as np
 import tyro
 
 from jaxnet.core import activations, costs, initializers
@@ -15,11 +15,12 @@ from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Order
 from jaxnet.data import datasets
-from jaxnet.data.tables import encoding_of
+from jaxnet.data.tables import encoding_of, n_outputs
 from jaxnet.io import number_text, table_files
 from jaxnet.recipes import optimizers, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.sweeps import tabular
 from jaxnet.training import measured, metrics, monitors
 from jaxnet.training.metrics import MetricFunction
 
@@ -54,6 +55,22 @@ HIDDEN_SIZES = (30,)
 """The hidden layers of a network whose sizes are not given: those of the book's network."""
 DATA_NAMES = ("mnist", "digits")
 """The values of --data that are not paths."""
+TABLE_NETWORK = {
+    "hidden": ("silu",),
+    "hidden_sizes": tabular.HIDDEN_SIZES,
+    "init": "he",
+    "l2": None,
+    "epochs": tabular.EPOCHS,
+    "batch_size": tabular.BATCH_SIZE,
+}
+"""The options of a table that were not typed: those of `jaxnet.tabular_defaults`."""
+TABLE_OPTIMIZER = {
+    "optimizer": "adamw",
+    "learning_rate": tabular.LEARNING_RATE,
+    "weight_decay": tabular.WEIGHT_DECAY,
+    "schedule": "warmup-cosine",
+}
+"""Likewise, where --optimizer was not typed: another optimizer has its own numbers."""
 
 
 TrainingOptions = TypeVar("TrainingOptions", bound="Training")
@@ -74,7 +91,7 @@ class Architecture:
     sizes: SizesOption = (784, 30, 10)
     """Units per layer, input and output included."""
     hidden: tuple[ActivationName, ...] = ("sigmoid",)  # pyright: ignore[reportInvalidTypeForm]
-    """Activation of the hidden layers: one for all, or one for each."""
+    """Activation of the hidden layers: one for all, or one for each (for a table silu)."""
     cost: CostName = "cross-entropy"  # pyright: ignore[reportInvalidTypeForm]
     """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood and focal
     softmax, poisson e^z, and gaussian-nll a mean and a log-variance for each target."""
@@ -104,20 +121,22 @@ class Training(Architecture):
     """Units per layer, input and output included (as many as the data have, with --hidden-sizes in
     between: 784 30 10)."""
     hidden_sizes: Annotated[SizesOption, tyro.conf.arg(help_behavior_hint="")] = ()
-    """Units of each hidden layer, in place of --sizes (30)."""
+    """Units of each hidden layer, in place of --sizes (30; for a table 128 128)."""
     cost: Annotated[CostName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm, reportIncompatibleVariableOverride]
     """Cost, which decides the outputs: cross-entropy has sigmoid ones, log-likelihood and focal
     softmax, poisson e^z, and gaussian-nll a mean and a log-variance for each target
     (cross-entropy; for a table's classes log-likelihood, and quadratic with --output linear for
     its numbers)."""
     init: InitName = "default"  # pyright: ignore[reportInvalidTypeForm]
-    """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)."""
+    """Initial weights: default N(0, 1/n_in), large N(0, 1), he, glorot, or gaussian N(0, STD²)
+    (for a table he)."""
     std: HyperOption = None
     """Standard deviation of the gaussian initial weights (0.01)."""
     precision: Literal["default", "high", "highest"] = "highest"
     """Matrix products on accelerators: highest is full float32."""
     optimizer: OptimizerName = "sgd"  # pyright: ignore[reportInvalidTypeForm]
-    """Update rule."""
+    """Update rule (for a table adamw, with learning rate 0.01, weight decay 1 and a warmup-cosine
+    schedule)."""
     learning_rate: HyperOption = None
     """Learning rate (the optimizer's default, such as sgd 0.5, adam 1e-3)."""
     decay: HyperOption = None
@@ -135,7 +154,7 @@ class Training(Architecture):
     ] = ()
     """Any other number of the optimizer: --hyper initial_accumulator_value=0, or centered=true."""
     l2: HyperOption = 5.0
-    """λ of the penalty (λ/2n)Σw², n the number of training examples (5)."""
+    """λ of the penalty (λ/2n)Σw², n the number of training examples (5; for a table none)."""
     l1: HyperOption = None
     """λ of the penalty (λ/n)Σ|w| (none)."""
     dropout: HyperOption = None
@@ -186,9 +205,9 @@ class Training(Architecture):
     """How much the training examples of each class count: balanced, each class as much as any
     other, or numbers such as 0=1 1=5 (all examples the same)."""
     epochs: int = 30
-    """Number of times that every example is visited."""
+    """Number of times that every example is visited (for a table 40)."""
     batch_size: int = 10
-    """Examples per mini-batch."""
+    """Examples per mini-batch (for a table 32)."""
     data: DataOption = "mnist"
     """Data set: mnist; digits (with scikit-learn); a folder of the files of MNIST, Fashion-MNIST,
     KMNIST, QMNIST, EMNIST or USPS, or one of these files; an .npz archive of x_train, y_train,
@@ -255,6 +274,22 @@ class Training(Architecture):
             categories=self.categories, drop=self.drop,
         )  # fmt: skip
 
+    def with_table_defaults(self: TrainingOptions, flags: Collection[str]) -> TrainingOptions:
+        """The options with the defaults for tables, if the data is one, in place of MNIST's.
+
+        Args:
+          flags: the options that were typed, such as "--l2", which keep their values.
+        """
+        if not self.target:
+            return self
+        defaults = TABLE_NETWORK | ({} if "--optimizer" in flags else TABLE_OPTIMIZER)
+        typed = {flag.removeprefix("--").replace("-", "_") for flag in flags}
+        typed |= {pair.partition("=")[0] for pair in self.hyper}
+        if "sizes" in typed:
+            typed.add("hidden_sizes")
+        untyped = {name: value for name, value in defaults.items() if name not in typed}
+        return dataclasses.replace(self, **untyped)
+
     def for_data(self: TrainingOptions, data: Dataset) -> TrainingOptions:
         """The options with the sizes and the cost that fit the data, where they were not given.
 
@@ -274,10 +309,20 @@ class Training(Architecture):
                 "the two options."
             )
         if not sizes:
-            n_outputs = _n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
+            n_last = n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
             hidden_sizes = self.hidden_sizes or HIDDEN_SIZES
-            sizes = (math.prod(data.train.x.shape[1:]), *hidden_sizes, n_outputs)
-        return dataclasses.replace(self, sizes=sizes, cost=cost, output=output)
+            sizes = (math.prod(data.train.x.shape[1:]), *hidden_sizes, n_last)
+        batch_size, n_rows = self.batch_size, len(data.train.x)
+        if self.target and batch_size > n_rows:
+            warnings.warn(
+                f"mini-batches are of all {n_rows} training rows, not of {batch_size}.",
+                UserWarning,
+                stacklevel=2,
+            )
+            batch_size = n_rows
+        return dataclasses.replace(
+            self, sizes=sizes, cost=cost, output=output, batch_size=batch_size
+        )
 
     def chosen_metrics(self) -> dict[str, MetricFunction]:
         """The metrics of --metrics by name, and the one that --decides names."""
@@ -362,14 +407,6 @@ class Training(Architecture):
         if self.reduce_on_plateau and self.patience is not None:
             return stopping.reduce_on_plateau(self.patience, **where)
         return stopping.Stopping(patience=self.patience, **where)
-
-
-def _n_outputs(data: Dataset) -> int:
-    """The outputs that the targets of a data set need."""
-    if isinstance(data, datasets.Table):
-        return data.n_outputs
-    y = np.asarray(data.train.y)
-    return y.shape[1] if y.ndim == 2 else int(y.max()) + 1
 
 
 def cost_function(

@@ -31,6 +31,8 @@ from jaxnet.training import devices, metrics
 from jaxnet.training.metrics import MetricFunction
 
 _RANGE = re.compile(r"(?P<low>[^:]+):(?P<high>[^:]+)(?::(?P<n>\d+))?")
+TABLE_VARY = ("learning_rate=0.001:0.1:5",)
+"""What a sweep varies for a table, if nothing else is typed."""
 SHOWN = 10
 """Recipes in the table of results."""
 
@@ -46,7 +48,7 @@ class Sweep(Training):
     """
 
     epochs: int = 10
-    """Number of times that every example is visited."""
+    """Number of times that every example is visited (for a table 40)."""
     vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUES")] = (
         "learning_rate=0.01:10:10",
     )
@@ -73,6 +75,17 @@ class Sweep(Training):
     """Where to keep the study (studies/TIME-NAME)."""
     wait: bool = False
     """Wait while another process writes into --folder, instead of refusing."""
+
+    def with_table_defaults(self, flags: Collection[str]) -> "Sweep":
+        """The options with the defaults for tables; learning rates are then about AdamW's.
+
+        Args:
+          flags: the options that were typed, such as "--l2", which keep their values.
+        """
+        changed = super().with_table_defaults(flags)
+        if not self.target or {"--vary", "--optimizer"} & {*flags}:
+            return changed
+        return dataclasses.replace(changed, vary=TABLE_VARY)
 
     def __call__(self, out: Console) -> None:
         """Train, compare, write."""

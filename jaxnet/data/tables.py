@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from jaxnet.core.types import Dataset
 from jaxnet.data.encoding import Encoding
 
@@ -77,3 +79,19 @@ def encoding_of(data: Dataset) -> Encoding | None:
     True
     """
     return data.encoding if isinstance(data, Table) else None
+
+
+def n_outputs(data: Dataset) -> int:
+    """The number of outputs that the targets of a data set need: one for each class or column.
+
+    Args:
+      data: the splits, with labels or a column for each output.
+
+    >>> from jaxnet.core.types import Split
+    >>> n_outputs(Dataset(Split([[0.0], [1.0]], [0, 1])))
+    2
+    """
+    if isinstance(data, Table):
+        return data.n_outputs
+    y = np.asarray(data.train.y)
+    return y.shape[1] if y.ndim == 2 else int(y.max()) + 1

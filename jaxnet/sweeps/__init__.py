@@ -8,6 +8,7 @@ from jaxnet.sweeps.opening import open_study
 from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample, zipped
 from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.study import Study
+from jaxnet.sweeps.tabular import TabularDefaults, tabular_defaults, tabular_ensemble
 
 __all__ = [
     "CrossValidation",
@@ -17,11 +18,14 @@ __all__ = [
     "Settings",
     "Study",
     "SweepReport",
+    "TabularDefaults",
     "Uniform",
     "cross_validate",
     "grid",
     "open_study",
     "sample",
     "sweep",
+    "tabular_defaults",
+    "tabular_ensemble",
     "zipped",
 ]

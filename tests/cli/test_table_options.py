@@ -1,12 +1,14 @@
 """Tables on the command line: from a CSV file to a network and predictions on new rows."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from jaxnet.cli.main import main
+import jaxnet as jn
+from jaxnet.cli.main import _parse, main
 from jaxnet.training import devices
 
 
@@ -39,7 +41,7 @@ def test_from_a_csv_to_predictions(patients, capsys):
         capsys, f"train --data patients.csv --target ill --hidden-sizes 5 --folds 3 {options}"
     )
     assert status == 0
-    assert "[5, 5, 2] sigmoid, LogLikelihood(temperature=1.0)" in out
+    assert "[5, 5, 2] silu, LogLikelihood(temperature=1.0)" in out
     assert (
         "Numbers: age (with gaps), visits Categories: town: Bern, Zug To predict: ill, no or" in out
     )
@@ -128,3 +130,46 @@ def test_a_number_after_target_is_stop_at(patients, capsys):
     status, _, err = _run(capsys, "train --data digits --epochs 0 --target 0.5")
     assert status == 2
     assert "--target NUMBER is now called --stop-at NUMBER" in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "changed"),
+    [
+        ("", {}),
+        ("--learning-rate 0.1", {"learning_rate": 0.1}),
+        ("--optimizer adam --epochs 3", {"optimizer": "adam", "epochs": 3, "schedule": None}),
+        ("--sizes 5 4 2 --hidden relu", {"sizes": [5, 4, 2], "hidden": ["relu"]}),
+    ],
+)
+def test_a_table_has_defaults_of_its_own(patients, typed, changed):
+    command = _parse(f"train --data patients.csv --target ill {typed}".split())
+    data = command.training_data()
+    command = command.for_data(data)
+    defaults = jn.tabular_defaults(data)
+    if not changed:
+        assert command.full_network() == defaults.network
+        assert dataclasses.replace(command, horizon=40.0).recipe() == defaults.recipe
+        assert (command.epochs, command.batch_size) == (defaults.epochs, defaults.batch_size)
+    for name, value in changed.items():
+        own = getattr(command, name)
+        assert (list(own) if isinstance(own, tuple) else own) == value
+    assert command.l2 is None
+
+
+def test_a_sweep_of_a_table_varies_rates_about_its_own(patients):
+    assert _parse("sweep --data patients.csv --target ill".split()).vary == (
+        "learning_rate=0.001:0.1:5",
+    )
+    book = _parse("sweep --data patients.csv --target ill --optimizer sgd".split())
+    assert (book.vary, book.learning_rate, book.batch_size) == (
+        ("learning_rate=0.01:10:10",), None, 32,
+    )  # fmt: skip
+
+
+def test_a_small_table_is_one_mini_batch(patients):
+    with open("small.csv", "w", encoding="utf-8") as file:
+        file.write("age,ill\n" + "1.5,no\n2.5,yes\n" * 10)
+    command = _parse("train --data small.csv --target ill".split())
+    data = command.training_data()
+    with pytest.warns(UserWarning, match="are of all 12 training rows, not of 32"):
+        assert command.for_data(data).batch_size == 12
