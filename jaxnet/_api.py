@@ -216,16 +216,21 @@ __all__ = [
     "zipped",
 ]
 
-# These need matplotlib, of the extra `cli`: they are imported at first use.
-_LAZY = {"pages": "comparison_page", "plots": "plots"}
+# These need other extras, `optuna` and `cli` for matplotlib: they are imported at first use.
+_LAZY = {
+    "optuna": "integrations.optuna",
+    "pages": "reporting.comparison_page",
+    "plots": "reporting.plots",
+}
 
 if TYPE_CHECKING:
+    from jaxnet.integrations import optuna  # noqa: F401
     from jaxnet.reporting import comparison_page as pages  # noqa: F401
     from jaxnet.reporting import plots  # noqa: F401
 else:
 
     def __getattr__(name: str) -> ModuleType:
-        """The modules `jaxnet.pages` and `jaxnet.plots`, imported at first use."""
+        """The modules `jaxnet.optuna`, `pages` and `plots`, imported at first use."""
         if name in _LAZY:
-            return importlib.import_module(f"jaxnet.reporting.{_LAZY[name]}")
+            return importlib.import_module(f"jaxnet.{_LAZY[name]}")
         raise AttributeError(f"module 'jaxnet' has no attribute {name!r}", name=name)

@@ -13,7 +13,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.searches.ranges import checked_ranges
 from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch
 from jaxnet.sweeps import Study, sample, sweep
-from jaxnet.sweeps.halving import Asynchronous, Ranked, Rung
+from jaxnet.sweeps.halving import Asynchronous, Ranking, Rung
 from jaxnet.sweeps.search_space import Range
 
 
@@ -142,7 +142,7 @@ class _Recorder:
         self.halving = halving
         self.chunks: list[tuple[tuple[int, ...], int]] = []
 
-    def rungs(self, n_recipes: int, epochs: int, ranked: Ranked) -> Iterator[Rung]:
+    def rungs(self, n_recipes: int, epochs: int, ranked: Ranking) -> Iterator[Rung]:
         """The rungs; see `Halving.rungs`."""
         for rung in self.halving.rungs(n_recipes, epochs, ranked):
             self.chunks.append((rung.recipes, rung.epochs))

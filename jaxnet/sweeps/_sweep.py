@@ -57,6 +57,7 @@ from jaxnet.sweeps.executors import (
 from jaxnet.sweeps.folds import LaneFold, smallest_fold
 from jaxnet.sweeps.halving import (
     Halving,
+    Ranking,
     Rung,
     checked_halving,
     checked_rungs,
@@ -64,7 +65,6 @@ from jaxnet.sweeps.halving import (
 )
 from jaxnet.sweeps.ledger import Ledger
 from jaxnet.sweeps.planning import Plan, predict_plan
-from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.starts import LaneStart, lane_starts
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
@@ -268,7 +268,8 @@ class _RungLoop:
           interrupted: not empty once the user has asked for an end.
         """
         n_recipes, finished = len(self.ledger.settings), set[int]()
-        for rung in checked_rungs(halving, n_recipes, self.epochs, self._ranked):
+        ranked = Ranking(self.ledger.scores)
+        for rung in checked_rungs(halving, n_recipes, self.epochs, ranked):
             if rung.ends_others:
                 self.dropped_lanes = [lane for lane in lanes if lane[0] not in rung.recipes]
             self._train_rung(lanes, rung, interrupted)
@@ -277,11 +278,6 @@ class _RungLoop:
             if rung.epochs == self.epochs:
                 finished.update(rung.recipes)
         self.dropped_lanes = [lane for lane in lanes if lane[0] not in finished]
-
-    def _ranked(self, recipes: Iterable[int], until: int) -> list[int]:
-        """Recipes from the best to the worst after `until` epochs, by the mean over the seeds."""
-        places = np.unique(list(recipes))
-        return places[recipe_order(self.ledger.scores(until)[places])].tolist()
 
     def plan_of(self, jobs: Sequence[Job]) -> Plan:
         """The plan of a sweep whose first rung trains these chunks."""

@@ -9,12 +9,38 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, SupportsIndex, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float
+
 from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import count
+from jaxnet.sweeps.ranking import recipe_order
 
-Ranked = Callable[[Iterable[int], int], list[int]]
-"""`(recipes, epochs) -> recipes`: from the best to the worst, by their scores after so many
-epochs."""
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks the recipes of a sweep by what they have reached: `ranked(recipes, epochs)`.
+
+    Args:
+      scores: `(epochs) -> (recipe, seed)`, the score of each network after so many epochs, that of
+        its best epoch so far; −∞ for one that diverged or has not begun. Higher is better.
+
+    >>> ranked = Ranking(lambda epochs: np.array([[0.2], [0.9], [0.5]]) * epochs)
+    >>> ranked([0, 2], epochs=1), ranked.scores(2).max().item()
+    ([2, 0], 1.8)
+    """
+
+    scores: Callable[[int], Float[np.ndarray, "recipes seeds"]]
+
+    def __call__(self, recipes: Iterable[int], epochs: int) -> list[int]:
+        """Recipes from the best to the worst, by the mean over the seeds.
+
+        Args:
+          recipes: some recipes, by their places on the study's axis recipe, from 0.
+          epochs: after how many epochs.
+        """
+        places = np.unique(list(recipes))
+        return places[recipe_order(self.scores(epochs)[places])].tolist()
 
 
 class Rung(NamedTuple):
@@ -32,7 +58,7 @@ class Rung(NamedTuple):
 class Halving(Protocol):
     """Chooses the rungs of a sweep."""
 
-    def rungs(self, n_recipes: int, epochs: int, ranked: Ranked) -> Iterator[Rung]:
+    def rungs(self, n_recipes: int, epochs: int, ranked: Ranking) -> Iterator[Rung]:
         """The rungs, each of which is trained before the next one is asked for.
 
         Args:
@@ -54,13 +80,14 @@ class Synchronous:
       sizes: the recipes and the epochs of each rung; the first one holds all recipes, the last one
         has the epochs of the sweep.
 
-    >>> [rung.recipes for rung in Synchronous(((3, 1), (1, 2))).rungs(3, 2, lambda best, _: best)]
-    [(0, 1, 2), (0,)]
+    >>> ranked = Ranking(lambda epochs: np.array([[0.2], [0.9], [0.5]]))
+    >>> [rung.recipes for rung in Synchronous(((3, 1), (1, 2))).rungs(3, 2, ranked)]
+    [(0, 1, 2), (1,)]
     """
 
     sizes: tuple[tuple[int, int], ...]
 
-    def rungs(self, n_recipes: int, epochs: int, ranked: Ranked) -> Iterator[Rung]:
+    def rungs(self, n_recipes: int, epochs: int, ranked: Ranking) -> Iterator[Rung]:
         """The rungs; see `Halving.rungs`."""
         recipes, epochs_before = list(range(n_recipes)), 0
         for n_best, until in self.sizes:
@@ -83,7 +110,8 @@ class Asynchronous:
       factor: of `factor` recipes one goes on, at least 2.
       chunk: the recipes that are trained together, at least 1.
 
-    >>> rungs = Asynchronous(factor=2, chunk=2).rungs(4, 2, lambda best, _: sorted(best))
+    >>> ranked = Ranking(lambda epochs: np.array([[0.9], [0.8], [0.7], [0.6]]))
+    >>> rungs = Asynchronous(factor=2, chunk=2).rungs(4, 2, ranked)
     >>> [(rung.recipes, rung.epochs) for rung in rungs]
     [((0, 1), 1), ((2, 3), 1), ((0, 1), 2)]
     """
@@ -91,7 +119,7 @@ class Asynchronous:
     factor: int
     chunk: int
 
-    def rungs(self, n_recipes: int, epochs: int, ranked: Ranked) -> Iterator[Rung]:
+    def rungs(self, n_recipes: int, epochs: int, ranked: Ranking) -> Iterator[Rung]:
         """The rungs; see `Halving.rungs`."""
         rung_epochs = epochs_of_rungs(self.factor, n_recipes, epochs)
         ended: list[list[int]] = [[] for _ in rung_epochs]
@@ -106,7 +134,7 @@ class Asynchronous:
             ended[level] += recipes
 
     def _to_promote(
-        self, ended: list[list[int]], rung_epochs: list[int], ranked: Ranked, all_started: bool
+        self, ended: list[list[int]], rung_epochs: list[int], ranked: Ranking, all_started: bool
     ) -> tuple[int, list[int]]:
         """The level to which recipes go on, and which; level 0 and none if they have to wait."""
         levels = range(len(ended) - 1)
@@ -170,7 +198,7 @@ def checked_halving(
     return Synchronous(tuple(sizes))
 
 
-def checked_rungs(halving: Halving, n_recipes: int, epochs: int, ranked: Ranked) -> Iterator[Rung]:
+def checked_rungs(halving: Halving, n_recipes: int, epochs: int, ranked: Ranking) -> Iterator[Rung]:
     """The rungs that an object chooses, each checked before it is trained.
 
     Args:
@@ -185,7 +213,7 @@ def checked_rungs(halving: Halving, n_recipes: int, epochs: int, ranked: Ranked)
     Raises:
       ValueError: a rung has a recipe that the sweep does not have, or none, or more epochs.
 
-    >>> list(checked_rungs(Synchronous(((1, 3),)), 1, 2, lambda best, _: best))
+    >>> list(checked_rungs(Synchronous(((1, 3),)), 1, 2, Ranking(lambda epochs: np.zeros((1, 1)))))
     Traceback (most recent call last):
     ValueError: successive_halving chose 3 epochs, but the sweep has 1 to 2; choose from these.
     """

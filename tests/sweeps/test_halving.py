@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import jaxnet as jn
-from jaxnet.sweeps.halving import Asynchronous, Rung, Synchronous, checked_halving
+from jaxnet.sweeps.halving import Asynchronous, Ranking, Rung, Synchronous, checked_halving
 
 DATA, NET = jn.datasets.xor(), jn.Network((2, 4, 2))
 
 
 def _ranking(scores):
     """Ranks recipes by a table of scores, (recipe, epoch)."""
-    return lambda recipes, epochs: sorted(recipes, key=lambda recipe: -scores[recipe, epochs - 1])
+    return Ranking(lambda epochs: scores[:, epochs - 1 : epochs])
 
 
 class _Simulator:
