@@ -3,7 +3,8 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Real
 from typing import Any, Literal, Self
 
 import jax
@@ -21,8 +22,20 @@ from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.sklearn.lbfgs import minimize
-from jaxnet.sklearn.mapping import COSTS, check_parameters, draw_params, network_of
-from jaxnet.sklearn.programs import outputs_of_members, padded, rows_at_once
+from jaxnet.sklearn.mapping import (
+    COSTS,
+    check_parameters,
+    draw_params,
+    network_of,
+    optimizer_of,
+)
+from jaxnet.sklearn.programs import (
+    outputs_of_members,
+    padded,
+    room_for_inputs,
+    rows_at_once,
+    with_inputs,
+)
 from jaxnet.sklearn.stopping import Progress
 from jaxnet.sklearn.training import Examples, Networks, random_states, train
 
@@ -118,12 +131,11 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         )  # fmt: skip
         x = X if isinstance(X, np.ndarray) else X.toarray()
         x = np.asarray(x, self.dtype or x.dtype)
-        if sample_weight is not None and not np.ndim(sample_weight):
+        if isinstance(sample_weight, Real):
             sample_weight = np.full(len(x), sample_weight)
-        weight = weight_array(sample_weight, len(x), "fit", "sample_weight")
+        weight = weight_array(sample_weight, len(x), "sample_weight")
         examples = self._targets(x, y, weight, is_partial)
-        n_outputs = examples.y.shape[1]
-        net = network_of(self, x.shape[1], n_outputs, COSTS[self._kind][0])
+        net = network_of(self, x.shape[1], examples.y.shape[1], COSTS[self._kind][0])
         with self._computing(x.dtype):
             randoms = random_states(self)
             networks = (
@@ -131,12 +143,24 @@ class MultilayerPerceptron(BaseEstimator, ABC):
                 else self._earlier_networks(net, x.dtype)
             )  # fmt: skip
             losses = None
+            net, examples = self._widened(net, examples)
+            networks.params = with_inputs(networks.params, net.sizes[0])
             if self.solver == "lbfgs":
                 losses = minimize(self, net, examples, networks)
             else:
                 train(self, net, examples, networks, randoms, self._score, is_partial)
-        self._keep(net, networks, losses)
+        networks.params = with_inputs(networks.params, x.shape[1])
+        self._keep(networks, losses)
         return self
+
+    def _widened(self, net: Network, examples: Examples) -> tuple[Network, Examples]:
+        """The network and the examples with inputs that are 0, up to a width with a program."""
+        n_in = net.sizes[0]
+        if optimizer_of(self).shaped:
+            return net, examples
+        wide = replace(net, sizes=(room_for_inputs(n_in), *net.sizes[1:]))
+        x = np.pad(examples.x, ((0, 0), (0, wide.sizes[0] - n_in)))
+        return wide, examples._replace(x=x)
 
     @contextlib.contextmanager
     def _computing(self, dtype: np.dtype) -> Iterator[None]:
@@ -181,7 +205,7 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         is_stacked = layers[0].b.ndim > 1
         return layers if is_stacked else jax.tree.map(lambda array: array[None], layers)
 
-    def _keep(self, net: Network, networks: Networks, losses: list[float] | None) -> None:
+    def _keep(self, networks: Networks, losses: list[float] | None) -> None:
         """Set the attributes that the training ends with."""
         if not all(np.isfinite(array).all() for array in jax.tree.leaves(networks.params)):
             raise ValueError(
@@ -195,7 +219,7 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         self.intercepts_ = [layer.b for layer in params]
         # The attributes are the parameters from here on: they may be changed.
         self._networks = Networks((), progress, networks.state)
-        self.n_layers_, self.n_outputs_ = len(net.sizes), net.sizes[-1]
+        self.n_layers_, self.n_outputs_ = len(params) + 1, params[-1].b.shape[-1]
         self.out_activation_ = COSTS[self._kind][1]
         self.n_iter_ = max(each.n_iter for each in progress)
         self.t_ = max(each.n_seen for each in progress)
@@ -218,13 +242,15 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=("csr", "csc"), reset=False)
         params = self._stacked_params()
-        dtype = params[0].w.dtype
-        net = network_of(self, params[0].w.shape[1], self.n_outputs_, COSTS[self._kind][0])
+        dtype, n_in = params[0].w.dtype, room_for_inputs(X.shape[1])
+        params = with_inputs(params, n_in)
+        net = network_of(self, n_in, self.n_outputs_, COSTS[self._kind][0])
         outputs = []
         with self._computing(dtype):
             for first in range(0, X.shape[0], rows_at_once(X.shape[0])):
                 rows = X[first : first + rows_at_once(X.shape[0])]
                 rows = np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray(), dtype)
+                rows = np.pad(rows, ((0, 0), (0, n_in - rows.shape[1])))
                 xs = jnp.asarray(padded(rows, rows_at_once(len(rows))))
                 members = np.asarray(outputs_of_members(net, params, xs))
                 outputs.append(members.mean(axis=0)[: len(rows)])

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 
 import jax
-
 import numpy as np
 from scipy import optimize
 from sklearn.exceptions import ConvergenceWarning

@@ -107,7 +107,9 @@ def check_parameters(parameters: Parameters) -> None:
     hidden_sizes(parameters)
     optimizer_of(parameters)
     require_choice("activation", parameters.activation, tuple(ACTIVATIONS))
-    require_choice("learning_rate", parameters.learning_rate, ("constant", "invscaling", "adaptive"))
+    require_choice(
+        "learning_rate", parameters.learning_rate, ("constant", "invscaling", "adaptive")
+    )
     if parameters.batch_size != "auto":
         if isinstance(parameters.batch_size, str):
             raise ValueError(

@@ -25,10 +25,12 @@ from jaxnet.training.mini_batches import Sizes, Subset
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.step import TrainState, evaluation_params, mean_cost, start
 
-FEWEST_ROWS = 64
-"""The smallest room for examples."""
-MOST_ROWS = 4096
-"""The most examples that are predicted at once."""
+SIZES_OF_ROWS = (64, 256, 1024, 4096)
+"""How many rows are predicted at once: few sizes, so that little is compiled."""
+MOST_EPOCHS = 10
+"""Epochs that are trained at once where they are short."""
+FEW_STEPS = 16
+"""The most mini-batches of a short epoch."""
 COSTS_OF_STEPS = Monitors(("cost",), every=1)
 """Measures the cost and the penalties of each mini-batch."""
 
@@ -51,15 +53,15 @@ def room(n: int, fewest: int = 1) -> int:
 
 
 def rows_at_once(n: int) -> int:
-    """How many rows to predict at once: a power of two, so that few sizes are compiled.
+    """How many rows to predict at once: few sizes, so that little is compiled.
 
     Args:
       n: the number of examples.
 
     >>> rows_at_once(3), rows_at_once(300), rows_at_once(100_000)
-    (64, 512, 4096)
+    (64, 1024, 4096)
     """
-    return min(max(FEWEST_ROWS, 1 << (n - 1).bit_length()), MOST_ROWS)
+    return next(size for size in SIZES_OF_ROWS if size >= min(n, SIZES_OF_ROWS[-1]))
 
 
 def padded(array: np.ndarray, n_rows: int) -> np.ndarray:
@@ -72,6 +74,30 @@ def padded(array: np.ndarray, n_rows: int) -> np.ndarray:
     return np.pad(array, [(0, n_rows - len(array)), *[(0, 0)] * (array.ndim - 1)])
 
 
+def room_for_inputs(n_in: int) -> int:
+    """How many inputs a program has for a network of so many.
+
+    Args:
+      n_in: the number of inputs.
+
+    >>> room_for_inputs(2), room_for_inputs(10), room_for_inputs(64)
+    (8, 16, 64)
+    """
+    return max(8, -(-n_in // 8) * 8) if n_in <= 32 else n_in
+
+
+def with_inputs(params: Params, n_in: int) -> Params:
+    """Stacked parameters for another number of inputs: further weights are 0, or cut off.
+
+    Args:
+      params: the parameters, with an axis for the members.
+      n_in: the number of inputs to have.
+    """
+    w = np.asarray(params[0].w)[:, :n_in]
+    w = np.pad(w, ((0, 0), (0, n_in - w.shape[1]), (0, 0)))
+    return (params[0]._replace(w=w), *params[1:])
+
+
 @dataclass(frozen=True)
 class EpochShape:
     """The static choices of an epoch: each combination is a compiled program of its own."""
@@ -82,6 +108,8 @@ class EpochShape:
     """The room for examples in a mini-batch."""
     n_steps: int
     """The room for mini-batches in an epoch."""
+    n_epochs: int
+    """The room for epochs in a call."""
 
     @property
     def n_rows(self) -> int:
@@ -89,19 +117,24 @@ class EpochShape:
         return self.batch_size * self.n_steps
 
 
-def epoch_shape(net: Network, n_examples: int, batch_size: int) -> EpochShape:
+def epoch_shape(net: Network, n_examples: int, batch_size: int, is_single: bool) -> EpochShape:
     """The program that trains so many examples in such mini-batches.
 
     Args:
       net: the architecture.
       n_examples: the number of examples.
       batch_size: examples per mini-batch.
+      is_single: whether it trains a single epoch.
     """
-    if batch_size >= n_examples:
-        # So few examples cost less time than another compilation.
-        n_rows = rows_at_once(n_examples) if n_examples <= 256 else room(n_examples)
-        return EpochShape(net, n_rows, 1)
-    return EpochShape(net, batch_size, room(-(-n_examples // batch_size)))
+    n_steps = 1
+    if batch_size < n_examples:
+        n_steps = room(-(-n_examples // batch_size))
+    elif n_examples <= 256:  # so few cost less time than another compilation
+        batch_size = rows_at_once(n_examples)
+    else:
+        batch_size = room(n_examples)
+    n_epochs = 1 if is_single or n_steps > FEW_STEPS else MOST_EPOCHS
+    return EpochShape(net, batch_size, n_steps, n_epochs)
 
 
 class Member(NamedTuple):
@@ -109,17 +142,17 @@ class Member(NamedTuple):
 
     seed: Int[AnyArray, "..."]
     """The seed of the randomness that is not scikit-learn's, such as dropout's."""
-    order: Int[AnyArray, "..."]
-    """The examples of the epoch in their order."""
+    orders: Int[AnyArray, "..."]
+    """The examples in their order in each epoch, (epochs, rows)."""
     learning_rate: Float[AnyArray, "..."]
-    """That of the epoch."""
+    """That of the epochs."""
     is_training: Bool[AnyArray, "..."]
     """Whether the member trains; its state stays as it is if not."""
     state: TrainState
-    """The state before the epoch."""
+    """The state before the first of the epochs."""
 
 
-def _of_members(function, members: PyTree, n: int) -> PyTree:  # noqa: ANN001
+def _of_members(function, members: PyTree, n: int) -> PyTree:
     """Apply a function to each member: a single one has no axis, which would cost time."""
     if n > 1:
         return jax.vmap(function)(members)
@@ -131,7 +164,9 @@ def _key(seed: Int[Array, ""]) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
 
-def _begin(net: Network, recipe: Recipe, seeds: Int[Array, " members"], params: Params) -> TrainState:
+def _begin(
+    net: Network, recipe: Recipe, seeds: Int[Array, " members"], params: Params
+) -> TrainState:
     """The states before the first epoch."""
     begin = lambda member: start(net, recipe, _key(member[0]), member[1], keep_best=False)
     return _of_members(begin, (seeds, params), len(seeds))
@@ -141,26 +176,37 @@ def _train(
     shape: EpochShape,
     data: Split,
     recipe: Recipe,
-    n_examples: Int[AnyArray, ""],
-    batch_size: Int[AnyArray, ""],
+    counts: Int[AnyArray, " 3"],
     members: Member,
-) -> tuple[TrainState, Float[Array, "members 2"]]:
-    """The states after an epoch; the mean of each mini-batch's cost, and that of its penalties."""
+) -> tuple[TrainState, Float[Array, "members epochs 2"]]:
+    """The states after some epochs, and of each epoch its mini-batches' mean cost and penalties.
+
+    `counts` are the number of epochs, of examples, and of examples per mini-batch.
+    """
+    n_epochs, n_examples, batch_size = counts
     sizes = Sizes(n_examples, batch_size, shape.n_steps)
     first = batch_size * jnp.arange(shape.n_steps)
     shares = jnp.clip(n_examples - first, 0, batch_size) / n_examples
 
-    def of_member(member: Member) -> tuple[TrainState, Float[Array, " 2"]]:
-        own = _with_rate(recipe, member.learning_rate)
-        after, costs = epoch(
-            shape.net, shape.batch_size, data, member.order, _key(member.seed), own, member.state,
-            COSTS_OF_STEPS, subset=Subset(sizes, member.order),
-        )  # fmt: skip
-        assert costs is not None  # it is measured
-        return after, shares.astype(costs.dtype) @ costs
+    def of_member(member: Member) -> tuple[TrainState, Float[Array, "epochs 2"]]:
+        own, key = _with_rate(recipe, member.learning_rate), _key(member.seed)
+        dtype = member.learning_rate.dtype
 
-    states, losses = _of_members(of_member, members, len(members.order))
-    if len(members.order) > 1:
+        def train_epoch(index: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+            state, losses = carry
+            order = member.orders[index]
+            state, costs = epoch(
+                shape.net, shape.batch_size, data, order, key, own, state, COSTS_OF_STEPS,
+                subset=Subset(sizes, order),
+            )  # fmt: skip
+            assert costs is not None  # they are measured
+            return state, losses.at[index].set(shares.astype(dtype) @ costs)
+
+        losses = jnp.zeros((shape.n_epochs, 2), dtype)
+        return jax.lax.fori_loop(0, n_epochs, train_epoch, (member.state, losses))
+
+    states, losses = _of_members(of_member, members, len(members.orders))
+    if len(members.orders) > 1:
         states = jax.vmap(
             lambda trains, after, before: jax.tree.map(partial(jnp.where, trains), after, before)
         )(members.is_training, states, members.state)

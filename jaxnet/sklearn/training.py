@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
+from sklearn.utils import check_random_state
 
 from jaxnet.core.network import Network
 from jaxnet.core.types import Params, Split
@@ -116,23 +116,20 @@ def train(
     recipe = recipe_of(parameters)
     loop = _Loop(parameters, net, examples, networks, randoms, recipe)
     loop.begin(goes_on=is_partial and networks.state is not None)
-    n_epochs = 1 if is_partial else parameters.max_iter
+    n_left = 1 if is_partial else parameters.max_iter
     try:
-        for _ in range(n_epochs):
-            loop.train_epoch()
-            loop.end_epoch(score)
-            if not any(progress.is_training for progress in networks.progress):
-                break
-        else:
-            if not is_partial:
-                warnings.warn(
-                    f"the training has not converged after max_iter={parameters.max_iter} epochs; "
-                    "raise max_iter, or tol.",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
+        while n_left and any(progress.is_training for progress in networks.progress):
+            n_left -= loop.train_epochs(n_left, score)
     except KeyboardInterrupt:
         warnings.warn("the training was interrupted; its last epoch is kept.", stacklevel=4)
+    else:
+        if not is_partial and any(progress.is_training for progress in networks.progress):
+            warnings.warn(
+                f"the training has not converged after max_iter={parameters.max_iter} epochs; "
+                "raise max_iter, or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
     loop.end()
 
 
@@ -158,8 +155,10 @@ class _Loop:
         self.orders = self.rows
         self.n_examples = len(self.rows[0])
         self.batch_size = _batch_size(parameters, self.n_examples)
-        self.shape = epoch_shape(net, self.n_examples, self.batch_size)
+        decides_after_each = parameters.early_stopping or parameters.learning_rate == "invscaling"
+        self.shape = epoch_shape(net, self.n_examples, self.batch_size, decides_after_each)
         self.data = on_device(examples, max(self.shape.n_rows, room(n)))
+        self.valid_arrays = [] if self.valid is None else self.valid.arrays(examples.x.dtype)
         self.seeds = [copy.deepcopy(random).randint(2**31 - 1) for random in randoms]
         self.state: Any = None
 
@@ -198,60 +197,95 @@ class _Loop:
             rate = progress.learning_rate if goes_on else self.parameters.learning_rate_init
             progress.begin(rate)
 
-    def train_epoch(self) -> None:
-        """Train an epoch, and note its loss."""
-        training = [progress.is_training for progress in self.networks.progress]
-        if self.parameters.shuffle:
-            self.orders = [
-                shuffle(order, random_state=random) if is_training else order
-                for order, random, is_training in zip(
-                    self.orders, self.randoms, training, strict=True
-                )
-            ]
-        rates = [progress.learning_rate for progress in self.networks.progress]
-        members = Member(
+    def train_epochs(self, n_left: int, score: Score) -> int:
+        """Train some epochs at once, up to the first one after which something changes.
+
+        The program does not know scikit-learn's rules. Where they end the training of a network, or
+        change its learning rate, in the middle, the epochs up to there are trained again.
+        """
+        n_epochs = min(self.shape.n_epochs, n_left)
+        orders, states = self._draw_orders(n_epochs)
+        members = self._members(orders)
+        losses = self._run(members, n_epochs)
+        for index in range(n_epochs):
+            is_changed = self._end_epoch(losses[:, index], score)
+            if is_changed and index + 1 < n_epochs:
+                self._run(members, index + 1)
+                for member, random in enumerate(self.randoms):
+                    random.set_state(states[member][index])
+            if is_changed:
+                break
+        self.orders = [own[index] for own in orders]
+        return index + 1
+
+    def _draw_orders(self, n_epochs: int) -> tuple[list[list[np.ndarray]], list[list[Any]]]:
+        """Each network's orders in the epochs, and its random state after each of them."""
+        orders: list[list[np.ndarray]] = []
+        states: list[list[Any]] = []
+        progress = self.networks.progress
+        for order, random, own in zip(self.orders, self.randoms, progress, strict=True):
+            orders.append([])
+            states.append([])
+            for _ in range(n_epochs):
+                if self.parameters.shuffle and own.is_training:
+                    permutation = np.arange(len(order))
+                    random.shuffle(permutation)  # sklearn.utils.shuffle, without its checks
+                    order = order[permutation]
+                orders[-1].append(order)
+                states[-1].append(random.get_state())
+        return orders, states
+
+    def _members(self, orders: list[list[np.ndarray]]) -> Member:
+        """What the program reads of each network."""
+        progress = self.networks.progress
+        indices = np.zeros((len(orders), self.shape.n_epochs, self.shape.n_rows), np.int32)
+        indices[:, : len(orders[0]), : self.n_examples] = orders
+        return Member(
             seed=np.array(self.seeds, np.uint32),
-            order=np.stack([padded(order, self.shape.n_rows) for order in self.orders]),
-            learning_rate=np.array(rates, self.data.x.dtype),
-            is_training=np.array(training),
+            orders=indices,
+            learning_rate=np.array([own.learning_rate for own in progress], self.data.x.dtype),
+            is_training=np.array([own.is_training for own in progress]),
             state=self.state,
         )
-        self.state, losses = train_members(
-            self.shape, self.data, self.recipe, np.int32(self.n_examples),
-            np.int32(self.batch_size), members,
-        )  # fmt: skip
-        for progress, (cost, penalty) in zip(
-            self.networks.progress, np.asarray(losses, float), strict=True
-        ):
-            if progress.is_training:
-                progress.loss_curve.append(loss_of(self.net, cost, penalty))
 
-    def end_epoch(self, score: Score) -> None:
-        """Evaluate the networks that train, and decide which of them go on."""
+    def _run(self, members: Member, n_epochs: int) -> np.ndarray:
+        """Train so many epochs; returns the losses of each, (members, epochs, 2)."""
+        counts = np.array([n_epochs, self.n_examples, self.batch_size], np.int32)
+        self.state, losses = train_members(self.shape, self.data, self.recipe, counts, members)
+        return np.asarray(losses, float)
+
+    def _end_epoch(self, losses: np.ndarray, score: Score) -> bool:
+        """Note the losses of an epoch, (members, 2), and decide how the networks go on.
+
+        Returns whether a network ends, or has another learning rate from now on.
+        """
         parameters, networks, valid = self.parameters, self.networks, self.valid
-        outputs = costs = None
+        outputs = costs = params = None
         if valid is not None:
             params = self._params()
-            outputs, costs = map(
-                np.asarray, evaluate_members(self.net, params, *valid.arrays(self.data.x.dtype))
-            )
+            outputs, costs = map(np.asarray, evaluate_members(self.net, params, *self.valid_arrays))
+        is_changed = False
         for index, progress in enumerate(networks.progress):
             if not progress.is_training:
                 continue
-            loss, tol = progress.loss_curve[-1], parameters.tol
+            loss = loss_of(self.net, *losses[index])
+            progress.loss_curve.append(loss)
             texts = [f"Iteration {progress.n_iter + 1}, loss = {loss:.8f}"]
             if valid is None or outputs is None or costs is None:
-                progress.add_loss(loss, tol)
+                progress.add_loss(loss, parameters.tol)
             else:
                 progress.validation_losses.append(loss_of(self.net, costs[index], 0.0))
                 own = outputs[index, : len(valid.ys[index])]
                 value = score(own, valid.ys[index], valid.weights_of(index))
                 best = jax.tree.map(lambda array, k=index: np.array(array[k]), params)
-                progress.add_score(value, best, tol)
+                progress.add_score(value, best, parameters.tol)
                 texts.append(f"Validation score: {value:f}")
+            before = progress.learning_rate
             texts.append(progress.end_epoch(parameters, self.n_examples) or "")
+            is_changed |= not progress.is_training or progress.learning_rate != before
             if parameters.verbose:
                 print("\n".join(filter(None, texts)))
+        return is_changed
 
     def _params(self) -> Params:
         if self.recipe.optimizer.evaluation is None:
