@@ -1,5 +1,4 @@
-"""Estimators with scikit-learn's interface: its parameters, attributes and rules, and networks of
-jaxnet inside.
+"""Estimators with scikit-learn's parameters, attributes and rules, and networks of jaxnet inside.
 
 The extra `sklearn` installs scikit-learn, which nothing else in `import jaxnet` needs.
 """

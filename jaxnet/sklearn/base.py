@@ -3,14 +3,14 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import replace
 from numbers import Real
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,15 +20,14 @@ from jaxnet.core.conversion import weight_array
 from jaxnet.core.dtypes import computing_in
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params
-from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.sklearn.lbfgs import minimize
 from jaxnet.sklearn.mapping import (
     COSTS,
-    check_parameters,
     draw_params,
     network_of,
     optimizer_of,
 )
+from jaxnet.sklearn.parameters import Parameters, check_parameters
 from jaxnet.sklearn.programs import (
     outputs_of_members,
     padded,
@@ -38,8 +37,6 @@ from jaxnet.sklearn.programs import (
 )
 from jaxnet.sklearn.stopping import Progress
 from jaxnet.sklearn.training import Examples, Networks, random_states, train
-
-FloatName = Literal["float32", "float64"]
 
 
 def has_epochs(estimator: "MultilayerPerceptron") -> bool:
@@ -58,42 +55,8 @@ def has_epochs(estimator: "MultilayerPerceptron") -> bool:
     return True
 
 
-@dataclass(eq=False, repr=False)
-class MultilayerPerceptron(BaseEstimator, ABC):
-    """The base of `MLPClassifier` and `MLPRegressor`, which describe its parameters.
-
-    Scikit-learn reads the names of the parameters from the fields.
-    """
-
-    hidden_layer_sizes: Any = (100,)
-    activation: Literal["identity", "logistic", "tanh", "relu"] = "relu"
-    _: KW_ONLY
-    solver: str | Optimizer = "adam"
-    alpha: float = 0.0001
-    batch_size: int | Literal["auto"] = "auto"
-    learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant"
-    learning_rate_init: float = 0.001
-    power_t: float = 0.5
-    max_iter: int = 200
-    shuffle: bool = True
-    random_state: int | np.random.RandomState | None = None
-    tol: float = 1e-4
-    verbose: bool | int = False
-    warm_start: bool = False
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    n_iter_no_change: float = 10
-    max_fun: int = 15000
-    l1: float = 0.0
-    dropout: float = 0.0
-    n_members: int = 1
-    dtype: FloatName | None = None
-    device: str | None = None
+class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
+    """The base of `MLPClassifier` and `MLPRegressor`."""
 
     @property
     @abstractmethod
@@ -116,7 +79,7 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         tags.input_tags.sparse = True
         return tags
 
-    def _fit(self, X: ArrayLike, y: Any, sample_weight: Any, is_partial: bool) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, is_partial: bool) -> Self:
         """Train until the end, or an epoch."""
         check_parameters(self)
         if is_partial and self.early_stopping:
@@ -125,15 +88,15 @@ class MultilayerPerceptron(BaseEstimator, ABC):
                 "out."
             )
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
-        X, y = validate_data(
+        data, y = validate_data(
             self, X, y, accept_sparse=("csr", "csc"), multi_output=True, reset=is_first,
             y_numeric=self._kind in ("squared_error", "poisson"), dtype=(np.float64, np.float32),
         )  # fmt: skip
-        x = X if isinstance(X, np.ndarray) else X.toarray()
-        x = np.asarray(x, self.dtype or x.dtype)
+        x = _dense(data, self.dtype)
         if isinstance(sample_weight, Real):
             sample_weight = np.full(len(x), sample_weight)
         weight = weight_array(sample_weight, len(x), "sample_weight")
+        weight = None if weight is None else np.asarray(weight)
         examples = self._targets(x, y, weight, is_partial)
         net = network_of(self, x.shape[1], examples.y.shape[1], COSTS[self._kind][0])
         with self._computing(x.dtype):
@@ -159,8 +122,7 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         if optimizer_of(self).shaped:
             return net, examples
         wide = replace(net, sizes=(room_for_inputs(n_in), *net.sizes[1:]))
-        x = np.pad(examples.x, ((0, 0), (0, wide.sizes[0] - n_in)))
-        return wide, examples._replace(x=x)
+        return wide, examples._replace(x=padded(examples.x, len(examples.x), wide.sizes[0]))
 
     @contextlib.contextmanager
     def _computing(self, dtype: np.dtype) -> Iterator[None]:
@@ -237,24 +199,27 @@ class MultilayerPerceptron(BaseEstimator, ABC):
         else:
             self.best_loss_ = float(np.mean([each.best_loss for each in progress]))
 
-    def _outputs(self, X: ArrayLike) -> np.ndarray:
+    def _outputs(self, X: Any) -> np.ndarray:
         """The outputs of the network for each example, or the mean of the members' ones."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), reset=False)
+        data: Any = validate_data(self, X, accept_sparse=("csr", "csc"), reset=False)
         params = self._stacked_params()
-        dtype, n_in = params[0].w.dtype, room_for_inputs(X.shape[1])
+        dtype, n_in = params[0].w.dtype, room_for_inputs(data.shape[1])
         params = with_inputs(params, n_in)
         net = network_of(self, n_in, self.n_outputs_, COSTS[self._kind][0])
-        outputs = []
+        outputs, n_at_once = [], rows_at_once(data.shape[0])
         with self._computing(dtype):
-            for first in range(0, X.shape[0], rows_at_once(X.shape[0])):
-                rows = X[first : first + rows_at_once(X.shape[0])]
-                rows = np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray(), dtype)
-                rows = np.pad(rows, ((0, 0), (0, n_in - rows.shape[1])))
-                xs = jnp.asarray(padded(rows, rows_at_once(len(rows))))
-                members = np.asarray(outputs_of_members(net, params, xs))
-                outputs.append(members.mean(axis=0)[: len(rows)])
+            for first in range(0, data.shape[0], n_at_once):
+                rows = _dense(data[first : first + n_at_once], dtype)
+                n = len(rows)
+                xs = jnp.asarray(padded(rows, rows_at_once(n), n_in))
+                outputs.append(np.asarray(outputs_of_members(net, params, xs)).mean(axis=0)[:n])
         return np.concatenate(outputs)
+
+
+def _dense(data: Any, dtype: np.dtype | str | None) -> np.ndarray:
+    """A matrix, which may be sparse, as an array of a type, or of its own one for `None`."""
+    return np.asarray(data.toarray() if sparse.issparse(data) else data, dtype)
 
 
 def _mean_curve(curves: list[list[float]]) -> list[float]:

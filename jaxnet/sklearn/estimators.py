@@ -165,7 +165,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         Returns:
           The labels, (n,), or a matrix of 0 and 1 for several labels.
         """
-        return self._labels_of(self._outputs(X))
+        return self._nearest_labels(self._outputs(X))
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """The probability of each class, for each example.
@@ -191,8 +191,10 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def _labels_of(self, outputs: np.ndarray) -> np.ndarray:
-        return self._labels.inverse_transform(outputs.ravel() if self.n_outputs_ == 1 else outputs)
+    def _nearest_labels(self, outputs: np.ndarray) -> np.ndarray:
+        """The label that each row of outputs stands for."""
+        rows = outputs.ravel() if outputs.shape[1] == 1 else outputs
+        return np.asarray(self._labels.inverse_transform(rows))
 
     @property
     def _kind(self) -> str:
@@ -235,10 +237,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         if not np.isfinite(outputs).all():
             return np.nan
         labels = self._labels.inverse_transform(ys)
-        return accuracy_score(labels, self._labels_of_outputs(outputs), sample_weight=weights)
-
-    def _labels_of_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        return self._labels.inverse_transform(outputs.ravel() if outputs.shape[1] == 1 else outputs)
+        return accuracy_score(labels, self._nearest_labels(outputs), sample_weight=weights)
 
 
 @dataclass(eq=False, repr=False)

@@ -10,7 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from jaxnet.core.network import Network
 from jaxnet.core.types import Params
-from jaxnet.sklearn.mapping import Parameters, recipe_of
+from jaxnet.sklearn.mapping import recipe_of
+from jaxnet.sklearn.parameters import Parameters
 from jaxnet.sklearn.programs import cost_and_gradient, room
 from jaxnet.sklearn.training import Examples, Networks, loss_of, on_device
 

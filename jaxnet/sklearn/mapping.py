@@ -11,7 +11,6 @@ Scikit-learn's rules differ from jaxnet's defaults in four ways, all of which ar
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -22,14 +21,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from jaxnet.core import activations
-from jaxnet.core.arguments import brief, require_choice
+from jaxnet.core.arguments import brief
 from jaxnet.core.costs import Cost, CrossEntropy, LogLikelihood, Poisson, Quadratic
-from jaxnet.core.hyperparameters import count, flag, leaf
+from jaxnet.core.hyperparameters import count, leaf
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params
 from jaxnet.recipes import optimizers
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
+from jaxnet.sklearn.parameters import SOLVERS, Parameters
 
 ACTIVATIONS = {
     "identity": activations.linear,
@@ -38,39 +38,6 @@ ACTIVATIONS = {
     "relu": activations.relu,
 }
 """Scikit-learn's names of the hidden layers' activations."""
-
-
-class Parameters(Protocol):
-    """The parameters that both estimators have: see `jaxnet.sklearn.MLPClassifier`."""
-
-    hidden_layer_sizes: Any
-    activation: str
-    solver: str | Optimizer
-    alpha: float
-    batch_size: int | str
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    random_state: Any
-    tol: float
-    verbose: Any
-    warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
-    early_stopping: bool
-    validation_fraction: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
-    l1: float
-    dropout: float
-    n_members: int
-    dtype: str | None
-    device: str | None
 
 
 @dataclass(frozen=True)
@@ -93,55 +60,6 @@ COSTS: dict[str, tuple[Cost, str]] = {
     "poisson": (PoissonDeviance(), "exp"),
 }
 """The cost of each kind of targets, and scikit-learn's name of its output activation."""
-
-
-def check_parameters(parameters: Parameters) -> None:
-    """Refuse parameters that are out of their range.
-
-    Args:
-      parameters: the estimator.
-
-    Raises:
-      ValueError: one of them is; the message says which, and what it may be.
-    """
-    hidden_sizes(parameters)
-    optimizer_of(parameters)
-    require_choice("activation", parameters.activation, tuple(ACTIVATIONS))
-    require_choice(
-        "learning_rate", parameters.learning_rate, ("constant", "invscaling", "adaptive")
-    )
-    if parameters.batch_size != "auto":
-        if isinstance(parameters.batch_size, str):
-            raise ValueError(
-                f'batch_size must be "auto" or a whole number, not {brief(parameters.batch_size)}.'
-            )
-        count("batch_size", parameters.batch_size, low=1)
-    for name in ("max_iter", "max_fun", "n_members"):
-        count(name, getattr(parameters, name), low=1)
-    if parameters.n_iter_no_change != np.inf:
-        count("n_iter_no_change", parameters.n_iter_no_change, low=1)
-    for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
-        flag(name, getattr(parameters, name))
-    for name, high in (("power_t", np.inf), ("tol", np.inf), ("validation_fraction", 1)):
-        leaf(name, getattr(parameters, name), high=high)
-    if parameters.dtype is not None:
-        require_choice("dtype", parameters.dtype, ("float32", "float64"))
-    if parameters.device is not None and not isinstance(parameters.device, str):
-        raise ValueError(
-            'device must be the name of a platform of JAX, such as "cpu" or "gpu", or None, not '
-            f"{brief(parameters.device)}."
-        )
-    named = isinstance(parameters.solver, str)
-    if parameters.learning_rate != "constant" and not (named and parameters.solver in SOLVERS):
-        raise ValueError(
-            f'learning_rate="{parameters.learning_rate}" is for solver="sgd", not for '
-            f'{brief(parameters.solver)}; leave it at "constant".'
-        )
-    if parameters.solver == "lbfgs" and (parameters.l1 or parameters.dropout):
-        raise ValueError(
-            'solver="lbfgs" is for smooth costs, without l1 and dropout; leave them at 0, or take '
-            'solver="adam".'
-        )
 
 
 def hidden_sizes(parameters: Parameters) -> tuple[int, ...]:
@@ -173,10 +91,6 @@ def network_of(parameters: Parameters, n_in: int, n_out: int, cost: Cost) -> Net
     """
     sizes = (n_in, *hidden_sizes(parameters), n_out)
     return Network(sizes, ACTIVATIONS[parameters.activation], cost)
-
-
-SOLVERS = ("lbfgs", "sgd", "adam")
-"""Scikit-learn's solvers."""
 
 
 def optimizer_of(parameters: Parameters) -> Optimizer:

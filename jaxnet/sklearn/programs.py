@@ -64,14 +64,16 @@ def rows_at_once(n: int) -> int:
     return next(size for size in SIZES_OF_ROWS if size >= min(n, SIZES_OF_ROWS[-1]))
 
 
-def padded(array: np.ndarray, n_rows: int) -> np.ndarray:
-    """The array with rows of zeros up to this number.
+def padded(array: np.ndarray, n_rows: int, n_columns: int | None = None) -> np.ndarray:
+    """The array with rows of zeros, and columns of zeros, up to these numbers.
 
     Args:
-      array: an array of examples.
+      array: an array of examples, (n,) or (n, columns).
       n_rows: the number of rows to have, at least as many as there are.
+      n_columns: the number of columns to have; `None` for those that there are.
     """
-    return np.pad(array, [(0, n_rows - len(array)), *[(0, 0)] * (array.ndim - 1)])
+    n_new = (n_rows, *array.shape[1:]) if n_columns is None else (n_rows, n_columns)
+    return np.pad(array, [(0, new - old) for new, old in zip(n_new, array.shape, strict=True)])
 
 
 def room_for_inputs(n_in: int) -> int:
@@ -160,7 +162,7 @@ def _of_members(function, members: PyTree, n: int) -> PyTree:
     return jax.tree.map(lambda array: array[None], result)
 
 
-def _key(seed: Int[Array, ""]) -> KeyArray:
+def _key(seed: Int[AnyArray, ""]) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
 
@@ -213,7 +215,7 @@ def _train(
     return states, losses
 
 
-def _with_rate(recipe: Recipe, learning_rate: Float[Array, ""]) -> Recipe:
+def _with_rate(recipe: Recipe, learning_rate: Float[AnyArray, ""]) -> Recipe:
     """The recipe with another learning rate, where it has one that may change."""
     optimizer = recipe.optimizer
     if not optimizer.follows_rate:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxnet.core.types import Params
-from jaxnet.sklearn.mapping import Parameters
+from jaxnet.sklearn.parameters import Parameters
 
 SMALLEST_RATE = 1e-6
 """The adaptive learning rate from which on a standstill ends the training."""

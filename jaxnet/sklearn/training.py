@@ -20,7 +20,8 @@ from sklearn.utils import check_random_state
 from jaxnet.core.network import Network
 from jaxnet.core.types import Params, Split
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sklearn.mapping import COSTS, Parameters, recipe_of
+from jaxnet.sklearn.mapping import COSTS, recipe_of
+from jaxnet.sklearn.parameters import Parameters
 from jaxnet.sklearn.programs import (
     Member,
     begin_members,
@@ -207,14 +208,14 @@ class _Loop:
         orders, states = self._draw_orders(n_epochs)
         members = self._members(orders)
         losses = self._run(members, n_epochs)
-        for index in range(n_epochs):
+        index, is_changed = -1, False
+        while not is_changed and index + 1 < n_epochs:
+            index += 1
             is_changed = self._end_epoch(losses[:, index], score)
-            if is_changed and index + 1 < n_epochs:
-                self._run(members, index + 1)
-                for member, random in enumerate(self.randoms):
-                    random.set_state(states[member][index])
-            if is_changed:
-                break
+        if index + 1 < n_epochs:
+            self._run(members, index + 1)
+            for random, own in zip(self.randoms, states, strict=True):
+                random.set_state(own[index])
         self.orders = [own[index] for own in orders]
         return index + 1
 
