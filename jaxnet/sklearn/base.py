@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Real
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -79,7 +79,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
         tags.input_tags.sparse = True
         return tags
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, is_partial: bool) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, is_partial: bool) -> None:
         """Train until the end, or an epoch."""
         check_parameters(self)
         if is_partial and self.early_stopping:
@@ -114,7 +114,6 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
                 train(self, net, examples, networks, randoms, self._score, is_partial)
         networks.params = with_inputs(networks.params, x.shape[1])
         self._keep(networks, losses)
-        return self
 
     def _widened(self, net: Network, examples: Examples) -> tuple[Network, Examples]:
         """The network and the examples with inputs that are 0, up to a width with a program."""
@@ -145,7 +144,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
     ) -> Networks:
         drawn = [draw_params(net, self.activation, random) for random in randoms]
         params = jax.tree.map(lambda *arrays: np.stack(arrays).astype(dtype), *drawn)
-        return Networks(params, [Progress(self.learning_rate_init) for _ in randoms])
+        return Networks(params, [Progress() for _ in randoms])
 
     def _earlier_networks(self, net: Network, dtype: np.dtype) -> Networks:
         """The networks of the last call, with the parameters of the estimator's attributes."""

@@ -1,10 +1,9 @@
 """`MLPClassifier` and `MLPRegressor`."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
@@ -98,7 +97,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def fit(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPClassifier":
         """Train on these examples, from new initial weights unless `warm_start` is set.
 
         Args:
@@ -112,12 +111,13 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         Raises:
           ValueError: a parameter, the data or the weights cannot be used.
         """
-        return self._fit(X, y, sample_weight, is_partial=False)
+        self._fit(X, y, sample_weight, is_partial=False)
+        return self
 
     @available_if(has_epochs)
     def partial_fit(
-        self, X: ArrayLike, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> Self:
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> "MLPClassifier":
         """Train an epoch on these examples, with the weights and the optimizer of earlier calls.
 
         Args:
@@ -139,7 +139,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
                 "a weight for each class."
             )
         self._note_classes(y, classes)
-        return self._fit(X, y, sample_weight, is_partial=True)
+        self._fit(X, y, sample_weight, is_partial=True)
+        return self
 
     def _note_classes(self, y: Any, classes: Any) -> None:
         known = getattr(self, "classes_", None)
@@ -156,7 +157,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         self._labels = LabelBinarizer().fit(y if is_multi_label else classes)
         self.classes_ = self._labels.classes_
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The most probable label of each example.
 
         Args:
@@ -167,7 +168,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         """
         return self._nearest_labels(self._outputs(X))
 
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, for each example.
 
         Args:
@@ -179,7 +180,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
-    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of the probability of each class, for each example.
 
         Args:
@@ -296,7 +297,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
         """Train on these examples, from new initial weights unless `warm_start` is set.
 
         Args:
@@ -310,10 +311,11 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         Raises:
           ValueError: a parameter, the data or the weights cannot be used.
         """
-        return self._fit(X, y, sample_weight, is_partial=False)
+        self._fit(X, y, sample_weight, is_partial=False)
+        return self
 
     @available_if(has_epochs)
-    def partial_fit(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
         """Train an epoch on these examples, with the weights and the optimizer of earlier calls.
 
         Args:
@@ -328,9 +330,10 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
           ValueError: the data do not go with those of the first call, or a parameter cannot be
             used.
         """
-        return self._fit(X, y, sample_weight, is_partial=True)
+        self._fit(X, y, sample_weight, is_partial=True)
+        return self
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The prediction for each example.
 
         Args:

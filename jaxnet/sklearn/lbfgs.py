@@ -43,15 +43,15 @@ def minimize(
         initial = networks.member(index)
 
         def cost(flat: np.ndarray, like: Params = initial) -> tuple[float, np.ndarray]:
-            params = _unflatten(flat, like)
+            params = unflatten(flat, like)
             costs, grads = cost_and_gradient(net, data, recipe, params)
-            return float(np.sum(costs, dtype=float)), _flatten(grads)
+            return float(np.sum(costs, dtype=float)), flatten(grads)
 
         options = {
             "maxfun": parameters.max_fun, "maxiter": parameters.max_iter, "gtol": parameters.tol,
         }  # fmt: skip
         result = optimize.minimize(
-            cost, _flatten(initial), method="L-BFGS-B", jac=True, options=options
+            cost, flatten(initial), method="L-BFGS-B", jac=True, options=options
         )
         if result.status != 0:
             warnings.warn(
@@ -61,7 +61,7 @@ def minimize(
                 stacklevel=4,
             )
         progress.n_iter = min(result.nit, parameters.max_iter)
-        minima.append(_unflatten(result.x, initial))
+        minima.append(unflatten(result.x, initial))
         costs, _ = cost_and_gradient(net, data, recipe, minima[-1])
         losses.append(loss_of(net, *np.asarray(costs)))
         if parameters.verbose:
@@ -70,12 +70,23 @@ def minimize(
     return losses
 
 
-def _flatten(params: Params) -> np.ndarray:
+def flatten(params: Params) -> np.ndarray:
+    """All parameters of a network in one vector.
+
+    Args:
+      params: the parameters.
+    """
     leaves: Sequence[np.ndarray] = jax.tree.leaves(params)
     return np.concatenate([np.ravel(leaf) for leaf in leaves]).astype(float)
 
 
-def _unflatten(flat: np.ndarray, like: Params) -> Params:
+def unflatten(flat: np.ndarray, like: Params) -> Params:
+    """The parameters in a vector.
+
+    Args:
+      flat: what `flatten` returns.
+      like: parameters of the same shapes.
+    """
     leaves, structure = jax.tree.flatten(like)
     ends = np.cumsum([leaf.size for leaf in leaves])
     arrays = [

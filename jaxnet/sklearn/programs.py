@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, Integer, PyTree
 
 from jaxnet.acceleration.programs import Program
 from jaxnet.acceleration.xla_options import evaluation_options, training_options
@@ -142,7 +142,7 @@ def epoch_shape(net: Network, n_examples: int, batch_size: int, is_single: bool)
 class Member(NamedTuple):
     """What differs between the members; stacked."""
 
-    seed: Int[AnyArray, "..."]
+    seed: Integer[AnyArray, "..."]
     """The seed of the randomness that is not scikit-learn's, such as dropout's."""
     orders: Int[AnyArray, "..."]
     """The examples in their order in each epoch, (epochs, rows)."""
@@ -162,12 +162,12 @@ def _of_members(function, members: PyTree, n: int) -> PyTree:
     return jax.tree.map(lambda array: array[None], result)
 
 
-def _key(seed: Int[AnyArray, ""]) -> KeyArray:
+def _key(seed: Integer[AnyArray, ""]) -> KeyArray:
     return jax.random.key(seed, impl="threefry2x32")
 
 
 def _begin(
-    net: Network, recipe: Recipe, seeds: Int[Array, " members"], params: Params
+    net: Network, recipe: Recipe, seeds: Integer[Array, " members"], params: Params
 ) -> TrainState:
     """The states before the first epoch."""
     begin = lambda member: start(net, recipe, _key(member[0]), member[1], keep_best=False)

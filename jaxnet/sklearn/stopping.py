@@ -15,7 +15,7 @@ SMALLEST_RATE = 1e-6
 class Progress:
     """The curves of one network, and what they say about its end."""
 
-    learning_rate: float
+    learning_rate: float = 0.0
     """That of the next epoch."""
     n_iter: int = 0
     """Epochs of the last call."""

@@ -108,13 +108,17 @@ def train(
       is_partial: whether to train a single epoch, with the optimizer's state of earlier ones.
 
     Raises:
-      ValueError: there are too few examples for a validation split.
+      ValueError: there are too few examples for a validation split, or several recipes.
 
     Warns:
       ConvergenceWarning: the last epoch came before the end that the stopping rule looks for.
       UserWarning: the batch size is clipped, or the training was interrupted.
     """
     recipe = recipe_of(parameters)
+    if len(recipe) > 1:
+        raise ValueError(
+            f"an estimator has one recipe, but its numbers make {len(recipe)}; pass single numbers."
+        )
     loop = _Loop(parameters, net, examples, networks, randoms, recipe)
     loop.begin(goes_on=is_partial and networks.state is not None)
     n_left = 1 if is_partial else parameters.max_iter
@@ -194,9 +198,9 @@ class _Loop:
         else:
             seeds = np.array(self.seeds, np.uint32)
             self.state = begin_members(self.net, self.recipe, seeds, networks.params)
+        first_rate = float(self.recipe.optimizer.hyper.get("learning_rate", 0.0))
         for progress in networks.progress:
-            rate = progress.learning_rate if goes_on else self.parameters.learning_rate_init
-            progress.begin(rate)
+            progress.begin(progress.learning_rate if goes_on else first_rate)
 
     def train_epochs(self, n_left: int, score: Score) -> int:
         """Train some epochs at once, up to the first one after which something changes.
