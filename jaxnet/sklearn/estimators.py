@@ -83,7 +83,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     >>> from sklearn.datasets import load_iris
     >>> x, y = load_iris(return_X_y=True)
-    >>> classifier = MLPClassifier((16,), learning_rate_init=0.05, max_iter=40, random_state=0)
+    >>> classifier = MLPClassifier((16,), learning_rate_init=0.05, tol=0.01, random_state=0)
     >>> classifier.fit((x - x.mean(0)) / x.std(0), y).score((x - x.mean(0)) / x.std(0), y) > 0.95
     True
     """

@@ -63,7 +63,7 @@ def minimize(
         progress.n_iter = min(result.nit, parameters.max_iter)
         minima.append(unflatten(result.x, initial))
         costs, _ = cost_and_gradient(net, data, recipe, minima[-1])
-        losses.append(loss_of(net, *np.asarray(costs)))
+        losses.append(loss_of(net, *np.asarray(costs, float)))
         if parameters.verbose:
             print(f"lbfgs: loss = {losses[-1]:.8f} after {progress.n_iter} iterations")
     networks.params = jax.tree.map(lambda *arrays: np.stack(arrays), *minima)

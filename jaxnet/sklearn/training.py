@@ -268,7 +268,8 @@ class _Loop:
         outputs = costs = params = None
         if valid is not None:
             params = self._params()
-            outputs, costs = map(np.asarray, evaluate_members(self.net, params, *self.valid_arrays))
+            outputs, costs = evaluate_members(self.net, params, *self.valid_arrays)
+            outputs, costs = np.asarray(outputs), np.asarray(costs, float)
         is_changed = False
         for index, progress in enumerate(networks.progress):
             if not progress.is_training:

@@ -481,9 +481,9 @@ def test_any_optimizer_of_jaxnet_is_a_solver(solver):
 
 
 def test_dropout_changes_the_training_and_follows_the_random_state():
-    one, two = (small("classifier", dropout=0.5).fit(X, CLASSES) for _ in range(2))
-    assert_same(one, two, 0)
-    assert np.abs(one.coefs_[0] - small("classifier").fit(X, CLASSES).coefs_[0]).max() > 1e-3
+    dropped, again = (small("classifier", dropout=0.5).fit(X, CLASSES) for _ in range(2))
+    assert_same(dropped, again, 0)
+    assert np.abs(dropped.coefs_[0] - small("classifier").fit(X, CLASSES).coefs_[0]).max() > 1e-3
 
 
 def test_it_works_in_pipelines_searches_and_threads():
