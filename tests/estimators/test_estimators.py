@@ -379,9 +379,9 @@ def test_the_learning_rate_of_a_warm_start_begins_anew():
     estimator = small("classifier", solver="sgd", learning_rate="invscaling", warm_start=True)
     rates = []
     for _ in range(2):
-        before = estimator.fit(X, BINARY).t_
+        estimator.fit(X, BINARY)
         rates.append(estimator._networks.progress[0].learning_rate)
-    assert before == 2 * 15 * 60
+    assert estimator.t_ == 2 * 15 * 60
     np.testing.assert_allclose(rates, [0.001 / 901**0.5, 0.001 / 1801**0.5])
 
 
