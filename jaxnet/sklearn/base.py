@@ -157,7 +157,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
                 f"{sizes}, but its parameters and the data ask for {self.n_members} of "
                 f"{net.sizes}; leave them as they were, or fit with warm_start=False."
             )
-        return Networks(params, networks.progress, networks.state)
+        return replace(networks, params=params)
 
     def _stacked_params(self, dtype: np.dtype | None = None) -> Params:
         """The parameters in the attributes, with an axis for the members."""
@@ -179,7 +179,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
         self.coefs_ = [layer.w for layer in params]
         self.intercepts_ = [layer.b for layer in params]
         # The attributes are the parameters from here on: they may be changed.
-        self._networks = Networks((), progress, networks.state)
+        self._networks = replace(networks, params=())
         self.n_layers_, self.n_outputs_ = len(params) + 1, params[-1].b.shape[-1]
         self.out_activation_ = COSTS[self._kind][1]
         self.n_iter_ = max(each.n_iter for each in progress)

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.network import Network
 from jaxnet.core.types import Params, Split
 from jaxnet.recipes.recipe import Recipe
@@ -62,6 +63,8 @@ class Networks:
     """The curves of each."""
     state: TrainState | None = None
     """The optimizer's, stacked; `None` before the first epoch."""
+    optimizer_name: str = ""
+    """The name of this optimizer."""
 
     def member(self, index: int) -> Params:
         """The parameters of one network.
@@ -192,6 +195,13 @@ class _Loop:
     def begin(self, goes_on: bool) -> None:
         """Start the optimizers, or go on with their states."""
         networks, state = self.networks, self.networks.state
+        name = self.recipe.optimizer.name
+        if goes_on and networks.optimizer_name != name:
+            raise ValueError(
+                f"partial_fit goes on with the state of {networks.optimizer_name}, but solver is "
+                f"{brief(self.parameters.solver)}; leave solver as it was, or fit anew."
+            )
+        networks.optimizer_name = name
         if goes_on and state is not None:
             params = state.params if self.recipe.optimizer.evaluation else networks.params
             self.state = state._replace(params=params)

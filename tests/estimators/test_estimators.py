@@ -567,6 +567,8 @@ REFUSED = {
         X, BINARY).fit(X, CLASSES)),
     "warm sizes": ("warm_start=False", lambda: small("classifier", warm_start=True).fit(
         X, BINARY).set_params(hidden_layer_sizes=(6,)).fit(X, BINARY)),
+    "other solver": ("leave solver", lambda: small("regressor").partial_fit(
+        X, NUMBERS).set_params(solver="sgd").partial_fit(X, NUMBERS)),
     "partial early": ("early_stopping", lambda: small("regressor", early_stopping=True).partial_fit(
         X, NUMBERS)),
     "partial balanced": ("class_weight", lambda: small("classifier", class_weight="balanced")
