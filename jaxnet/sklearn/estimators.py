@@ -1,5 +1,6 @@
 """`MLPClassifier` and `MLPRegressor`."""
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -215,6 +216,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         else:
             self._check_classes(unique_labels(y), is_partial)
         if self.class_weight is not None:
+            if self.class_weight != "balanced" and not isinstance(self.class_weight, Mapping):
+                raise ValueError(
+                    'class_weight must be "balanced", or a weight for each class such as '
+                    f"{{0: 1.0, 1: 5.0}}, or None, not {brief(self.class_weight)}."
+                )
             factors = compute_sample_weight(self.class_weight, y)
             weight = factors if weight is None else weight * factors
         targets = np.asarray(self._labels.transform(y), x.dtype)

@@ -79,6 +79,8 @@ def check_parameters(parameters: Parameters) -> None:
         count("n_iter_no_change", parameters.n_iter_no_change, low=1)
     for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
         flag(name, getattr(parameters, name))
+    if not isinstance(parameters.verbose, (bool, np.bool_)):
+        count("verbose", parameters.verbose, low=0)
     for name, high in (("power_t", np.inf), ("tol", np.inf), ("validation_fraction", 1)):
         leaf(name, getattr(parameters, name), high=high)
     if parameters.dtype is not None:
