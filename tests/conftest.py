@@ -74,11 +74,11 @@ collect_ignore = ["data/version_0_2_0"]
 
 ROOT = Path(__file__).parents[1]
 SLOW = (
-    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/searches", "jaxnet/sweeps",
-    "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting",
-    "tests/integrations/test_exported_networks.py", "tests/test_wheel.py",
-    "tests/searches", "tests/sweeps", "tests/training", "tests/core/test_deprecation.py",
-    "tests/core/test_gradient_check.py",
+    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/searches", "jaxnet/sklearn",
+    "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison",
+    "tests/estimators", "tests/integrations/test_exported_networks.py", "tests/test_wheel.py",
+    "tests/reporting", "tests/searches", "tests/sweeps", "tests/training",
+    "tests/core/test_deprecation.py", "tests/core/test_gradient_check.py",
     "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",
     "tests/recipes/test_derivatives.py", "tests/recipes/test_pruning.py",
     "tests/recipes/test_optimizers.py", "tests/recipes/test_recipe.py",

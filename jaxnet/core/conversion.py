@@ -119,7 +119,9 @@ def weight_array(
             "example out, or give it the weight 0."
         )
     if not values.any():
-        raise ValueError(f"{source}: all {what} are 0; give at least one example a positive one.")
+        raise ValueError(
+            f"{source}: all {what} are zero; give at least one example a positive one."
+        )
     return array
 
 

@@ -11,6 +11,8 @@ without penalties::
     saturated       the share of a hidden layer's activations with a derivative |f'(z)| < 0.01
     dead            the share of a hidden layer's units with such a derivative for every example
     learning_rate   η of the step, after the schedule and the stopping rule (one number)
+    cost            the mini-batch's own mean cost C₀, and its penalties, before the step (two
+                    numbers); measured only if it is asked for by name
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +38,8 @@ NAMES = (
     "dead",
     "learning_rate",
 )
+"""The monitors that are measured by default, in the order of their columns."""
+ALL_NAMES = (*NAMES, "cost")
 """All monitors, in the order of their columns."""
 FLAT = 0.01
 """An activation is saturated where the absolute value of its derivative is below this."""
@@ -49,7 +53,7 @@ class Monitors:
     """Which quantities to measure during training, and how often (static).
 
     Args:
-      names: any of `jaxnet.training.monitors.NAMES`; the default is all of them.
+      names: any of `jaxnet.training.monitors.ALL_NAMES`; the default is all of them but "cost".
       every: mini-batches from one measurement to the next, at least 1, counted anew in each epoch;
         `None` measures the last mini-batch of each epoch.
 
@@ -65,14 +69,14 @@ class Monitors:
 
     def __post_init__(self) -> None:
         is_known = isinstance(self.names, (tuple, list)) and all(
-            isinstance(name, str) and name in NAMES for name in self.names
+            isinstance(name, str) and name in ALL_NAMES for name in self.names
         )
         if not is_known or not self.names:
             raise ValueError(
-                f"the names of monitors must be a tuple of {', '.join(NAMES)}, not "
+                f"the names of monitors must be a tuple of {', '.join(ALL_NAMES)}, not "
                 f"{brief(self.names)}."
             )
-        object.__setattr__(self, "names", tuple(name for name in NAMES if name in self.names))
+        object.__setattr__(self, "names", tuple(name for name in ALL_NAMES if name in self.names))
         if self.every is not None:
             object.__setattr__(self, "every", count("every", self.every, low=1))
 
@@ -96,10 +100,10 @@ class Monitors:
 
         Returns:
           For each name one column per layer; for "saturated" and "dead" one per hidden layer, for
-          "learning_rate" a single one.
+          "learning_rate" a single one, for "cost" two.
         """
         n_layers = len(net.sizes) - 1
-        special = {"saturated": n_layers - 1, "dead": n_layers - 1, "learning_rate": 1}
+        special = {"saturated": n_layers - 1, "dead": n_layers - 1, "learning_rate": 1, "cost": 2}
         return {name: special.get(name, n_layers) for name in self.names}
 
     def split(self, net: Network, table: Table) -> dict[str, Table]:
@@ -159,6 +163,8 @@ class StepRecord(NamedTuple):
     """The hidden layers' dropout masks."""
     weights: Float[AnyArray, " batch"]
     """The examples' weights; those of weight 0 only fill up the mini-batch and do not count."""
+    cost: Callable[[], tuple[Array, Array]]
+    """The mini-batch's mean cost without penalties, and its penalties; computed where asked for."""
 
 
 def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array, " n_columns"]:
@@ -173,7 +179,7 @@ def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array
       The columns of all monitors, in the order and with the numbers of columns of
       `Monitors.widths`.
     """
-    params, grads, moved, rate, xs, masks, weights = record
+    params, grads, moved, rate, xs, masks, weights, cost = record
     dtype = params[0].w.dtype
     norms = lambda arrays: jnp.stack([jnp.linalg.norm(array) for array in arrays])
     measurements: dict[str, Callable[[], Array]] = {
@@ -184,6 +190,7 @@ def measure(monitors: Monitors, net: Network, record: StepRecord) -> Float[Array
             norms([layer.w for layer in moved]) / norms([layer.w for layer in params])
         ),
         "learning_rate": lambda: jnp.full(1, jnp.nan if rate is None else rate, dtype),
+        "cost": lambda: jnp.stack(cost()),
     }
     if {"saturated", "dead"} & set(monitors.names):
         flat_masks = _flat_activations(net, params, xs, masks)

@@ -355,6 +355,10 @@ def step(
         record = StepRecord(
             params=params, grads=grads, moved=moved, rate=rate, xs=xs, masks=masks,
             weights=batch.weights,
+            cost=lambda: (
+                mean_cost(net, params, xs, batch.ys, masks, batch.weights),
+                penalty(params, n, recipe.l1, recipe.l2),
+            ),
         )  # fmt: skip
         extra = _measured(monitors, net, units, record)
     return after, extra
@@ -396,7 +400,8 @@ def _update_arguments(
 
     def value_fn(seen: Params) -> Float[Array, ""]:
         moved = where_trainable(trainable, seen, params)
-        return _mean_cost(net, moved, batch.xs, masks, batch) + penalty(moved, n, l1, l2)
+        cost = mean_cost(net, moved, batch.xs, batch.ys, masks, batch.weights)
+        return cost + penalty(moved, n, l1, l2)
 
     def regularized(product: Callable[..., Params], along: Params) -> Params:
         """The curvature of the penalties, (λ₂/n)v, added: L1 has none."""
@@ -448,13 +453,30 @@ def _apply_dropout(
     return xs, masks
 
 
-def _mean_cost(
-    net: Network, params: Params, xs: Inputs, masks: Masks, batch: Batch
+def mean_cost(
+    net: Network,
+    params: Params,
+    xs: Inputs,
+    ys: Targets,
+    masks: Masks,
+    weights: Float[AnyArray, " batch"],
 ) -> Float[Array, ""]:
-    """The mean cost of a mini-batch, without penalties."""
+    """The mean cost of a mini-batch, without penalties.
+
+    Args:
+      net: the architecture.
+      params: its parameters.
+      xs: the inputs, (batch, n_in).
+      ys: the targets, (batch,) or (batch, n_out).
+      masks: the hidden layers' masks of dropout and padding; `None` for none.
+      weights: the factors of the examples' costs, which add up to 1 where all count the same.
+
+    Returns:
+      The sum of the examples' costs times their factors.
+    """
 
     def cost_of_example(x: Input, y: Target, masks: Masks) -> Array:
         z = network.forward(net, params, x, masks)[1][-1]
         return net.cost.fn(z, network.targets(y, net.n_targets, z.dtype))
 
-    return jnp.sum(batch.weights * jax.vmap(cost_of_example)(xs, batch.ys, masks))
+    return jnp.sum(weights * jax.vmap(cost_of_example)(xs, ys, masks))

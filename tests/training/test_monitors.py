@@ -50,6 +50,27 @@ def test_every_number_is_what_numpy_finds_in_one_step():
         np.testing.assert_allclose(got[name], [numbers], rtol=1e-9, err_msg=name)
 
 
+def test_the_cost_of_a_mini_batch_is_that_before_its_step():
+    """Against `evaluate` and the penalties' definition; the weights of examples count."""
+    net, key, rows = jn.Network((2, 3, 2)), jax.random.key(0), np.arange(8)
+    recipe = jn.Recipe(jn.sgd(0.5), l1=0.3, l2=2.0, normalization="batch")
+    weight = np.array([1.0, 2, 0.5, 3, 1, 1, 4, 0.1], np.float32)
+    split = jn.Split(XOR.train.x[:8], XOR.train.y[:8], weight)
+    state = jn.start(net, recipe, key)
+    monitors = jn.Monitors(("cost",), every=1)
+    _, table = jn.epoch(net, 5, split, rows, key, recipe, state, monitors)
+    assert monitors.split(net, table)["cost"].shape == (2, 2)
+    for index, batch in enumerate((slice(0, 5), slice(5, 8))):
+        scores = jn.evaluate(net, state.params, split.take(batch))
+        sizes = [np.asarray(layer.w) for layer in state.params]
+        penalties = sum(0.3 * np.abs(w).sum() + (w**2).sum() for w in sizes)
+        expected = [scores.cost, penalties / weight[batch].sum()]
+        np.testing.assert_allclose(table[index], expected, rtol=1e-5)
+        first = jn.Split(split.x[batch], split.y[batch], weight[batch])
+        state, _ = jn.epoch(net, 5 - 2 * index, first, rows[: 5 - 2 * index], key, recipe, state)
+    assert "cost" not in jn.Monitors().names
+
+
 @pytest.mark.parametrize(("every", "steps"), [(None, [10, 20]), (4, [4, 8, 14, 18])])
 def test_a_run_is_measured_every_so_many_mini_batches_and_stays_as_it_is(every, steps):
     net = jn.Network((2, 4, 2))

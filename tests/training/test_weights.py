@@ -226,7 +226,7 @@ def test_costs_and_accuracies_are_weighted_means():
     [
         (np.ones(3), "have shape (3,); give one number for each of the 57 examples"),
         (-WEIGHT, "must be at least 0"),
-        (np.zeros(N), "all weights are 0"),
+        (np.zeros(N), "all weights are zero"),
         (np.full(N, np.nan), "is nan"),
         (["a"] * N, "strings"),
     ],
