@@ -1,4 +1,7 @@
-"""Shapes in signatures are checked at run time here, and nowhere else."""
+"""Shapes in signatures are checked at run time here, and nowhere else.
+
+The checks take a fifth of the tests' time. SHAPE_CHECKS=off leaves them out, as users do.
+"""
 
 import gc
 import itertools
@@ -29,7 +32,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook("jaxnet", "typecheck.typecheck")
+if os.environ.get("SHAPE_CHECKS", "on") != "off":
+    install_import_hook("jaxnet", "typecheck.typecheck")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("jaxnet", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("jaxnet")
@@ -79,8 +83,8 @@ collect_ignore = ["data/version_0_2_0"]
 
 ROOT = Path(__file__).parents[1]
 SLOW = (
-    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/searches", "jaxnet/sweeps",
-    "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting",
+    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/reporting", "jaxnet/searches",
+    "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting",
     "tests/searches", "tests/sweeps", "tests/training", "tests/core/test_deprecation.py",
     "tests/core/test_gradient_check.py",
     "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",
@@ -93,11 +97,21 @@ SLOW = (
 """What trains networks, or compiles as much."""
 CLUSTER = ("tests/sweeps/test_executors.py",)
 """What starts several processes."""
+OPTIMIZED = (
+    "jaxnet", "tests/acceleration", "tests/book", "tests/core", "tests/recipes", "tests/sweeps",
+    "tests/training", "tests/test_accelerator.py", "tests/test_docs.py", "tests/test_kills.py",
+    "tests/test_program_guards.py", "tests/test_readme.py", "tests/test_registries.py",
+    "tests/test_version_0_2.py",
+)  # fmt: skip
+"""What compares numbers that programs compute, or is what users read; all the rest uses the same
+programs, and is about what is done with their results."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their path: `pytest -m "not slow"` leaves out those that train networks."""
     for item in items:
+        if any(item.path.is_relative_to(ROOT / name) for name in OPTIMIZED):
+            item.add_marker(pytest.mark.optimized)
         if any(item.path.is_relative_to(ROOT / name) for name in CLUSTER):
             item.add_marker(pytest.mark.cluster)
         if any(item.path.is_relative_to(ROOT / name) for name in SLOW):
