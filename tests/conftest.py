@@ -84,8 +84,9 @@ collect_ignore = ["data/version_0_2_0"]
 ROOT = Path(__file__).parents[1]
 SLOW = (
     "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/reporting", "jaxnet/searches",
-    "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison", "tests/reporting",
-    "tests/searches", "tests/sweeps", "tests/training", "tests/core/test_deprecation.py",
+    "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison",
+    "tests/reporting", "tests/searches", "tests/sweeps", "tests/training",
+    "tests/core/test_deprecation.py",
     "tests/core/test_gradient_check.py",
     "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",
     "tests/recipes/test_derivatives.py", "tests/recipes/test_pruning.py",
