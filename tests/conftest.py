@@ -1,4 +1,7 @@
-"""Shapes in signatures are checked at run time here, and nowhere else."""
+"""Shapes in signatures are checked at run time here, and nowhere else.
+
+The checks take a fifth of the tests' time. SHAPE_CHECKS=off leaves them out, as users do.
+"""
 
 import gc
 import itertools
@@ -6,15 +9,20 @@ import os
 from importlib import metadata
 from pathlib import Path
 
-# Compiling takes most of the tests' time. Without XLA's optimizations it takes a third less, and
-# with the older of jaxlib 0.10's two generators of loops less than half of that. The second half of
-# `.ci/run` tests what users have: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
+# Compiling takes most of the tests' time. Without XLA's optimizations it takes a third less, with
+# the older of jaxlib 0.10's two generators of loops less than half of that, and a fifth less if a
+# program is not cut into parts for several threads, all of whose cores have tests to run. A jaxlib
+# that knows no such flag ends the process. The pass of `.ci/run` with
+# JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests what users have.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-if (
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
-    and metadata.version("jaxlib")[:5] == "0.10."
-):
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1":
+    flags = {
+        "--xla_cpu_use_fusion_emitters=false": ("0.10",),
+        "--xla_cpu_parallel_codegen_split_count=1": ("0.10", "0.11", "0.12"),
+    }
+    jaxlib = metadata.version("jaxlib").rpartition(".")[0]
+    known = (flag for flag, versions in flags.items() if jaxlib.startswith(versions))
+    os.environ.setdefault("XLA_FLAGS", " ".join(known))
 
 # Commands that run in processes of their own leave the user's cache of programs alone.
 os.environ["JAXNET_CACHE"] = "off"
@@ -24,7 +32,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook("jaxnet", "typecheck.typecheck")
+if os.environ.get("SHAPE_CHECKS", "on") != "off":
+    install_import_hook("jaxnet", "typecheck.typecheck")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("jaxnet", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("jaxnet")
@@ -74,10 +83,10 @@ collect_ignore = ["data/version_0_2_0"]
 
 ROOT = Path(__file__).parents[1]
 SLOW = (
-    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/searches", "jaxnet/sklearn",
-    "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli", "tests/comparison",
-    "tests/estimators", "tests/integrations/test_exported_networks.py", "tests/test_wheel.py",
-    "tests/reporting", "tests/searches", "tests/sweeps", "tests/training",
+    "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/reporting", "jaxnet/searches",
+    "jaxnet/sklearn", "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli",
+    "tests/comparison", "tests/estimators", "tests/integrations/test_exported_networks.py",
+    "tests/test_wheel.py", "tests/reporting", "tests/searches", "tests/sweeps", "tests/training",
     "tests/core/test_deprecation.py", "tests/core/test_gradient_check.py",
     "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",
     "tests/recipes/test_derivatives.py", "tests/recipes/test_pruning.py",
@@ -89,11 +98,21 @@ SLOW = (
 """What trains networks, or compiles as much."""
 CLUSTER = ("tests/sweeps/test_executors.py",)
 """What starts several processes."""
+OPTIMIZED = (
+    "jaxnet", "tests/acceleration", "tests/book", "tests/core", "tests/recipes", "tests/sweeps",
+    "tests/training", "tests/test_accelerator.py", "tests/test_docs.py", "tests/test_kills.py",
+    "tests/test_program_guards.py", "tests/test_readme.py", "tests/test_registries.py",
+    "tests/test_version_0_2.py",
+)  # fmt: skip
+"""What compares numbers that programs compute, or is what users read; all the rest uses the same
+programs, and is about what is done with their results."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their path: `pytest -m "not slow"` leaves out those that train networks."""
     for item in items:
+        if any(item.path.is_relative_to(ROOT / name) for name in OPTIMIZED):
+            item.add_marker(pytest.mark.optimized)
         if any(item.path.is_relative_to(ROOT / name) for name in CLUSTER):
             item.add_marker(pytest.mark.cluster)
         if any(item.path.is_relative_to(ROOT / name) for name in SLOW):

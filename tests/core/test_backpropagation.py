@@ -39,13 +39,21 @@ def _differences(f, params, step=1e-5):
     return (along(shifts) - along(-shifts)) / (2 * step)
 
 
+def _some_networks():
+    """Each activation in two hidden layers, each cost, each depth; costs take turns."""
+    for index, (name, hidden) in enumerate(jn.activations.NAMED.items()):
+        yield pytest.param(SIZES[3], hidden, [COSTS[index % len(COSTS)]], id=name)
+    for depth, sizes in SIZES.items():
+        costs = COSTS if depth == 2 else [COSTS[0], COSTS[4]]
+        yield pytest.param(sizes, jn.activations.tanh, costs, id=f"depth {depth}")
+
+
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("hidden", jn.activations.NAMED)
-@pytest.mark.parametrize("depth", SIZES)
-def test_gradient_against_autodiff_and_differences(hidden, depth):
-    # Every cost at depth 2; experiments/gradients.py has the whole product.
-    for cost in COSTS if depth == 2 else (COSTS[0], COSTS[4]):
-        net = jn.Network(SIZES[depth], jn.activations.NAMED[hidden], cost)
+@pytest.mark.parametrize(("sizes", "hidden", "costs"), [*_some_networks()])
+def test_gradient_against_autodiff_and_differences(sizes, hidden, costs):
+    # experiments/gradients.py has the whole product of activations, costs and depths.
+    for cost in costs:
+        net = jn.Network(sizes, hidden, cost)
         params, xs, labels = _example(net)
         ys = np.eye(4)[labels]
 
@@ -176,14 +184,21 @@ def test_products_with_curvature_are_those_of_the_matrices(cost):
         return jnp.dot(weights, jnp.stack(each))
 
     given = (net, params, unravel(v), xs, labels, masks, weights)
-    got = ravel_pytree(hessian_product(*given))[0]
-    np.testing.assert_allclose(got, jax.hessian(total)(theta) @ v, rtol=1e-9, atol=1e-12)
-    expected = 0
-    for index, weight in enumerate(weights):
-        jacobian = jax.jacobian(logits)(theta, index)
-        curvature = jax.hessian(net.cost.fn)(logits(theta, index), jnp.asarray(ys[index]))
-        expected += weight * jacobian.T @ curvature @ jacobian @ v
-    got = ravel_pytree(gauss_newton_product(*given))[0]
+
+    @jax.jit
+    def matrix_of_gauss_newton(theta):
+        matrix = 0
+        for index, weight in enumerate(weights):
+            jacobian = jax.jacobian(logits)(theta, index)
+            curvature = jax.hessian(net.cost.fn)(logits(theta, index), jnp.asarray(ys[index]))
+            matrix += weight * jacobian.T @ curvature @ jacobian
+        return matrix
+
+    got = ravel_pytree(jax.jit(hessian_product, static_argnums=0)(*given))[0]
+    expected = jax.jit(jax.hessian(total))(theta) @ v
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+    got = ravel_pytree(jax.jit(gauss_newton_product, static_argnums=0)(*given))[0]
+    expected = matrix_of_gauss_newton(theta) @ v
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 

@@ -26,6 +26,8 @@ COSTS = {
     **{f"focal({gamma})": costs.Focal(gamma) for gamma in (0.0, 0.5, 1.0)},
     **{name: constructor() for name, constructor in costs.NAMED.items()},
 }
+DISTINCT = [name for name in COSTS if name == "absolute softmax" or "absolute " not in name]
+"""All but the absolute errors of other outputs, which have the pullbacks of the squared ones."""
 
 
 @pytest.mark.parametrize("name", COSTS)
@@ -56,7 +58,7 @@ def test_fn_is_its_textbook_definition_where_that_is_accurate(z, y):
         np.testing.assert_allclose(got, value, rtol=tolerance, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_cost_and_delta_are_finite_at_enormous_logits(name):
     fn32, delta32 = _in(jnp.float32, COSTS[name], *_grid(COSTS[name], [-1e4, 0, 1e4]))
     assert np.isfinite(fn32).all()
@@ -77,7 +79,7 @@ def _in(dtype, cost, zs, ys):
         return tuple(np.asarray(value, float) for value in values)
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_float32_agrees_with_float64_up_to_logits_of_80(name):
     cost = COSTS[name]
     tiny = 2e-38  # what float32 cannot hold, it calls 0
@@ -184,11 +186,11 @@ def test_the_derivative_of_delta_is_the_second_derivative_of_fn(name):
     """`gauss_newton_product` and `hessian_product` differentiate `delta`."""
     cost = COSTS[name]
     with jax.enable_x64(True):
-        for z, y in zip(LOGITS[:5], COUNTS[:5, : cost.n_targets(4)] / 10, strict=True):
-            z, y = jnp.asarray(z), jnp.asarray(y)
-            of_delta = jax.jacfwd(cost.delta)(z, y)
-            np.testing.assert_allclose(of_delta, jax.hessian(cost.fn)(z, y), atol=1e-10)
-            np.testing.assert_allclose(of_delta, of_delta.T, atol=1e-10)
+        zs, ys = jnp.asarray(LOGITS[:5]), jnp.asarray(COUNTS[:5, : cost.n_targets(4)] / 10)
+        of_delta = jax.jit(jax.vmap(jax.jacfwd(cost.delta)))(zs, ys)
+        of_fn = jax.jit(jax.vmap(jax.hessian(cost.fn)))(zs, ys)
+        np.testing.assert_allclose(of_delta, of_fn, atol=1e-10)
+        np.testing.assert_allclose(of_delta, np.swapaxes(of_delta, 1, 2), atol=1e-10)
 
 
 def test_exponential_costs_go_on_along_their_tangent():
@@ -217,7 +219,7 @@ def test_second_order_products_and_gradients_of_networks(name):
     params = jn.init(net, jax.random.key(0))
     along = jax.tree.map(jnp.ones_like, params)
     xs, ys = jnp.asarray(LOGITS[:5, :3]), jnp.full((5, net.n_targets), 0.5)
-    products = gauss_newton_product(net, params, along, xs, ys)
+    products = jax.jit(gauss_newton_product, static_argnums=0)(net, params, along, xs, ys)
     assert all(jnp.isfinite(array).all() for array in jax.tree.leaves(products))
 
 

@@ -42,6 +42,7 @@ def test_a_one_hot_matrix_is_labels():
     assert split.y.dtype.kind == "i"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cost", "n_out", "y"),
     [
@@ -130,6 +131,7 @@ def test_costs_are_saved_with_their_constants(name, suffix, tmp_path):
     assert all(map(np.array_equal, jax.tree.leaves(params), jax.tree.leaves(loaded_params)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["focal", "huber", "poisson", "gaussian-nll"])
 def test_a_network_of_a_sweep_is_the_one_trained_alone(name):
     cost = costs.NAMED[name]()

@@ -130,6 +130,7 @@ def test_a_file_is_enough_to_predict(tmp_path, suffix):
         load_encoding(path)
 
 
+@pytest.mark.slow
 def test_an_ensemble_keeps_the_encoding(tmp_path):
     data = jn.datasets.table(_patients(100), "ill", valid=0)
     net = jn.Network((data.n_inputs, 3, 2), cost=jn.costs.LogLikelihood())
@@ -146,6 +147,7 @@ def test_an_ensemble_keeps_the_encoding(tmp_path):
     np.testing.assert_allclose(answers["p(yes)"], expected[:, 1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_numbers_are_predicted_in_their_unit():
     random = np.random.default_rng(0)
     rows = {"size": random.uniform(50, 150, 300), "garden": random.choice(["yes", "no"], 300)}
@@ -165,6 +167,7 @@ def test_numbers_are_predicted_in_their_unit():
     np.testing.assert_allclose(spread["price sd"], [target.sd / 2])
 
 
+@pytest.mark.slow
 def test_folds_standardize_numbers_by_their_own_training_rows():
     data = jn.datasets.table(_patients(200), "ill", valid=0.0)
     net = jn.Network((data.n_inputs, 4, 2))
@@ -338,6 +341,7 @@ def test_as_good_as_scikit_learns_pipeline_on_16_seeds():
     assert abs(difference.mean()) + margin < 0.01
 
 
+@pytest.mark.slow
 def test_folds_keep_groups_together():
     frame = _patients(200)
     frame["patient"] = np.arange(200) // 5

@@ -78,12 +78,16 @@ def test_training_is_a_loop_over_mini_batches_of_their_true_sizes(name):
     state = jn.start(NET, _recipe(rule), key)
     trained, _ = jn.epoch(NET, 10, data, order, key, _recipe(rule), state)
     params = state.params
-    for step, rows in enumerate(np.split(order, [10, 20])):
+
+    @jax.jit
+    def after_step(params, step, x, y):
         step_key = jax.random.fold_in(jax.random.fold_in(key, 5), step)
-        weights = np.full(len(rows), 1 / len(rows))
-        xs, ys = rule.apply(step_key, jnp.asarray(X[rows]), jnp.asarray(Y[rows]), weights, 3)
-        grads = jn.gradient(NET, params, xs, ys)
-        params = jax.tree.map(lambda p, g: p - 0.5 * g, params, grads)
+        weights = jnp.full(len(x), 1 / len(x))
+        grads = jn.gradient(NET, params, *rule.apply(step_key, x, y, weights, 3))
+        return jax.tree.map(lambda p, g: p - 0.5 * g, params, grads)
+
+    for step, rows in enumerate(np.split(order, [10, 20])):
+        params = after_step(params, step, jnp.asarray(X[rows]), jnp.asarray(Y[rows]))
     for layer, expected in zip(trained.params, params, strict=True):
         np.testing.assert_allclose(layer.w, expected.w, rtol=0, atol=1e-13)
 

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 import jaxnet as jn
 from jaxnet.recipes import optimizers
 from jaxnet.recipes.derivatives import with_finite_slopes
+from tests.support.parameters import representatives
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((20, 4)) * [1, 0, 1, 1]  # the second input is always 0
@@ -101,11 +102,14 @@ RULES = {
     "rmsprop, with momentum": {"learning_rate": 0.03, "momentum": 0.5, "centered": True},
     "adagrad, from 0": {"learning_rate": 0.03, "initial_accumulator_value": 0, "eps": 0},
 }
+REPRESENTATIVES = (
+    "momentum", "adam", "schedule_free_adam", "muon", "rmsprop, with momentum", "adagrad, from 0",
+)  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", representatives(RULES, *REPRESENTATIVES))
 def test_steps_have_a_derivative_by_every_number_of_their_optimizer(name):
     constructor = optimizers.NAMED[name.partition(",")[0]]
     assert_differentiable(cost_of_steps, jn.Recipe(constructor(**RULES[name])))
@@ -136,7 +140,9 @@ RECIPES = {
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name", representatives(RECIPES, "penalties, max-norm, noise, plateau", "warm-up from 0")
+)
 def test_fit_has_a_derivative_by_every_number_of_its_recipe(name):
     assert_differentiable(cost_of_fit, RECIPES[name])
 

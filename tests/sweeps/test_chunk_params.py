@@ -21,6 +21,8 @@ RULE = jn.stopping.no_improvement_in([1, 2, 9])
 RECIPE = jn.Recipe(jn.sgd([0.5, 2.0, 8.0]), stopping=RULE)
 OPTIONS = {"seeds": 2, "epochs": 6, "batch_size": 6, "log": None}
 PLACES = ("memory", "temporary files", "folder")
+KINDS = dict(zip(PLACES, ("stopping", "halving", "schedule-free with frozen layers"), strict=True))
+"""A kind of sweep for each place; the other pairs are among the exhaustive tests."""
 FROZEN = (False, True)
 
 
@@ -44,8 +46,14 @@ def _assert_close(params, expected):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["stopping", "halving", "schedule-free with frozen layers"])
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        pytest.param(kind, place, marks=() if KINDS[place] == kind else pytest.mark.exhaustive)
+        for kind in KINDS.values()
+        for place in PLACES
+    ],
+)
 def test_the_parameters_of_every_network_are_those_of_the_network_alone(
     kind, place, tmp_path, monkeypatch
 ):

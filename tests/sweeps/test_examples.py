@@ -14,7 +14,9 @@ OPTIONS = {"epochs": 4, "batch_size": 8, "evaluate_on": ("validation", "training
 CURVES = ("training_cost", "evaluation_cost", "training_accuracy")
 
 
-@pytest.mark.parametrize("weight", [None, RANDOM.uniform(0.5, 2, 103)])
+@pytest.mark.parametrize(
+    "weight", [pytest.param(None, marks=pytest.mark.exhaustive), RANDOM.uniform(0.5, 2, 103)]
+)
 def test_lanes_of_all_numbers_of_examples_are_the_networks_alone(weight):
     """2, 3 and 13 mini-batches an epoch, the last of which has 1, 4 or 7 examples; n of λ/n."""
     data = DATA._replace(train=DATA.train._replace(weight=weight))

@@ -13,6 +13,7 @@ from jaxnet.sweeps import lanes, time_estimates
 from jaxnet.sweeps.chunk import ChunkLoop, ChunkSpec, train_chunk
 from jaxnet.sweeps.layout import Layout
 from jaxnet.sweeps.recipe_batch import RecipeBatch
+from tests.support.parameters import representatives
 
 RANDOM = np.random.default_rng(0)
 DATA = jn.Dataset(
@@ -59,7 +60,7 @@ def _scaled(optimizer, factors):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", representatives(KINDS, *{*KINDS} - {"adam"}))
 def test_a_lane_is_the_network_trained_alone_for_200_steps(name):
     """Every kind of rule, in float64, in a wider program where it may be: see experiments/lanes."""
     optimizer = _scaled(optimizers.NAMED[name](), 0.1 if name == "schedule_free_sgd" else 1.0)

@@ -8,6 +8,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet.recipes import optimizers
+from tests.support.parameters import representatives
 
 RANDOM = np.random.default_rng(0)
 DATA = jn.Dataset(
@@ -16,6 +17,7 @@ DATA = jn.Dataset(
 )
 NET = jn.Network((4, 15, 3), cost=jn.costs.LogLikelihood())
 OPTIONS = {"epochs": 3, "batch_size": 6, "log": None}
+RULES = ("momentum", "schedule_free_adam", "lbfgs")
 LINE_SEARCHES = ("lbfgs", "newton_cg")
 """They decide by rounding: one step of a convex problem is compared."""
 
@@ -32,7 +34,7 @@ def _mask(net, seed):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", ["momentum", "schedule_free_adam", "lbfgs"])
+@pytest.mark.parametrize("name", representatives(RULES, "momentum", "lbfgs"))
 def test_each_network_has_its_own_weights_and_mask(name):
     """In one program with a network of another width that has none."""
     optimizer = optimizers.NAMED[name]()

@@ -16,6 +16,7 @@ from jaxnet.recipes import optimizers
 from jaxnet.recipes.trainable import trainable_masks
 from jaxnet.training.epochs import EpochProgram, train_epoch_padded
 from jaxnet.training.step import start
+from tests.support.parameters import representatives
 
 RANDOM = np.random.default_rng(0)
 SPLIT = jn.Split(RANDOM.standard_normal((24, 3)), RANDOM.integers(2, size=24))
@@ -57,7 +58,10 @@ def test_prelu_trains_as_in_a_loop_of_numpy():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", optimizers.NAMED)
+@pytest.mark.parametrize(
+    "name",
+    representatives(optimizers.NAMED, "sgd", "adam", "sm3", "schedule_free_adam", "muon", "lbfgs"),
+)
 def test_every_optimizer_trains_a_parameter_and_leaves_a_frozen_one_alone(name):
     """The one of the first layer is trained, that of the second is frozen; padded is narrow."""
     recipe = jn.Recipe(optimizers.NAMED[name](), l2=0.1)
