@@ -99,7 +99,8 @@ SLOW = (
 CLUSTER = ("tests/sweeps/test_executors.py",)
 """What starts several processes."""
 OPTIMIZED = (
-    "jaxnet", "tests/acceleration", "tests/book", "tests/core", "tests/recipes", "tests/sweeps",
+    "jaxnet", "tests/acceleration", "tests/book", "tests/core", "tests/estimators",
+    "tests/integrations", "tests/recipes", "tests/sweeps",
     "tests/training", "tests/test_accelerator.py", "tests/test_docs.py", "tests/test_kills.py",
     "tests/test_program_guards.py", "tests/test_readme.py", "tests/test_registries.py",
     "tests/test_version_0_2.py",

@@ -37,7 +37,6 @@ def test_numbers_that_are_not_standardized_are_doubtful():
     jn.tabular_defaults(table)  # the table standardizes them: no warning
 
 
-@pytest.mark.slow
 def test_an_ensemble_learns_classes():
     x, y = load_wine(return_X_y=True)
     table = jn.datasets.table(_columns(x) | {"y": y}, "y", valid=0, test=0.3)
@@ -49,7 +48,6 @@ def test_an_ensemble_learns_classes():
     assert not np.array_equal(again.predict_all(table.test.x)[0], first)
 
 
-@pytest.mark.slow
 def test_an_ensemble_learns_what_lines_do_not_fit():
     x, y = make_friedman1(400, noise=0.5, random_state=0)
     table = jn.datasets.table(_columns(x) | {"y": y}, "y", valid=0, test=0.3)
