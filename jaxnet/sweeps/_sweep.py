@@ -415,8 +415,8 @@ def _warn_of_interruption(study: Study) -> None:
 def _penalties_rank(study: Study) -> bool:
     """Whether costs rank, and those of some networks are known with penalties only."""
     name = study.ranked_by
-    if not name.endswith("data_cost"):
-        return False
+    if not name.endswith("data_cost") or name in study.history.metrics:
+        return False  # metrics are younger than costs without penalties
     data_costs = np.asarray(getattr(study.history, name))
     costs = np.asarray(getattr(study.history, name.replace("data_cost", "cost")))
     is_unknown = (np.isfinite(costs) & np.isnan(data_costs)).any(axis=(1, 2))

@@ -303,3 +303,17 @@ def test_cross_validation_starts_from_parameters_and_trains_some():
 def test_what_does_not_go_with_folds_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         jn.sweep(NET, DATA, jn.Recipe(jn.sgd(0.1)), log=None, **options)
+
+
+def test_numbers_to_predict_are_swept_over_folds():
+    y = DATA.train.x[:, 0].astype(float)
+    net = jn.Network((DATA.train.x.shape[1], 4, 1), cost=jn.costs.Quadratic(jn.activations.linear))
+    study = jn.sweep(
+        net, jn.Dataset(jn.Split(DATA.train.x, y)), jn.Recipe(jn.adam([0.01, 0.1]), l2=0.5),
+        resample=jn.resampling.k_fold(3), epochs=2, evaluate_on=(), log=None,
+    )  # fmt: skip
+    assert study.ranked_by == "test_data_cost"
+    for fold in range(study.n_folds):
+        test = study.source.folds[fold].of(study.source.data).test
+        cost = float(jn.evaluate(net, study.params(1, 0, fold), test).cost)
+        assert -study.score[1, 0, fold] == pytest.approx(cost, rel=1e-5)
