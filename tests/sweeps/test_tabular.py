@@ -6,6 +6,7 @@ from sklearn.datasets import load_wine, make_friedman1
 from sklearn.linear_model import LinearRegression
 
 import jaxnet as jn
+from jaxnet.sweeps import tabular
 
 
 def _columns(x):
@@ -55,6 +56,28 @@ def test_an_ensemble_learns_what_lines_do_not_fit():
     residual = np.mean((ensemble.predict(table.test.x) - table.test.y) ** 2)
     line = LinearRegression().fit(table.train.x, table.train.y)
     assert residual < 0.5 * np.mean((line.predict(table.test.x) - table.test.y) ** 2)
+
+
+def test_the_weight_decay_is_chosen_on_folds_and_groups_stay_together(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    rows = _columns(x) | {"y": x[:, 0], "patient": np.arange(80) // 8}
+    table = jn.datasets.table(rows, "y", valid=0.2, test=0.2, groups="patient")
+    calls, sweep = [], tabular.sweep
+    monkeypatch.setattr(
+        tabular,
+        "sweep",
+        lambda *args, **options: calls.append((args, options)) or sweep(*args, **options),
+    )
+    monkeypatch.setattr(tabular, "EPOCHS", 3)
+    monkeypatch.setattr(tabular, "WEIGHT_DECAYS", (0.1, 1000.0))
+    jn.tabular_ensemble(table, n_members=1)
+    (_, data, recipes), options = calls[0]
+    assert (data.valid, data.test, len(recipes)) == (None, None, 2)
+    for fold in options["resample"].folds(data.train):
+        groups = np.array(table.groups)
+        assert not {*groups[fold.train]} & {*groups[fold.test]}
+    (_, _, chosen), _ = calls[1]
+    assert float(chosen.optimizer.hyper["weight_decay"]) == pytest.approx(0.1)  # 1000 makes it 0
 
 
 def test_fewer_rows_than_a_mini_batch_are_one():
