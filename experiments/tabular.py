@@ -4,12 +4,12 @@
     python experiments/tabular.py --smoke    # seconds, for the tests
 
 Nine tables that scikit-learn ships or makes: two thirds of the rows train and one third tests,
-three times. `jn.tabular_ensemble` chooses a weight decay and trains eight networks; the seconds that
-it takes, compiling included, are what every tuned rival may search for. A search draws settings at
-random, scores each on a fifth of the training rows, and fits the best to all of them; that last fit
-is not counted, nor is starting scikit-learn's worker processes. The candidate that is being fitted
-when the seconds are over still counts. pytabkit's RealMLP, a network with tuned defaults of its own,
-takes part where it is installed, with all the seconds that it wants.
+three times. `jn.tabular_ensemble` chooses a weight decay and trains eight networks; the seconds
+that it takes, compiling included, are what every tuned rival may search for. A search draws
+settings at random, scores each on a fifth of the training rows, and fits the best to all of them;
+that last fit is not counted, nor is starting scikit-learn's worker processes. The candidate that is
+being fitted when the seconds are over still counts. pytabkit's RealMLP, a network with tuned
+defaults of its own, takes part where it is installed, with all the seconds that it wants.
 
 The score is the accuracy, or R² for numbers. It is normalized for each table: 0 is what answering
 the largest class or the mean gets, 1 the best mean score of any contestant. Wins, losses and ranks
