@@ -252,17 +252,16 @@ def _batch(study: "optuna.Study", n_wanted: int, n_batch: int, lock: dict[str, s
     """Trials to train next: those of processes that ended, and then new ones."""
     from optuna.trial import Trial, TrialState
 
-    # A trial is asked for after its process is noted, so that a kill leaves none without an owner.
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    trials = []
-    for frozen in running[:n_batch]:
-        if _is_left(frozen.user_attrs.get(LOCK), lock):
-            trials.append(Trial(study, frozen._trial_id))
-            trials[-1].set_user_attr(LOCK, lock)
+    left = [trial for trial in running if _is_left(trial.user_attrs.get(LOCK), lock)]
+    trials = [Trial(study, trial._trial_id) for trial in left[:n_batch]]
+    for trial in trials:
+        trial.set_user_attr(LOCK, lock)
     while len(trials) < n_batch:
         states = [trial.state for trial in study.get_trials(deepcopy=False)]
         if len(states) - states.count(TrialState.WAITING) >= n_wanted:
             return trials
+        # The process is noted before the trial is begun, so that a kill leaves none without it.
         if TrialState.WAITING not in states:
             study.enqueue_trial({}, user_attrs={LOCK: lock})
         trial = study.ask()
@@ -278,9 +277,11 @@ def _batch(study: "optuna.Study", n_wanted: int, n_batch: int, lock: dict[str, s
 def _process_lock() -> Iterator[dict[str, str]]:
     """The attribute of this call's trials: the host, and a file that is locked until it ends."""
     path = Path(tempfile.gettempdir()) / f"jaxnet-optuna-{uuid.uuid4().hex}.lock"
-    with filelock.FileLock(path):
-        yield {"host": socket.gethostname(), "path": str(path)}
-    path.unlink(missing_ok=True)
+    try:
+        with filelock.FileLock(path):
+            yield {"host": socket.gethostname(), "path": str(path)}
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _is_left(owner: dict[str, str] | None, lock: dict[str, str]) -> bool:
