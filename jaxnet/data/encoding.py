@@ -275,6 +275,34 @@ class Encoding:
             f"p({label})": column for label, column in zip(classes, outputs.T, strict=True)
         }
 
+    def check_network(self, net: Network) -> None:
+        """Check that a network reads these inputs, and answers with this target.
+
+        Args:
+          net: the architecture.
+
+        Raises:
+          ValueError: it has other inputs or outputs.
+
+        >>> Encoding(Target("ill"), (Number("age", 40.0, 10.0),)).check_network(Network((2, 1)))
+        Traceback (most recent call last):
+        ValueError: the network has 2 inputs, but the encoding makes 1 of a row; give the encoding \
+of the network's own table.
+        """
+        name, n_classes = self.target.name, len(self.target.classes)
+        n_in, n_out = net.sizes[0], net.n_targets
+        remedy = "give the encoding of the network's own table"
+        if self.columns is not None and n_in != len(self.input_names):
+            raise ValueError(
+                f"the network has {n_in} inputs, but the encoding makes {len(self.input_names)} of "
+                f"a row; {remedy}."
+            )
+        if n_out not in ((1, 2) if n_classes == 2 else (n_classes or 1,)):
+            kind = f"{n_classes} classes" if n_classes else "one number"
+            raise ValueError(
+                f"the network predicts {n_out} targets, but {name!r} is {kind}; {remedy}."
+            )
+
     def to_json(self) -> JsonObject:
         """The encoding in JSON's types, of which `from_json` makes it again."""
         columns = None

@@ -62,6 +62,14 @@ class JsonDescribed(Protocol):
         """The object in JSON's types."""
         ...
 
+    def check_network(self, net: Network) -> None:
+        """Raise a ValueError for a network with other inputs or outputs.
+
+        Args:
+          net: the architecture.
+        """
+        ...
+
 
 def save(
     path: str | Path, net: Network, params: Params, *, encoding: JsonDescribed | None = None
@@ -98,7 +106,7 @@ def save(
     """
     path = path_of("path", path)
     network.check_params(net, params)
-    extra = encoding_entry(encoding)
+    extra = encoding_entry(encoding, net)
     layers = tuple(layer._make(map(np.asarray, layer)) for layer in params)
     dtypes = {str(array.dtype) for layer in layers for array in layer}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
@@ -189,14 +197,15 @@ def _safetensors_encoding(file: BinaryIO) -> JsonObject | None:
     return None if header is None else header.get("encoding")
 
 
-def encoding_entry(encoding: JsonDescribed | None) -> JsonObject:
+def encoding_entry(encoding: JsonDescribed | None, net: Network) -> JsonObject:
     """What the header of a file says of an encoding, which `load_encoding` reads.
 
     Args:
       encoding: the encoding; None for a file without one.
+      net: the network in the file.
 
     Raises:
-      ValueError: it is no encoding.
+      ValueError: it is no encoding, or that of a network with other inputs or outputs.
     """
     if encoding is None:
         return {}
@@ -205,6 +214,7 @@ def encoding_entry(encoding: JsonDescribed | None) -> JsonObject:
             "encoding must be that of a table, such as table.encoding, or None, not "
             f"{brief(encoding)}."
         )
+    encoding.check_network(net)
     return {"encoding": encoding.to_json()}
 
 

@@ -233,7 +233,7 @@ class Ensemble:
         header = {
             "networks": list(map(network_files.describe, networks)),
             "members": [networks.index(member.network) for member in self.members],
-        } | network_files.encoding_entry(encoding)
+        } | network_files.encoding_entry(encoding, networks[0])
         files.write_sealed(path, KIND, FORMAT, arrays, header)
 
     @classmethod

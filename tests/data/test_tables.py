@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import jaxnet as jn
 from jaxnet.data.encoding import Category, Encoding, Number, Target, load_encoding
 from jaxnet.data.tables import Table
+from jaxnet.sweeps.ensemble import Ensemble, Member
 
 NUMBERS, TOWNS = ["age", "pressure"], ["Bern", "Zug", "Basel", "Chur", "Thun"]
 
@@ -440,3 +441,20 @@ def test_a_column_of_one_keeps_its_empty_lines(tmp_path):
     path.write_text("x\n1\n\n3\n\n", encoding="utf-8")
     encoding = Encoding(Target("y", (0, 1)), (Number("x", 0.0, 1.0, True),))
     assert encoding.inputs(path).tolist() == [[1, 0], [0, 1], [3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (jn.Network((3, 2)), "the network has 3 inputs, but the encoding makes 1 of a row; give the"),
+        (jn.Network((1, 3)), "the network predicts 3 targets, but 'ill' is 2 classes; give the enco"),
+    ],
+)
+def test_an_encoding_is_saved_with_a_network_that_it_fits(net, message, tmp_path):
+    table = jn.datasets.table({"age": [1, 2, 3, 4], "ill": ["no", "yes"] * 2}, "ill", valid=0)
+    params = jn.init(net, jax.random.key(0))
+    with pytest.raises(ValueError, match=message):
+        jn.save(tmp_path / "net.safetensors", net, params, encoding=table.encoding)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=message):
+        Ensemble((Member(net, params),)).save(tmp_path / "e.safetensors", encoding=table.encoding)
