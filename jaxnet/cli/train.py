@@ -42,6 +42,7 @@ from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
+from jaxnet.training.regression_report import RegressionReport
 from jaxnet.training.run import EpochReport, Run
 
 OPTIONS_OF_A_CALL = ("resume", "wait")
@@ -137,10 +138,12 @@ class Train(Training):
             confusion = _confusion(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
             _write(folder, run, confusion, data)
-            _write_report(out, folder, run, data, results)
+            in_unit = _write_report(out, folder, run, data, results)
         out.print(console.results_table(results))
         if recipe.l1 is not None or recipe.l2 is not None:
             console.say(out, "Costs are without penalties; history.csv has those with them, too.")
+        if in_unit:
+            console.say(out, in_unit)
         if confusion is not None:
             names = console.class_names(data)
             console.say(out, f"Test accuracy by class, best: {console.classes(confusion, names)}")
@@ -369,25 +372,31 @@ def _confusion_csv(confusion: np.ndarray, data: Dataset) -> bytes:
 
 def _write_report(
     out: Console, folder: Path, run: Run, data: Dataset, results: dict[str, dict[str, float]]
-) -> None:
-    """Write the report on the best network and the test set, if its outputs are finite."""
+) -> str:
+    """Write the report on the best network and the test set, if its outputs are finite.
+
+    Returns the errors in the unit of a table's numbers, in a sentence; "" where there is none.
+    """
     if data.test is None or not np.isfinite(results["best"]["test_data_cost"]):
-        return
+        return ""
     try:
         names = console.class_names(data)
         report = run.report(data.test, valid=data.valid, class_names=names)
     except ImportError as error:
         console.say(out, f"No report.txt: {error}")
-        return
+        return ""
     encoding = encoding_of(data)
-    note, unit = "", {}
-    if encoding is not None and not encoding.target.classes:
+    note, unit, in_unit = "", {}, ""
+    if encoding is not None and isinstance(report, RegressionReport):
         name, sd = encoding.target.name, encoding.target.sd
         note = f"In units of the standard deviation of {name}, {sd:.4g}\n\n"
         unit = {"unit": sd}
+        rmse, r2 = report.rmse[0] * sd, report.r2[0]
+        in_unit = f"Best, on the test set: {name} to ± {rmse:.4g} (RMSE), R² {r2:.4f}."
     text = json.dumps(report.to_dict() | unit, indent=2, allow_nan=False) + "\n"
     files.write_atomic(folder / "report.txt", f"{note}{report}\n".encode())
     files.write_atomic(folder / "report.json", text.encode())
+    return in_unit
 
 
 def _without_nan(value: object) -> object:

@@ -93,6 +93,19 @@ def test_numbers_are_predicted_and_swept(patients, capsys):
     assert 20 < float(out.split()[-1]) < 70
 
 
+@pytest.mark.slow
+def test_errors_of_numbers_are_in_the_unit_of_the_table(patients, capsys):
+    status, out, _ = _run(
+        capsys, "train --data patients.csv --target age --drop ill --folds 2 --epochs 2"
+    )
+    assert status == 0
+    assert "Cross-validation, mean ± SD of 2 folds: cost " in out
+    error = float(out.partition("Best, on the test set: age to ± ")[2].split()[0])
+    report = json.loads(next((patients / "runs").glob("*/report.json")).read_text())
+    assert error == pytest.approx(report["unit"] * report["targets"][0]["rmse"], rel=1e-3)
+    assert 5 < error < 30  # the deviation of age is 12
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
