@@ -128,10 +128,19 @@ batches.optimize(study, define, jn.datasets.xor(n=40), 24, batch=4, epochs=6)
 """
 
 
+@pytest.fixture
+def database(tmp_path):
+    """A storage in a file, whose connections are closed after the test."""
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/trials.db")
+    yield storage
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 @pytest.mark.slow
-def test_a_kill_loses_and_doubles_no_trial(tmp_path):
-    storage = f"sqlite:///{tmp_path}/trials.db"
-    study = _study(storage=storage, study_name="s")
+def test_a_kill_loses_and_doubles_no_trial(database):
+    storage = database.url
+    study = _study(storage=database, study_name="s")
     random = np.random.default_rng(0)
     for _ in range(2):
         process = subprocess.Popen(
