@@ -26,6 +26,7 @@ NAMES = [script.name for script in SCRIPTS]
 def _run(path, monkeypatch, *flags):
     """Run a script in this process, which has JAX imported."""
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, flags)])
+    monkeypatch.syspath_prepend(path.parent)  # as for a script that is started by itself
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
     with jax.numpy_rank_promotion("allow"):
         runpy.run_path(str(path), run_name="__main__")
