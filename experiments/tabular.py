@@ -270,7 +270,8 @@ def plot(curves: dict) -> Figure:
         )  # fmt: skip
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set(xlabel="normalized score: 0 trivial, 1 best", xlim=(-0.03, 1.03))
+    lowest = max(0.0, min(values.min() for values in shares.values()))
+    axes.set(xlabel="normalized score: 0 trivial, 1 best", xlim=(lowest - 0.02, 1.01))
     figure.legend(loc="outside right center", frameon=False)
     return figure
 
