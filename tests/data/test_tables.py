@@ -446,8 +446,14 @@ def test_a_column_of_one_keeps_its_empty_lines(tmp_path):
 @pytest.mark.parametrize(
     ("net", "message"),
     [
-        (jn.Network((3, 2)), "the network has 3 inputs, but the encoding makes 1 of a row; give the"),
-        (jn.Network((1, 3)), "the network predicts 3 targets, but 'ill' is 2 classes; give the enco"),
+        (
+            jn.Network((3, 2)),
+            "the network has 3 inputs, but the encoding makes 1 of a row; give the",
+        ),
+        (
+            jn.Network((1, 3)),
+            "the network predicts 3 targets, but 'ill' is 2 classes; give the enco",
+        ),
     ],
 )
 def test_an_encoding_is_saved_with_a_network_that_it_fits(net, message, tmp_path):
