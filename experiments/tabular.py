@@ -1,6 +1,6 @@
 """How good is the default ensemble for tables beside what people use, at equal seconds?
 
-    python experiments/tabular.py            # 10 minutes on 2 cores
+    python experiments/tabular.py            # 7 minutes on 2 cores
     python experiments/tabular.py --smoke    # seconds, for the tests
 
 Nine tables that scikit-learn ships or makes: two thirds of the rows train and one third tests,
