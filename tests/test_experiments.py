@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import jax
+import joblib
 import numpy as np
 import pytest
 from rich.console import Console
@@ -27,6 +28,7 @@ def _run(path, monkeypatch, *flags):
     """Run a script in this process, which has JAX imported."""
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, flags)])
     monkeypatch.syspath_prepend(path.parent)  # as for a script that is started by itself
+    joblib.externals.loky.get_reusable_executor().shutdown()  # its processes have the path before
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
     with jax.numpy_rank_promotion("allow"):
         runpy.run_path(str(path), run_name="__main__")

@@ -92,7 +92,9 @@ def _parquet_columns(path: Path) -> Columns:
         raise ImportError("Parquet needs pyarrow: pip install 'jaxnet-mlp[tables]'.") from None
 
     def parse(content: bytes) -> Columns:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+        # In one thread: pyarrow's others may read on in a damaged file after its error, and crash.
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content), pre_buffer=False)
+        table = file.read(use_threads=False)
         _check_names(table.column_names)
         if not table.num_rows:
             raise ValueError("it has no rows")
