@@ -81,63 +81,24 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, is_partial: bool) -> None:
         """Train until the end, or an epoch."""
-        check_parameters(self)
-        if is_partial and self.early_stopping:
-            raise ValueError(
-                "partial_fit trains an epoch, which early_stopping=True does not go with; leave it "
-                "out."
-            )
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
-        data, y = validate_data(
-            self, X, y, accept_sparse=("csr", "csc"), multi_output=True, reset=is_first,
-            y_numeric=self._kind in ("squared_error", "poisson"), dtype=(np.float64, np.float32),
-        )  # fmt: skip
-        x = _dense(data, self.dtype)
-        if isinstance(sample_weight, Real):
-            sample_weight = np.full(len(x), sample_weight)
-        weight = weight_array(sample_weight, len(x), "sample_weight")
-        weight = None if weight is None else np.asarray(weight)
-        examples = self._targets(x, y, weight, is_partial)
-        net = network_of(self, x.shape[1], examples.y.shape[1], COSTS[self._kind][0])
-        with self._computing(x.dtype):
+        net, examples = prepared(self, X, y, sample_weight, is_first, is_partial)
+        dtype = examples.x.dtype
+        with computing(self, dtype):
             randoms = random_states(self)
             networks = (
-                self._new_networks(net, randoms, x.dtype) if is_first
-                else self._earlier_networks(net, x.dtype)
+                self._new_networks(net, randoms, dtype) if is_first
+                else self._earlier_networks(net, dtype)
             )  # fmt: skip
             losses = None
-            net, examples = self._widened(net, examples)
-            networks.params = with_inputs(networks.params, net.sizes[0])
+            wide, examples = widened(self, net, examples)
+            networks.params = with_inputs(networks.params, wide.sizes[0])
             if self.solver == "lbfgs":
-                losses = minimize(self, net, examples, networks)
+                losses = minimize(self, wide, examples, networks)
             else:
-                train(self, net, examples, networks, randoms, self._score, is_partial)
-        networks.params = with_inputs(networks.params, x.shape[1])
-        self._keep(networks, losses)
-
-    def _widened(self, net: Network, examples: Examples) -> tuple[Network, Examples]:
-        """The network and the examples with inputs that are 0, up to a width with a program."""
-        n_in = net.sizes[0]
-        if optimizer_of(self).shaped:
-            return net, examples
-        wide = replace(net, sizes=(room_for_inputs(n_in), *net.sizes[1:]))
-        return wide, examples._replace(x=padded(examples.x, len(examples.x), wide.sizes[0]))
-
-    @contextlib.contextmanager
-    def _computing(self, dtype: np.dtype) -> Iterator[None]:
-        """A context in which this thread computes in a type, on the device asked for."""
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(computing_in(dtype.name))  # pyright: ignore[reportArgumentType]
-            if self.device is not None:
-                try:
-                    devices = jax.local_devices(backend=self.device)
-                except RuntimeError:
-                    raise ValueError(
-                        f"device must be a platform that JAX has here, such as "
-                        f'"{jax.default_backend()}", not {brief(self.device)}.'
-                    ) from None
-                stack.enter_context(jax.default_device(devices[0]))
-            yield
+                train(self, wide, examples, networks, randoms, self._score, is_partial)
+        networks.params = with_inputs(networks.params, net.sizes[0])
+        keep(self, networks, losses)
 
     def _new_networks(
         self, net: Network, randoms: list[np.random.RandomState], dtype: np.dtype
@@ -166,38 +127,6 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
         is_stacked = layers[0].b.ndim > 1
         return layers if is_stacked else jax.tree.map(lambda array: array[None], layers)
 
-    def _keep(self, networks: Networks, losses: list[float] | None) -> None:
-        """Set the attributes that the training ends with."""
-        if not all(np.isfinite(array).all() for array in jax.tree.leaves(networks.params)):
-            raise ValueError(
-                "the solver came to weights that are not finite; scale the inputs, or take a "
-                "smaller learning_rate_init."
-            )
-        first, progress = networks.progress[0], networks.progress
-        is_single = len(progress) == 1
-        params = networks.member(0) if is_single else networks.params
-        self.coefs_ = [layer.w for layer in params]
-        self.intercepts_ = [layer.b for layer in params]
-        # The attributes are the parameters from here on: they may be changed.
-        self._networks = replace(networks, params=())
-        self.n_layers_, self.n_outputs_ = len(params) + 1, params[-1].b.shape[-1]
-        self.out_activation_ = COSTS[self._kind][1]
-        self.n_iter_ = max(each.n_iter for each in progress)
-        self.t_ = max(each.n_seen for each in progress)
-        if losses is not None:
-            self.loss_ = float(np.mean(losses))
-            return
-        self.loss_curve_ = _mean_curve([each.loss_curve for each in progress])
-        self.loss_ = self.loss_curve_[-1]
-        self.best_loss_ = self.best_validation_score_ = None
-        self.validation_scores_ = self.validation_loss_curve_ = None
-        if first.validation_scores:
-            self.validation_scores_ = _mean_curve([each.validation_scores for each in progress])
-            self.validation_loss_curve_ = _mean_curve([each.validation_losses for each in progress])
-            self.best_validation_score_ = float(np.mean([each.best_score for each in progress]))
-        else:
-            self.best_loss_ = float(np.mean([each.best_loss for each in progress]))
-
     def _outputs(self, X: Any) -> np.ndarray:
         """The outputs of the network for each example, or the mean of the members' ones."""
         check_is_fitted(self)
@@ -207,13 +136,173 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
         params = with_inputs(params, n_in)
         net = network_of(self, n_in, self.n_outputs_, COSTS[self._kind][0])
         outputs, n_at_once = [], rows_at_once(data.shape[0])
-        with self._computing(dtype):
+        with computing(self, dtype):
             for first in range(0, data.shape[0], n_at_once):
                 rows = _dense(data[first : first + n_at_once], dtype)
                 n = len(rows)
                 xs = jnp.asarray(padded(rows, rows_at_once(n), n_in))
                 outputs.append(np.asarray(outputs_of_members(net, params, xs)).mean(axis=0)[:n])
         return np.concatenate(outputs)
+
+
+def prepared(
+    estimator: MultilayerPerceptron,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    is_first: bool = True,
+    is_partial: bool = False,
+) -> tuple[Network, Examples]:
+    """Check an estimator and its data, and set its attributes that describe them.
+
+    Args:
+      estimator: the estimator.
+      X: the inputs, (n, n_features).
+      y: the labels or targets.
+      sample_weight: the examples' weights, (n,), or `None`.
+      is_first: whether the training begins, rather than goes on.
+      is_partial: whether it is a single epoch.
+
+    Returns:
+      The network to train, and the examples.
+
+    Raises:
+      ValueError: a parameter, the data or the weights cannot be used.
+    """
+    check_parameters(estimator)
+    if is_partial and estimator.early_stopping:
+        raise ValueError(
+            "partial_fit trains an epoch, which early_stopping=True does not go with; leave it out."
+        )
+    data, y = validate_data(
+        estimator, X, y, accept_sparse=("csr", "csc"), multi_output=True, reset=is_first,
+        y_numeric=estimator._kind in ("squared_error", "poisson"), dtype=(np.float64, np.float32),
+    )  # fmt: skip
+    x = _dense(data, estimator.dtype)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(len(x), sample_weight)
+    weight = weight_array(sample_weight, len(x), "sample_weight")
+    weight = None if weight is None else np.asarray(weight)
+    examples = estimator._targets(x, y, weight, is_partial)
+    return architecture(estimator, examples), examples
+
+
+def architecture(estimator: MultilayerPerceptron, examples: Examples) -> Network:
+    """The network that an estimator trains on examples.
+
+    Args:
+      estimator: the estimator, with the attributes that `prepared` sets.
+      examples: the examples.
+    """
+    cost = COSTS[estimator._kind][0]
+    return network_of(estimator, examples.x.shape[1], examples.y.shape[1], cost)
+
+
+def widened(
+    estimator: MultilayerPerceptron, net: Network, examples: Examples
+) -> tuple[Network, Examples]:
+    """The network and the examples with inputs that are 0, up to a width with a program.
+
+    Args:
+      estimator: the estimator.
+      net: its network.
+      examples: its examples.
+    """
+    n_in = net.sizes[0]
+    if optimizer_of(estimator).shaped:
+        return net, examples
+    wide = replace(net, sizes=(room_for_inputs(n_in), *net.sizes[1:]))
+    return wide, examples._replace(x=padded(examples.x, len(examples.x), wide.sizes[0]))
+
+
+@contextlib.contextmanager
+def computing(estimator: MultilayerPerceptron, dtype: np.dtype) -> Iterator[None]:
+    """A context in which this thread computes in a type, on the device that is asked for.
+
+    Args:
+      estimator: the estimator.
+      dtype: the float type.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      ValueError: JAX has no such device here.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(computing_in(dtype.name))  # pyright: ignore[reportArgumentType]
+        if estimator.device is not None:
+            try:
+                devices = jax.local_devices(backend=estimator.device)
+            except RuntimeError:
+                raise ValueError(
+                    f"device must be a platform that JAX has here, such as "
+                    f'"{jax.default_backend()}", not {brief(estimator.device)}.'
+                ) from None
+            stack.enter_context(jax.default_device(devices[0]))
+        yield
+
+
+def keep(
+    estimator: MultilayerPerceptron, networks: Networks, losses: list[float] | None = None
+) -> None:
+    """Set the attributes that the training of an estimator ends with.
+
+    Args:
+      estimator: the estimator.
+      networks: its trained networks, with as many inputs as there are features.
+      losses: each network's loss where there are no epochs.
+
+    Raises:
+      ValueError: the weights are not finite.
+    """
+    if not all(np.isfinite(array).all() for array in jax.tree.leaves(networks.params)):
+        raise ValueError(
+            "the solver came to weights that are not finite; scale the inputs, or take a smaller "
+            "learning_rate_init."
+        )
+    first, progress = networks.progress[0], networks.progress
+    is_single = len(progress) == 1
+    params = networks.member(0) if is_single else networks.params
+    estimator.coefs_ = [layer.w for layer in params]
+    estimator.intercepts_ = [layer.b for layer in params]
+    # The attributes are the parameters from here on: they may be changed.
+    estimator._networks = replace(networks, params=())
+    estimator.n_layers_, estimator.n_outputs_ = len(params) + 1, params[-1].b.shape[-1]
+    estimator.out_activation_ = COSTS[estimator._kind][1]
+    estimator.n_iter_ = max(each.n_iter for each in progress)
+    estimator.t_ = max(each.n_seen for each in progress)
+    if losses is not None:
+        estimator.loss_ = float(np.mean(losses))
+        return
+    estimator.loss_curve_ = _mean_curve([each.loss_curve for each in progress])
+    estimator.loss_ = estimator.loss_curve_[-1]
+    estimator.best_loss_ = estimator.best_validation_score_ = None
+    estimator.validation_scores_ = estimator.validation_loss_curve_ = None
+    if first.validation_scores:
+        losses_of_all = [each.validation_losses for each in progress]
+        estimator.validation_scores_ = _mean_curve([each.validation_scores for each in progress])
+        estimator.validation_loss_curve_ = _mean_curve(losses_of_all)
+        estimator.best_validation_score_ = float(np.mean([each.best_score for each in progress]))
+    else:
+        estimator.best_loss_ = float(np.mean([each.best_loss for each in progress]))
+
+
+def validation_score(
+    estimator: MultilayerPerceptron,
+    outputs: np.ndarray,
+    ys: np.ndarray,
+    weights: np.ndarray | None,
+) -> float:
+    """The score that early stopping looks at: an accuracy, or R².
+
+    Args:
+      estimator: the estimator, with the attributes that `prepared` sets.
+      outputs: a network's outputs for validation examples, (n, n_out).
+      ys: their targets, (n, n_out).
+      weights: their weights, or `None`.
+    """
+    return estimator._score(outputs, ys, weights)
 
 
 def _dense(data: Any, dtype: np.dtype | str | None) -> np.ndarray:

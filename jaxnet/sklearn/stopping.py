@@ -1,6 +1,7 @@
 """Scikit-learn's rules for the end of a training, and for the learning rate on the way."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,6 +10,17 @@ from jaxnet.sklearn.parameters import Parameters
 
 SMALLEST_RATE = 1e-6
 """The adaptive learning rate from which on a standstill ends the training."""
+
+
+class Validated(NamedTuple):
+    """What a network's validation examples say after an epoch."""
+
+    loss: float
+    """Their mean cost, without penalties."""
+    score: float
+    """Their score; higher is better."""
+    params: Params
+    """The parameters that have it."""
 
 
 @dataclass
@@ -41,39 +53,46 @@ class Progress:
         """
         self.n_iter, self.is_training, self.learning_rate = 0, True, learning_rate
 
-    def add_loss(self, loss: float, tol: float) -> None:
-        """Add the running loss of an epoch, which decides where there is no validation.
+    def add_epoch(
+        self,
+        parameters: Parameters,
+        n_examples: int,
+        loss: float,
+        validated: Validated | None = None,
+    ) -> list[str]:
+        """Add an epoch to the curves, and decide how the training goes on.
 
         Args:
-          loss: the mean of the mini-batches' penalized losses.
-          tol: by how much the best loss has to be improved upon.
-        """
-        self.n_stalled = self.n_stalled + 1 if loss > self.best_loss - tol else 0
-        self.best_loss = min(self.best_loss, loss)
+          parameters: the estimator.
+          n_examples: the examples of the epoch.
+          loss: the mean of the mini-batches' penalized losses, which decides where there is no
+            validation.
+          validated: what the validation examples say, with early stopping.
 
-    def add_score(self, score: float, params: Params, tol: float) -> None:
-        """Add the validation score of an epoch, which decides with early stopping.
-
-        Args:
-          score: the score; higher is better.
-          params: the parameters that have it, to be kept if it is the best one.
-          tol: by how much the best score has to be improved upon.
+        Returns:
+          What a person may want to read, line by line.
         """
+        texts = [f"Iteration {self.n_iter + 1}, loss = {loss:.8f}"]
+        self.loss_curve.append(loss)
+        if validated is None:
+            self.n_stalled = self.n_stalled + 1 if loss > self.best_loss - parameters.tol else 0
+            self.best_loss = min(self.best_loss, loss)
+        else:
+            self._add_score(validated, parameters.tol)
+            texts.append(f"Validation score: {validated.score:f}")
+        return [*texts, *self._end_epoch(parameters, n_examples)]
+
+    def _add_score(self, validated: Validated, tol: float) -> None:
+        """Add what the validation says; the best score has to be improved upon by `tol`."""
+        loss, score, params = validated
+        self.validation_losses.append(loss)
         self.validation_scores.append(score)
         self.n_stalled = self.n_stalled + 1 if score < self.best_score + tol else 0
         if score > self.best_score:
             self.best_score, self.best_params = score, params
 
-    def end_epoch(self, parameters: Parameters, n_examples: int) -> str | None:
-        """End the epoch: set the next one's learning rate, or stop.
-
-        Args:
-          parameters: the estimator.
-          n_examples: the examples of the epoch.
-
-        Returns:
-          What a person may want to know, if something has changed.
-        """
+    def _end_epoch(self, parameters: Parameters, n_examples: int) -> list[str]:
+        """Set the next epoch's learning rate, or stop; returns what has changed."""
         self.n_iter += 1
         self.n_seen += n_examples
         schedule = parameters.learning_rate if parameters.solver == "sgd" else "constant"
@@ -81,14 +100,15 @@ class Progress:
             decay = (self.n_seen + 1) ** parameters.power_t
             self.learning_rate = parameters.learning_rate_init / decay
         if self.n_stalled <= parameters.n_iter_no_change:
-            return None
+            return []
         if schedule == "adaptive" and self.learning_rate > SMALLEST_RATE:
             self.learning_rate /= 5
             self.n_stalled = 0
-            return f"The learning rate is {self.learning_rate:g} from now on."
+            return [f"The learning rate is {self.learning_rate:g} from now on."]
         self.is_training = False
         curve = "validation score" if parameters.early_stopping else "training loss"
-        return (
+        text = (
             f"The {curve} did not improve by more than tol={parameters.tol:g} for "
             f"{parameters.n_iter_no_change} epochs; the training ends."
         )
+        return [text]

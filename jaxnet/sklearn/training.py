@@ -33,7 +33,7 @@ from jaxnet.sklearn.programs import (
     room,
     train_members,
 )
-from jaxnet.sklearn.stopping import Progress
+from jaxnet.sklearn.stopping import Progress, Validated
 from jaxnet.training.step import TrainState
 
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
@@ -157,12 +157,14 @@ class _Loop:
         self.networks, self.randoms, self.recipe = networks, randoms, recipe
         n = len(examples.x)
         self.rows = [np.arange(n)] * len(randoms)
-        self.valid: _Validation | None = None
+        self.valid: Validation | None = None
         if parameters.early_stopping:
             self._split_off_validation()
         self.orders = self.rows
         self.n_examples = len(self.rows[0])
-        self.batch_size = _batch_size(parameters, self.n_examples)
+        self.batch_size = clipped_batch_size(parameters, self.n_examples)
+        if parameters.batch_size not in ("auto", self.batch_size):
+            warn_of_clipped_batches(parameters, self.n_examples, stacklevel=6)
         decides_after_each = parameters.early_stopping or parameters.learning_rate == "invscaling"
         self.shape = epoch_shape(net, self.n_examples, self.batch_size, decides_after_each)
         self.data = on_device(examples, max(self.shape.n_rows, room(n)))
@@ -171,23 +173,12 @@ class _Loop:
         self.state: Any = None
 
     def _split_off_validation(self) -> None:
-        fraction, examples = self.parameters.validation_fraction, self.examples
         pairs = [
-            train_test_split(
-                rows,
-                random_state=random,
-                test_size=fraction,
-                stratify=examples.y if examples.stratify else None,
-            )
+            split_off(self.parameters, self.examples, rows, random)
             for rows, random in zip(self.rows, self.randoms, strict=True)
         ]
-        if len(pairs[0][1]) < 2:
-            raise ValueError(
-                f"validation_fraction={fraction:g} of {len(examples.x)} examples are fewer than 2; "
-                "raise it, or take more examples."
-            )
         self.rows = [rows for rows, _ in pairs]
-        self.valid = _Validation.of(examples, np.stack([rows for _, rows in pairs]))
+        self.valid = Validation.of(self.examples, np.stack([rows for _, rows in pairs]))
         for index, progress in enumerate(self.networks.progress):
             if progress.best_params is None:
                 progress.best_params = self.networks.member(index)
@@ -284,23 +275,20 @@ class _Loop:
         for index, progress in enumerate(networks.progress):
             if not progress.is_training:
                 continue
-            loss = loss_of(self.net, *losses[index])
-            progress.loss_curve.append(loss)
-            texts = [f"Iteration {progress.n_iter + 1}, loss = {loss:.8f}"]
-            if valid is None or outputs is None or costs is None:
-                progress.add_loss(loss, parameters.tol)
-            else:
-                progress.validation_losses.append(loss_of(self.net, costs[index], 0.0))
+            validated = None
+            if valid is not None and outputs is not None and costs is not None:
                 own = outputs[index, : len(valid.ys[index])]
-                value = score(own, valid.ys[index], valid.weights_of(index))
-                best = jax.tree.map(lambda array, k=index: np.array(array[k]), params)
-                progress.add_score(value, best, parameters.tol)
-                texts.append(f"Validation score: {value:f}")
+                validated = Validated(
+                    loss_of(self.net, costs[index], 0.0),
+                    score(own, valid.ys[index], valid.weights_of(index)),
+                    jax.tree.map(lambda array, k=index: np.array(array[k]), params),
+                )
             before = progress.learning_rate
-            texts.append(progress.end_epoch(parameters, self.n_examples) or "")
+            loss = loss_of(self.net, *losses[index])
+            texts = progress.add_epoch(parameters, self.n_examples, loss, validated)
             is_changed |= not progress.is_training or progress.learning_rate != before
             if parameters.verbose:
-                print("\n".join(filter(None, texts)))
+                print("\n".join(texts))
         return is_changed
 
     def _params(self) -> Params:
@@ -318,7 +306,7 @@ class _Loop:
             networks.params = jax.tree.map(lambda *arrays: np.stack(arrays), *best)
 
 
-class _Validation(NamedTuple):
+class Validation(NamedTuple):
     """The validation examples of each network."""
 
     xs: np.ndarray
@@ -326,7 +314,7 @@ class _Validation(NamedTuple):
     weights: np.ndarray | None
 
     @classmethod
-    def of(cls, examples: Examples, rows: np.ndarray) -> "_Validation":
+    def of(cls, examples: Examples, rows: np.ndarray) -> "Validation":
         """These rows of the examples, (members, n)."""
         weights = None if examples.weight is None else examples.weight[rows]
         return cls(examples.x[rows], examples.y[rows], weights)
@@ -345,15 +333,56 @@ class _Validation(NamedTuple):
         ]
 
 
-def _batch_size(parameters: Parameters, n_examples: int) -> int:
-    if parameters.batch_size == "auto":
-        return min(200, n_examples)
-    if parameters.batch_size > n_examples:  # pyright: ignore[reportOperatorIssue]
-        warnings.warn(
-            f"batch_size={parameters.batch_size} is clipped to the {n_examples} training examples.",
-            stacklevel=6,
+def split_off(
+    parameters: Parameters, examples: Examples, rows: np.ndarray, random: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to train on, and those to validate on for early stopping.
+
+    Args:
+      parameters: the estimator.
+      examples: the examples.
+      rows: the rows to divide.
+      random: where the division comes from.
+
+    Raises:
+      ValueError: there are too few examples.
+    """
+    fraction = parameters.validation_fraction
+    stratify = examples.y if examples.stratify else None
+    train_rows, valid_rows = train_test_split(
+        rows, random_state=random, test_size=fraction, stratify=stratify
+    )
+    if len(valid_rows) < 2:
+        raise ValueError(
+            f"validation_fraction={fraction:g} of {len(examples.x)} examples are fewer than 2; "
+            "raise it, or take more examples."
         )
-    return min(int(parameters.batch_size), n_examples)
+    return train_rows, valid_rows
+
+
+def clipped_batch_size(parameters: Parameters, n_examples: int) -> int:
+    """The number of examples per mini-batch.
+
+    Args:
+      parameters: the estimator.
+      n_examples: the training examples, which a mini-batch has at most.
+    """
+    batch_size = 200 if parameters.batch_size == "auto" else int(parameters.batch_size)
+    return min(batch_size, n_examples)
+
+
+def warn_of_clipped_batches(parameters: Parameters, n_examples: int, stacklevel: int) -> None:
+    """Say that mini-batches are smaller than asked for.
+
+    Args:
+      parameters: the estimator.
+      n_examples: the training examples.
+      stacklevel: how many calls up the user's code is.
+    """
+    warnings.warn(
+        f"batch_size={parameters.batch_size} is clipped to the {n_examples} training examples.",
+        stacklevel=stacklevel + 1,
+    )
 
 
 def on_device(examples: Examples, n_rows: int) -> Split:
