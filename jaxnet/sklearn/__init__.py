@@ -11,5 +11,6 @@ if importlib.util.find_spec("sklearn") is None:
     )
 
 from jaxnet.sklearn.estimators import MLPClassifier, MLPRegressor
+from jaxnet.sklearn.search import SweepSearchCV
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "SweepSearchCV"]

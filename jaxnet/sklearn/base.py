@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
@@ -140,7 +139,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
             for first in range(0, data.shape[0], n_at_once):
                 rows = _dense(data[first : first + n_at_once], dtype)
                 n = len(rows)
-                xs = jnp.asarray(padded(rows, rows_at_once(n), n_in))
+                xs = padded(rows, rows_at_once(n), n_in)
                 outputs.append(np.asarray(outputs_of_members(net, params, xs)).mean(axis=0)[:n])
         return np.concatenate(outputs)
 

@@ -162,7 +162,12 @@ def _of_members(function, members: PyTree, n: int) -> PyTree:
     return jax.tree.map(lambda array: array[None], result)
 
 
-def _key(seed: Integer[AnyArray, ""]) -> KeyArray:
+def run_key(seed: Integer[AnyArray, ""]) -> KeyArray:
+    """The key of a network's randomness that is not scikit-learn's, such as dropout's.
+
+    Args:
+      seed: a number that belongs to the network.
+    """
     return jax.random.key(seed, impl="threefry2x32")
 
 
@@ -170,7 +175,7 @@ def _begin(
     net: Network, recipe: Recipe, seeds: Integer[Array, " members"], params: Params
 ) -> TrainState:
     """The states before the first epoch."""
-    begin = lambda member: start(net, recipe, _key(member[0]), member[1], keep_best=False)
+    begin = lambda member: start(net, recipe, run_key(member[0]), member[1], keep_best=False)
     return _of_members(begin, (seeds, params), len(seeds))
 
 
@@ -191,7 +196,7 @@ def _train(
     shares = jnp.clip(n_examples - first, 0, batch_size) / n_examples
 
     def of_member(member: Member) -> tuple[TrainState, Float[Array, "epochs 2"]]:
-        own, key = _with_rate(recipe, member.learning_rate), _key(member.seed)
+        own, key = with_learning_rate(recipe, member.learning_rate), run_key(member.seed)
         dtype = member.learning_rate.dtype
 
         def train_epoch(index: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
@@ -215,8 +220,13 @@ def _train(
     return states, losses
 
 
-def _with_rate(recipe: Recipe, learning_rate: Float[AnyArray, ""]) -> Recipe:
-    """The recipe with another learning rate, where it has one that may change."""
+def with_learning_rate(recipe: Recipe, learning_rate: Float[AnyArray, "..."]) -> Recipe:
+    """The recipe with another learning rate, where it has one that may change.
+
+    Args:
+      recipe: the recipe.
+      learning_rate: η, or one for each recipe.
+    """
     optimizer = recipe.optimizer
     if not optimizer.follows_rate:
         return recipe
@@ -232,17 +242,24 @@ def _evaluate(
     def of_member(member: tuple[Params, Array, Array, Array]) -> tuple[Array, Array]:
         own, xs, ys, weights = member
         cost = mean_cost(net, own, xs, ys, None, weights / jnp.sum(weights))
-        return _outputs_of(net, own, xs), cost
+        return outputs_of(net, own, xs), cost
 
     return _of_members(of_member, (params, xs, ys, weights), len(xs))
 
 
 def _outputs(net: Network, params: Params, xs: Float[Array, "n n_in"]) -> Array:
     """Each member's outputs for the same examples, (members, n, n_out)."""
-    return _of_members(lambda own: _outputs_of(net, own, xs), params, len(params[0].w))
+    return _of_members(lambda own: outputs_of(net, own, xs), params, len(params[0].w))
 
 
-def _outputs_of(net: Network, params: Params, xs: Float[Array, "n n_in"]) -> Array:
+def outputs_of(net: Network, params: Params, xs: Float[Array, "n n_in"]) -> Array:
+    """The outputs of a network for each example, (n, n_out).
+
+    Args:
+      net: the network.
+      params: its parameters.
+      xs: the inputs.
+    """
     return jax.vmap(lambda x: net.cost.output.fn(network.forward(net, params, x)[1][-1]))(xs)
 
 

@@ -118,10 +118,7 @@ def train(
       UserWarning: the batch size is clipped, or the training was interrupted.
     """
     recipe = recipe_of(parameters)
-    if len(recipe) > 1:
-        raise ValueError(
-            f"an estimator has one recipe, but its numbers make {len(recipe)}; pass single numbers."
-        )
+    check_recipe(recipe)
     loop = _Loop(parameters, net, examples, networks, randoms, recipe)
     loop.begin(goes_on=is_partial and networks.state is not None)
     n_left = 1 if is_partial else parameters.max_iter
@@ -139,6 +136,21 @@ def train(
                 stacklevel=4,
             )
     loop.end()
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse arrays of hyperparameters, which a sweep takes.
+
+    Args:
+      recipe: the recipe of an estimator.
+
+    Raises:
+      ValueError: it has some.
+    """
+    if len(recipe) > 1:
+        raise ValueError(
+            f"an estimator has one recipe, but its numbers make {len(recipe)}; pass single numbers."
+        )
 
 
 class _Loop:

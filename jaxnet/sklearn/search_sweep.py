@@ -1,0 +1,182 @@
+"""The fits of a search: candidates × folds × seeds, trained together and scored."""
+
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection._validation import _score  # pyright: ignore[reportPrivateUsage]
+
+from jaxnet.sklearn.candidates import Fold, Preparation
+from jaxnet.sklearn.lane_training import Lane, cores, in_chunks, train_chunks
+from jaxnet.sklearn.search_callbacks import Callbacks
+
+Candidate = dict[str, Any]
+"""Parameters of the estimator that is searched."""
+
+
+class SearchSweep:
+    """All fits of a search.
+
+    Args:
+      search: the `SweepSearchCV`, whose parameters are read.
+      candidates: the candidates.
+      folds: the folds.
+      seed: the `random_state` of networks that have none.
+
+    Attributes:
+      models: the fits, (candidates, folds, seeds).
+    """
+
+    def __init__(
+        self, search: Any, candidates: Sequence[Candidate], folds: Sequence[Fold], seed: int
+    ) -> None:
+        self.search, self.candidates, self.folds = search, candidates, folds
+        self.n_threads = cores() if search.n_jobs in (None, -1) else search.n_jobs
+        preparation = Preparation(search.estimator, seed)
+        self.models = np.empty((len(candidates), len(folds), search.n_seeds), object)
+        for candidate, fold, number in np.ndindex(self.models.shape):
+            self.models[candidate, fold, number] = preparation.model(
+                candidates[candidate], fold, folds[fold], number
+            )
+        self.chunks = in_chunks(self.lanes(), self.n_threads, has_losses=search.keep_models)
+        self.has_fitted_others = False
+
+    def lanes(self) -> list[Lane]:
+        """The fits that are trained together."""
+        return [model.lane for model in self.models.flat if model.lane is not None]
+
+    @property
+    def n_epochs(self) -> int:
+        """The most epochs of a candidate."""
+        return max((lane.estimator.max_iter for lane in self.lanes()), default=1)
+
+    def train(self, candidates: Sequence[int], n_epochs: int) -> None:
+        """Train some candidates until their end, or until they have had so many epochs.
+
+        Args:
+          candidates: the numbers of these candidates; others end where they are.
+          n_epochs: the most epochs.
+        """
+        for candidate in set(range(len(self.models))).difference(candidates):
+            for model in self.models[candidate].flat:
+                if model.lane is not None:
+                    model.lane.progress.is_training = False
+        train_chunks(self.chunks, n_epochs, self.n_threads)
+        for model in self.models[list(candidates)].flat:
+            if model.lane is None:
+                continue
+            model.seconds += model.lane.seconds
+            model.lane.seconds = 0.0
+            try:
+                model.lane.keep()
+            except ValueError as error:
+                model.error = error
+        if not self.has_fitted_others:
+            self._fit_others()
+            self.has_fitted_others = True
+
+    def _fit_others(self) -> None:
+        """Fit what cannot be trained together, one after the other."""
+        n_others = 0
+        for (_, number, _), model in np.ndenumerate(self.models):
+            if model.lane is not None or model.error is not None:
+                continue
+            n_others += 1
+            fold, start = self.folds[number], time.perf_counter()
+            try:
+                model.estimator.fit(fold.X, fold.y, **fold.fit_params)
+            except Exception as error:  # as scikit-learn: it costs only the score
+                model.error = error
+            model.seconds = time.perf_counter() - start
+        if n_others:
+            warnings.warn(
+                f"{n_others} of {self.models.size} fits were not trained together but one after "
+                "the other: a sweep takes jaxnet.sklearn's estimators, alone or at the end of a "
+                'Pipeline without memory, with epochs (no solver="lbfgs") and n_members=1.',
+                stacklevel=6,
+            )
+
+    def outcomes(
+        self, candidates: Sequence[int], scorers: Any, callbacks: Callbacks
+    ) -> list[dict[str, Any]]:
+        """Scores and times as scikit-learn collects them, by candidates and then by folds.
+
+        Args:
+          candidates: the numbers of the candidates to score.
+          scorers: the scores' functions.
+          callbacks: those of the search.
+        """
+        outcomes = []
+        for candidate in candidates:
+            for fold, models in zip(self.folds, self.models[candidate], strict=True):
+                with callbacks.fit():
+                    outcomes.append(self._outcome(fold, models, scorers))
+        return outcomes
+
+    def _outcome(self, fold: Fold, models: np.ndarray, scorers: Any) -> dict[str, Any]:
+        """The scores of a candidate on a fold: the means over its seeds."""
+        error_score, start = self.search.error_score, time.perf_counter()
+        error = next((model.error for model in models if model.error is not None), None)
+        outcome: dict[str, Any] = {"fit_error": None, "n_test_samples": len(fold.y_test)}
+        if error is not None:
+            if error_score == "raise":
+                raise error
+            names = getattr(scorers, "_scorers", None)
+            failed = error_score if names is None else dict.fromkeys(names, error_score)
+            outcome["test_scores"] = failed
+            if self.search.return_train_score:
+                outcome["train_scores"] = failed
+            outcome["fit_error"] = "".join(traceback.format_exception_only(error))
+        else:
+            parts = {"test_scores": (fold.X_test, fold.y_test, fold.score_params)}
+            if self.search.return_train_score:
+                parts["train_scores"] = (fold.X, fold.y, fold.train_score_params)
+            for name, (inputs, targets, score_params) in parts.items():
+                outcome[name] = _mean(
+                    [
+                        _score(model.estimator, inputs, targets, scorers, score_params, error_score)
+                        for model in models
+                    ]
+                )
+        outcome["fit_time"] = sum(model.seconds for model in models)
+        outcome["score_time"] = time.perf_counter() - start
+        return outcome
+
+    def warn_of_unfinished(self, candidates: Sequence[int]) -> None:
+        """Warn of networks that their stopping rule would have trained on.
+
+        Args:
+          candidates: the numbers of the candidates that were trained to the end.
+
+        Warns:
+          ConvergenceWarning: there are some.
+        """
+        models = self.models[list(candidates)].ravel()
+        n_unfinished = sum(
+            model.lane is not None and model.lane.progress.is_training for model in models
+        )
+        if n_unfinished:
+            warnings.warn(
+                f"{n_unfinished} of {len(models)} trainings have not converged after max_iter "
+                "epochs; raise max_iter, or tol.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def estimators(self) -> np.ndarray:
+        """The fitted estimators, (candidates, folds, seeds); `None` where a fit failed."""
+        fitted = np.empty(self.models.shape, object)
+        for index, model in np.ndenumerate(self.models):
+            fitted[index] = None if model.error is not None else model.estimator
+        return fitted
+
+
+def _mean(scores: list[Any]) -> Any:
+    """The mean of numbers, or of each number of dicts."""
+    if isinstance(scores[0], dict):
+        return {name: float(np.mean([own[name] for own in scores])) for name in scores[0]}
+    return float(np.mean(scores))
