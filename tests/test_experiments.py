@@ -84,6 +84,11 @@ def test_what_the_features_cost_is_measured(tmp_path):
             {"jaxnet, sweep, Adam", "JAX by hand, vmap of a scan, Adam"},
             marks=pytest.mark.exhaustive,
         ),
+        pytest.param(
+            "searches",
+            {"digits, 32, float32, SweepSearchCV", "digits, 32, float32, GridSearchCV"},
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_small_networks_overheads_and_ensembles_are_measured(part, names, tmp_path):
@@ -99,6 +104,8 @@ def test_small_networks_overheads_and_ensembles_are_measured(part, names, tmp_pa
         assert by_name["no cache"]["compilations_first"] > 0
         assert by_name["second, with the cache"]["compilations_first"] == 0
         assert by_name["no cache"]["fetches_1_epoch"] > 0
+    if part == "searches":
+        assert len({row["best"] for row in rows}) == 1  # the same networks, and the same scores
     if part == "small":
         assert by_name["digits"]["compilations_again"] == 0
         assert all(0.05 < row["best"] <= 1 for row in rows)

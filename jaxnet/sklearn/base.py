@@ -97,7 +97,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
             else:
                 train(self, wide, examples, networks, randoms, self._score, is_partial)
         networks.params = with_inputs(networks.params, net.sizes[0])
-        keep(self, networks, losses)
+        self._keep(networks, losses)
 
     def _new_networks(
         self, net: Network, randoms: list[np.random.RandomState], dtype: np.dtype
@@ -125,6 +125,39 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
         layers = tuple(Layer(np.asarray(w, dtype), np.asarray(b, dtype)) for w, b in arrays)
         is_stacked = layers[0].b.ndim > 1
         return layers if is_stacked else jax.tree.map(lambda array: array[None], layers)
+
+    def _keep(self, networks: Networks, losses: list[float] | None) -> None:
+        """Set the attributes that the training ends with."""
+        if not all(np.isfinite(array).all() for array in jax.tree.leaves(networks.params)):
+            raise ValueError(
+                "the solver came to weights that are not finite; scale the inputs, or take a "
+                "smaller learning_rate_init."
+            )
+        first, progress = networks.progress[0], networks.progress
+        is_single = len(progress) == 1
+        params = networks.member(0) if is_single else networks.params
+        self.coefs_ = [layer.w for layer in params]
+        self.intercepts_ = [layer.b for layer in params]
+        # The attributes are the parameters from here on: they may be changed.
+        self._networks = replace(networks, params=())
+        self.n_layers_, self.n_outputs_ = len(params) + 1, params[-1].b.shape[-1]
+        self.out_activation_ = COSTS[self._kind][1]
+        self.n_iter_ = max(each.n_iter for each in progress)
+        self.t_ = max(each.n_seen for each in progress)
+        if losses is not None:
+            self.loss_ = float(np.mean(losses))
+            return
+        self.loss_curve_ = _mean_curve([each.loss_curve for each in progress])
+        self.loss_ = self.loss_curve_[-1]
+        self.best_loss_ = self.best_validation_score_ = None
+        self.validation_scores_ = self.validation_loss_curve_ = None
+        if first.validation_scores:
+            losses_of_all = [each.validation_losses for each in progress]
+            self.validation_scores_ = _mean_curve([each.validation_scores for each in progress])
+            self.validation_loss_curve_ = _mean_curve(losses_of_all)
+            self.best_validation_score_ = float(np.mean([each.best_score for each in progress]))
+        else:
+            self.best_loss_ = float(np.mean([each.best_loss for each in progress]))
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The outputs of the network for each example, or the mean of the members' ones."""
@@ -255,36 +288,7 @@ def keep(
     Raises:
       ValueError: the weights are not finite.
     """
-    if not all(np.isfinite(array).all() for array in jax.tree.leaves(networks.params)):
-        raise ValueError(
-            "the solver came to weights that are not finite; scale the inputs, or take a smaller "
-            "learning_rate_init."
-        )
-    first, progress = networks.progress[0], networks.progress
-    is_single = len(progress) == 1
-    params = networks.member(0) if is_single else networks.params
-    estimator.coefs_ = [layer.w for layer in params]
-    estimator.intercepts_ = [layer.b for layer in params]
-    # The attributes are the parameters from here on: they may be changed.
-    estimator._networks = replace(networks, params=())
-    estimator.n_layers_, estimator.n_outputs_ = len(params) + 1, params[-1].b.shape[-1]
-    estimator.out_activation_ = COSTS[estimator._kind][1]
-    estimator.n_iter_ = max(each.n_iter for each in progress)
-    estimator.t_ = max(each.n_seen for each in progress)
-    if losses is not None:
-        estimator.loss_ = float(np.mean(losses))
-        return
-    estimator.loss_curve_ = _mean_curve([each.loss_curve for each in progress])
-    estimator.loss_ = estimator.loss_curve_[-1]
-    estimator.best_loss_ = estimator.best_validation_score_ = None
-    estimator.validation_scores_ = estimator.validation_loss_curve_ = None
-    if first.validation_scores:
-        losses_of_all = [each.validation_losses for each in progress]
-        estimator.validation_scores_ = _mean_curve([each.validation_scores for each in progress])
-        estimator.validation_loss_curve_ = _mean_curve(losses_of_all)
-        estimator.best_validation_score_ = float(np.mean([each.best_score for each in progress]))
-    else:
-        estimator.best_loss_ = float(np.mean([each.best_loss for each in progress]))
+    estimator._keep(networks, losses)
 
 
 def validation_score(

@@ -10,7 +10,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
@@ -114,7 +113,9 @@ class Preparation:
           fold: the fold.
           seed: the number of the seed, from 0.
         """
-        estimator = clone(self.base).set_params(**clone(parameters, safe=False))
+        own: Any = clone(parameters, safe=False)
+        estimator: Any = clone(self.base)
+        estimator.set_params(**own)
         network = network_in(estimator)
         if network is None:
             return Model(estimator)
@@ -127,7 +128,7 @@ class Preparation:
         try:
             inputs, key = fold.X, (number,)
             if isinstance(estimator, Pipeline):
-                key = (number, joblib.hash(estimator[:-1]))
+                key = (number, *_parameters_of_transformers(parameters, estimator))
                 transformers, inputs = self._transformed(key, estimator, fold)
                 estimator.steps = [*transformers.steps, estimator.steps[-1]]
             model.lane = self._lane(key, network, inputs, fold.y, weight)
@@ -147,7 +148,7 @@ class Preparation:
     def _transformed(self, key: Hashable, estimator: Pipeline, fold: Fold) -> tuple[Pipeline, Any]:
         """The fitted transformers of a pipeline, and the inputs that they make."""
         if key not in self.transformed:
-            transformers = clone(estimator[:-1])
+            transformers: Any = clone(estimator[:-1])
             self.transformed[key] = transformers, transformers.fit_transform(fold.X, fold.y)
         return self.transformed[key]
 
@@ -158,8 +159,7 @@ class Preparation:
         check_parameters(network)
         recipe = recipe_of(network)
         check_recipe(recipe)
-        choices = [getattr(network, name, None) for name in DATA_PARAMETERS]
-        key = (*key, joblib.hash(choices))
+        key = (*key, repr([getattr(network, name, None) for name in DATA_PARAMETERS]))
         if key not in self.examples:
             names = set(vars(network))
             examples = prepared(network, inputs, y, weight)[1]
@@ -179,6 +179,18 @@ def network_in(estimator: Any) -> MultilayerPerceptron | None:
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     is_cached = isinstance(estimator, Pipeline) and estimator.memory is not None
     return last if isinstance(last, MultilayerPerceptron) and not is_cached else None
+
+
+def _parameters_of_transformers(
+    parameters: Mapping[str, Any], pipeline: Pipeline
+) -> tuple[Hashable, ...]:
+    """A candidate's parameters for the transformers of a pipeline: its own numbers, or objects."""
+    network_name = pipeline.steps[-1][0]
+    return tuple(
+        (name, type(value), value if isinstance(value, (bool, int, float, str)) else id(value))
+        for name, value in sorted(parameters.items())
+        if name.split("__")[0] != network_name
+    )
 
 
 def _seed(

@@ -6,6 +6,7 @@ layer of all of them is one matrix product: see `jaxnet.sweeps.lanes`.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +47,17 @@ class LaneShape:
         return self.epoch.net
 
 
+class LaneOrder(NamedTuple):
+    """What the lanes of an epoch share."""
+
+    seed: Integer[AnyArray, ""]
+    """That of the randomness that is not scikit-learn's, such as dropout's."""
+    counts: Int[AnyArray, " 2"]
+    """The numbers of examples, and of examples per mini-batch."""
+    rows: Int[AnyArray, " rows"]
+    """The examples in their order."""
+
+
 def _begin(
     shape: LaneShape, recipe: Recipe, seed: Integer[AnyArray, ""], params: Params
 ) -> TrainState:
@@ -58,25 +70,22 @@ def _train(
     shape: LaneShape,
     data: Split,
     recipe: Recipe,
-    seed: Integer[AnyArray, ""],
-    counts: Int[AnyArray, " 2"],
-    order: Int[AnyArray, " rows"],
+    order: LaneOrder,
     rates: Float[AnyArray, " lanes"],
     is_training: Bool[AnyArray, " lanes"],
     state: TrainState,
 ) -> tuple[TrainState, Float[Array, "lanes 2"]]:
     """The lanes' states after an epoch, and its mini-batches' mean costs and penalties.
 
-    `counts` are the numbers of examples, and of examples per mini-batch. A lane that is not
-    training keeps its state.
+    A lane that is not training keeps its state.
     """
-    n_examples, batch_size = counts
+    n_examples, batch_size = order.counts
     n_steps = shape.epoch.n_steps
     after, costs = epoch(
-        shape.net, shape.epoch.batch_size, data, order, run_key(seed),
+        shape.net, shape.epoch.batch_size, data, order.rows, run_key(order.seed),
         with_learning_rate(recipe, rates), state,
         COSTS_OF_STEPS if shape.measures_losses else None,
-        parallelism=shape.group, subset=Subset(Sizes(n_examples, batch_size, n_steps), order),
+        parallelism=shape.group, subset=Subset(Sizes(n_examples, batch_size, n_steps), order.rows),
     )  # fmt: skip
     after = shape.group(_where_training)((is_training, after, state))
     losses = jnp.zeros((shape.group.n_lanes, 2), rates.dtype)
@@ -102,7 +111,7 @@ def _evaluate(
 
     def of_lane(own: Params, data: Split, weights: Array) -> tuple[Array, Array]:
         cost = mean_cost(shape.net, own, data.x, data.y, None, weights)
-        return outputs_of(shape.net, own, data.x), cost
+        return outputs_of(shape.net, own, jnp.asarray(data.x)), cost
 
     return shape.group(of_lane)(params, data, weights)
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -31,6 +30,7 @@ from jaxnet.sklearn.base import (
     widened,
 )
 from jaxnet.sklearn.lane_programs import (
+    LaneOrder,
     LaneShape,
     begin_lanes,
     evaluate_lanes,
@@ -131,8 +131,8 @@ def _group_of(lane: Lane) -> tuple[Hashable, ...]:
     estimator, examples = lane.estimator, lane.examples
     structure = jax.tree.structure(lane.recipe)
     program = (architecture(estimator, examples), structure, examples.x.dtype, estimator.device)
-    random = estimator.random_state
-    if not isinstance(random, Integral):
+    random: Any = estimator.random_state
+    if not isinstance(random, int | np.integer):
         random = joblib.hash(random_states(estimator)[0].get_state())
     order = (estimator.shuffle, clipped_batch_size(estimator, len(examples.x)))
     validation = (estimator.early_stopping, estimator.early_stopping and (
@@ -147,7 +147,7 @@ def _n_slots(groups: Sequence[Sequence[Lane]], n_threads: int) -> int:
     net = architecture(lane.estimator, lane.examples)
     n_most = max(map(len, groups))
     with computing(lane.estimator, lane.examples.x.dtype):
-        device = jnp.zeros(()).device
+        (device,) = jnp.zeros(()).devices()
         batch_size = clipped_batch_size(lane.estimator, len(lane.examples.x))
         most = chunk_sizes.most_lanes(net, lane.recipe, batch_size, n_most, device)
     _, n_lanes = chunk_sizes.program_shape(n_most, len(groups), most, n_threads, device.platform)
@@ -204,7 +204,7 @@ class Chunk:
             self.rows, valid_rows = split_off(estimator, examples, self.rows, random)
             self.valid = _rows_of(examples, valid_rows)
             self.valid_data = on_device(self.valid, room(len(valid_rows), 64))
-        self.seed = np.uint32(copy.deepcopy(random).randint(2**31 - 1))
+        self.seed = np.array(copy.deepcopy(random).randint(2**31 - 1), np.uint32)
         self.random, self.order = random, self.rows
         self.batch_size = clipped_batch_size(estimator, len(self.rows))
         self.shape = epoch_shape(self.net, len(self.rows), self.batch_size, is_single=True)
@@ -269,16 +269,19 @@ class Chunk:
             self.order = self.order[permutation]
         n, dtype = len(self.rows), self.examples.x.dtype
         rates = [lane.progress.learning_rate for lane in self.slots]
-        self.state, losses = train_lanes(
-            self.lane_shape, self.data, self.recipe, self.seed,
+        order = LaneOrder(
+            self.seed,
             np.array([n, self.batch_size], np.int32),
             padded(self.order.astype(np.int32), self.shape.n_rows),
+        )
+        self.state, losses = train_lanes(
+            self.lane_shape, self.data, self.recipe, order,
             self._in_slots(np.array(rates, dtype)), self._in_slots(going_on) & self._is_occupied(),
             self.state,
         )  # fmt: skip
         validations = None if self.valid is None else self._validate(going_on)
         is_measured, losses = self.lane_shape.measures_losses, np.asarray(losses, float)
-        for index in np.flatnonzero(going_on):
+        for index in np.flatnonzero(going_on).tolist():
             lane = self.slots[index]
             loss = loss_of(self.net, *losses[index]) if is_measured else np.nan
             validated = None if validations is None else validations[index]

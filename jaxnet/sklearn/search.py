@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import (
@@ -19,14 +20,15 @@ from sklearn.model_selection._validation import (
     _warn_or_raise_about_fit_failures,  # pyright: ignore[reportPrivateUsage]
 )
 from sklearn.utils import check_random_state, indexable
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_method_params  # pyright: ignore[reportPrivateUsage]
 
+from jaxnet.core.hyperparameters import count
 from jaxnet.sklearn.candidates import fold_of
 from jaxnet.sklearn.search_callbacks import Callbacks
 from jaxnet.sklearn.search_sweep import Candidate, SearchSweep
 
 
+@dataclass(eq=False, repr=False)
 class SweepSearchCV(BaseSearchCV):
     """A grid or random search that trains all candidates on all folds together.
 
@@ -87,54 +89,36 @@ class SweepSearchCV(BaseSearchCV):
     {'learning_rate_init': 0.03}
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
         name: constraint
         for name, constraint in BaseSearchCV._parameter_constraints.items()
         if name != "pre_dispatch"
     } | {
         "param_grid": [dict, list, None],
         "param_distributions": [dict, list, None],
-        "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_seeds": [Interval(Integral, 1, None, closed="left")],
-        "halving": [Interval(Integral, 2, None, closed="left"), None],
+        "n_iter": [Integral],
+        "n_seeds": [Integral],
+        "halving": [Integral, None],
         "keep_models": ["boolean"],
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self,
-        estimator: Any,
-        param_grid: Any = None,
-        *,
-        param_distributions: Any = None,
-        n_iter: int = 10,
-        scoring: Any = None,
-        n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
-        n_seeds: int = 1,
-        halving: int | None = None,
-        verbose: int = 0,
-        error_score: Any = np.nan,
-        return_train_score: bool = False,
-        keep_models: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.param_grid = param_grid
-        self.param_distributions = param_distributions
-        self.n_iter = n_iter
-        self.scoring = scoring
-        self.n_jobs = n_jobs
-        self.refit = refit
-        self.cv = cv
-        self.n_seeds = n_seeds
-        self.halving = halving
-        self.verbose = verbose
-        self.error_score = error_score
-        self.return_train_score = return_train_score
-        self.keep_models = keep_models
-        self.random_state = random_state
+    estimator: Any
+    param_grid: Any = None
+    _: KW_ONLY
+    param_distributions: Any = None
+    n_iter: int = 10
+    scoring: Any = None
+    n_jobs: int | None = None
+    refit: Any = True
+    cv: Any = None
+    n_seeds: int = 1
+    halving: int | None = None
+    verbose: int = 0
+    error_score: Any = np.nan
+    return_train_score: bool = False
+    keep_models: bool = False
+    random_state: int | np.random.RandomState | None = None
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **params: Any) -> "SweepSearchCV":
@@ -152,13 +136,16 @@ class SweepSearchCV(BaseSearchCV):
         Raises:
           ValueError: a parameter, the data or the folds cannot be used, or no fit succeeds.
         """
+        for name, low in (("n_iter", 1), ("n_seeds", 1), ("halving", 2)):
+            if getattr(self, name) is not None:
+                count(name, getattr(self, name), low=low)
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)  # noqa: N806
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         random = check_random_state(self.random_state)
         candidates = self._candidates(random)
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splitter: Any = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         folds = [
             fold_of(self.estimator, X, y, rows, routed.estimator.fit, routed.scorer.score)
             for rows in splitter.split(X, y, **routed.splitter.split)
@@ -217,7 +204,7 @@ class SweepSearchCV(BaseSearchCV):
             results = self._results(
                 [sweep.candidates[row] for row in rows], outcomes, columns, scorers
             )
-            if number + 1 < len(rounds):
+            if self.halving is not None and number + 1 < len(rounds):
                 metric = refit_metric if isinstance(refit_metric, str) else "score"
                 scores = results[f"mean_test_{metric}"][-len(going_on) :]
                 n_kept = math.ceil(len(going_on) / self.halving)
@@ -262,7 +249,9 @@ class SweepSearchCV(BaseSearchCV):
 
     def _refit(self, X: Any, y: Any, fit_params: Mapping[str, Any], callbacks: Callbacks) -> None:
         """Fit the best candidate on all examples."""
-        best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
+        parameters: Any = clone(self.best_params_, safe=False)
+        best: Any = clone(self.estimator)
+        best.set_params(**parameters)
         start = time.perf_counter()
         with callbacks.refit(best):
             best.fit(X, y, **fit_params)

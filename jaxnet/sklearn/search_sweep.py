@@ -13,6 +13,7 @@ from sklearn.model_selection._validation import _score  # pyright: ignore[report
 from jaxnet.sklearn.candidates import Fold, Preparation
 from jaxnet.sklearn.lane_training import Lane, cores, in_chunks, train_chunks
 from jaxnet.sklearn.search_callbacks import Callbacks
+from jaxnet.sklearn.training import is_batch_clipped, warn_of_clipped_batches
 
 Candidate = dict[str, Any]
 """Parameters of the estimator that is searched."""
@@ -42,8 +43,19 @@ class SearchSweep:
             self.models[candidate, fold, number] = preparation.model(
                 candidates[candidate], fold, folds[fold], number
             )
+        self._warn_of_clipped_batches()
         self.chunks = in_chunks(self.lanes(), self.n_threads, has_losses=search.keep_models)
         self.has_fitted_others = False
+
+    def _warn_of_clipped_batches(self) -> None:
+        clipped = {
+            lane.estimator.batch_size: lane.estimator
+            for lane in self.lanes()
+            if is_batch_clipped(lane.estimator, len(lane.examples.x))
+        }
+        for estimator in clipped.values():
+            n = min(len(lane.examples.x) for lane in self.lanes())
+            warn_of_clipped_batches(estimator, n, stacklevel=5)
 
     def lanes(self) -> list[Lane]:
         """The fits that are trained together."""

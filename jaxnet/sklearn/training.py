@@ -175,7 +175,7 @@ class _Loop:
         self.orders = self.rows
         self.n_examples = len(self.rows[0])
         self.batch_size = clipped_batch_size(parameters, self.n_examples)
-        if parameters.batch_size not in ("auto", self.batch_size):
+        if is_batch_clipped(parameters, self.n_examples):
             warn_of_clipped_batches(parameters, self.n_examples, stacklevel=6)
         decides_after_each = parameters.early_stopping or parameters.learning_rate == "invscaling"
         self.shape = epoch_shape(net, self.n_examples, self.batch_size, decides_after_each)
@@ -361,8 +361,9 @@ def split_off(
     """
     fraction = parameters.validation_fraction
     stratify = examples.y if examples.stratify else None
-    train_rows, valid_rows = train_test_split(
-        rows, random_state=random, test_size=fraction, stratify=stratify
+    train_rows, valid_rows = map(
+        np.asarray,
+        train_test_split(rows, random_state=random, test_size=fraction, stratify=stratify),
     )
     if len(valid_rows) < 2:
         raise ValueError(
@@ -381,6 +382,16 @@ def clipped_batch_size(parameters: Parameters, n_examples: int) -> int:
     """
     batch_size = 200 if parameters.batch_size == "auto" else int(parameters.batch_size)
     return min(batch_size, n_examples)
+
+
+def is_batch_clipped(parameters: Parameters, n_examples: int) -> bool:
+    """Whether mini-batches are smaller than a number that was asked for.
+
+    Args:
+      parameters: the estimator.
+      n_examples: the training examples.
+    """
+    return parameters.batch_size not in ("auto", clipped_batch_size(parameters, n_examples))
 
 
 def warn_of_clipped_batches(parameters: Parameters, n_examples: int, stacklevel: int) -> None:
