@@ -141,7 +141,8 @@ def test_lanes_share_programs_and_shrink(monkeypatch):
 
     monkeypatch.setattr(lane_training, "train_lanes", counted)
     own, theirs = pair()
-    grid = {"max_iter": [2, 2, 4, 4, 6, 8]}
+    rates = zip([2, 2, 4, 4, 6, 8], [0.3, 0.1, 0.03, 0.2, 0.05, 0.01], strict=True)
+    grid = [{"max_iter": [n], "learning_rate_init": [rate]} for n, rate in rates]
     own = SweepSearchCV(own, grid, cv=2, n_jobs=1).fit(X, Y)
     assert_same(own, GridSearchCV(theirs, grid, cv=2).fit(X, Y))
     assert sizes == [8] * 2 + [4] * 2 + [2] * 4 + [8] * 2 + [4] * 2 + [2] * 4
