@@ -1,5 +1,6 @@
 """MLflow's runs: one for each training, and for a study a parent with a child for each network."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 KEY, EPOCHS = "jaxnet.key", "jaxnet.epochs"
 """The tags of a run: what identifies it, and, once all is written, how many epochs it has."""
-MOST_METRICS, MOST_PARAMETERS = 1000, 100
-"""What MLflow takes in one batch."""
+MOST_METRICS, MOST_OTHERS = 800, 100
+"""What is sent in one batch, metrics and parameters or tags: MLflow takes 1000 in all."""
 SECONDS = 1.0
 """At least so long after a batch the next one is sent, so that short epochs wait for none."""
 
@@ -43,11 +44,9 @@ class MlflowTool:
         for run in earlier:  # the latest one first
             if self.name in (None, run.info.run_name):
                 client.update_run(run.info.run_id, status="RUNNING")
-                return MlflowRun(client, run.info.run_id, _last_step(client, run))
+                return MlflowRun(client, run.info.run_id, {}, _last_step(client, run))
         run = client.create_run(experiment, tags={KEY: key}, run_name=self.name)
-        opened = MlflowRun(client, run.info.run_id)
-        opened.set_parameters(parameters)
-        return opened
+        return MlflowRun(client, run.info.run_id, parameters)
 
     def study(self, key: str, kind: str) -> "MlflowStudy":
         """The parent run of a study; see `Tool`."""
@@ -75,47 +74,44 @@ class MlflowTool:
 class MlflowRun:
     """A run of MLflow that is being written, in batches."""
 
-    def __init__(self, client: "MlflowClient", run_id: str, last: int = 0) -> None:
+    def __init__(
+        self, client: "MlflowClient", run_id: str, parameters: JsonObject, last: int = 0
+    ) -> None:
+        from mlflow.entities import Param  # pyright: ignore[reportMissingImports]
+
         self.client, self.run_id = client, run_id
         self.last = last
         """The last epoch that was written."""
+        self.parameters = [Param(name, str(value)) for name, value in parameters.items()]
         self.metrics: list[Any] = []
+        self.tags: list[Any] = []
         self.sent_at = time.perf_counter()
-
-    def set_parameters(self, parameters: JsonObject) -> None:
-        """Write the settings.
-
-        Args:
-          parameters: the settings by name.
-        """
-        from mlflow.entities import Param  # pyright: ignore[reportMissingImports]
-
-        texts = [Param(name, str(value)) for name, value in parameters.items()]
-        for begin in range(0, len(texts), MOST_PARAMETERS):
-            self.client.log_batch(self.run_id, params=texts[begin : begin + MOST_PARAMETERS])
 
     def log(self, first: int, curves: Curves) -> None:
         """Write epochs; see `OpenRun`."""
+        from mlflow.entities import Metric  # pyright: ignore[reportMissingImports]
+
         now = int(time.time() * 1000)
-        for name, curve in curves.items():
-            self._add(name, curve, first, now)
+        self.metrics += [
+            Metric(name, number, now, epoch)
+            for name, curve in curves.items()
+            for epoch, number in enumerate(np.asarray(curve, float).tolist(), start=first)
+            if epoch > self.last and not math.isnan(number)
+        ]
         self.last = max(self.last, first - 1 + max(map(len, curves.values()), default=0))
         if time.perf_counter() - self.sent_at >= SECONDS:
             self._send()
 
-    def _add(self, name: str, curve: np.ndarray, first: int, now: int) -> None:
-        from mlflow.entities import Metric  # pyright: ignore[reportMissingImports]
-
-        self.metrics += [
-            Metric(name, float(number), now, epoch)
-            for epoch, number in enumerate(curve, start=first)
-            if epoch > self.last and not np.isnan(number)
-        ]
-
     def _send(self) -> None:
-        for begin in range(0, len(self.metrics), MOST_METRICS):
-            self.client.log_batch(self.run_id, self.metrics[begin : begin + MOST_METRICS])
-        self.metrics, self.sent_at = [], time.perf_counter()
+        """Send all that waits, mostly in one batch: a database takes longest to commit each."""
+        while self.metrics or self.parameters or self.tags:
+            parts = (self.metrics, self.parameters, self.tags)
+            sizes = (MOST_METRICS, MOST_OTHERS, MOST_OTHERS)
+            batch = [part[:size] for part, size in zip(parts, sizes, strict=True)]
+            self.client.log_batch(self.run_id, *batch)
+            for part, size in zip(parts, sizes, strict=True):
+                del part[:size]
+        self.sent_at = time.perf_counter()
 
     def log_weights(self, epoch: int, params: Params) -> None:
         """MLflow draws no distributions; see `OpenRun`."""
@@ -129,19 +125,17 @@ class MlflowRun:
         """Write the results, and close the run; see `OpenRun`."""
         from mlflow.entities import Metric, RunTag  # pyright: ignore[reportMissingImports]
 
-        now = int(time.time() * 1000)
-        tags = []
-        for name, result in results.items():
-            if isinstance(result, str):
-                tags.append(RunTag(name, result))
-            elif not np.isnan(result):
-                self.metrics.append(Metric(name, float(result), now, self.last))
-        self._send()
         for path in files:
             self.client.log_artifact(self.run_id, str(path))
+        now = int(time.time() * 1000)
+        for name, result in results.items():
+            if isinstance(result, str):
+                self.tags.append(RunTag(name, result))
+            elif not math.isnan(result):
+                self.metrics.append(Metric(name, float(result), now, self.last))
         if ending is not None:
-            tags.append(RunTag(EPOCHS, str(self.last)))
-        self.client.log_batch(self.run_id, tags=tags)
+            self.tags.append(RunTag(EPOCHS, str(self.last)))
+        self._send()
         status = {None: "FAILED", "diverged": "FAILED", "interrupted": "KILLED"}
         self.client.set_terminated(self.run_id, status.get(ending, "FINISHED"))
 
@@ -151,13 +145,13 @@ class MlflowStudy:
 
     def __init__(self, client: "MlflowClient", experiment: str, run_id: str) -> None:
         self.client, self.experiment = client, experiment
-        self.run = MlflowRun(client, run_id)
+        self.run = MlflowRun(client, run_id, {})
         self.ids: dict[str, str] = {}
         self.finished: dict[str, int] = {}
         for child in _search(client, experiment, f"tags.`mlflow.parentRunId` = '{run_id}'"):
             key, epochs = child.data.tags.get(KEY, ""), child.data.tags.get(EPOCHS)
             self.ids[key] = child.info.run_id
-            if epochs is not None:
+            if epochs is not None and child.info.status != "RUNNING":
                 self.finished[key] = int(epochs)
 
     def network(self, key: str, name: str, parameters: JsonObject) -> MlflowRun:
@@ -166,9 +160,7 @@ class MlflowStudy:
             self.client.delete_run(self.ids[key])
         tags = {KEY: key, "mlflow.parentRunId": self.run.run_id}
         run = self.client.create_run(self.experiment, tags=tags, run_name=name)
-        opened = MlflowRun(self.client, run.info.run_id)
-        opened.set_parameters(parameters)
-        return opened
+        return MlflowRun(self.client, run.info.run_id, parameters)
 
     def end(
         self,
