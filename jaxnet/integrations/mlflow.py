@@ -105,12 +105,13 @@ class MlflowRun:
     def _send(self) -> None:
         """Send all that waits, mostly in one batch: a database takes longest to commit each."""
         while self.metrics or self.parameters or self.tags:
-            parts = (self.metrics, self.parameters, self.tags)
-            sizes = (MOST_METRICS, MOST_OTHERS, MOST_OTHERS)
-            batch = [part[:size] for part, size in zip(parts, sizes, strict=True)]
-            self.client.log_batch(self.run_id, *batch)
-            for part, size in zip(parts, sizes, strict=True):
-                del part[:size]
+            self.client.log_batch(
+                self.run_id,
+                metrics=self.metrics[:MOST_METRICS],
+                params=self.parameters[:MOST_OTHERS],
+                tags=self.tags[:MOST_OTHERS],
+            )
+            del self.metrics[:MOST_METRICS], self.parameters[:MOST_OTHERS], self.tags[:MOST_OTHERS]
         self.sent_at = time.perf_counter()
 
     def log_weights(self, epoch: int, params: Params) -> None:

@@ -65,9 +65,12 @@ class WandbTool:
         import wandb  # pyright: ignore[reportMissingImports]
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        is_in_study = options.get("job_type") == "network"
         settings = wandb.Settings(
-            silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False
-        )
+            silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False,
+            # Listing the installed packages takes most of the time, and the study's run has them.
+            x_save_requirements=not is_in_study,
+        )  # fmt: skip
         return wandb.init(
             project=self.project, dir=str(self.folder), mode=self.mode, id=run_id, name=name,
             config=parameters, reinit="create_new", settings=settings, **options,
