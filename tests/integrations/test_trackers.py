@@ -289,6 +289,9 @@ def test_wandb_has_the_settings_curves_results_and_network_of_a_training(tmp_pat
         assert curves[name] == expected
     records = _wandb_records(folder)
     assert any(record.HasField("exit") for record in records)
+    summary = {item.key: json.loads(item.value_json) for record in records
+               if record.HasField("summary") for item in record.summary.update}  # fmt: skip
+    assert (summary["best_epoch"], summary["ending"]) == (run.best_epoch, "done")
     artifacts = [record.artifact for record in records if record.HasField("artifact")]
     artifacts += [record.request.log_artifact.artifact for record in records
                   if record.request.HasField("log_artifact")]  # fmt: skip
