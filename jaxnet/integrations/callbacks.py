@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxnet.core.arguments import brief, path_of, require_choice
-from jaxnet.integrations.mlflow import MlflowTool
-from jaxnet.integrations.tensorboard import TensorboardTool
+from jaxnet.integrations.mlflow_runs import MlflowTool
+from jaxnet.integrations.tensorboard_events import TensorboardTool
 from jaxnet.integrations.tracking import NUMBERS, Tracker
-from jaxnet.integrations.wandb import Mode, WandbTool
+from jaxnet.integrations.wandb_runs import Mode, WandbTool
 from jaxnet.io import files, reading
 from jaxnet.io.csv import decode, encode
 from jaxnet.training.progress_callback import ProgressCallback

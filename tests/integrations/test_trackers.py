@@ -58,7 +58,7 @@ class _Store:
     """An experiment of MLflow, read by MLflow's client."""
 
     def __init__(self, uri, experiment):
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
 
         self.uri, self.experiment, self.client = uri, experiment, MlflowClient(uri)
 
@@ -95,7 +95,7 @@ def store(database, request):
 
 def _scalars(folder):
     """The curves in a folder, by TensorBoard's own reader."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # pyright: ignore[reportMissingImports]
 
     events = EventAccumulator(str(folder)).Reload()
     return {
@@ -107,7 +107,7 @@ def _scalars(folder):
 
 def _wandb_records(folder):
     """The records in a run's file: messages in the parts of LevelDB's log format."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # pyright: ignore[reportMissingImports]
 
     (path,) = folder.glob("run-*.wandb")
     content, at, parts, records = path.read_bytes(), 7, [], []
@@ -194,7 +194,7 @@ def test_the_end_of_a_training_is_the_status_of_its_run(store):
 
 @needs_mlflow
 def test_mlflow_gives_back_the_curves_of_every_network_of_a_study(study, store, monkeypatch):
-    from jaxnet.integrations.mlflow import MlflowRun
+    from jaxnet.integrations.mlflow_runs import MlflowRun
 
     tracker = store.tracker("linear")
     monkeypatch.setattr(MlflowRun, "end", _failing_after(3, MlflowRun.end))
@@ -265,8 +265,8 @@ def test_tensorboard_gives_back_the_curves_of_every_network_of_a_study(study, tm
 
 @needs_tensorboard
 def test_tensorboard_has_the_settings_of_a_training(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # pyright: ignore[reportMissingImports]
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportMissingImports]
 
     _trained(jn.callbacks.tensorboard(tmp_path / "runs"))
     events = EventAccumulator(str(tmp_path / "runs")).Reload()

@@ -27,7 +27,7 @@ import optax
 import jaxnet as jn
 from jaxnet.core import parametric
 from jaxnet.data import file_sets
-from jaxnet.integrations.tensorboard import TensorboardTool
+from jaxnet.integrations.tensorboard_events import TensorboardTool
 from jaxnet.recipes import optimizers
 from jaxnet.sweeps.ensemble import Member
 
