@@ -6,6 +6,7 @@ Build it, without a network connection, by
 """
 
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
@@ -92,8 +93,31 @@ def name_functions(app, what, name, obj, options, signature, annotation):
     return signature and re.sub(r"<function (\w+)>", r"\1", signature), annotation
 
 
+def write_notebook(app, exception):
+    """Write the page notebook_tour.md beside it as a notebook, which the page links to."""
+    if exception is not None or app.builder.format != "html":
+        return
+    page = (Path(__file__).parent / "notebook_tour.md").read_text(encoding="utf-8")
+    outputs = r"^(```text\n.*?^```|!\[.*?\)|It needs the .*?cells\.)\n"
+    source_alone = re.sub(outputs, "", page, flags=re.M | re.S)
+    cells = []
+    for index, part in enumerate(
+        re.split(r"^```python\n(.*?)^```\n", source_alone, flags=re.M | re.S)
+    ):
+        if source := part.strip():
+            code = {"cell_type": "code", "execution_count": None, "outputs": []}
+            cells.append(
+                (code if index % 2 else {"cell_type": "markdown"})
+                | {"id": f"cell-{index}", "metadata": {}, "source": source}
+            )
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path = Path(app.outdir) / "notebook_tour.ipynb"
+    path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+
+
 def setup(app):
-    """Connect the functions above to the events of autodoc; napoleon has priority 500."""
+    """Connect the functions above to events; napoleon has priority 500."""
     app.connect("autodoc-process-docstring", prepare_attribute, priority=400)
     app.connect("autodoc-process-docstring", escape_plain_text, priority=600)
     app.connect("autodoc-process-signature", name_functions)
+    app.connect("build-finished", write_notebook)

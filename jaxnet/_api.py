@@ -29,7 +29,15 @@ from jaxnet.core import (
     predict,
 )
 from jaxnet.data import datasets, resampling
-from jaxnet.integrations import from_sklearn, to_keras, to_onnx, to_sklearn, to_torch
+from jaxnet.integrations import (
+    callbacks,
+    from_sklearn,
+    to_keras,
+    to_onnx,
+    to_sklearn,
+    to_torch,
+    track,
+)
 from jaxnet.io import load, save
 from jaxnet.recipes import (
     Augmentation,
@@ -95,7 +103,6 @@ from jaxnet.training import (
     Run,
     RunState,
     TrainState,
-    callbacks,
     confusion,
     epoch,
     evaluate,
@@ -209,6 +216,7 @@ __all__ = [
     "to_onnx",
     "to_sklearn",
     "to_torch",
+    "track",
     "train",
     "use_all_cores",
     "use_compilation_cache",

@@ -85,7 +85,8 @@ ROOT = Path(__file__).parents[1]
 SLOW = (
     "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/reporting", "jaxnet/searches",
     "jaxnet/sklearn", "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli",
-    "tests/comparison", "tests/estimators", "tests/integrations/test_exported_networks.py",
+    "tests/comparison", "tests/estimators", "tests/integrations/test_callbacks.py",
+    "tests/integrations/test_exported_networks.py", "tests/integrations/test_trackers.py",
     "tests/test_wheel.py", "tests/reporting", "tests/searches", "tests/sweeps", "tests/training",
     "tests/core/test_deprecation.py", "tests/core/test_gradient_check.py",
     "tests/recipes/test_augmentation.py", "tests/recipes/test_batch_rules.py",

@@ -6,11 +6,13 @@ right after one of them is what it prints, where "..." stands for any text.
 
 import doctest
 import importlib.util
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import notebooks
 import pytest
 
 import jaxnet as jn
@@ -28,7 +30,13 @@ BUILD_NEEDS = ("sphinx", "myst_parser", "furo")
 MISSING = [name for name in BUILD_NEEDS if importlib.util.find_spec(name) is None]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(PAGES[page])])
+NOTEBOOKS = ("notebook_tour.md",)
+"""Pages that run as notebooks, in tests/reporting/test_notebook.py."""
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if BLOCK.search(PAGES[page]) and page not in NOTEBOOKS]
+)
 def test_code_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
@@ -87,6 +95,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     build = subprocess.run([*command, *folders], capture_output=True, text=True)
     assert build.returncode == 0, build.stderr
     assert (tmp_path / "html" / "index.html").exists()
+    notebook = json.loads((tmp_path / "html" / "notebook_tour.ipynb").read_text(encoding="utf-8"))
+    codes = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert codes == [code for code, _ in notebooks.cells_of(PAGES["notebook_tour.md"])]
 
 
 def test_the_page_of_packages_names_every_module():

@@ -33,17 +33,18 @@ from jaxnet.core.types import Dataset, Params, Split
 from jaxnet.data import datasets, resampling
 from jaxnet.data.encoding import Encoding
 from jaxnet.data.tables import encoding_of
+from jaxnet.integrations import callbacks
 from jaxnet.io import csv, files, locks, network_files, reading
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import cross_validate
-from jaxnet.training import callbacks, checkpoints, checks, evaluation, train
+from jaxnet.training import checkpoints, checks, evaluation, train
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.regression_report import RegressionReport
-from jaxnet.training.run import EpochReport, Run
+from jaxnet.training.run import Run
 
 OPTIONS_OF_A_CALL = ("resume", "wait")
 """The options of a call and not of the run: config.json does not keep them."""
@@ -208,17 +209,11 @@ class Train(Training):
         folder: Path,
         before: Path | None,
     ) -> Run:
-        events = callbacks.tensorboard(folder) if self.tensorboard else None
+        events = [callbacks.tensorboard(folder)] if self.tensorboard else []
         with (
             console.progress(out, self.epochs, len(data.train.x)) as move,
             warnings.catch_warnings(),
         ):
-
-            def on_epoch(report: EpochReport) -> None:
-                move(report)
-                if events is not None:
-                    events(report)
-
             # `train` warns when it diverges; that is printed after the results.
             warnings.simplefilter("ignore", RuntimeWarning)
             return train(
@@ -232,7 +227,7 @@ class Train(Training):
                 metrics=self.chosen_metrics(),
                 order=self.order,
                 monitors=self._monitors(),
-                on_epoch=on_epoch,
+                on_epoch=[move, *events],
                 checkpoint=folder,
                 every=self.checkpoint_every,
                 resume=before if _has_checkpoint(before) else None,

@@ -29,6 +29,8 @@ Label = str | int
 """The name of a class."""
 LARGEST = 1e30
 """The largest standardized number that a network may read in float32."""
+MOST_NAMES = 5
+"""Columns that the text of an encoding names."""
 RARE = "(rare)"
 """The name of the input of all values that are too rare to have one each."""
 
@@ -177,6 +179,12 @@ class Encoding:
     target: Target
     columns: tuple[Column, ...] | None = None
     left_out: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        names = [column.name for column in self.columns or ()]
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        columns = f"{', '.join(names[:MOST_NAMES])}{more}" if names else "arrays as they are"
+        return f"Encoding({columns} → {len(self.input_names)} inputs; target: {self.target!r})"
 
     @property
     def input_names(self) -> list[str]:

@@ -1,10 +1,11 @@
-"""What notebooks show of networks, data sets, runs, studies and comparisons, as HTML.
+"""What notebooks show of networks, data sets, runs, studies, searches and so on, as HTML.
 
 Importing this module registers a function for each class with `jaxnet.core.display.html_of`. The
 HTML needs nothing from outside, takes its colours from the page, and has no script.
 """
 
 import base64
+import collections
 import html
 import math
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from jaxnet.data.tables import encoding_of
 from jaxnet.io.csv import Row
 from jaxnet.reporting import charts
 from jaxnet.reporting.html_page import Column, table
+from jaxnet.searches import Asha, Hyperband, Hypergradient, Population
+from jaxnet.sweeps.ensemble import Ensemble
 from jaxnet.sweeps.study import Study
 from jaxnet.training.run import Run
 
@@ -286,6 +289,31 @@ def _shade(share: float) -> str:
     pale, strong = np.array([240, 236, 226]), np.array([110, 178, 140])
     red, green, blue = (pale + share * (strong - pale)).astype(int).tolist()
     return f"rgb({red}, {green}, {blue})"
+
+
+@html_of.register
+def ensemble_html(ensemble: Ensemble) -> str:
+    """The architectures of an ensemble's networks, and how many there are of each."""
+    counts = collections.Counter(member.network for member in ensemble.members)
+    rows: list[Row] = [
+        {"network": "-".join(map(str, net.sizes)), "members": f"{n:,}",
+         "activations": ", ".join(dict.fromkeys(map(str, net.activations))),
+         "parameters of each": f"{net.n_params:,}"}
+        for net, n in counts.items()
+    ]  # fmt: skip
+    return _page(
+        _paragraph(repr(ensemble), "title"), table(rows, [_column(name) for name in rows[0]])
+    )
+
+
+@html_of.register
+def search_html(search: Asha | Hyperband | Hypergradient | Population) -> str:
+    """The work that a search has done, and the best setting that it has chosen."""
+    setting = search.best.setting.columns()
+    rows: list[Row] = [{"": name, "best": _cell(name, value)} for name, value in setting.items()]
+    rows.append({"": "score", "best": _number(search.best.score)})
+    work = f"{type(search).__name__}: {search.networks_epochs:,} epochs of networks"
+    return _page(_paragraph(work, "title"), table(rows, [_column(name) for name in ("", "best")]))
 
 
 @html_of.register

@@ -6,12 +6,13 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
+from jaxnet.core.display import html_of
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.searches.ranges import checked_ranges
-from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch
+from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch, search_text
 from jaxnet.sweeps import Study, sample, sweep
 from jaxnet.sweeps.halving import Asynchronous, Ranking, Rung
 from jaxnet.sweeps.search_space import Range
@@ -42,6 +43,12 @@ class Asha(NamedTuple):
     progress: Progress
     chunks: tuple[tuple[tuple[int, ...], int], ...]
     study: Study
+
+    def __repr__(self) -> str:
+        return search_text(self, self.best, self.networks_epochs)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def asha(

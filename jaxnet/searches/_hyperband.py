@@ -7,13 +7,14 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 
 from jaxnet.core.arguments import path_of
+from jaxnet.core.display import html_of
 from jaxnet.core.hyperparameters import count
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.interrupts import interruptible
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.searches.ranges import checked_ranges
-from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch
+from jaxnet.searches.results import BestNetwork, Progress, best_of, scores_by_epoch, search_text
 from jaxnet.searches.saved import warn_of_interruption
 from jaxnet.sweeps import Study, sample, sweep
 from jaxnet.sweeps.halving import Synchronous
@@ -50,6 +51,12 @@ class Hyperband(NamedTuple):
     progress: Progress
     brackets: tuple[Sizes, ...]
     studies: tuple[Study, ...]
+
+    def __repr__(self) -> str:
+        return search_text(self, self.best, self.networks_epochs)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def hyperband(

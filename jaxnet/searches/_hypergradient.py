@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Integer, PyTree
 from jaxnet.core import network
 from jaxnet.core.arguments import path_of, require_function
 from jaxnet.core.checks import check_data
+from jaxnet.core.display import html_of
 from jaxnet.core.dtypes import unshared
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
@@ -24,7 +25,7 @@ from jaxnet.interrupts import interruptible
 from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.searches.ranges import Scale, checked_ranges, scales_of, swept_numbers, with_numbers
-from jaxnet.searches.results import BestNetwork, Progress, scored_split
+from jaxnet.searches.results import BestNetwork, Progress, scored_split, search_text
 from jaxnet.searches.saved import (
     SavedSearch,
     check_not_fewer,
@@ -70,6 +71,12 @@ class Hypergradient(NamedTuple):
     numbers: dict[str, Float[np.ndarray, "steps starts"]]
     costs: Float[np.ndarray, "steps starts"]
     recipe: Recipe
+
+    def __repr__(self) -> str:
+        return search_text(self, self.best, self.networks_epochs)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def hypergradient(

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from jaxnet.core.accuracy import have_accuracy
 from jaxnet.core.arguments import brief, path_of, require_function
 from jaxnet.core.checks import check_data
+from jaxnet.core.display import html_of
 from jaxnet.core.dtypes import unshared
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.core.network import Network
@@ -24,7 +25,7 @@ from jaxnet.io.files import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import Criterion
 from jaxnet.searches.ranges import Scale, checked_ranges, scales_of, swept_numbers, with_numbers
-from jaxnet.searches.results import BestNetwork, Progress, scored_split
+from jaxnet.searches.results import BestNetwork, Progress, scored_split, search_text
 from jaxnet.searches.saved import (
     SavedSearch,
     check_not_fewer,
@@ -90,6 +91,12 @@ class Population(NamedTuple):
         ancestors.reverse()
         segments = np.arange(self.best_segment + 1)
         return {name: rows[segments, ancestors] for name, rows in self.numbers.items()}
+
+    def __repr__(self) -> str:
+        return search_text(self, self.best, self.networks_epochs)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def population(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxnet.core.display import brief_repr
 from jaxnet.core.types import Dataset, EvaluatedSplit, Params
 from jaxnet.sweeps import Study
 from jaxnet.sweeps.ranking import recipe_order
@@ -34,6 +35,9 @@ class BestNetwork(NamedTuple):
     score: float
     params: Params
 
+    def __repr__(self) -> str:
+        return brief_repr(self, ("setting", "score"))
+
 
 class Progress(NamedTuple):
     """How the best score rose with the work done: two arrays with one number per step of a search.
@@ -49,6 +53,24 @@ class Progress(NamedTuple):
 
     networks_epochs: Int[np.ndarray, " steps"]
     best_score: Float[np.ndarray, " steps"]
+
+    def __repr__(self) -> str:
+        return brief_repr(self, self._fields)
+
+
+def search_text(search: tuple, best: BestNetwork, networks_epochs: int) -> str:
+    """A search in one line.
+
+    Args:
+      search: what it returned.
+      best: its best setting.
+      networks_epochs: epochs trained, over all networks.
+    """
+    sizes = "-".join(map(str, best.setting.network.sizes))
+    return (
+        f"{type(search).__name__}({networks_epochs:,} epochs of networks; best: {sizes}, "
+        f"{best.setting.recipe!r}, score {best.score:.4g})"
+    )
 
 
 def scored_split(data: Dataset) -> EvaluatedSplit:

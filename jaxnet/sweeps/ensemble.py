@@ -13,7 +13,7 @@ from jaxnet.core import activations, network
 from jaxnet.core.arguments import brief, path_of
 from jaxnet.core.checks import check_split
 from jaxnet.core.costs import Cost, GaussianNLL
-from jaxnet.core.display import brief_repr
+from jaxnet.core.display import brief_repr, html_of
 from jaxnet.core.network import Network
 from jaxnet.core.types import Layer, Params, Split
 from jaxnet.io import files, network_files, reading
@@ -99,6 +99,9 @@ class Ensemble:
     def __repr__(self) -> str:
         sizes = dict.fromkeys("-".join(map(str, m.network.sizes)) for m in self.members)
         return f"Ensemble({len(self)} networks: {', '.join(sizes)})"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
     def predict_all(self, x: ArrayLike) -> Float[np.ndarray, "members ..."]:
         """The outputs of each member.

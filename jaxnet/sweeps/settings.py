@@ -103,6 +103,14 @@ class Settings:
     def __len__(self) -> int:
         return sum(len(variant.recipe) for variant in self.variants)
 
+    def __repr__(self) -> str:
+        values = {name: [getattr(variant, name) for variant in self.variants] for name in
+                  ("net", "widths", "activation", "batch_size", "examples")}  # fmt: skip
+        values["optimizer"] = [variant.recipe.optimizer.name for variant in self.variants]
+        texts = {name: dict.fromkeys(map(str, own)) for name, own in values.items()}
+        varied = [f"{name} {', '.join(own)}" for name, own in texts.items() if len(own) > 1]
+        return f"Settings({len(self)} settings{'; ' * bool(varied)}{'; '.join(varied)})"
+
     def __add__(self, other: "Settings") -> "Settings":
         require_kind("other", other, Settings, "jaxnet.grid(recipe, widths=[[30], [60]])")
         return Settings(self.variants + other.variants)

@@ -1,6 +1,6 @@
-"""Train one network: steps, epochs, runs, checkpoints, evaluation, monitors and callbacks."""
+"""Train one network: steps, epochs, runs, checkpoints, evaluation, monitors."""
 
-from jaxnet.training import callbacks, metrics
+from jaxnet.training import metrics
 from jaxnet.training._fit import fit
 from jaxnet.training._train import train
 from jaxnet.training.classification_report import ClassificationReport
@@ -22,7 +22,6 @@ __all__ = [
     "Run",
     "RunState",
     "TrainState",
-    "callbacks",
     "confusion",
     "epoch",
     "evaluate",

@@ -5,7 +5,6 @@ react to Ctrl-C, look at the clock, and end a run that diverges.
 """
 
 import operator
-import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +53,8 @@ from jaxnet.training.parallelism import Devices, parallelism_of
 from jaxnet.training.phases import Beginning, beginning, check_state, type_to_go_on_in
 from jaxnet.training.progress_callback import run_line
 from jaxnet.training.progress_line import EpochLine
-from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState, callbacks_of
+from jaxnet.training.run import Ending, EpochCallback, EpochReport, Run, RunState
+from jaxnet.training.run_callbacks import Callbacks, RunStart, callbacks_of
 from jaxnet.training.run_log import (
     CheckpointWriter,
     RunLog,
@@ -228,13 +228,15 @@ def train(
 
 def _finished_run(loop: "_TrainLoop", folder: str | Path | None) -> Run:
     """The finished run; it warns the caller of `train` if it diverged, or if Ctrl-C ended it."""
+    run = loop.run()
+    loop.callbacks.end(run)
     remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
     message = str(loop.stopped)
     if loop.ending == "interrupted":
         message += f" Call train with {remedy} to go on."
     if loop.ending in ("diverged", "interrupted"):
         warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
-    return loop.run()
+    return run
 
 
 _compiled_train = jax.jit(
@@ -258,7 +260,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
     dtype: FloatType | None
     put: Callable[[PyTree], PyTree]
     """Puts arrays on the devices."""
-    callbacks: tuple[EpochCallback, ...]
+    callbacks: Callbacks
     time_budget: float | None
     is_shown: bool
     """Whether the progress is shown where a person watches."""
@@ -267,8 +269,6 @@ class _TrainLoop(HostLoop[ResultAndTable]):
     """Shows the progress, if a person watches."""
     interrupts: list[int] = field(default_factory=list)
     """The signals received so far: not empty after Ctrl-C."""
-    stopping_callback: EpochCallback | None = None
-    """The callback that returned "stop", if one did."""
     ending: Ending = "done"
     stopped: str | None = None
     """Why the run ended early, as a sentence."""
@@ -308,10 +308,8 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             )
         elif self.interrupts:
             self.ending, self.stopped = "interrupted", f"interrupted {after}."
-        elif self.stopping_callback is not None:
-            name = getattr(
-                self.stopping_callback, "__name__", type(self.stopping_callback).__name__
-            )
+        elif (stopping := self.callbacks.stopping) is not None:
+            name = getattr(stopping, "__name__", type(stopping).__name__)
             self.ending, self.stopped = "stopped", f'stopped {after}: {name} returned "stop".'
         elif budget is not None and time.perf_counter() - self.start_time >= budget:
             self.ending = "out of time"
@@ -346,19 +344,9 @@ class _TrainLoop(HostLoop[ResultAndTable]):
         if self.line is not None:
             self.line.show(index + 1, self.epochs, dict(zip(History.CURVES, row.tolist())),
                            time.perf_counter() - self.start_time)  # fmt: skip
-        if self.callbacks:
-            self._call_back(self._report(index + 1, epoch, measured))
+        if self.callbacks.functions:
+            self.callbacks.report(self._report(index + 1, epoch, measured), self.interrupts)
         return True
-
-    def _call_back(self, report: EpochReport) -> None:
-        """Pass the report of an epoch to all callbacks."""
-        try:
-            for callback in self.callbacks:
-                answer = callback(report)
-                if isinstance(answer, str) and answer == "stop":
-                    self.stopping_callback = callback
-        except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
-            self.interrupts.append(signal.SIGINT)
 
     def evaluate_start(self) -> None:
         """Evaluate the initial parameters, and train nothing."""
@@ -371,12 +359,21 @@ class _TrainLoop(HostLoop[ResultAndTable]):
 
     def run_epochs(self) -> None:
         """Run all epochs, or those before Ctrl-C."""
-        n_examples = len(self.data.train.x)
-        with (
-            interruptible() as self.interrupts,
-            run_line(self.is_shown, self.callbacks, n_examples) as self.line,
-        ):
-            self._run_epochs()
+        program, n_examples = self.program, len(self.data.train.x)
+        start = RunStart(
+            program.net, self.recipe, program.batch_size, self.seed, n_examples, self.epochs,
+            self.done,
+        )  # fmt: skip
+        try:
+            self.callbacks.begin(start)
+            with (
+                interruptible() as self.interrupts,
+                run_line(self.is_shown, self.callbacks.functions, n_examples) as self.line,
+            ):
+                self._run_epochs()
+        except BaseException:
+            self.callbacks.end(None)
+            raise
 
     def _run_epochs(self) -> None:
         """Run all epochs; whatever ends them, write the last checkpoint."""

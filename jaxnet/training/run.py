@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from jaxnet.core.arguments import brief, require_plain_function
 from jaxnet.core.display import brief_repr, html_of
 from jaxnet.core.network import Network
 from jaxnet.core.types import History, Params, Split
@@ -96,38 +95,6 @@ class EpochCallback(Protocol):
           "stop" to end the run after this epoch, or `None`.
         """
         ...
-
-
-def callbacks_of(
-    on_epoch: EpochCallback | Sequence[EpochCallback] | None,
-) -> tuple[EpochCallback, ...]:
-    """The functions to call after every epoch.
-
-    Args:
-      on_epoch: a function, a list of functions, or `None`.
-
-    Returns:
-      The functions.
-
-    Raises:
-      ValueError: one of them is no function, or a call would not run it.
-
-    >>> callbacks_of(None)
-    ()
-    """
-    if on_epoch is None:
-        return ()
-    callbacks = (on_epoch,)
-    if isinstance(on_epoch, (list, tuple)) and not hasattr(on_epoch, "_fields"):
-        callbacks = tuple(on_epoch)  # optax's transformations are tuples, too: named ones
-    for callback in callbacks:
-        if not callable(callback) or isinstance(callback, type):
-            raise ValueError(
-                "on_epoch must be a function of a report, or a list of such functions, not "
-                f"{brief(on_epoch)}."
-            )
-        require_plain_function("on_epoch", callback)
-    return callbacks  # pyright: ignore[reportReturnType]
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ READ_IN = {
     "sweeps/ensemble.py": {"ensemble"},
     "sweeps/opening.py": {"study.json"},
     "training/checkpoints.py": {"checkpoint", "checkpoint of 0.2"},
-    "training/callbacks.py": {"callback .csv"},
+    "integrations/callbacks.py": {"callback .csv"},
     "sweeps/store.py": {"chunk", "chunk of 0.2", "study.json"},
     "comparison/comparison_folder.py": {
         "manifest", "manifest, unfinished", "manifest of 0.2", "timing.json", *TABLES,

@@ -1,17 +1,24 @@
 """What notebooks show: well-formed HTML that escapes names, and says what the object holds."""
 
+import doctest
 import html.parser
 import importlib.util
 import json
 from pathlib import Path
 
+import jax
+import notebooks
 import numpy as np
 import pytest
 
 import jaxnet as jn
 from jaxnet.reporting import charts
+from jaxnet.searches import BestNetwork, Hypergradient, Progress
+from jaxnet.sweeps.ensemble import Member
+from jaxnet.sweeps.store import Setting
 
-COMPARISON = Path(__file__).parents[1] / "data" / "version_0_2_0" / "comparison"
+ROOT = Path(__file__).parents[2]
+COMPARISON = ROOT / "tests" / "data" / "version_0_2_0" / "comparison"
 
 VOID = {"img", "circle", "path", "meta", "br"}
 DATA, NET = jn.datasets.xor(n=60), jn.Network((2, 4, 2))
@@ -121,6 +128,36 @@ def test_a_comparison_shows_its_conclusion_and_intervals():
     assert "<svg" in comparison._repr_html_()
 
 
+def test_an_ensemble_counts_its_architectures():
+    zeros = [(net, jn.init(net, jax.random.key(0))) for net in (NET, jn.Network((2, 8, 2)))]
+    ensemble = jn.Ensemble(tuple(Member(*zeros[k]) for k in (0, 0, 1)))
+    rows = _page(ensemble).rows
+    assert [row[:2] for row in rows[1:]] == [["2-4-2", "2"], ["2-8-2", "1"]]
+
+
+def test_a_search_shows_its_best_setting():
+    numbers = np.ones((1, 2))
+    best = BestNetwork(Setting(NET, jn.Recipe(jn.sgd(0.5)), 10, 60), 0.75, ())
+    progress = Progress(np.array([20]), np.array([0.75]))
+    search = Hypergradient(best, 20, progress, {"learning_rate": numbers}, numbers, best.setting[1])
+    assert ["learning_rate", "0.5"] in _page(search).rows
+    assert repr(search) == (
+        "Hypergradient(20 epochs of networks; best: 2-4-2, "
+        "Recipe(optimizer=sgd(learning_rate=0.5)), score 0.75)"
+    )
+
+
+def test_texts_of_what_a_sweep_takes_are_short():
+    rows = {name: [1.0, 2.0] * 30 for name in "abcdefgh"} | {"t": ["no", "yes"] * 30}
+    encoding = jn.datasets.table(rows, target="t").encoding
+    assert repr(encoding) == (
+        "Encoding(a, b, c, d, e and 3 more → 8 inputs; target: Target(name='t', "
+        "classes=('no', 'yes'), mean=0.0, sd=1.0))"
+    )
+    settings = jn.grid(jn.Recipe(jn.sgd()), widths=[[4], [8, 8]], learning_rate=[0.1, 1.0, 2.0])
+    assert repr(settings) == "Settings(6 settings; widths (4,), (8, 8))"
+
+
 def test_texts_are_short(run_and_report, study):
     run, report = run_and_report
     scores = np.zeros((2, 5))
@@ -159,23 +196,28 @@ CELLS = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("nbclient") is None or importlib.util.find_spec("ipykernel") is None,
-    reason="nbclient or ipykernel is not installed",
-)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_notebook_shows_objects_and_progress(tmp_path, monkeypatch):
-    import nbclient  # pyright: ignore[reportMissingImports]
-    import nbformat  # pyright: ignore[reportMissingImports]
+def _needs(*modules):
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"{' and '.join(missing)} is not installed")
 
+
+@pytest.fixture
+def _kernel(tmp_path, monkeypatch):
+    """A kernel of Jupyter finds the library, and writes to no folder of the user's."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    book = nbformat.v4.new_notebook(cells=cells)
-    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.mark.slow
+@_needs("nbclient", "ipykernel")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.usefixtures("_kernel")
+def test_a_notebook_shows_objects_and_progress():
+    cells = notebooks.run(CELLS)
     outputs = [[output.get("data", {}).get("text/html", json.dumps(output)) for output in
-                cell.outputs] for cell in book.cells]  # fmt: skip
+                cell.outputs] for cell in cells]  # fmt: skip
     assert outputs[0] == []
     assert [len(own) for own in outputs[1:]] == [1, 1, 2, 2, 1]
     assert all('<div class="jaxnet">' in own[-1] for own in outputs[1:])
@@ -183,3 +225,21 @@ def test_a_notebook_shows_objects_and_progress(tmp_path, monkeypatch):
     assert "<progress" in line
     assert 'value="5" max="5"></progress>epoch 5/5  validation' in line
     assert "2 of 2 networks" in outputs[4][0]
+
+
+@pytest.mark.slow
+@_needs("nbclient", "ipykernel", "pandas", "onnx", "onnxruntime")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.usefixtures("_kernel")
+def test_the_notebook_of_the_documentation_runs_without_a_warning(tmp_path):
+    page = (ROOT / "docs" / "notebook_tour.md").read_text()
+    codes, printed = zip(*notebooks.cells_of(page), strict=True)
+    assert len(codes) == 12
+    cells = notebooks.run(codes)
+    for cell, expected in zip(cells, printed, strict=True):
+        assert cell.errors() == ""
+        if expected is not None:
+            assert doctest.OutputChecker().check_output(expected, cell.text(), doctest.ELLIPSIS)
+    # The table, the network, the study, a run and the ensemble show themselves.
+    assert sum('<div class="jaxnet">' in cell.html() for cell in cells) == 5
+    assert (tmp_path / "diagnosis.onnx").exists()

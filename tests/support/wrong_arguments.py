@@ -27,6 +27,7 @@ import optax
 import jaxnet as jn
 from jaxnet.core import parametric
 from jaxnet.data import file_sets
+from jaxnet.integrations.tensorboard_events import TensorboardTool
 from jaxnet.recipes import optimizers
 from jaxnet.sweeps.ensemble import Member
 
@@ -53,6 +54,7 @@ RIGHT: dict[str, Any] = {
     "seeds": 8, "tuning_seeds": 1,
     "resample": jn.resampling.k_fold(2), "timing": False, "folder": "unused", "path": "unused.json",
     "members": (Member(NET, PARAMS),), "mlp": None,
+    "results": None, "tracker": jn.integrations.Tracker(TensorboardTool(Path("unused"))),
 }  # fmt: skip
 """What an argument of a name is, where it is right."""
 SHORT = {"patience", "epochs", "evaluate_on", "log", "tier", "seeds", "tuning_seeds", "timing"}
@@ -167,7 +169,8 @@ ALLOWED = {
     "params": {"nothing"}, "on_epoch": {"constructor"}, "on_progress": {"constructor"},
     "log": {"constructor", "nothing"}, "evaluate_on": {"nothing", "empty"},
     "path": {"text", "digits"}, "folder": {"text", "digits"}, "test": {"text", "digits"},
-    "filename": {"text", "digits"}, "checkpoint": {"text", "digits"},
+    "uri": {"text", "digits"}, "experiment": {"text", "digits"}, "project": {"text", "digits"},
+    "name": {"text", "digits"}, "filename": {"text", "digits"}, "checkpoint": {"text", "digits"},
     "resume": {"text", "digits"}, "ranges": {"nothing", "dict"}, "trials": {"nothing"},
     "order": {"untyped key"}, "data": {"dataset"}, "split": {"split"},
     "successive_halving": {"huge", "2**32"}, "every": {"huge", "2**32"},
@@ -183,7 +186,7 @@ TRAIN = {
     "train", "fit", "sweep", "compare", "check_deltas", "check_gradients", "gradient", "evaluate",
     "confusion", "epoch", "predict", "logits", "backprop", "save", "load", "open_study", "to_onnx",
     *(f"datasets.{name}" for name in READERS),
-    "network2.load",
+    "network2.load", "callbacks.mlflow", "callbacks.wandb",
     "searches.asha", "searches.hyperband", "searches.hypergradient", "searches.population",
 }  # fmt: skip
 

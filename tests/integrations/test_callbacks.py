@@ -107,3 +107,36 @@ def test_without_tensorboardx_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxnet-mlp\[tensorboard\]'"):
         jn.callbacks.tensorboard("runs")
+
+
+class _Recorder:
+    """A callback that notes what `train` tells it."""
+
+    def __init__(self):
+        self.begun, self.epochs, self.ended = [], [], []
+
+    def begin(self, start):
+        self.begun.append((start.network, start.seed, start.examples, start.epochs, start.done))
+
+    def __call__(self, report):
+        self.epochs.append(report.epoch)
+
+    def end(self, run):
+        self.ended.append(run)
+
+
+def test_a_callback_with_begin_and_end_is_told_of_the_whole_run(tmp_path):
+    recorder, n_examples = _Recorder(), len(XOR.train.x)
+    first = jn.train(NET, XOR, RECIPE, epochs=2, seed=3, on_epoch=recorder, checkpoint=tmp_path)
+    second = jn.train(NET, XOR, RECIPE, epochs=3, seed=3, on_epoch=recorder, resume=tmp_path)
+    assert recorder.begun == [(NET, 3, n_examples, 2, 0), (NET, 3, n_examples, 3, 2)]
+    assert recorder.epochs == [1, 2, 3]
+    assert recorder.ended[0] is first
+    assert recorder.ended[1] is second
+
+    def fail(report):
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        jn.train(NET, XOR, RECIPE, epochs=2, on_epoch=[recorder, fail])
+    assert (recorder.epochs, recorder.ended[2:]) == ([1, 2, 3, 1], [None])
