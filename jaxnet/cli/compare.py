@@ -15,7 +15,6 @@ from jaxnet.cli.options import (
     WHOLE_OPTION,
     ActivationName,
     CostName,
-    DataOption,
     FailedError,
     HyperOption,
     ScheduleName,
@@ -75,7 +74,7 @@ class Compare:
     metric: Annotated[MetricChoice | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
     """Metric that selects on the validation set and judges on the test set (the validation loss
     selects; the accuracy or, for numbers to predict, R² judges)."""
-    margin: Annotated[float | None, tyro.conf.arg(help_behavior_hint="")] = None
+    margin: HyperOption = None
     """Difference of test scores within which two optimizers are called equivalent (0.002; none for
     a --metric without a worst value, such as r2)."""
     range: Annotated[
@@ -89,7 +88,7 @@ class Compare:
     linear is for a regression."""
     output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
     """Output activation under the quadratic or the absolute-error --cost (sigmoid)."""
-    data: Annotated[DataOption | None, tyro.conf.arg(help_behavior_hint="")] = None
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH", help_behavior_hint="")] = None
     """Data set, as for jaxnet train (the task's)."""
     l2: HyperOption = None
     """λ of the penalty (λ/2n)Σw², in training (none)."""

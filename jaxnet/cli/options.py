@@ -189,9 +189,10 @@ class Training(Architecture):
     """Halve the learning rate instead, and stop at 1/128 of the first."""
     stop_at: HyperOption = None
     """Stop once the curve that decides has reached this value (never)."""
-    decides: Curve = "evaluation-accuracy"  # pyright: ignore[reportInvalidTypeForm]
-    """The curve that decides on the best epoch, with --patience or --stop-at: accuracy, a cost
-    without penalties, or a metric."""
+    decides: Annotated[Curve, tyro.conf.arg(metavar="CURVE")] = "evaluation-accuracy"  # pyright: ignore[reportInvalidTypeForm]
+    """The curve that decides on the best epoch, with --patience or --stop-at: evaluation-accuracy,
+    evaluation-cost (without penalties), or a metric of --metrics, such as evaluation-f1; or the
+    same of the training set, such as training-cost."""
     metrics: Annotated[
         tuple[MetricName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
     ] = ()
@@ -490,7 +491,9 @@ def read(data: str) -> Dataset:
         )
     if path.exists() or path.suffix == ".npz":
         return datasets.load(path)
+    meant = likeliest(data, DATA_NAMES)
     raise ValueError(
         "--data must be mnist, digits, a folder of a published data set, or a file: an .npz "
         f"archive, or a CSV of labels and pixels; {data} does not exist."
+        + (f" Did you mean {meant}?" if meant else "")
     )

@@ -39,7 +39,7 @@ SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class Sweep(Training):
-    """Train many networks, several at a time in one program, on every core: see --vary.
+    """Train many networks at once, on every core, and rank their recipes: see --vary.
 
     Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
     a row for each epoch of each network, sweep.png, and a network: the best recipe's under its

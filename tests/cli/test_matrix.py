@@ -213,7 +213,7 @@ CELLS = {
         "damaged files": CUT,
     },
     "sweep": {
-        "unknown option": Cell("--seed 1", "options: --seed 1[.] See jaxnet sweep"),
+        "unknown option": Cell("--seed 1", "Perhaps you meant --seeds[.] See jaxnet sweep"),
         "unknown name": Cell("--vary speed=1,2", "speed is not a number of this recipe"),
         "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Cell("--folder net.json/below", "net.json/below"),
@@ -226,7 +226,7 @@ CELLS = {
         "damaged files": CUT,
     },
     "compare": {
-        "unknown option": Cell("--optimizer sgd", "options: --optimizer sgd[.] See"),
+        "unknown option": Cell("--optimizer sgd", "Perhaps you meant --optimizers[.] See"),
         "unknown name": Cell("--optimizers sgd adamm", "did you mean adam"),
         "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Cell("--plot-only --name gone", "gone holds no comparison: No such file"),
