@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from jaxnet.cli import console
+from jaxnet.cli import console, fitted_tables
 from jaxnet.cli.options import (
     TAKE_OUTPUT,
     WHOLE_OPTION,
@@ -267,7 +267,7 @@ def _show(result: Comparison, out: Console) -> None:
         f"{result.manifest['network']}, {examples[0]:,} training examples, "
         f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
     )
-    out.print(console.report_table(result))
+    out.print(fitted_tables.report_table(out, result))
     for sentence in result.conclusion:
         console.say(out, f"• {sentence}")
     for sentence in result.warnings:

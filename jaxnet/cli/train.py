@@ -155,7 +155,7 @@ class Train(Training):
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         console.say(out, f"Written to {folder}/: {', '.join(names)}")
         if data.test is not None:
-            console.say(out, console.next_command(folder, self.data))
+            console.say_command(out, "Next", console.prediction_command(folder, self.data))
         further = f"Go on with jaxnet train --resume {console.quoted(folder)}"
         if run.ending == "interrupted":
             raise FailedError(f"{run.stopped} {further}", 130)
