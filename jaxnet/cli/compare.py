@@ -147,12 +147,12 @@ class Compare:
         console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}")
         console.say(out, console.architecture(net))
         console.say(out, console.describe(self.data or name, data))
-        began, trained = time.perf_counter(), {}
+        began, reports = time.perf_counter(), {}
         try:
             with console.sweeping(out) as move:
 
                 def on_progress(stage: str, report: Any) -> None:
-                    trained[stage] = report.trained
+                    reports[stage] = report
                     move(report, stage)
 
                 result = compare(
@@ -174,9 +174,14 @@ class Compare:
                     **settings,
                 )
         except KeyboardInterrupt:
-            raise FailedError("interrupted; run the same command again to continue.", 130) from None
+            raise FailedError(
+                f"interrupted{_what_there_is(reports)}; run the same command again to continue.",
+                130,
+            ) from None
         seconds = time.perf_counter() - began
-        _show_budget(result, len(recipes), sum(trained.values()), seconds, out)
+        _show_budget(
+            result, len(recipes), sum(report.trained for report in reports.values()), seconds, out
+        )
 
     def _network(self, task: Task) -> Network:
         """The task's network, with the cost of --cost; or one of --sizes like it."""
@@ -256,6 +261,17 @@ class Compare:
                 )
             ranges_of_label[match["name"]] = ends
         return ranges
+
+
+def _what_there_is(reports: dict[str, Any]) -> str:
+    """How far the last stage of an interrupted comparison is, for the middle of a sentence."""
+    if not reports:
+        return ""
+    stage, report = list(reports.items())[-1]
+    return (
+        f" in {stage}: {report.done:,} of {report.lanes:,} networks are trained, "
+        f"{report.trained:,} epochs in this call"
+    )
 
 
 def _show(result: Comparison, out: Console) -> None:

@@ -137,10 +137,13 @@ def sweeping(console: Console) -> Iterator[Callable[..., None]]:
 
         def print_line(report: SweepReport, stage: str = "") -> None:
             now = time.perf_counter()
-            if report.total and (now - last_time[0] > 10 or report.done == report.lanes):
+            if (
+                report.total
+                and not report.evaluating
+                and (now - last_time[0] > 10 or report.done == report.lanes)
+            ):
                 last_time[0] = now
-                cells = words_of(report).items()
-                text = ", ".join(f"{name} {cell}" for name, cell in cells)
+                text = ", ".join(words_of(report))
                 text = f"{stage}: {text}" if stage else text
                 if text != last_text[0]:
                     say(console, text)
