@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxnet.core.gradient_check import Check
+from jaxnet.cli.data_options import validation_rows
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.encoding import Category, Number
@@ -92,14 +92,18 @@ def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
 
 
 def describe(name: str, data: Dataset) -> str:
-    """The data set's sizes and the device, in one line."""
+    """The data set's sizes, which rows validate, and the device, in one line."""
     counts = [
         f"{len(split.x):,} {kind}"
         for kind, split in zip(("training", "validation", "test"), data, strict=True)
         if split is not None
     ]
     device = jax.devices()[0]
-    return f"{name}: {', '.join(counts)} examples; {device.device_kind}, jax {jax.__version__}"
+    counted = f"{name}: {', '.join(counts)} examples"
+    machine = f"{device.device_kind}, jax {jax.__version__}"
+    if data.valid is None:
+        return f"{counted}; {machine}"
+    return f"{counted}; validated on {validation_rows(name, data)}; {machine}"
 
 
 @contextlib.contextmanager
@@ -292,16 +296,4 @@ def outputs_table(
             cells = ["   ".join(f"{k}: {cells[k]}" for k in shown)]
         label_cells = [label] if any(labels) else []
         table.add_row(name, *label_cells, *([says] if are_classes else []), *cells)
-    return table
-
-
-def checks_table(net: Network, checks: list[Check]) -> Table:
-    """The errors of a gradient check, a row for each layer's weights and biases."""
-    title = f"Backpropagation in {architecture(net)}"
-    table = Table(box=box.SIMPLE, title=title, title_justify="left")
-    for heading in ("gradient of", "norm", "from autodiff", "from finite differences"):
-        table.add_column(heading, justify="left" if heading == "gradient of" else "right")
-    for check in checks:
-        errors = (f"{check.autodiff_error:.1e}", f"{check.numerical_error:.1e}")
-        table.add_row(check.name, f"{check.norm:.3g}", *errors)
     return table

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from jaxnet.cli import console
 from jaxnet.comparison import Comparison, conclusions
+from jaxnet.core.gradient_check import Check
+from jaxnet.core.network import Network
 from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.study import Study
 
@@ -152,3 +154,14 @@ def report_table(out: Console, comparison: Comparison) -> Table:
         cells = [f"{median:g}" if np.isfinite(median) else "–" for median in medians]
         columns.append(Column(f"valid.\nto {target:g}", cells, rank=3))
     return fitted(out, columns, title)
+
+
+def checks_table(out: Console, net: Network, checks: Sequence[Check]) -> Table:
+    """The errors of a gradient check, a row for each layer's weights and biases."""
+    columns = [
+        Column("gradient of", [check.name for check in checks], justify="left"),
+        Column("norm", [f"{check.norm:.3g}" for check in checks], rank=1),
+        Column("from\nautodiff", [f"{check.autodiff_error:.1e}" for check in checks]),
+        Column("from finite\ndifferences", [f"{check.numerical_error:.1e}" for check in checks]),
+    ]
+    return fitted(out, columns, f"Backpropagation in {console.architecture(net)}")

@@ -123,7 +123,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "compare": (
         ("a first look, within a minute", "jaxnet compare --quick"),
         ("two optimizers", "jaxnet compare --optimizers sgd adam"),
-        ("on your own images", "jaxnet compare --data my.npz --sizes 64 30 10"),
+        ("on your own images", "jaxnet compare --data my.npz --hidden-sizes 30"),
         ("draw the pictures again", "jaxnet compare --plot-only"),
     ),
     "predict": (

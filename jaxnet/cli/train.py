@@ -18,13 +18,13 @@ from jax.typing import ArrayLike
 from rich.console import Console
 
 from jaxnet.cli import console
+from jaxnet.cli.data_options import absolute
 from jaxnet.cli.options import (
     WHOLE_OPTION,
     FailedError,
     HyperOption,
     MonitorName,
     Training,
-    absolute,
     numbers,
 )
 from jaxnet.core.checks import check_data

@@ -302,7 +302,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --epochs 0", "epochs must be a whole number of at least 1, not 0"),
         ("train --batch-size 50001", r"batch_size must be in \[1, 50000\]"),
         ("train --seed -3", "seed must be a whole number in"),
-        ("train --data nowhere", "--data must be mnist, digits, a folder"),
+        ("train --data nowhere", "--data must be mnist, digits, spirals, xor, a folder"),
         ("train --data gone.npz", "cannot read gone.npz: No such file"),
         ("train --name a/b", "--name must be made of letters"),
         (
