@@ -40,8 +40,8 @@ def choice(study: Study, names: Sequence[str]) -> list[str]:
     sentences = [f"Choose recipe {recipe} ({numbers}): {split} {metric} {value}{rank}."]
     if (corrected := _corrected(study)) is not None:
         sentences.append(
-            f"The best of {n_recipes} is the best in part by luck: expect {text(corrected)} on new "
-            "data (corrected for the selection)."
+            f"Corrected for the choice of the best of {n_recipes}, expect {text(corrected)} on new "
+            "data."
         )
     return sentences
 

@@ -7,6 +7,7 @@ import dataclasses
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 import tyro
@@ -91,6 +92,19 @@ def test_every_example_can_be_typed(command, typed, monkeypatch, capsys):
     if args[0] in cli.COMMANDS and "--help" not in args:
         parsed = cli._parse_once(args)
         assert isinstance(parsed, cli.COMMANDS[args[0]])
+
+
+def page_commands():
+    """The commands in the shell blocks of the page about the command line."""
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"```sh\n(.*?)```", page, re.S)).splitlines()
+    return [line for line in lines if line.startswith("jaxnet ") and ">" not in line]
+
+
+@pytest.mark.parametrize("typed", page_commands())
+def test_every_command_of_the_page_can_be_typed(typed):
+    _, command, *options = shlex.split(typed)
+    assert isinstance(cli._parse_once([command, *options]), cli.COMMANDS[command])
 
 
 def test_choices_stand_in_the_order_of_their_registry(page):
