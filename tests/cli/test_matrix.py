@@ -221,8 +221,8 @@ CELLS = {
         "output is a file": Cell("--folder net.json", "net.json"),
         "no validation set": Cell("--data no-valid.npz --folder a", shows="no validation set"),
         "regression": Cell(f"{REGRESSION} --folder b", shows="a cost of 0", hides="%"),
-        "one class": Cell("--data one\\ class.npz --folder c", shows="of the best recipe"),
-        "published files": Cell(f"{LETTERS} --folder d", shows="of the best recipe"),
+        "one class": Cell("--data one\\ class.npz --folder c", shows="Saved the network of recipe"),
+        "published files": Cell(f"{LETTERS} --folder d", shows="Saved the network of recipe"),
         "damaged files": CUT,
     },
     "compare": {
