@@ -4,8 +4,8 @@
     python experiments/calibration.py --smoke    # seconds, for the tests
 
 A/A: SGD against SGD on scikit-learn's digits, [64, 30, 10], 32 report seeds each, disjoint and
-fixed in advance, 200 times. A test at 5 % should find a difference in 5 % of them, and a 95 %
-interval of the difference should hold 0 in 95 %. A/B: differences planted into the same scores
+fixed in advance, 200 times. A test at 5% should find a difference in 5% of them, and a 95%
+interval of the difference should hold 0 in 95%. A/B: differences planted into the same scores
 should be found as often as the stated power says.
 
 Source: the thresholds are the project's own; Henderson et al., Deep reinforcement learning that
@@ -82,7 +82,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
             detected,
             low=stated - 0.1,
             high=stated + 0.1,
-            note=f", stated {100 * stated:.0f} %",
+            note=f", stated {100 * stated:.0f}%",
         )
         rows.append(row)
     curves = {

@@ -9,7 +9,7 @@ tuning seed, by its validation accuracy after a run of a third of the epochs. It
 fresh seeds, which are paired.
 
 Source of the question: Nielsen, chapter 3, other techniques for regularization, where expanding
-the training data lifts a network of 800 hidden units (Simard et al., 2003) from 98.4 % to 98.9 %.
+the training data lifts a network of 800 hidden units (Simard et al., 2003) from 98.4% to 98.9%.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@
 validation cost after the last epoch, without penalty. Forward mode gives its slopes along ln η,
 ln λ and ln μ/(1−μ), by which each seed descends from η = 0.05, λ = 1, μ = 0.5. Then, at λ = 1 and
 μ = 0.5, η rises from 0.01 to 100: from where on do central differences differ from the slope along
-ln η by over 1 %?
+ln η by over 1%?
 
 Source: Franceschi et al., Forward and reverse gradient-based hyperparameter optimization, 2017: the
 descent improves on the start. Maclaurin et al., Gradient-based hyperparameter optimization through
@@ -158,7 +158,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
         "growth, decades", sizes[at_10, 0], sizes[at_1, 0], unit="", claimed=True
     )
     rows.append(growth)
-    rows.append(log_row("lowest η with differences over 1 % off", rates[off.argmax(axis=0)]))
+    rows.append(log_row("lowest η with differences over 1% off", rates[off.argmax(axis=0)]))
     curves = {
         "rates": rates,
         "size": sizes,
@@ -178,7 +178,7 @@ def plot(curves: dict) -> Figure:
     left.axvspan(curves["off"], 100, color="0.92", zorder=0)
     left.set(xscale="log", xlabel="η", ylabel="log₁₀ |dC / d ln η|", title="Slope, λ = 1, μ = 0.5")
     right.set(xlabel="step", ylabel="cost without penalty", ylim=0, title="Descent on η, λ and μ")
-    left.legend(frameon=False, title="grey: over 1 % apart")
+    left.legend(frameon=False, title="grey: over 1% apart")
     right.legend(frameon=False)
     return figure
 

@@ -98,7 +98,7 @@ def rule_rows(
             )
         if rule in ("μ = 0.9", "Nesterov 0.9"):
             row = experiment.difference_row(
-                f"{name}, epochs below 90 %", epochs_below[0], epochs_below[k], unit="",
+                f"{name}, epochs below 90%", epochs_below[0], epochs_below[k], unit="",
                 claimed=rule in WHY, why=WHY.get(rule, ""),
             )  # fmt: skip
             rows.append(row)

@@ -9,7 +9,7 @@ change by h of a weight into a hidden unit moves the unit's weighted input by h 
 pixel values. So the differences of all these weights are read from a table of 256 rows, which is
 10,000 times cheaper than one evaluation for each.
 
-Source: study notes; published numbers: loss from about 13 to about 2, test accuracy about 75 %.
+Source: study notes; published numbers: loss from about 13 to about 2, test accuracy about 75%.
 """
 
 import jax
@@ -38,7 +38,7 @@ COSTS = {0.01: jn.costs.LogLikelihood(), 0.1: Floored()}
 """The cost that goes with each σ."""
 FIRST_LOSS, LAST_LOSS, TEST_ACCURACY = 13.0, 2.0, 0.75
 """The published numbers."""
-WHY = "with the floor, σ = 0.05 gives 13.8, 0.4 and 88 %, σ = 0.07 14.5, 4.1 and 73 % (3 seeds)."
+WHY = "with the floor, σ = 0.05 gives 13.8, 0.4 and 88%, σ = 0.07 14.5, 4.1 and 73% (3 seeds)."
 RATE = 0.001
 TRAINING_IMAGES = 50_000
 

@@ -7,8 +7,8 @@ Cross-entropy, η = 0.5, mini-batches of 10, weights N(0, 1), no regularization:
 training images of MNIST for 400 epochs, all 50,000 for 30; evaluated on the test set.
 
 Source: Nielsen, chapter 3, "Overfitting and regularization". With 1,000 images test accuracy peaks
-at 82.27 % and stalls from about epoch 280 on, training accuracy reaches 100 %, and test cost is
-lowest near epoch 15. With 50,000 test accuracy peaks at 95.33 %, training accuracy at 97.86 %.
+at 82.27% and stalls from about epoch 280 on, training accuracy reaches 100%, and test cost is
+lowest near epoch 15. With 50,000 test accuracy peaks at 95.33%, training accuracy at 97.86%.
 """
 
 from dataclasses import dataclass

@@ -7,9 +7,9 @@
 all 50,000 training images of MNIST, no regularization; η = 3.0 with the quadratic cost ½‖a − y‖²,
 0.5 with the cross-entropy; the best test accuracy of the 30 epochs.
 
-Source: Nielsen, chapter 3, "Using the cross-entropy to classify MNIST digits": 95.49 % with 30
-hidden units, 96.82 % with 100; and chapter 1, "Implementing our network to classify digits", for
-the quadratic cost: 95.42 and 96.59 %, each the best of three runs. The book calls the first two
+Source: Nielsen, chapter 3, "Using the cross-entropy to classify MNIST digits": 95.49% with 30
+hidden units, 96.82% with 100; and chapter 1, "Implementing our network to classify digits", for
+the quadratic cost: 95.42 and 96.59%, each the best of three runs. The book calls the first two
 close, and the cross-entropy a substantial improvement with 100 units. Many runs of the quadratic
 cost get stuck 9, 19 or 30 points lower, as if they never learned some digits. The best of three is
 one that did not, so its number is judged by those of ours within 5 points of the best.

@@ -9,7 +9,7 @@ on the first 1,000 training images of MNIST for 400 epochs, with λ = 0.1 and wi
 with λ = 5 on all images: 30 epochs at η = 0.5, and 60 at η = 0.1; the accuracy on the validation
 set in the end.
 
-Source: Nielsen, chapter 3, "Overfitting and regularization": 87.1, 96.49, 97.92 and 98.04 %.
+Source: Nielsen, chapter 3, "Overfitting and regularization": 87.1, 96.49, 97.92 and 98.04%.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from jaxnet.reporting import experiment
 
 PUBLISHED = {"few": 0.871, "all": 0.9649, "wide": 0.9792, "long": 0.9804}
 """The accuracy of each training with regularization."""
-WHY = "at the last epoch, 95.61 %, the published run agrees with ours; its peak is above all 16."
+WHY = "at the last epoch, 95.61%, the published run agrees with ours; its peak is above all 16."
 """The reason for the verdict on "all"."""
 
 

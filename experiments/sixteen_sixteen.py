@@ -9,8 +9,8 @@ images whose pixels are uniform in [0, 1], the same for all seeds. How sure the 
 largest of its ten outputs, as it is.
 
 Source: 3Blue1Brown, Neural networks, 2017, videos 1 and 2: 13,002 weights and biases; none of the
-hoped-for edges; sure answers to noise; about 96 % of new images, by a recipe that is not stated,
-so that it cannot be judged (at η = 0.1 instead of 0.5, four of our runs end at 95.0 %).
+hoped-for edges; sure answers to noise; about 96% of new images, by a recipe that is not stated,
+so that it cannot be judged (at η = 0.1 instead of 0.5, four of our runs end at 95.0%).
 """
 
 import tempfile

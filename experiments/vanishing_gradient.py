@@ -9,7 +9,7 @@ Accuracy: validation set, after 30 epochs of all 50,000 training images of MNIST
 of them one batch, at the start and in 500 steps of gradient descent.
 
 Source: Nielsen, chapter 5, "The vanishing gradient problem": accuracies of 96.48, 96.90, 96.57 and
-96.53 %; ‖δ‖ of the hidden layers at the start: 0.07 and 0.31; 0.012, 0.060 and 0.283; 0.003,
+96.53%; ‖δ‖ of the hidden layers at the start: 0.07 and 0.31; 0.012, 0.060 and 0.283; 0.003,
 0.017, 0.070 and 0.285.
 """
 

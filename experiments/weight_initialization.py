@@ -7,8 +7,8 @@
 all 50,000 training images of MNIST; accuracy on the validation set.
 
 Source: Nielsen, chapter 3, "Weight initialization", its two figures: after the first epoch 92.70
-and 86.43 % with 30 hidden units, 92.95 and 89.94 % with 100; in the end 96.50 and 96.37 %, 97.81
-and 97.42 %. He claims a faster start, and calls the ends with 30 almost the same.
+and 86.43% with 30 hidden units, 92.95 and 89.94% with 100; in the end 96.50 and 96.37%, 97.81
+and 97.42%. He claims a faster start, and calls the ends with 30 almost the same.
 """
 
 from dataclasses import dataclass

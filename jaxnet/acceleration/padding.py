@@ -84,7 +84,7 @@ def padded_width(width: int) -> int:
       width: units of the layer, at least 1.
 
     Returns:
-      The next multiple of `SIMD_WIDTH`; `width` itself if that would be over 10 % more.
+      The next multiple of `SIMD_WIDTH`; `width` itself if that would be over 10% more.
 
     >>> padded_width(30), padded_width(100), padded_width(5)
     (32, 104, 5)

@@ -4,7 +4,7 @@ import dataclasses
 
 from rich.console import Console
 
-from jaxnet.cli import console
+from jaxnet.cli import console, fitted_tables
 from jaxnet.cli.options import Architecture, FailedError
 from jaxnet.core import gradient_check
 from jaxnet.core.hyperparameters import count
@@ -38,7 +38,7 @@ class Check(Architecture):
             checks = gradient_check.check_gradients(net, seed=seed, n_differences=n_differences)
         except gradient_check.GradientError as error:
             raise FailedError(str(error)) from None
-        out.print(console.checks_table(net, checks))
+        out.print(fitted_tables.checks_table(out, net, checks))
         console.say(
             out,
             f"All relative errors are within {gradient_check.AUTODIFF_TOLERANCE:.0e} and "

@@ -9,19 +9,18 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from jaxnet.cli import console
+from jaxnet.cli import console, fitted_tables
+from jaxnet.cli.data_options import n_inputs, read
 from jaxnet.cli.options import (
     TAKE_OUTPUT,
     WHOLE_OPTION,
     ActivationName,
     CostName,
-    DataOption,
     FailedError,
     HyperOption,
     ScheduleName,
     Training,
     cost_function,
-    read,
 )
 from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
 from jaxnet.comparison.tasks import Task
@@ -29,6 +28,7 @@ from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
+from jaxnet.data.tables import n_outputs
 from jaxnet.io import locks
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.store import first_examples
@@ -75,7 +75,7 @@ class Compare:
     metric: Annotated[MetricChoice | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
     """Metric that selects on the validation set and judges on the test set (the validation loss
     selects; the accuracy or, for numbers to predict, R² judges)."""
-    margin: Annotated[float | None, tyro.conf.arg(help_behavior_hint="")] = None
+    margin: HyperOption = None
     """Difference of test scores within which two optimizers are called equivalent (0.002; none for
     a --metric without a worst value, such as r2)."""
     range: Annotated[
@@ -83,13 +83,16 @@ class Compare:
     ] = ()
     """Range to search instead of the optimizer's default, such as adam.learning_rate=1e-4:0.1."""
     sizes: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Units per layer, input and output included (the task's)."""
+    """Units per layer, input and output included (the task's; with --data as many inputs and
+    outputs as that has)."""
+    hidden_sizes: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Units of each hidden layer, in place of --sizes (the task's)."""
     cost: Annotated[CostName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
     """Cost, which decides the outputs (the task's: cross-entropy for book); quadratic with --output
     linear is for a regression."""
     output: Annotated[ActivationName | None, tyro.conf.arg(help_behavior_hint="")] = None  # pyright: ignore[reportInvalidTypeForm]
     """Output activation under the quadratic or the absolute-error --cost (sigmoid)."""
-    data: Annotated[DataOption | None, tyro.conf.arg(help_behavior_hint="")] = None
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH", help_behavior_hint="")] = None
     """Data set, as for jaxnet train (the task's)."""
     l2: HyperOption = None
     """λ of the penalty (λ/2n)Σw², in training (none)."""
@@ -142,18 +145,19 @@ class Compare:
     def _compare(self, name: str, task: Task, folder: Path, out: Console) -> None:
         """Compare the optimizers on one task, and write a folder."""
         devices.use_all_cores()
-        data, net = self._data(task), self._network(task)
+        data = self._data(task)
+        net = self._network(task, data)
         settings = self._settings(task)
         recipes = self._recipes(settings["epochs"])
         console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}")
         console.say(out, console.architecture(net))
         console.say(out, console.describe(self.data or name, data))
-        began, trained = time.perf_counter(), {}
+        began, reports = time.perf_counter(), {}
         try:
             with console.sweeping(out) as move:
 
                 def on_progress(stage: str, report: Any) -> None:
-                    trained[stage] = report.trained
+                    reports[stage] = report
                     move(report, stage)
 
                 result = compare(
@@ -175,21 +179,35 @@ class Compare:
                     **settings,
                 )
         except KeyboardInterrupt:
-            raise FailedError("interrupted; run the same command again to continue.", 130) from None
+            raise FailedError(
+                f"interrupted{_what_there_is(reports)}; run the same command again to continue.",
+                130,
+            ) from None
         seconds = time.perf_counter() - began
-        _show_budget(result, len(recipes), sum(trained.values()), seconds, out)
+        _show_budget(
+            result, len(recipes), sum(report.trained for report in reports.values()), seconds, out
+        )
 
-    def _network(self, task: Task) -> Network:
-        """The task's network, with the cost of --cost; or one of --sizes like it."""
+    def _network(self, task: Task, data: Dataset) -> Network:
+        """The task's network, with the cost of --cost and the sizes of the options or the data."""
         net = task.network
         if self.cost is not None:
             net = dataclasses.replace(net, cost=cost_function(self.cost, self.output))
         elif self.output is not None:
             raise ValueError(f"--output needs a --cost: {TAKE_OUTPUT} take it.")
-        if not self.sizes:
+        if self.sizes and self.hidden_sizes:
+            raise ValueError(
+                "--hidden-sizes are those between the first and the last of --sizes; give one of "
+                "the two options."
+            )
+        sizes = self.sizes
+        if not sizes and (self.hidden_sizes or self.data is not None):
+            n_last = n_outputs(data) * (2 if self.cost == "gaussian-nll" else 1)
+            sizes = (n_inputs(data), *(self.hidden_sizes or net.sizes[1:-1]), n_last)
+        if not sizes:
             return net
         hidden = net.activations[0] if net.activations else activations.sigmoid
-        return dataclasses.replace(net, sizes=self.sizes, hidden=hidden)
+        return dataclasses.replace(net, sizes=sizes, hidden=hidden)
 
     def _data(self, task: Task) -> Dataset:
         """The task's data or that of --data; for --quick its first examples."""
@@ -221,12 +239,13 @@ class Compare:
         }
 
     def _is_the_tasks(self) -> bool:
-        return not self.sizes and self.cost is None and self.data is None
+        return not (self.sizes or self.hidden_sizes) and self.cost is None and self.data is None
 
     def _folder(self) -> Path:
         stem = re.sub(r"[^\w.-]+", "-", Path(self.data or "").stem).lstrip("-.")
         subjects = self.tasks if self.data is None else (stem or "data",)
-        sizes, outputs = map(str, self.sizes), (self.cost, self.output)
+        sizes = [str(size) for size in self.sizes or self.hidden_sizes]
+        outputs = (self.cost, self.output)
         choices = [choice for choice in (*outputs, self.metric) if choice is not None]
         parts = [*subjects, *sizes, *choices, *self.optimizers, *["quick"] * self.quick]
         name = self.name or "-".join(parts)
@@ -259,6 +278,17 @@ class Compare:
         return ranges
 
 
+def _what_there_is(reports: dict[str, Any]) -> str:
+    """How far the last stage of an interrupted comparison is, for the middle of a sentence."""
+    if not reports:
+        return ""
+    stage, report = list(reports.items())[-1]
+    return (
+        f" in {stage}: {report.done:,} of {report.lanes:,} networks are trained, "
+        f"{report.trained:,} epochs in this call"
+    )
+
+
 def _show(result: Comparison, out: Console) -> None:
     """Print the report, the pairs, the conclusion and the warnings."""
     protocol, examples = result.manifest["protocol"], result.manifest["examples"]
@@ -268,7 +298,7 @@ def _show(result: Comparison, out: Console) -> None:
         f"{result.manifest['network']}, {examples[0]:,} training examples, "
         f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
     )
-    out.print(console.report_table(result))
+    out.print(fitted_tables.report_table(out, result))
     for sentence in result.conclusion:
         console.say(out, f"• {sentence}")
     for sentence in result.warnings:

@@ -13,8 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxnet.comparison import Comparison, conclusions
-from jaxnet.core.gradient_check import Check
+from jaxnet.cli.data_options import validation_rows
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.encoding import Category, Number
@@ -22,7 +21,6 @@ from jaxnet.data.tables import encoding_of
 from jaxnet.io import table_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.executors import SweepReport
-from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.study import Study
 from jaxnet.sweeps.sweep_line import show_report, words_of
 from jaxnet.training.progress_line import EpochLine, score_and_words, terminal_line
@@ -48,12 +46,32 @@ def quoted(path: str | Path) -> str:
     return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
-def next_command(folder: Path, data: str) -> str:
+def prediction_command(folder: Path, data: str) -> str:
     """The command that tries the network in a folder on the test set, or on rows of a new table."""
     if Path(data).suffix.lower() in table_files.SUFFIXES:
-        return f"Next: jaxnet predict {quoted(folder)} NEW.csv --output answers.csv"
+        return f"jaxnet predict {quoted(folder)} NEW.csv --output answers.csv"
     option = "" if data == "mnist" else f" --data {quoted(data)}"
-    return f"Next: jaxnet predict {quoted(folder)}{option} --test 0 1 2 3"
+    return f"jaxnet predict {quoted(folder)}{option} --test 0 1 2 3"
+
+
+def say_command(console: Console, about: str, command: str) -> None:
+    """Print a command that may come next, after what it is, on one line, so that it can be copied.
+
+    Args:
+      console: where to print.
+      about: what the command is: "Next".
+      command: the command, quoted for the shell.
+    """
+    console.print(f"{about}: {command}", soft_wrap=True)
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """A fraction in percent, in the one style of the command line.
+
+    >>> percent(0.9642), percent(0.5, 0)
+    ('96.42%', '50%')
+    """
+    return f"{fraction:.{digits}%}"
 
 
 def architecture(net: Network) -> str:
@@ -74,14 +92,18 @@ def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
 
 
 def describe(name: str, data: Dataset) -> str:
-    """The data set's sizes and the device, in one line."""
+    """The data set's sizes, which rows validate, and the device, in one line."""
     counts = [
         f"{len(split.x):,} {kind}"
         for kind, split in zip(("training", "validation", "test"), data, strict=True)
         if split is not None
     ]
     device = jax.devices()[0]
-    return f"{name}: {', '.join(counts)} examples; {device.device_kind}, jax {jax.__version__}"
+    counted = f"{name}: {', '.join(counts)} examples"
+    machine = f"{device.device_kind}, jax {jax.__version__}"
+    if data.valid is None:
+        return f"{counted}; {machine}"
+    return f"{counted}; validated on {validation_rows(name, data)}; {machine}"
 
 
 @contextlib.contextmanager
@@ -119,10 +141,13 @@ def sweeping(console: Console) -> Iterator[Callable[..., None]]:
 
         def print_line(report: SweepReport, stage: str = "") -> None:
             now = time.perf_counter()
-            if report.total and (now - last_time[0] > 10 or report.done == report.lanes):
+            if (
+                report.total
+                and not report.evaluating
+                and (now - last_time[0] > 10 or report.done == report.lanes)
+            ):
                 last_time[0] = now
-                cells = words_of(report).items()
-                text = ", ".join(f"{name} {cell}" for name, cell in cells)
+                text = ", ".join(words_of(report))
                 text = f"{stage}: {text}" if stage else text
                 if text != last_text[0]:
                     say(console, text)
@@ -132,68 +157,6 @@ def sweeping(console: Console) -> Iterator[Callable[..., None]]:
         return
     with terminal_line(console) as line:
         yield lambda report, stage="": show_report(line, report, stage)
-
-
-def recipes_table(study: Study, names: Sequence[str], n: int) -> Table:
-    """The best n recipes of a study by their mean score over seeds, with the named numbers."""
-    n_recipes = len(study.settings)
-    order = recipe_order(study.score)[:n]
-    curve = study.ranked_by
-    split = "training" if curve.startswith("training") else "validation"
-    title = f"The best {len(order)} of {n_recipes} recipes, by {split} over the seeds"
-    table = Table(box=box.SIMPLE, title=title if len(order) < n_recipes else None)
-    accuracy, sign = curve.endswith("_accuracy"), 1 if study.higher_is_better else -1
-    unit = " (%)" if accuracy else ""
-    for heading in ("recipe", *names, f"mean ± SD{unit}", f"range{unit}", "diverged", "epochs"):
-        table.add_column(heading.replace("_", " "), justify="right", no_wrap="(" in heading)
-    text = (lambda x: f"{100 * x:.2f}") if accuracy else (lambda x: f"{sign * x:.4g}")
-    for recipe in order:
-        setting, score = study.settings[recipe], study.score[recipe]
-        finite = score[np.isfinite(score)]
-        numbers = [f"{setting.number(name):.4g}" for name in names]
-        cells = ["–", "–"]
-        if finite.size:
-            sd = finite.std(ddof=1) if finite.size > 1 else 0.0
-            spread = text(sd) if accuracy else f"{sd:.2g}"
-            # Of a score that is minus a cost, the larger one is the lower end.
-            ends = sorted((finite.min(), finite.max()), reverse=sign < 0)
-            cells = [f"{text(finite.mean())} ± {spread}", f"{text(ends[0])}–{text(ends[1])}"]
-        diverged = str(np.count_nonzero(study.diverged_epoch[recipe]))
-        table.add_row(str(recipe), *numbers, *cells, diverged, str(study.epochs[recipe].max()))
-    return table
-
-
-def report_table(comparison: Comparison) -> Table:
-    """The test scores of each optimizer of a comparison, the best first."""
-    accuracy = comparison.manifest["score"] == "accuracy"
-    score = conclusions.score_text(comparison.manifest["score"])
-    seeds = len(comparison.manifest["protocol"]["report_seeds"])
-    unit = " (%)" if accuracy else ""
-    title = f"Test {comparison.manifest['score']}{unit} over {seeds} fresh seeds"
-    table = Table(box=box.SIMPLE, title=title, title_justify="left")
-    target = max((row["target"] for row in comparison.time_to_target), default=None)
-    reached = {
-        row["optimizer"]: row for row in comparison.time_to_target if row["target"] == target
-    }
-    headings = ["optimizer", "learning rate", "mean ± SD", "95 % interval", "diverged"]
-    if target is not None:
-        headings.append(f"valid. to {target:g}")
-    for heading in headings:
-        justify = "left" if heading == "optimizer" else "right"
-        no_wrap = heading in ("mean ± SD", "95 % interval")
-        table.add_column(heading, justify=justify, no_wrap=no_wrap)
-    for row in sorted(comparison.summary, key=lambda row: -row["test_score"]):
-        median = reached[row["optimizer"]]["median_epochs"] if reached else np.nan
-        edge = " EDGE" if row["edge"] else ""
-        table.add_row(
-            row["optimizer"],
-            f"{row.get('learning_rate', np.nan):.3g}{edge}",
-            f"{score(row['test_score'])} ± {score(row['test_score_sd'])}",
-            f"{score(row['test_score_low'])}–{score(row['test_score_high'])}",
-            f"{row['diverged']}",
-            *([] if target is None else [f"{median:g}" if np.isfinite(median) else "–"]),
-        )
-    return table
 
 
 def results_table(results: dict[str, dict[str, float]]) -> Table:
@@ -208,11 +171,11 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
         kind, _, metric = key.partition("_")
         if metric in ("", "cost") or not np.isfinite(best[key] + last[key]):
             continue
-        template = "{:.2%}" if metric == "accuracy" else "{:.4f}"
+        text = percent if metric == "accuracy" else "{:.4f}".format
         table.add_row(
             f"{names[kind]} {metric.removeprefix('data_')}",
-            template.format(best[key]),
-            template.format(last[key]),
+            text(best[key]),
+            text(last[key]),
             style="bold" if key == "test_accuracy" else "",
         )
     return table
@@ -273,7 +236,7 @@ def classes(confusion: np.ndarray, names: Sequence[str] | None) -> str:
     """The accuracy of each class, in one line."""
     counts = confusion.sum(axis=1)
     each = [
-        f"{names[label] if names else label}: {confusion[label, label] / counts[label]:.1%}"
+        f"{names[label] if names else label}: {percent(confusion[label, label] / counts[label], 1)}"
         for label in np.flatnonzero(counts).tolist()
     ]
     return ", ".join(each)
@@ -333,16 +296,4 @@ def outputs_table(
             cells = ["   ".join(f"{k}: {cells[k]}" for k in shown)]
         label_cells = [label] if any(labels) else []
         table.add_row(name, *label_cells, *([says] if are_classes else []), *cells)
-    return table
-
-
-def checks_table(net: Network, checks: list[Check]) -> Table:
-    """The errors of a gradient check, a row for each layer's weights and biases."""
-    title = f"Backpropagation in {architecture(net)}"
-    table = Table(box=box.SIMPLE, title=title, title_justify="left")
-    for heading in ("gradient of", "norm", "from autodiff", "from finite differences"):
-        table.add_column(heading, justify="left" if heading == "gradient of" else "right")
-    for check in checks:
-        errors = (f"{check.autodiff_error:.1e}", f"{check.numerical_error:.1e}")
-        table.add_row(check.name, f"{check.norm:.3g}", *errors)
     return table

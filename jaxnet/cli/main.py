@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import matplotlib
 import tyro
 
 import jaxnet
-from jaxnet.cli import streams, wording
+from jaxnet.cli import manual, streams, wording
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError, Training
@@ -82,7 +83,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(args: Sequence[str]) -> None:
     """Run the command that the arguments name, and write all that it prints."""
     try:
-        if list(args) == ["--version"]:
+        if list(args) in (["--version"], ["-V"]):
             print(f"jaxnet {jaxnet.__version__}, jax {jax.__version__}")
             return
         args = _renamed(args)
@@ -206,33 +207,54 @@ def _check_whole_numbers(name: str, value: object) -> None:
 
 
 def _parse_once(args: Sequence[str]) -> Command:
+    """The command that the arguments name; help pages and completions end in a `SystemExit`."""
+    name = args[0] if args else "--help"
+    if not name.startswith("-") and name not in COMMANDS:
+        raise ValueError(wording.unknown_command(name, tuple(COMMANDS)))
+    command = COMMANDS.get(name)
+    parse = functools.partial(_parsed_overview, list(args) or [name])
+    if command is not None:
+        parse = functools.partial(
+            tyro.cli, manual.in_groups(name, command), prog=f"jaxnet {name}", args=args[1:]
+        )
+    if not {"-h", "--help"}.isdisjoint(args) or not args:
+        manual.show(parse, name if command is not None else "")
+        raise SystemExit(0)
+    parsed = _without_boxes(parse, args, command)
+    return manual.flat(command, parsed) if command is not None else parsed
+
+
+def _parsed_overview(args: Sequence[str]) -> Command:
+    """What the parser makes of arguments that begin with no command: help, or a completion."""
+    return tyro.cli(
+        manual.overview(COMMANDS),
+        prog="jaxnet",
+        args=args,
+        description=(
+            "Train, use and check small neural networks, with handwritten backpropagation in JAX."
+        ),
+    )
+
+
+def _without_boxes(
+    parse: Callable[[], Any], args: Sequence[str], command: type[Command] | None
+) -> Any:
+    """What the parser returns; its complaint, of several lines in a box, as one of one line."""
     complaint = io.StringIO()
     columns = os.environ.get("COLUMNS")
-    if {"-h", "--help"}.isdisjoint(args):
-        # tyro wraps its message at the terminal's width, which could break what was typed.
-        os.environ["COLUMNS"] = "1000"
+    # tyro wraps its message at the terminal's width, which could break what was typed.
+    os.environ["COLUMNS"] = "1000"
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
-                prog="jaxnet",
-                args=args,
-                description=(
-                    "Train, use and check small neural networks, with handwritten backpropagation "
-                    "in JAX. `jaxnet train` alone trains the network of Nielsen's book on the "
-                    "MNIST that ships with the package; `jaxnet COMMAND --help` lists a command's "
-                    "options."
-                ),
-            )
+            return parse()
     except SystemExit as stop:
-        if stop.code == 2:
-            command = COMMANDS.get(args[0]) if args else None
-            page = "jaxnet" if command is None else f"jaxnet {args[0]}"
-            message = _one_line(complaint.getvalue())
-            if (hint := wording.hint(message, args, command)) is not None:
-                message = hint if message.startswith("Missing") else f"{message} {hint}"
-            raise ValueError(f"{message} See {page} --help.") from None
-        raise
+        if stop.code != 2:
+            raise
+        page = "jaxnet" if command is None else f"jaxnet {args[0]}"
+        message = wording.choice_complaint(_one_line(complaint.getvalue()), command)
+        if (hint := wording.hint(message, args, command)) is not None:
+            message = hint if message.startswith("Missing") else f"{message} {hint}"
+        raise ValueError(f"{message} See {page} --help.") from None
     finally:
         os.environ.pop("COLUMNS", None)
         if columns is not None:
@@ -250,7 +272,7 @@ def _one_line(boxed: str) -> str:
     if hints[0].startswith("Available"):
         text += f" {hints[0]}."
     elif hints[0].startswith("Perhaps you meant"):
-        text += f" Perhaps you meant {hints[1]}."
+        text += f" Perhaps you meant {hints[1].partition(' ')[0]}."
     # Of an option that another command has, tyro says which one has been asked.
     text = re.sub(r" \(applied to jaxnet \w+\)", "", text)
     return " ".join(text.split())

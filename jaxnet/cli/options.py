@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,17 +9,24 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tyro
 
+from jaxnet.cli.data_options import (
+    DATA_SETS,
+    TABLE_NETWORK,
+    TABLE_OPTIMIZER,
+    DataOption,
+    n_inputs,
+    read,
+)
 from jaxnet.core import activations, costs, initializers
 from jaxnet.core.arguments import likeliest
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Order
 from jaxnet.data import datasets
 from jaxnet.data.tables import encoding_of, n_outputs
-from jaxnet.io import number_text, table_files
+from jaxnet.io import table_files
 from jaxnet.recipes import optimizers, schedules, stopping
 from jaxnet.recipes.augmentation import Augmentation
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.sweeps import tabular
 from jaxnet.training import measured, metrics, monitors
 from jaxnet.training.metrics import MetricFunction
 
@@ -48,29 +54,10 @@ RENAMED_OPTIONS = {
     "monitor": "evaluate_on",
 }
 """What options are called now, by their names in version 0.2, which work until 0.4."""
-DataOption = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 TAKE_OUTPUT = "quadratic, absolute-error and huber"
 """The costs whose output activation is a choice."""
 HIDDEN_SIZES = (30,)
 """The hidden layers of a network whose sizes are not given: those of the book's network."""
-DATA_NAMES = ("mnist", "digits")
-"""The values of --data that are not paths."""
-TABLE_NETWORK = {
-    "hidden": ("silu",),
-    "hidden_sizes": tabular.HIDDEN_SIZES,
-    "init": "he",
-    "l2": None,
-    "epochs": tabular.EPOCHS,
-    "batch_size": tabular.BATCH_SIZE,
-}
-"""The options of a table that were not typed: those of `jaxnet.tabular_defaults`."""
-TABLE_OPTIMIZER = {
-    "optimizer": "adamw",
-    "learning_rate": tabular.LEARNING_RATE,
-    "weight_decay": tabular.WEIGHT_DECAY,
-    "schedule": "warmup-cosine",
-}
-"""Likewise, where --optimizer was not typed: another optimizer has its own numbers."""
 
 
 TrainingOptions = TypeVar("TrainingOptions", bound="Training")
@@ -189,9 +176,10 @@ class Training(Architecture):
     """Halve the learning rate instead, and stop at 1/128 of the first."""
     stop_at: HyperOption = None
     """Stop once the curve that decides has reached this value (never)."""
-    decides: Curve = "evaluation-accuracy"  # pyright: ignore[reportInvalidTypeForm]
-    """The curve that decides on the best epoch, with --patience or --stop-at: accuracy, a cost
-    without penalties, or a metric."""
+    decides: Annotated[Curve, tyro.conf.arg(metavar="CURVE")] = "evaluation-accuracy"  # pyright: ignore[reportInvalidTypeForm]
+    """The curve that decides on the best epoch, with --patience or --stop-at: evaluation-accuracy,
+    evaluation-cost (without penalties), or a metric of --metrics, such as evaluation-f1; or the
+    same of the training set, such as training-cost."""
     metrics: Annotated[
         tuple[MetricName, ...], tyro.conf.arg(help_behavior_hint="")  # pyright: ignore[reportInvalidTypeForm]
     ] = ()
@@ -209,11 +197,12 @@ class Training(Architecture):
     batch_size: int = 10
     """Examples per mini-batch (for a table 32)."""
     data: DataOption = "mnist"
-    """Data set: mnist; digits (with scikit-learn); a folder of the files of MNIST, Fashion-MNIST,
-    KMNIST, QMNIST, EMNIST or USPS, or one of these files; an .npz archive of x_train, y_train,
-    x_test, y_test, and x_valid, y_valid (else the last sixth of the training examples validates),
-    or of MedMNIST; a CSV of labels and pixels; or, with --target, a table, .csv, .tsv or .parquet:
-    a header and a row for each example, of which a fifth validates and a fifth tests."""
+    """Data set: mnist; digits (with scikit-learn); spirals or xor, in the plane; a folder of the
+    files of MNIST, Fashion-MNIST, KMNIST, QMNIST, EMNIST or USPS, or one of these files; an .npz
+    archive of x_train, y_train, x_test, y_test, and x_valid, y_valid (else the last sixth of the
+    training examples validates), or of MedMNIST; a CSV of labels and pixels; or, with --target, a
+    table, .csv, .tsv or .parquet: a header and a row for each example, of which a fifth validates
+    and a fifth tests."""
     target: Annotated[str, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")] = ""
     """Column of the table to predict (none)."""
     task: Annotated[
@@ -264,7 +253,7 @@ class Training(Architecture):
 
     def _table(self) -> datasets.Table:
         """The table of --data."""
-        if self.data in DATA_NAMES or Path(self.data).suffix.lower() not in table_files.SUFFIXES:
+        if self.data in DATA_SETS or Path(self.data).suffix.lower() not in table_files.SUFFIXES:
             raise ValueError(
                 f"--target names a column of a table, a file that ends with "
                 f"{', '.join(table_files.SUFFIXES)}, but --data is {self.data}."
@@ -311,7 +300,7 @@ class Training(Architecture):
         if not sizes:
             n_last = n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
             hidden_sizes = self.hidden_sizes or HIDDEN_SIZES
-            sizes = (math.prod(data.train.x.shape[1:]), *hidden_sizes, n_last)
+            sizes = (n_inputs(data), *hidden_sizes, n_last)
         batch_size, n_rows = self.batch_size, len(data.train.x)
         if self.target and batch_size > n_rows:
             warnings.warn(
@@ -468,29 +457,3 @@ def name_and_number(option: str, typed: str) -> tuple[str, Any]:
         raise ValueError(
             f"{option} must be NAME=NUMBER, such as rate=0.95, not {typed!r}."
         ) from None
-
-
-def absolute(data: str) -> str:
-    """The value of --data, independent of the working directory."""
-    return data if data in DATA_NAMES else str(Path(data).absolute())
-
-
-def read(data: str) -> Dataset:
-    """The data set that --data names."""
-    if data == "mnist":
-        return datasets.mnist()
-    if data == "digits":
-        return datasets.digits()
-    path = Path(data)
-    is_table = path.suffix.lower() in table_files.SUFFIXES and path.is_file()
-    if is_table and not (path.suffix == ".csv" and number_text.is_pixel_table(path)):
-        raise ValueError(
-            f"{path} is a table, of which jaxnet train and sweep need the column to predict: "
-            "--target COLUMN."
-        )
-    if path.exists() or path.suffix == ".npz":
-        return datasets.load(path)
-    raise ValueError(
-        "--data must be mnist, digits, a folder of a published data set, or a file: an .npz "
-        f"archive, or a CSV of labels and pixels; {data} does not exist."
-    )

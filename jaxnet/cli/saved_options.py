@@ -8,7 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
-from jaxnet.cli.options import DATA_NAMES, RENAMED_OPTIONS
+from jaxnet.cli.data_options import DATA_SETS
+from jaxnet.cli.options import RENAMED_OPTIONS
 from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
 from jaxnet.io import reading
 from jaxnet.training import checkpoints
@@ -65,7 +66,7 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
             "another run; a resumed one may have more --epochs, another --time-budget or "
             "--checkpoint-every, --tensorboard, and its --data in another place."
         )
-    if now.data not in DATA_NAMES and not Path(now.data).exists():
+    if now.data not in DATA_SETS and not Path(now.data).exists():
         raise ValueError(
             f"the run's data, {now.data}, does not exist; name its new place with --data."
         )
@@ -93,7 +94,7 @@ def _check_is_run(folder: Path) -> None:
 
 def _may_move(folder: Path, old: str, new: str) -> bool:
     """Whether data may have another path: a checkpoint tells whether it is the same data."""
-    return (folder / checkpoints.FILE).exists() and not {old, new} & set(DATA_NAMES)
+    return (folder / checkpoints.FILE).exists() and not {old, new} & set(DATA_SETS)
 
 
 def _text(value: object) -> str:

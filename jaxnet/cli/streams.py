@@ -5,15 +5,34 @@ import errno
 import io
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
 
 
 class Terminal(Console):
-    """Standard output, which prints text as it is: a path may hold what rich takes for markup."""
+    """Standard output, which prints text as it is: a path may hold what rich takes for markup.
+
+    In a file or a pipe no line ends with blanks, with which rich fills up a table's lines.
+    """
 
     def __init__(self) -> None:
         super().__init__(highlight=False, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, without blanks at the ends of lines that a program may read.
+
+        Args:
+          objects: what to print.
+          options: rich's own.
+        """
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        lines = captured.get().split("\n")
+        super().print("\n".join(line.rstrip() for line in lines), end="", soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
         """Raise as `print` does, where rich would end the process with a status of its own."""

@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from jaxnet.cli import console
+from jaxnet.cli import console, final_words, fitted_tables
 from jaxnet.cli.options import FailedError, HyperOption, RankName, Training
 from jaxnet.cli.train import scores_on_test_set
 from jaxnet.core.network import Network
@@ -39,7 +39,7 @@ SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class Sweep(Training):
-    """Train many networks, several at a time in one program, on every core: see --vary.
+    """Train many networks at once, on every core, and rank their recipes: see --vary.
 
     Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
     a row for each epoch of each network, sweep.png, and a network: the best recipe's under its
@@ -113,11 +113,13 @@ class Sweep(Training):
             study = self._sweep(net, data, recipe, folder, out)
             # Before anything is printed, since it may fail.
             lines = _write(study, names, data, folder, self.chosen_metrics())
-        out.print(console.recipes_table(study, names, SHOWN))
-        for line in lines:
+        out.print(fitted_tables.recipes_table(out, study, names, SHOWN))
+        for line in (*final_words.choice(study, names), *lines):
             console.say(out, line)
         if data.test is not None:
-            console.say(out, console.next_command(folder, self.data))
+            console.say_command(out, "Next", console.prediction_command(folder, self.data))
+        if (comparison := self._comparison_command(data)) is not None:
+            console.say_command(out, "Compare optimizers on it", comparison)
         if study.interruption is not None:
             raise FailedError(
                 f"interrupted: {study.interruption}; run the same command with --folder "
@@ -131,6 +133,16 @@ class Sweep(Training):
                 f"no network has a value of {study.ranked_by}, which ranks them; choose another "
                 "metric."
             )
+
+    def _comparison_command(self, data: Dataset) -> str | None:
+        """The command that compares optimizers on this network and data; None if it cannot."""
+        if self.target or data.valid is None or data.test is None or self.cost_hyper:
+            return None
+        options = [] if self.data == "mnist" else ["--data", console.quoted(self.data)]
+        options += ["--sizes", *map(str, self.sizes)]
+        options += [] if self.cost in (None, "cross-entropy") else ["--cost", self.cost]
+        options += [] if self.output is None else ["--output", self.output]
+        return " ".join(["jaxnet compare --quick", *options])
 
     def _locked_folder(self, out: Console) -> contextlib.AbstractContextManager[Path]:
         """A context with the study's folder, locked; a new one is removed if it stays empty."""
@@ -254,10 +266,12 @@ def _write(
         lines.append(_write_network(study, names, data, folder, chosen_metrics))
     n_epochs = int(study.epochs.sum())
     networks = "" if study.interruption else f"{study.epochs.size:,} networks, "
-    saved = f"; {study.saved:.0%} saved by stopping early" if study.saved > 0 else ""
+    saved = (
+        f"; {console.percent(study.saved, 0)} saved by stopping early" if study.saved > 0 else ""
+    )
     lines.append(
         f"{networks}{n_epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
-        f"Written to {folder}/"
+        f"Written to {folder}/; the picture is {console.quoted(folder / 'sweep.png')}"
     )
     if study.n_left_out:
         lines.append(
@@ -296,14 +310,18 @@ def _write_network(
     if n_seeds > 1:
         which += f", the median of {n_seeds} seeds"
     sentence = (
-        f"Saved the network of the best recipe, {recipe} ({in_words}): {which}, after its best "
+        f"Saved the network of recipe {recipe} ({in_words}): {which}, after its best "
         f"epoch, {run.best_epoch}."
     )
     if data.test is not None:
         scores = scores_on_test_set(run, run.best_params, data.test, chosen_metrics)
         accuracy, cost = scores["test_accuracy"], scores["test_data_cost"]
         has_accuracy = math.isfinite(accuracy)  # targets of a regression have none
-        score = f"an accuracy of {accuracy:.2%}" if has_accuracy else f"a cost of {cost:.4g}"
+        score = (
+            f"an accuracy of {console.percent(accuracy)}"
+            if has_accuracy
+            else f"a cost of {cost:.4g}"
+        )
         for name in chosen_metrics:
             score += f", {name} {scores[f'test_{name}']:.4g}"
         sentence += f" On the test set, which had no part in the choice, it has {score}."

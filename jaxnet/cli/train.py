@@ -18,13 +18,13 @@ from jax.typing import ArrayLike
 from rich.console import Console
 
 from jaxnet.cli import console
+from jaxnet.cli.data_options import absolute
 from jaxnet.cli.options import (
     WHOLE_OPTION,
     FailedError,
     HyperOption,
     MonitorName,
     Training,
-    absolute,
     numbers,
 )
 from jaxnet.core.checks import check_data
@@ -156,7 +156,7 @@ class Train(Training):
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         console.say(out, f"Written to {folder}/: {', '.join(names)}")
         if data.test is not None:
-            console.say(out, console.next_command(folder, self.data))
+            console.say_command(out, "Next", console.prediction_command(folder, self.data))
         further = f"Go on with jaxnet train --resume {console.quoted(folder)}"
         if run.ending == "interrupted":
             raise FailedError(f"{run.stopped} {further}", 130)

@@ -3,8 +3,11 @@
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import get_type_hints
 
+from jaxnet.cli import manual
 from jaxnet.core.arguments import likeliest
+from jaxnet.core.registry import suggestion
 
 OPTIONS_FOR_PYTHON = (
     ("Quadratic(jaxnet.activations.linear)", "--cost quadratic --output linear"),
@@ -33,6 +36,36 @@ def in_options(message: str) -> str:
         message = message.replace(python, options)
     message = re.sub(r"drop=\['([^']*)'\]", r"--drop \1", message)
     return re.sub(r"^(drop|groups|categories|target) names", r"--\1 names", message)
+
+
+def unknown_command(name: str, commands: Sequence[str]) -> str:
+    """The complaint about a command that there is not.
+
+    Args:
+      name: what was typed in its place.
+      commands: all commands.
+
+    >>> unknown_command("trian", ["train", "sweep"])
+    'trian is not a command; did you mean train? See jaxnet --help.'
+    """
+    return f"{name} is not a command; {suggestion(name, commands)} See jaxnet --help."
+
+
+def choice_complaint(complaint: str, command: type | None) -> str:
+    """The parser's complaint about a name that is no choice, with similar names and all choices.
+
+    Args:
+      complaint: what the parser says; what it says about other faults is returned as it is.
+      command: the class of the command; `None` if the arguments name none.
+    """
+    unknown = re.match(r"invalid choice '(.*)' for argument '--([\w-]+)'\.", complaint)
+    if unknown is None or command is None:
+        return complaint
+    hint = get_type_hints(command)[unknown[2].replace("-", "_")]
+    known = manual.choices_of(hint)
+    meant = suggestion(unknown[1], known)
+    listed = "" if meant.startswith("known") else f" Known are {', '.join(known)}."
+    return f"{unknown[0].rstrip('.')}; {meant}{listed}"
 
 
 def hint(complaint: str, args: Sequence[str], command: type | None) -> str | None:

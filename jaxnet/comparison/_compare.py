@@ -71,7 +71,7 @@ def compare(
     loss after the last epoch, where a diverged run has an infinite loss. Report: the test scores of
     the selected recipes under fresh seeds; under each seed, all optimizers have the same initial
     weights and mini-batches. Two optimizers are different if the Wilcoxon signed-rank test over
-    these seeds, with Holm's correction for all pairs, rejects at the 5 % level.
+    these seeds, with Holm's correction for all pairs, rejects at the 5% level.
 
     Args:
       net: the network that all runs train.

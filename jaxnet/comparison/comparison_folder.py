@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
     - A `score` is the accuracy or, for numbers to predict, R²; or the comparison's metric, negated
       if less of it is better. A `loss` is without penalties; a `valid_cost` is the evaluated cost,
       with penalties.
-    - `_low` and `_high` are the ends of 95 % intervals over seeds, `_low_examples` and
+    - `_low` and `_high` are the ends of 95% intervals over seeds, `_low_examples` and
       `_high_examples` of those over seeds and test examples, `_sd` standard deviations over seeds.
     - A `trial` is a point of the search, counted from 0 by learning rate. In phase "report" the
       only trial is the chosen point.
@@ -58,12 +58,12 @@ class Comparison(NamedTuple):
       curves: a row for each epoch of each network: validation cost and score.
       summary: a row for each optimizer: chosen hyperparameters, test score and loss with intervals.
       pairwise: a row for each pair of optimizers: the difference of test scores, its intervals,
-        p-value, verdict, and the difference that would be detected with a probability of 80 %.
+        p-value, verdict, and the difference that would be detected with a probability of 80%.
       time_to_target: a row for each optimizer and target: the median epochs and steps to this
         validation score.
       divergence: a row for each trial of each search: how many of its seeds diverged.
       expected_performance: a row for each optimizer and number of trials: the test score that a
-        study with one seed reports after that number of trials, its mean and its middle 90 %.
+        study with one seed reports after that number of trials, its mean and its middle 90%.
       usual_study: a row for each pair and number of trials: how often a study with one seed ranks a
         above b.
       timing: seconds per epoch of each optimizer, trained as a single network; empty if not

@@ -120,11 +120,11 @@ def _best_sentence(summary: Sequence[Row], score: str) -> str:
             f"No optimizer has a finite mean test {score}, since runs of all of them failed; "
             f"{have} the fewest that diverged, {fewest} of {n_seeds}."
         )
-    percent = " %" if score == "accuracy" else ""
+    percent = "%" if score == "accuracy" else ""
     interval = f"{text(best['test_score_low'])} to {text(best['test_score_high'])}"
     return (
         f"{_name(best)} has the best mean test {score}: {mean}{percent} "
-        f"(95 % interval {interval} over {n_seeds} seeds)."
+        f"(95% interval {interval} over {n_seeds} seeds)."
     )
 
 
@@ -157,7 +157,7 @@ def _pair_sentence(row: Row, summary: dict[str, Row], score: str, margin: float)
         return " to ".join(map(text, ends))
 
     amount = (
-        f"{text(difference)}{unit} (95 % intervals: {interval('')} over seeds, "
+        f"{text(difference)}{unit} (95% intervals: {interval('')} over seeds, "
         f"{interval('_examples')} over seeds and test examples)"
     )
     if is_different and difference < 0:
@@ -172,7 +172,7 @@ def _pair_sentence(row: Row, summary: dict[str, Row], score: str, margin: float)
         if math.isfinite(row["detectable"]) and row["detectable"] > 0:
             sentence += (
                 f" With {first['seeds']} seeds, a true difference of "
-                f"{text(row['detectable'])}{unit} would be detected with a probability of 80 %."
+                f"{text(row['detectable'])}{unit} would be detected with a probability of 80%."
             )
     if "equivalent" in row["verdict"]:
         sentence += (

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 N_RESAMPLES = 2000
-"""Number of bootstrap resamples: they locate the ends of a 95 % interval to about 4 % of its width.
+"""Number of bootstrap resamples: they locate the ends of a 95% interval to about 4% of its width.
 """
 
 

@@ -332,7 +332,7 @@ def reaches(scores: np.ndarray, target: float) -> np.ndarray:
 
 
 def expected_performance_rows(tuned: Runs, seed: int) -> Iterator[Row]:
-    """The test score that single-seed studies report: mean and middle 90 % by number of trials."""
+    """The test score that single-seed studies report: mean and middle 90% by number of trials."""
     studies = statistics.tuning_studies(tuned.selection_loss, tuned.test_score, seed=seed)
     for n, scores in enumerate(studies.T, 1):
         low, high = statistics.percentiles(scores, 0.9)

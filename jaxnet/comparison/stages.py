@@ -69,7 +69,13 @@ class Stages:
         """One sweep over all labels' recipes, evaluated for each label by `_evaluate`."""
         protocol, on_progress, log = self.protocol, self.on_progress, self.log
         metric = self.score.metric
-        named_progress = None if on_progress is None else lambda report: on_progress(name, report)
+        last_reports: list[SweepReport] = []
+
+        def named_progress(report: SweepReport) -> None:
+            last_reports[:] = [report]
+            if on_progress is not None:
+                on_progress(name, report)
+
         with warnings.catch_warnings(), interruptible() as interrupts:
             warnings.simplefilter("ignore", RuntimeWarning)  # an interruption is raised below
             study = sweep(
@@ -88,12 +94,17 @@ class Stages:
         # After Ctrl-C in the last epoch the study is complete.
         if interrupts or study.interruption is not None:
             raise KeyboardInterrupt
+        if on_progress is not None and last_reports:
+            on_progress(name, last_reports[0]._replace(evaluating=True))
         self.network_epochs += study.epochs.size * protocol.epochs
         ends = np.cumsum([0, *(len(trials) for trials in recipes.values())])
-        return [
+        results = [
             self._evaluate(label, study, range(begin, end))
             for label, begin, end in zip(recipes, ends, ends[1:])
         ]
+        if on_progress is not None and last_reports:
+            on_progress(name, last_reports[0])
+        return results
 
     def _evaluate(self, label: str, study: Study, settings: range) -> tuple[Runs, np.ndarray]:
         """Losses and scores of one label's settings in a study.

@@ -351,7 +351,7 @@ def bootstrap(n_folds: SupportsIndex, *, seed: SupportsIndex = 0) -> Bootstrap:
     """Folds of n examples drawn with replacement; those that were not drawn are scored.
 
     Args:
-      n_folds: how many such samples, at least 1. About 37 % of the examples are out of each.
+      n_folds: how many such samples, at least 1. About 37% of the examples are out of each.
       seed: the seed of the draws, at least 0; 0 by default.
 
     Returns:

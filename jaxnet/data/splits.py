@@ -192,7 +192,7 @@ def hold_out_last(train: Split, n_valid: int | None, source: str) -> tuple[Split
     if n_valid == 0:
         return train, None
     first, last = slice(None, -n_valid), slice(-n_valid, None)
-    if _are_in_order_of_class(train.y):
+    if are_in_order_of_class(train.y):
         warnings.warn(
             f"{source}: the examples are in order of their classes, so that the last {n_valid} "
             f"would be of {len(np.unique(train.y[-n_valid:]))} of {len(np.unique(train.y))} "
@@ -211,8 +211,15 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _are_in_order_of_class(y: AnyArray) -> bool:
-    """Whether the examples of each class follow each other, so that it cannot be chance."""
+def are_in_order_of_class(y: AnyArray) -> bool:
+    """Whether the examples of each class follow each other, so that it cannot be chance.
+
+    Args:
+      y: the targets; numbers to predict have no classes.
+
+    >>> are_in_order_of_class(np.repeat([0, 1], 8)), are_in_order_of_class(np.tile([0, 1], 8))
+    (True, False)
+    """
     labels = np.asarray(y)
     if labels.dtype.kind == "f" or len(y) < MIN_ORDERED:
         return False

@@ -126,7 +126,7 @@ _PAIRS_NOTE = (
     "P(first better) is the fraction of seeds in which the first scores higher; ties count one "
     "half. p is the p-value of the Wilcoxon signed-rank test over the seeds, with Holm's "
     "correction for all pairs. Detectable is the true difference that the test would detect with a "
-    "probability of 80 %. Single-seed studies are simulated: the number says how often the first "
+    "probability of 80%. Single-seed studies are simulated: the number says how often the first "
     "optimizer would rank above the second if each were tuned, with all trials, and reported under "
     "one of the tuning seeds (usual_study.csv has smaller numbers of trials)."
 )
@@ -176,12 +176,12 @@ def _summary_columns(comparison: Comparison) -> list[Column]:
         ("chosen", lambda row: chosen_hyperparameters(comparison, row)),
         (f"test {kind}{unit}",
          lambda row: f"{text(row['test_score'])} ± {text(row['test_score_sd'])}"),
-        ("95 % interval over seeds",
+        ("95% interval over seeds",
          lambda row: f"{text(row['test_score_low'])}–{text(row['test_score_high'])}"),
         ("over seeds and examples", lambda row: f"{text(row['test_score_low_examples'])}–"
                                                 f"{text(row['test_score_high_examples'])}"),
         ("IQM", lambda row: text(row["test_score_iqm"])),
-        ("10 % quantile", lambda row: text(row["test_score_q10"])),
+        ("10% quantile", lambda row: text(row["test_score_q10"])),
         ("test loss", lambda row: _number(row["test_loss"])),
         ("diverged", lambda row: f"{row['diverged']} of {row['seeds']}"),
     ]  # fmt: skip
@@ -195,12 +195,12 @@ def _pair_columns(comparison: Comparison) -> list[Column]:
         rows = [row for row in comparison.usual_study
                 if (row["a"], row["b"]) == (pair["a"], pair["b"])]  # fmt: skip
         with_all_trials = max(rows, key=lambda row: row["trials"])
-        return f"{100 * with_all_trials['p_a_better']:.0f} %"
+        return f"{100 * with_all_trials['p_a_better']:.0f}%"
 
     return [
         ("", lambda row: f"{row['a']} − {row['b']}"),
         ("difference", lambda row: text(row["difference"])),
-        ("95 % interval over seeds", lambda row: f"{text(row['low'])} to {text(row['high'])}"),
+        ("95% interval over seeds", lambda row: f"{text(row['low'])} to {text(row['high'])}"),
         ("over seeds and examples",
          lambda row: f"{text(row['low_examples'])} to {text(row['high_examples'])}"),
         ("P(first better)", lambda row: f"{row['p_a_better']:.2f}"),
@@ -228,7 +228,7 @@ def _speed_columns(comparison: Comparison) -> list[Column]:
         ("target on validation", lambda row: f"{row['target']:g}"),
         ("median epochs", lambda row: median(row, "median_epochs", "g")),
         ("median steps", lambda row: median(row, "median_steps", ",.0f")),
-        ("reached by", lambda row: f"{row['fraction_reached'] * 100:.0f} %"),
+        ("reached by", lambda row: f"{row['fraction_reached'] * 100:.0f}%"),
     ]
     return columns + ([("median seconds", seconds)] if comparison.timing else [])
 
@@ -288,8 +288,8 @@ def _protocol_text(comparison: Comparison) -> str:
         "selected nothing. Under each seed, all "
         f"{len(comparison.manifest['searches'])} optimizers have the same initial weights and "
         "mini-batches. Two optimizers are called different if the Wilcoxon signed-rank test over "
-        "these seeds, with Holm's correction for all pairs, rejects at the 5 % level. They are "
-        "called equivalent if the 95 % interval of their difference over seeds and test examples "
+        "these seeds, with Holm's correction for all pairs, rejects at the 5% level. They are "
+        "called equivalent if the 95% interval of their difference over seeds and test examples "
         f"lies within ±{_score_text(comparison)(protocol['margin'])}{unit}."
     )
 

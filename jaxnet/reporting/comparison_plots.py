@@ -51,15 +51,15 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
                         "tuning seeds, and the range over them. Grey: edges of the searched range; "
                         "an optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
         "curves": (curves, f"Validation {shown} by training step with the chosen hyperparameters: "
-                   "mean and middle 80 % of the report's seeds. "
+                   "mean and middle 80% of the report's seeds. "
                    + score_axis.of_diverged_text()),
-        "strips": (strips, "Test scores: every seed of the report, the mean, and its 95 % "
+        "strips": (strips, "Test scores: every seed of the report, the mean, and its 95% "
                    "intervals over seeds (thick) and over seeds and test examples (thin)."),
         "differences": (differences, "Mean difference of the test scores, row minus column, paired "
                         "by seed. Bold: different by the Wilcoxon test with Holm's correction."),
         "expected_performance": (
             expected_performance, f"Test {shown} that a study with one seed reports, by its number "
-            "of trials: mean and middle 90 %."),
+            "of trials: mean and middle 90%."),
         "time_to_target": (time_to_target, "Fraction of the report's seeds that have reached the "
                            "target by each epoch."),
     }  # fmt: skip
@@ -247,7 +247,7 @@ def time_to_target(comparison: Comparison) -> Figure:
             fraction = np.append(0.0, reached.mean(axis=0))
             axes.step(np.arange(len(fraction)), fraction, where="post", linewidth=1.8,
                       label=_legend(comparison, label), **_style(k))  # fmt: skip
-        target_text = f"{100 * target:g} %" if score_axis.is_accuracy else f"{target:g}"
+        target_text = f"{100 * target:g}%" if score_axis.is_accuracy else f"{target:g}"
         axes.set(title=f"validation {comparison.manifest['score']} {target_text}", xlabel="epoch",
                  ylim=(-0.02, 1.02), xlim=0)  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -13,10 +13,10 @@ from jaxnet.io.reading import JsonObject
 from jaxnet.reporting import experiment, html_page
 
 EXPLANATION = (
-    '<p class="note">A published number is reproduced if it lies in the 95 % prediction '
+    '<p class="note">A published number is reproduced if it lies in the 95% prediction '
     "interval for one more run, mean ± t·s·√(1 + 1/n), of the logarithm where SD is a factor, "
     "×/÷; without chance, if ours rounds to it. A claim, that one is more than another, is "
-    "reproduced if the 95 % interval of the paired difference lies above 0; without chance, "
+    "reproduced if the 95% interval of the paired difference lies above 0; without chance, "
     "if it is so. Where nothing is published, the interval is that of the mean. SD: over the "
     "seeds.</p>"
 )
@@ -174,7 +174,7 @@ def _summary(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject]) -> l
         return []
     first: html_page.Column = ("experiment", lambda row: row["script"])
     # Intervals and n stand in the sections; with them the verdicts would be off the screen.
-    rest = [column for column in _columns(rows) if column[0] not in ("95 % interval", "n")]
+    rest = [column for column in _columns(rows) if column[0] not in ("95% interval", "n")]
     table = html_page.table(rows, [first, *rest], texts=("", "verdict"))
     return ["<h2>Published and measured</h2>", table]
 

@@ -104,7 +104,7 @@ def estimate_row(
 ) -> Row:
     """A row with the mean over seeds, and a verdict on a published number if there is one.
 
-    A published number is *reproduced* within mean ± t·s·√(1 + 1/n), the 95 % prediction interval
+    A published number is *reproduced* within mean ± t·s·√(1 + 1/n), the 95% prediction interval
     for one more run. Without a published number the interval is that of the mean, mean ± t·s/√n,
     and the verdict is empty. With fewer than `LEAST_SEEDS` values the verdict is "too few seeds";
     with a value that is not finite it is "diverged".
@@ -155,7 +155,7 @@ def difference_row(
 ) -> Row:
     """A row for whether a is more than b: the mean paired difference a − b, with its t-interval.
 
-    The verdict is "more" or "less" if the 95 % interval excludes 0, and "undecided" otherwise. If a
+    The verdict is "more" or "less" if the 95% interval excludes 0, and "undecided" otherwise. If a
     source claims that a is more, it is "reproduced" in place of "more" and "differs" in place of
     "less", and "too few seeds" with fewer than `LEAST_SEEDS` pairs.
 
@@ -261,7 +261,7 @@ def share_row(
     high: float = 1.0,
     note: str = "",
 ) -> Row:
-    """A row for how often something happened, with Clopper and Pearson's 95 % interval.
+    """A row for how often something happened, with Clopper and Pearson's 95% interval.
 
     Args:
       name: the event.
@@ -318,7 +318,7 @@ def cells(row: Row) -> dict[str, str]:
         "": row["name"] + (", %" if is_percentage else ""),
         "published": text(row["published"]),
         "mean ± SD": mean,
-        "95 % interval": interval,
+        "95% interval": interval,
         "n": str(row["n_seeds"]),
         "verdict": row["verdict"],
     }
@@ -334,7 +334,7 @@ def headings(rows: Sequence[Row]) -> list[str]:
       The headings from left to right, which are keys of `cells`.
 
     >>> headings([bound_row("distance", [1e-12], 1e-10)])
-    ['', 'mean ± SD', '95 % interval', 'n', 'verdict']
+    ['', 'mean ± SD', '95% interval', 'n', 'verdict']
     """
     any_published = any(row["published"] is not None for row in rows)
     return [name for name in cells(rows[0]) if any_published or name != "published"]

@@ -326,7 +326,7 @@ def comparison_html(comparison: Comparison) -> str:
         {
             "optimizer": row["optimizer"],
             f"test {kind}{unit}": f"{text(row['test_score'])} ± {text(row['test_score_sd'])}",
-            "95 % interval": f"{text(row['test_score_low'])}–{text(row['test_score_high'])}",
+            "95% interval": f"{text(row['test_score_low'])}–{text(row['test_score_high'])}",
             "learning rate": _number(float(row.get("learning_rate", math.nan))),
             "diverged": f"{row['diverged']} of {row['seeds']}",
         }
@@ -343,5 +343,5 @@ def comparison_html(comparison: Comparison) -> str:
           for k, sentence in enumerate(comparison.conclusion)),
         *(_paragraph(f"Warning: {sentence}", "note") for sentence in comparison.warnings),
         table(rows, [_column(name) for name in rows[0]]),
-        charts.interval_chart(f"test {kind}{unit}, 95 % intervals over seeds", intervals, text),
+        charts.interval_chart(f"test {kind}{unit}, 95% intervals over seeds", intervals, text),
     )  # fmt: skip

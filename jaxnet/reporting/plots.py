@@ -56,11 +56,11 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     _draw_curves(panels[1], history.evaluation_accuracy, history.training_accuracy)
     panels[0].set(ylabel="cost, with each set's own λ/n")
     panels[1].set(ylabel="accuracy")
-    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     accuracy = history.evaluation_accuracy
     if best_epoch and np.isfinite(accuracy[best_epoch - 1]):
         best = float(accuracy[best_epoch - 1])
-        label = f"best {100 * best:.2f} %, epoch {best_epoch}"
+        label = f"best {100 * best:.2f}%, epoch {best_epoch}"
         color = STYLES["validation"]["color"]
         panels[1].plot(best_epoch, best, "o", color=color, markersize=7, label=label)
     for panel in panels:

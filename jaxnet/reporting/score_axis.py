@@ -99,7 +99,7 @@ class ScoreAxis:
         if math.isinf(self.of_diverged):
             return "There is no mean from where a run has diverged."
         if self.is_accuracy:
-            return "A diverged run has an error of 100 %."
+            return "A diverged run has an error of 100%."
         height = self.shown(np.array(self.of_diverged))
         return f"A diverged run has the {self.quantity} {height:g}."
 
@@ -114,7 +114,7 @@ class ScoreAxis:
           The text.
         """
         del place
-        return f"{100 * x:.4g} %" if self.is_accuracy else f"{x:.4g}"
+        return f"{100 * x:.4g}%" if self.is_accuracy else f"{x:.4g}"
 
     def set_axis(self, panels: Sequence[Axes], name: str) -> None:
         """Label the y-axis of all panels; for errors, make it logarithmic over what they show.

@@ -302,6 +302,7 @@ class _RungLoop:
         _wait_for_processes(f"jobs to epoch {until}", self.ledger.folder)
         if self.plan is None and (jobs or is_last_rung):
             self.plan = self.plan_of(jobs)
+            self.progress.planned_seconds = self.plan.seconds
             if self.log is not None:
                 self.log(str(self.plan))
         self.progress.add_jobs(jobs)

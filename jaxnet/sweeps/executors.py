@@ -108,6 +108,10 @@ class SweepReport(NamedTuple):
       total: the value that `trained` has at the end, if no network ends early.
       seconds: seconds since the training began.
       interrupted: whether Ctrl-C has asked for an end: networks end after their present epoch.
+      planned: the seconds that the plan expects, compiling included; 0 before there is one.
+      first_epoch: seconds until an epoch of this process had ended, most of them to compile; 0
+        before it.
+      evaluating: whether all networks are trained, and a comparison evaluates them.
 
     >>> import jaxnet as jn
     >>> reports = []
@@ -126,6 +130,9 @@ class SweepReport(NamedTuple):
     total: int
     seconds: float
     interrupted: bool = False
+    planned: float = 0.0
+    first_epoch: float = 0.0
+    evaluating: bool = False
 
     @property
     def alive(self) -> int:
@@ -160,6 +167,7 @@ class Progress:
         self.n_lane_epochs_expected = self.n_lane_epochs_trained = 0
         self.n_ended = self.n_diverged = 0
         self.best_score = -np.inf
+        self.planned_seconds = self.first_epoch_seconds = 0.0
         self.n_alive_by_job: dict[int, int] = {}
         self.lock = threading.Lock()
 
@@ -180,6 +188,8 @@ class Progress:
         """
         with self.lock:
             n_lanes = len(alive)
+            if not self.first_epoch_seconds:
+                self.first_epoch_seconds = time.perf_counter() - self.start_time
             self.n_lane_epochs_trained += n_lanes
             self.n_alive_by_job[id(job)] = int(alive.sum())
             # NaN for a lane that ended before
@@ -225,6 +235,8 @@ class Progress:
                 total=self.n_lane_epochs_expected,
                 seconds=time.perf_counter() - self.start_time,
                 interrupted=bool(interrupted),
+                planned=self.planned_seconds,
+                first_epoch=self.first_epoch_seconds,
             )
         try:
             self.on_progress(report)

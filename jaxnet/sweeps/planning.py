@@ -21,6 +21,7 @@ from jaxnet.sweeps.time_estimates import (
     lane_epoch_seconds,
     operations,
 )
+from jaxnet.training.progress_line import duration
 
 ACCELERATOR_EFFICIENCY = 0.1
 """On an accelerator, the rate at which lanes train, as a part of the rate of a matrix product."""
@@ -53,12 +54,10 @@ class Size(NamedTuple):
     """The sizes of the lanes' own networks, which padding may fill up to those of `network`."""
 
     def __str__(self) -> str:
+        chunks = f"{self.chunks:,} × " if self.chunks > 1 else ""
         seeds = f"{self.groups} seeds × " if self.groups > 1 else ""
         sizes = next(iter(self.own)) if len(self.own) == 1 else self.network.sizes
-        return (
-            f"{_counted(self.chunks, 'chunk')} of {seeds}{_counted(self.lanes, 'network')} "
-            f"[{', '.join(map(str, sizes))}]"
-        )
+        return f"{chunks}{seeds}{_counted(self.lanes, 'network')} [{', '.join(map(str, sizes))}]"
 
 
 class Plan(NamedTuple):
@@ -87,13 +86,15 @@ class Plan(NamedTuple):
     """How often a chunk was bisected because memory ran out."""
 
     def __str__(self) -> str:
+        work = f"{_counted(self.lanes, 'network', ',')} × {_counted(self.epochs, 'epoch')}"
+        if not self.sizes:
+            return f"{work}: nothing is missing."
         sizes = "; ".join(map(str, self.sizes[:N_SIZES_SHOWN]))
         if len(self.sizes) > N_SIZES_SHOWN:
             sizes += f"; and {len(self.sizes) - N_SIZES_SHOWN} more sizes"
         return (
-            f"{_counted(self.lanes, 'network', ',')} × {_counted(self.epochs, 'epoch')}: "
-            f"{sizes or 'nothing is missing'}, on {_counted(self.devices, f'{self.device} device')}"
-            f"; about {self.bytes / 2**30:.2f} GiB, {_duration(self.seconds)}"
+            f"{work}: {sizes}, on {_counted(self.devices, f'{self.device} device')}"
+            f"; about {_memory(self.bytes)}, {duration(self.seconds)}"
             + (", sizes timed" if self.tuned else "")
             + (f", {self.backed_off} × halved for memory" if self.backed_off else "")
             + "."
@@ -105,7 +106,7 @@ class Plan(NamedTuple):
         Args:
           seconds: how long it took.
         """
-        return f"It took {_duration(seconds)}; {_duration(self.seconds)} were planned."
+        return f"It took {duration(seconds)}; {duration(self.seconds)} were planned."
 
 
 def predict_plan(
@@ -183,8 +184,8 @@ def _counted(n: int, noun: str, format_spec: str = "") -> str:
     return f"{n:{format_spec}} {noun}{'s' if n > 1 else ''}"
 
 
-def _duration(seconds: float) -> str:
-    """A time in words."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _memory(n_bytes: int) -> str:
+    """An amount of memory in words."""
+    if n_bytes < 2**30:
+        return f"{max(1, round(n_bytes / 2**20))} MiB"
+    return f"{n_bytes / 2**30:.1f} GiB"

@@ -6,35 +6,60 @@ from typing import Any
 import numpy as np
 
 from jaxnet.sweeps.executors import SweepReport
-from jaxnet.training.progress_line import Line
+from jaxnet.training.progress_line import Line, duration
 
 
-def words_of(report: SweepReport) -> dict[str, str]:
-    """The progress of a sweep, by what it is.
+def seconds_left(report: SweepReport) -> float:
+    """The time that a sweep will still take; NaN where nothing is known.
+
+    Until an epoch has ended it is what the plan expects, compiling included. Then it is that of the
+    epochs to come, at the speed since then: the time to compile would make them slower than they
+    are.
 
     Args:
       report: the progress.
 
-    Returns:
-      Texts such as "12 of 64" by "done", "training", "diverged", "best", "epochs/s" and "left".
+    >>> report = SweepReport(lanes=4, done=1, training=2, diverged=0, best=0.5, trained=10,
+    ...                      total=40, seconds=12.0, first_epoch=10.0)
+    >>> seconds_left(report), seconds_left(report._replace(trained=0, planned=20.0))
+    (6.0, 8.0)
+    """
+    to_come = report.total - report.trained
+    seconds = report.seconds - report.first_epoch
+    if report.trained and seconds > 0:
+        return to_come * seconds / report.trained
+    return report.planned - report.seconds if report.planned > report.seconds else float("nan")
+
+
+def words_of(report: SweepReport) -> list[str]:
+    """The progress of a sweep in words, those that matter most first.
+
+    Args:
+      report: the progress.
 
     >>> report = SweepReport(lanes=4, done=1, training=2, diverged=0, best=0.5, trained=10,
     ...                      total=40, seconds=2.0)
-    >>> words_of(report)["done"], words_of(report)["left"]
-    ('1 of 4', '6 s')
+    >>> words_of(report)
+    ['training', '1 of 4 networks', 'best 50.00%', '6 s left', '10 of 40 epochs', '5.0 epochs/s']
+    >>> words_of(report._replace(done=0, trained=0, best=-np.inf, planned=14.0))
+    ['compiling', '0 of 4 networks', '12 s left']
     """
-    rate = report.trained / report.seconds if report.seconds else 0
-    left = (report.total - report.trained) / rate if rate else float("nan")
-    time_left = f"{left:,.0f} s" if np.isfinite(left) else "compiling …"
-    best = report.best
-    return {
-        "done": f"{report.done:,} of {report.lanes:,}",
-        "training": f"{report.training:,}",
-        "diverged": f"{report.diverged:,}",
-        "best": f"{best:.2%}" if 0 <= best <= 1 else ("" if np.isinf(best) else f"{-best:.4g}"),
-        "epochs/s": f"{rate:,.1f}",
-        "left": "ending …" if report.interrupted else time_left,
+    best, left, has_ended = report.best, seconds_left(report), report.done == report.lanes
+    score = f"{best:.2%}" if 0 <= best <= 1 else f"{-best:.4g}"
+    seconds = report.seconds - report.first_epoch
+    words = {
+        "ending after this epoch": report.interrupted and not has_ended,
+        "evaluating": report.evaluating,
+        "compiling": not (report.interrupted or report.trained or has_ended),
+        "training": report.trained and not (report.interrupted or has_ended),
+        f"{report.done:,} of {report.lanes:,} networks": True,
+        f"best {score}": np.isfinite(best),
+        f"{duration(left)} left": np.isfinite(left) and not (report.interrupted or has_ended),
+        f"{report.trained:,} of {report.total:,} epochs": report.trained,
+        f"{report.diverged:,} diverged": report.diverged,
+        f"{report.trained / seconds if seconds else 0:,.1f} epochs/s": report.trained and seconds,
     }
+    return [text for text, is_shown in words.items() if is_shown]
 
 
 def show_report(line: Line, report: SweepReport, stage: str = "") -> None:
@@ -45,12 +70,8 @@ def show_report(line: Line, report: SweepReport, stage: str = "") -> None:
       report: the progress.
       stage: the name of the stage of a comparison; empty, the default, for a sweep.
     """
-    words = words_of(report)
-    parts = [stage, f"{words['done']} networks"]
-    parts += [f"{words['diverged']} diverged"] if report.diverged else []
-    parts += [f"best {words['best']}"] if words["best"] else []
-    parts.append(f"{words['epochs/s']} epochs/s" if report.trained else words["left"])
-    line(report.trained, report.total or None, "  ".join(filter(None, parts)))
+    words = [*filter(None, [stage]), *words_of(report)]
+    line(report.trained, report.total or None, "  ".join(words))
 
 
 def with_line(

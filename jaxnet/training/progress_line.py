@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Line = Callable[[float, float | None, str], None]
 """Shows how much is done, of how much (`None` if that is not known yet), and words about it."""
 
+BAR_WIDTH = 10
+"""The characters of the bar on a terminal."""
 REDRAW_SECONDS = 0.2
 """A notebook's line is not drawn anew more often."""
 _call = threading.local()
@@ -82,26 +84,54 @@ def open_line() -> Iterator[Line | None]:
 
 @contextlib.contextmanager
 def terminal_line(console: "Console") -> Iterator[Line]:
-    """Yield a line on a terminal: a bar, words, and the time that is left.
+    """Yield a line on a terminal: a bar and words, as many as there is room for.
 
     Args:
       console: where it is drawn.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (
-        BarColumn(bar_width=10),
-        TextColumn("{task.description}", markup=False),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-    )
+    columns = (BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.description}", markup=False))
     # What is printed goes above the line, but if stdout is a file it goes there.
     with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task("compiling …", total=None)
 
         def show(done: float, total: float | None, words: str) -> None:
-            bar.update(task, completed=done, total=total, description=words)
+            room = console.width - BAR_WIDTH - 1
+            bar.update(task, completed=done, total=total, description=fitted(words, room))
 
         yield show
+
+
+def fitted(words: str, width: int) -> str:
+    """The first of the parts of a line, which two blanks divide, that fit into a width.
+
+    Args:
+      words: the parts, those that matter most first.
+      width: the most characters.
+
+    >>> fitted("3 of 8 networks  best 96.40%  12 s left", 30)
+    '3 of 8 networks  best 96.40%'
+    """
+    while len(words) > width and "  " in words:
+        words = words.rpartition("  ")[0]
+    return words
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    Args:
+      seconds: the time; NaN is empty.
+
+    >>> duration(12.3), duration(600), duration(9000)
+    ('12 s', '10 min', '2.5 h')
+    """
+    if np.isnan(seconds):
+        return ""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class _NotebookLine:
@@ -139,7 +169,8 @@ class EpochLine:
 
     def __init__(self, line: Line, n_examples: int) -> None:
         self.line, self.n_examples = line, n_examples
-        self.last_seconds = 0.0
+        self.last_seconds = self.first_seconds = 0.0
+        self.first_epoch = 0
         self.best_score, self.best_words = -np.inf, ""
 
     def show(self, epoch: int, epochs: int, scores: Mapping[str, float], seconds: float) -> None:
@@ -156,7 +187,15 @@ class EpochLine:
             self.best_score, self.best_words = score, f"best {words.partition(' ')[2]}"
         speed = self.speed(seconds)
         place = f"epoch {epoch:{len(str(epochs))}d}/{epochs}"
-        self.line(epoch, epochs, "  ".join(filter(None, (place, words, self.best_words, speed))))
+        # Without the first epoch, which compiles.
+        left = ""
+        if self.first_epoch and epoch < epochs:
+            per_epoch = (seconds - self.first_seconds) / (epoch - self.first_epoch)
+            left = f"{duration((epochs - epoch) * per_epoch)} left"
+        elif not self.first_epoch:
+            self.first_epoch, self.first_seconds = epoch, seconds
+        parts = (place, words, self.best_words, left, speed)
+        self.line(epoch, epochs, "  ".join(filter(None, parts)))
 
     def speed(self, seconds: float) -> str:
         """The examples per second of an epoch; of the first one the seconds instead.

@@ -59,7 +59,7 @@ def test_lanes_in_a_span_are_the_networks_trained_alone(rule, pixels):
     study = jn.sweep(net, data, recipe, seeds=[5], log=None, **options)
     assert study.plan.sizes[0].lanes == 4
     assert study.plan.sizes[0].network.sizes == (64, 16, 3)
-    assert "1 chunk of 4 networks [64, 15, 3]" in str(study.plan)
+    assert "4 networks [64, 15, 3]" in str(study.plan)
     for row in range(4):
         single = jax.tree.map(lambda leaf, row=row: leaf[row] if np.ndim(leaf) else leaf, recipe)
         run = jn.train(net, data, single, seed=5, **options)

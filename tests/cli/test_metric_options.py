@@ -104,7 +104,7 @@ def test_class_weights_are_scikit_learns(data):
         ("--class-weight a=1", "--class-weight must be balanced, or LABEL=WEIGHT"),
         ("--class-weight 0=1 0=2", "--class-weight names 0 twice"),
         ("--class-weight 7=1", "class_weight names class 7, but the training labels are 0, 1"),
-        ("--metrics f2", "'f2'.*--metrics.*Expected one of"),
+        ("--metrics f2", "'f2'.*--metrics.*Known are"),
         ("--metrics top_5 --cost gaussian-nll", "the metric top_5 "),
         ("--order random", "'random'.*--order"),
         ("--decides evaluation-f1", "--decides needs a --patience or a --stop-at"),

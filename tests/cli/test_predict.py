@@ -256,7 +256,7 @@ def test_linear_outputs_are_classes_if_the_test_set_has_labels(here, capsys):
     np.savez(here / "data.npz", x_train=x, y_train=[2, 1, 2, 1], x_test=x[:1], y_test=[1])
     status, out, _ = _predict(capsys, "--data", "data.npz", "--test", "0")
     assert status == 0
-    assert "Output of each class " in out
+    assert "Output of each class\n" in out
     assert "%" not in out
     assert _outputs(out, "test 0") == [1, 2, 0, 0, 1, 0]  # label, says, outputs
 

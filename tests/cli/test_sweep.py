@@ -64,7 +64,7 @@ def _check_best(rows, best, out):
     rate, l2 = float(first["learning_rate"]), float(first["l2"])
     assert (best["learning_rate"], best["l2"]) == pytest.approx((rate, l2))
     sentence = (
-        f"Saved the network of the best recipe, {recipe} (learning_rate {rate:.4g}, "
+        f"Saved the network of recipe {recipe} (learning_rate {rate:.4g}, "
         f"l2 {l2:.4g}): seed {seed}, the median of 2 seeds, after its best epoch, {best['epoch']}. "
         "On the test set, which had no part in the choice, it has an accuracy of "
         f"{best['test_accuracy']:.2%}."

@@ -262,10 +262,14 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             "train --lerning-rate 1",
             "Unrecognized options: --lerning-rate, 1. Perhaps you meant --l",
         ),
+        ("trian", r"trian is not a command; did you mean train\? See jaxnet --help"),
         (
-            "trian",
-            "options: trian. Available subcommands: train, sweep, compare, predict, check. See",
+            "train --optimizer adm",
+            r"'adm' for argument '--optimizer'; did you mean adam, ra.* Known",
         ),
+        ("train --task regresion", r"'regresion' for argument '--task'; did you mean regression\?"),
+        ("compare --tasks bok", r"bok is not a known task; did you mean book"),
+        ("train --data digit", r"digit does not exist\. Did you mean digits\?"),
         ("train --sizes 784,30,10", r"Separate the values by spaces: 784 30 10, not 784"),
         (
             "train --lr 0.1",
@@ -298,7 +302,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("train --epochs 0", "epochs must be a whole number of at least 1, not 0"),
         ("train --batch-size 50001", r"batch_size must be in \[1, 50000\]"),
         ("train --seed -3", "seed must be a whole number in"),
-        ("train --data nowhere", "--data must be mnist, digits, a folder"),
+        ("train --data nowhere", "--data must be mnist, digits, spirals, xor, a folder"),
         ("train --data gone.npz", "cannot read gone.npz: No such file"),
         ("train --name a/b", "--name must be made of letters"),
         (
@@ -330,7 +334,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ),
         ("train --sizes 784 9223372036854775808 10", "fewer than 2³¹"),
         ("check --seed -1", "seed must be a whole number of at least 0, not -1"),
-        ("check --init he", "Unrecognized or misplaced options: --init"),
+        ("check --init he", "Unrecognized options: --init, he"),
         ("check --sizes 3", "sizes must be two or more"),
     ],
 )

@@ -120,7 +120,7 @@ def test_the_power_is_the_part_of_simulated_tests_that_reject(difference):
 
 def test_what_is_detectable_needs_seeds_and_spread():
     assert statistics.detectable_difference(0.0, 10) == 0
-    assert statistics.detectable_difference(1.0, 5) == np.inf  # 2/2⁵ is above 5 %
+    assert statistics.detectable_difference(1.0, 5) == np.inf  # 2/2⁵ is above 5%
     assert statistics.detectable_difference(np.nan, 32) == np.inf
     assert statistics.detectable_difference(2.0, 32) == pytest.approx(
         2 * statistics.detectable_difference(1.0, 32)

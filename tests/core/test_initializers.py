@@ -20,7 +20,7 @@ N_IN, N_OUT = 400, 300
 def test_moments(init, w_std, b_std):
     layer = init(jax.random.key(1), N_IN, N_OUT)
     assert layer.w.shape == (N_IN, N_OUT)
-    # The standard deviation of 120,000 normal numbers is known to 0.2 % (300: to 4 %).
+    # The standard deviation of 120,000 normal numbers is known to 0.2% (300: to 4%).
     assert np.std(layer.w) == pytest.approx(w_std, rel=0.01)
     assert abs(np.mean(layer.w)) < 0.02 * w_std
     assert np.std(layer.b) == pytest.approx(b_std, rel=0.15)

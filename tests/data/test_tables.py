@@ -338,7 +338,7 @@ def test_as_good_as_scikit_learns_pipeline_on_16_seeds():
             mlp.partial_fit(data.train.x, data.train.y, classes=[0, 1])
         theirs.append(roc_auc_score(data.test.y, mlp.predict_proba(data.test.x)[:, 1]))
     difference = ours - np.array(theirs)
-    margin = 2.13 * difference.std(ddof=1) / 4  # Student's t at 97.5 % with 15 degrees of freedom
+    margin = 2.13 * difference.std(ddof=1) / 4  # Student's t at 97.5% with 15 degrees of freedom
     assert abs(difference.mean()) + margin < 0.01
 
 

@@ -9,7 +9,7 @@ from jaxnet.reporting import experiment
 from jaxnet.training import devices
 
 T15 = 2.131
-"""Student's t, 15 degrees of freedom, 97.5 %: any textbook's table."""
+"""Student's t, 15 degrees of freedom, 97.5%: any textbook's table."""
 
 
 def test_a_published_number_is_reproduced_within_the_prediction_interval():
@@ -28,7 +28,7 @@ def test_less_than_two_seeds_have_no_interval(values):
     row = experiment.estimate_row("accuracy", values, 0.5)
     assert (row["n_seeds"], row["verdict"]) == (len(values), "too few seeds")
     assert row["low"] is None
-    assert experiment.cells(row)["95 % interval"] == ""
+    assert experiment.cells(row)["95% interval"] == ""
 
 
 def test_a_run_that_diverged_is_named_and_not_judged():

@@ -15,7 +15,7 @@ def test_the_curves_that_are_drawn_are_the_historys():
         "training": pytest.approx(2.4),
     }
     assert accuracy.lines[-1].get_xdata() == [7]  # the mark of the best epoch
-    assert accuracy.lines[-1].get_label() == "best 86.67 %, epoch 7"
+    assert accuracy.lines[-1].get_label() == "best 86.67%, epoch 7"
     assert plots.png(figure).startswith(b"\x89PNG")
 
 

@@ -430,7 +430,7 @@ def test_the_plan_grows_with_the_chunk_not_with_the_sweep():
     longer = size._replace(chunks=1250, epochs=100_000)
     many = planning.predict_plan([longer], 10_000, 10, 0, jax.devices()[:1], False)
     assert few.bytes == many.bytes < 2**30
-    assert "10,000 networks × 10 epochs: 1250 chunks of 8 networks [784, 30, 10]" in str(many)
+    assert "10,000 networks × 10 epochs: 1,250 × 8 networks [784, 30, 10]" in str(many)
 
 
 @given(st.integers(1, 40), st.floats(1e-6, 1.0), st.floats(1.1, 1e6), st.integers(0, 99))

@@ -42,7 +42,7 @@ def test_an_ensemble_learns_classes():
     x, y = load_wine(return_X_y=True)
     table = jn.datasets.table(_columns(x) | {"y": y}, "y", valid=0, test=0.3)
     ensemble = jn.tabular_ensemble(table, n_members=2)
-    assert ensemble.evaluate(table.test).accuracy > 0.94  # of 53 rows; the largest class has 40 %
+    assert ensemble.evaluate(table.test).accuracy > 0.94  # of 53 rows; the largest class has 40%
     first, second = ensemble.predict_all(table.test.x)
     assert not np.array_equal(first, second)
     again = jn.tabular_ensemble(table, n_members=2, seed=1)  # other members

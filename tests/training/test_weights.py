@@ -150,7 +150,7 @@ def test_in_full_batches_a_whole_weight_is_as_many_copies(normalization):
 def _share_of_rare_class(normalization, batch_size):
     """A rare class's part of the sum of all weights, over many random mini-batches."""
     n = 10_000
-    is_rare = np.arange(n) < n // 20  # 5 %
+    is_rare = np.arange(n) < n // 20  # 5%
     # Each class is to have half of the gradient.
     weight = np.where(is_rare, 10.0, 0.5 / 0.95)
     total = np.zeros(2)
@@ -164,7 +164,7 @@ def _share_of_rare_class(normalization, batch_size):
 
 @pytest.mark.usefixtures("x64")
 def test_the_gradient_is_unbiased_whatever_the_batch():
-    """A class of 5 % that is to count half does so; normalized by the batch it has 29 % of it."""
+    """A class of 5% that is to count half does so; normalized by the batch it has 29% of it."""
     for batch_size in (1, 10, 100, 10_000):
         np.testing.assert_allclose(_share_of_rare_class("training set", batch_size), 0.5, 1e-9)
     assert abs(_share_of_rare_class("batch", 10) - 0.29) < 0.01

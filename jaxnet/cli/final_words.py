@@ -1,0 +1,57 @@
+"""What a sweep ends with: the recipe that it would choose, and why."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxnet.cli import fitted_tables
+from jaxnet.sweeps.study import Study
+
+CORRECTED_UP_TO = 2000
+"""The most networks of a study whose choice is corrected for selection, so that nobody waits: every
+network predicts the validation examples for it."""
+
+
+def choice(study: Study, names: Sequence[str]) -> list[str]:
+    """The recipe that the study would choose, and how good it is, in sentences.
+
+    Args:
+      study: the study.
+      names: the numbers that it varies.
+
+    Returns:
+      A sentence or two; none if no network has a score.
+    """
+    recipe, curve = study.best_recipe, study.ranked_by
+    score = fitted_tables.finite_scores(study, recipe)
+    if not score.size:
+        return []
+    text = fitted_tables.number_of(curve)
+    sign = 1 if study.higher_is_better else -1
+    split, _, metric = curve.partition("_")
+    split = {"evaluation": "validation"}.get(split, split)
+    numbers = ", ".join(f"{name} {study.settings[recipe].number(name):.4g}" for name in names)
+    n_recipes, most = len(study.settings), "highest" if study.higher_is_better else "lowest"
+    value = text(sign * score.mean())
+    if score.size > 1:
+        value += f" ± {text(score.std(ddof=1))} (mean ± SD of {score.size} seeds)"
+    rank = f", the {most} of {n_recipes} recipes" if n_recipes > 1 else ""
+    metric = {"data_cost": "cost"}.get(metric, metric)
+    sentences = [f"Choose recipe {recipe} ({numbers}): {split} {metric} {value}{rank}."]
+    if (corrected := _corrected(study)) is not None:
+        sentences.append(
+            f"Corrected for the choice of the best of {n_recipes}, expect {text(corrected)} on new "
+            "data."
+        )
+    return sentences
+
+
+def _corrected(study: Study) -> float | None:
+    """The best recipe's score without the bias of selection; None where it is not known."""
+    if len(study.settings) == 1 or study.interruption or study.epochs.size > CORRECTED_UP_TO:
+        return None
+    try:
+        corrected = study.corrected_score().corrected
+    except ValueError:  # examples that trained the networks rank them, or costs with penalties
+        return None
+    return corrected if np.isfinite(corrected) else None
