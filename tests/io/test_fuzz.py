@@ -94,7 +94,10 @@ READ_IN = {
     "reporting/experiment.py": {"results.json"},
     "reporting/experiment_index.py": {"experiment's script"},
     "cli/saved_options.py": {"config.json"},
-    "cli/predict.py": {"image .npy", "image .png"},
+    "io/picture_files.py": {
+        "image .png", "image .jpg", "image .gif", "image .bmp", "image .tif", "pictures .csv",
+    },
+    "cli/questions.py": {"image .npy"},
     "cli/train.py": {"config.json"},
 }  # fmt: skip
 """The readers of the registry, by the module that reads their files."""
