@@ -182,7 +182,9 @@ def _ink(
     A top-hat transform removes a background of any form that varies more slowly than a stroke is
     wide. Of red, green, blue and grey the one is taken in which the ink stands out best.
     """
-    candidates = [grey_of(colours), *np.moveaxis(colours, -1, 0)][: 1 + colours.shape[-1] // 2 * 3]
+    candidates = [grey_of(colours)]
+    if colours.shape[-1] > 1:
+        candidates += list(np.moveaxis(colours, -1, 0))
     window = max(3, max(colours.shape[:2]) // 4)
     sigma = max(colours.shape[:2]) / 400
     best = None
@@ -208,7 +210,7 @@ def _tophat(grey: Grey, window: int) -> Grey:
     margin = window // 2 + 1
     margins = [(min(margin, n - 1),) * 2 for n in grey.shape]
     padded = np.pad(grey, margins, mode="reflect", reflect_type="odd")
-    hat = ndimage.white_tophat(padded, size=(window, window))
+    hat = np.asarray(ndimage.white_tophat(padded, size=(window, window)))
     (top, _), (left, _) = margins
     return hat[top : top + grey.shape[0], left : left + grey.shape[1]]
 

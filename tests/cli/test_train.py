@@ -264,7 +264,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ),
         (
             "trian",
-            "options: trian. Available subcommands: train, sweep, compare, predict, check. See",
+            "options: trian. Available subcommands: train, sweep, compare, predict, plot, check.",
         ),
         ("train --sizes 784,30,10", r"Separate the values by spaces: 784 30 10, not 784"),
         (

@@ -91,6 +91,7 @@ READ_IN = {
         "manifest", "manifest, unfinished", "manifest of 0.2", "timing.json", *TABLES,
         "luck.csv of 0.2", "summary.csv of 0.2",
     },
+    "reporting/pictures.py": {"history.csv", "monitors.csv", "config.json"},
     "reporting/experiment.py": {"results.json"},
     "reporting/experiment_index.py": {"experiment's script"},
     "cli/saved_options.py": {"config.json"},
@@ -165,7 +166,8 @@ DAMAGE = {
     "cut": lambda path: None,  # its own content, to the half
 }
 ACCEPTED = {
-    ("table .csv", "cut"), ("columns .csv", "cut"),  # no seal: a row is cut within a cell
+    ("table .csv", "cut"), ("columns .csv", "cut"), ("pictures .csv", "cut"),
+    ("history.csv", "cut"), ("monitors.csv", "cut"),  # no seal: a row is cut within a cell
     *((name, "missing") for name in ("study.json", "manifest, unfinished", "callback .csv")),
     # A folder of no experiments, and a script that is skipped as no file.
     ("experiment's script", "missing"),

@@ -42,7 +42,7 @@ from jaxnet.comparison import comparison_folder
 from jaxnet.data import file_sets
 from jaxnet.data.resampling import Fold
 from jaxnet.io import csv, idx_files, parquet, table_files
-from jaxnet.reporting import experiment, experiment_index
+from jaxnet.reporting import experiment, experiment_index, pictures
 from jaxnet.sweeps import call_file, store
 from jaxnet.sweeps.ensemble import Member
 from jaxnet.sweeps.folds import LaneFold
@@ -230,6 +230,25 @@ def _columns(suffix: str) -> Callable[[Path], Reader]:
     return build
 
 
+def _drawn(name: str) -> Callable[[Path], Reader]:
+    """A file of a run of which pictures are drawn."""
+
+    def build(folder: Path) -> Reader:
+        curve = np.linspace(0.5, 0.9, 3)
+        (folder / "history.csv").write_bytes(csv.history_csv(jn.History(*[curve] * 4)))
+        measured = {"step": np.arange(3), "dead": np.ones((3, 2)), "cost": np.ones((3, 1))}
+        (folder / "monitors.csv").write_bytes(csv.monitors_csv(measured))
+
+        def read() -> object:
+            drawings = pictures.figures_of(folder)
+            kind = "monitors" if name == "monitors.csv" else "curves"
+            return len(drawings[kind]().axes)
+
+        return Reader(folder / name, read)
+
+    return build
+
+
 def _network2(folder: Path) -> Reader:
     path = folder / "net"
     jn.book.Network([2, 3, 2], seed=0).save(path)
@@ -364,6 +383,8 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "luck.csv of 0.2": _old_comparison("luck.csv"),
     "summary.csv of 0.2": _old_comparison("summary.csv"),
     "table .csv": _table,
+    "history.csv": _drawn("history.csv"),
+    "monitors.csv": _drawn("monitors.csv"),
     "columns .csv": _columns(".csv"),
     "columns .parquet": _columns(".parquet"),
     "network of network2's program": _network2,
