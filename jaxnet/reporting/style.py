@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypedDict, TypeVar
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ SEQUENTIAL, DIVERGING = "viridis", "PuOr"
 """Colour maps of amounts, and of differences from 0."""
 WIDTH = 7.0
 """The width of most figures in inches: that of a printed text, where sizes are what they say."""
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "figure.titlesize": 9,

@@ -35,7 +35,7 @@ COMMANDS = {
     "compare": "compare --data data.npz --sizes 4 3 2 --epochs 1 --batch-size 4 --tier defaults "
     "--optimizers sgd momentum --quick --seeds 2 --tuning-seeds 1 --name small",
     "predict": "predict net.json --data data.npz --test 0",
-    "plot": "plot drawn",
+    "plot": "plot drawn --format png",
     "check": "check --sizes 4 3 2",
 }
 """A small call of each command."""
