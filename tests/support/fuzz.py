@@ -232,6 +232,7 @@ def _columns(suffix: str) -> Callable[[Path], Reader]:
 
 def _drawn(name: str) -> Callable[[Path], Reader]:
     """A file of a run of which pictures are drawn."""
+    kind = {"history.csv": "curves", "monitors.csv": "monitors"}[name]
 
     def build(folder: Path) -> Reader:
         curve = np.linspace(0.5, 0.9, 3)
@@ -240,9 +241,8 @@ def _drawn(name: str) -> Callable[[Path], Reader]:
         (folder / "monitors.csv").write_bytes(csv.monitors_csv(measured))
 
         def read() -> object:
-            drawings = pictures.figures_of(folder)
-            kind = "monitors" if name == "monitors.csv" else "curves"
-            return len(drawings[kind]().axes)
+            draw = pictures.figures_of(folder).get(kind)
+            return draw and len(draw().axes)
 
         return Reader(folder / name, read)
 
