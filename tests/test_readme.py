@@ -116,7 +116,8 @@ def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     monkeypatch.setattr(cli.Sweep, "__call__", swept)
     compared = lambda self, _: [jn.tasks.named(name) for name in self.tasks] and self._folder()
     monkeypatch.setattr(cli.Compare, "__call__", compared)
-    monkeypatch.setattr(cli.Predict, "__call__", lambda self, _: self.test == (0, 1, 2, 3) or 1 / 0)
+    monkeypatch.setattr(cli.Predict, "__call__", lambda self, _: self.test or self.files or 1 / 0)
+    monkeypatch.setattr(cli.Plot, "__call__", lambda self, _: self.format == "pdf" or 1 / 0)
     monkeypatch.setattr(cli.Check, "__call__", lambda self, _: self.network())
     assert cli.main(words[1:]) == 0
 

@@ -5,7 +5,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -240,60 +239,3 @@ def classes(confusion: np.ndarray, names: Sequence[str] | None) -> str:
         for label in np.flatnonzero(counts).tolist()
     ]
     return ", ".join(each)
-
-
-def answers_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The answers to the first rows of a table."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("row", justify="right")
-    for name, cell in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(cell, float) else "left")
-    for index, row in enumerate(rows):
-        cells = [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()]
-        table.add_row(str(index), *cells)
-    return table
-
-
-def outputs_table(
-    title: str,
-    names: list[str],
-    labels: list[str],
-    outputs: list[np.ndarray],
-    in_percent: bool,
-    are_classes: bool,
-) -> Table:
-    """A row per image: the predicted class, and each output (of many classes, the largest 5).
-
-    Args:
-      title: what the outputs are, the title's first word: "Probability".
-      names: the images' names.
-      labels: their classes or targets; empty strings where they are not known.
-      outputs: the outputs for each image, (n_out,). A single output that stands for a class is
-        that of class 1.
-      in_percent: whether the outputs are in [0, 1], and shown in percent.
-      are_classes: whether each output stands for a class; if not, no class is named.
-    """
-    n_out = len(outputs[0])
-    wide = n_out > 10
-    if are_classes:
-        which = "class 1" if n_out == 1 else "the likeliest classes" if wide else "each class"
-        title = f"{title} of {which}"
-    title = f"{title}, in %" if in_percent else title
-    table = Table(box=box.SIMPLE, padding=(0, 1), title=title, title_justify="left")
-    table.add_column("image", no_wrap=True)
-    if any(labels):
-        table.add_column("label" if are_classes else "target", no_wrap=True)
-    if are_classes:
-        table.add_column("says", style="bold", no_wrap=True)
-    headings = ["1"] if are_classes and n_out == 1 else list(map(str, range(n_out)))
-    for heading in [""] if wide else headings:
-        table.add_column(heading, justify="left" if wide else "right", no_wrap=True)
-    for name, label, a in zip(names, labels, outputs, strict=True):
-        says = str(int(a[0] > 0.5) if n_out == 1 else int(a.argmax()))
-        cells = [f"{100 * value:.0f}" if in_percent else f"{value:.4g}" for value in a]
-        if wide:
-            shown = np.argsort(-a, kind="stable")[:5] if are_classes else range(n_out)
-            cells = ["   ".join(f"{k}: {cells[k]}" for k in shown)]
-        label_cells = [label] if any(labels) else []
-        table.add_row(name, *label_cells, *([says] if are_classes else []), *cells)
-    return table

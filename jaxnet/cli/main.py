@@ -1,4 +1,4 @@
-"""The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `check`."""
+"""The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `plot`, `check`."""
 
 import contextlib
 import dataclasses
@@ -21,6 +21,7 @@ from jaxnet.cli import manual, streams, wording
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError, Training
+from jaxnet.cli.plot import Plot
 from jaxnet.cli.predict import Predict
 from jaxnet.cli.saved_options import resumed_options
 from jaxnet.cli.sweep import Sweep
@@ -28,12 +29,13 @@ from jaxnet.cli.train import Train
 from jaxnet.core.deprecation import renaming
 from jaxnet.data import table_cells
 
-Command = Train | Sweep | Compare | Predict | Check
+Command = Train | Sweep | Compare | Predict | Plot | Check
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "sweep": Sweep,
     "compare": Compare,
     "predict": Predict,
+    "plot": Plot,
     "check": Check,
 }
 

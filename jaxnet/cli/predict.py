@@ -1,129 +1,154 @@
-"""`jaxnet predict`: what a saved network answers to images, rows of a test set, or of a table."""
+"""`jaxnet predict`: what a saved network answers to pictures, rows of a test set, or of a table."""
 
 import dataclasses
 import math
 import warnings
 from pathlib import Path
-from typing import Annotated, BinaryIO, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from jaxtyping import Float
 from rich.console import Console
 
-from jaxnet.cli import console
+from jaxnet.cli import answers, console
 from jaxnet.cli.options import DataOption, read
+from jaxnet.cli.questions import Question, doubt_of, is_input, questions_in
 from jaxnet.core import costs, network
 from jaxnet.core.activations import Softmax, sigmoid
-from jaxnet.core.conversion import input_array, place
 from jaxnet.core.network import Network
 from jaxnet.core.types import Params
-from jaxnet.data.datasets import load_encoding
-from jaxnet.data.doubtful import LARGE_INPUT
-from jaxnet.io import csv, network_files, numpy_files, reading, table_files
+from jaxnet.data.encoding import Encoding
+from jaxnet.io import csv, network_files, table_files
 
-MAX_PIXELS = 2**22
-"""The pixels of the largest picture that is decoded."""
-
-PICTURES = ("PNG", "JPEG")
-"""The formats of pictures."""
+RUNS = Path("runs")
+"""The folder of runs of which the newest answers, where no network is named."""
 SHOWN = 10
-"""Rows of a table that are printed."""
-WHITE_16_BIT = 65535
-"""The grey value of white in a 16-bit picture."""
-
-
-class Question(NamedTuple):
-    """An example that the network is asked about."""
-
-    name: str
-    """What the output calls it."""
-    x: np.ndarray
-    """Its inputs, (n_in,)."""
-    label: str
-    """Its class or its targets; empty if they are not known."""
+"""Rows of many that are printed."""
+DRAWN = 4
+"""Pictures that are drawn, if there are no more."""
+UNSURE = 0.5
+"""The largest output of a classifier below which its answer is doubtful."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Print a network's outputs for images, or for rows of a test set, and the class they mean.
+    """Print a network's answers to pictures, to rows of a test set, or to rows of a table.
 
-    A network of a table takes new tables with the same columns, .csv, .tsv or .parquet, and answers
-    each row: the first on the screen, all in the CSV file --output.
-    An image is a PNG or JPEG with as many pixels as the network has inputs, white on black as MNIST
-    is, or black on white with --invert. Transparent pixels show the background: black, or white
-    with --invert. A .npy array holds an image or several, or rows of inputs.
+    Pictures are PNG, JPEG, GIF, BMP or TIFF files, folders of them, or a CSV file that has the name
+    of one, or the pixels of one, in each line. They may have any size and colour: the digit is
+    found, dark on light or light on dark, cropped, scaled and centred as those of MNIST were, and
+    drawn as the network sees it. A picture of the network's own size whose border is dark is taken
+    as it is. A .npy array holds an image or several, or rows of inputs. A network of a table takes
+    new tables with the same columns, .csv, .tsv or .parquet, and answers each row.
     """
 
-    network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
-    """A network.json or network.safetensors, a run's folder, or a folder of runs: its newest."""
-    images: Annotated[
+    files: Annotated[
         tyro.conf.Positional[tuple[Path, ...]],
-        tyro.conf.arg(metavar="IMAGE", help_behavior_hint=""),
+        tyro.conf.arg(metavar="[NETWORK] FILE", help_behavior_hint=""),
     ] = ()
-    """PNG, JPEG or .npy files, or tables; they stand before any option."""
+    """A network.json or network.safetensors, a run's folder, or a folder of runs: its newest (that
+    of the folder runs); then pictures, arrays or tables. They stand before any option."""
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set to classify, from 0."""
     data: DataOption = "mnist"
     """Data set of --test: mnist, digits, or the files of one, as in jaxnet train."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """CSV file to write the answers to a table to (none)."""
+    """CSV file to write all answers to (none)."""
     invert: bool = False
-    """Invert the images, which are dark on a light or transparent background."""
+    """Take pictures and arrays as dark on light, also those of the network's own size."""
 
     def __call__(self, out: Console) -> None:
         """Read, predict and print."""
-        if not self.images and not self.test:
+        file, inputs = self._network_and_inputs(out)
+        if not inputs and not self.test:
             raise ValueError("nothing to classify: name image files, or rows with --test 0 1 2.")
-        if self.invert and not self.images:
+        if self.invert and not inputs:
             raise ValueError(
                 "--invert is for image files, and none is given; leave it out with --test."
             )
-        file = _network_file(self.network)
-        net, params = network_files.load(file)
-        tables = [path for path in self.images if path.suffix.lower() in table_files.SUFFIXES]
-        if tables:
-            self._answer_table(tables, file, net, params, out)
-            return
-        if self.output is not None:
+        if self.output is not None and self.output.suffix.lower() != ".csv":
             raise ValueError(
-                "--output is for the answers to a table; name a .csv or .parquet file."
+                f"--output must end with .csv, such as answers.csv, not {self.output}."
             )
+        net, params = network_files.load(file)
+        encoding = _encoding_of(file)
+        tables = [path for path in inputs if path.suffix.lower() in table_files.SUFFIXES]
+        if tables and encoding is not None and encoding.columns is not None:
+            if len(inputs) > 1 or self.test or self.invert:
+                raise ValueError(
+                    f"a table such as {tables[0]} is answered alone; leave other files and options "
+                    "out."
+                )
+            self._answer_table(tables[0], encoding, net, params, out)
+            return
+        _check_inputs(file, inputs, tables, encoding)
         questions = [
             question
-            for path in self.images
-            for question in _questions_in_file(path, net.sizes[0], self.invert)
+            for path in inputs
+            for question in questions_in(path, net.sizes[0], self.invert)
         ]
         are_classes = isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
         if self.test:
             rows, are_labels = self._test_rows(net)
             questions += rows
             are_classes = are_classes or are_labels
-        outputs = [np.asarray(network.predict(net, params, question.x)) for question in questions]
-        _check_outputs(questions, outputs)
-        _print_outputs(net, questions, outputs, are_classes, out)
+        names = () if encoding is None else tuple(map(str, encoding.target.classes))
+        self._answer(net, params, questions, names if are_classes else None, out)
+
+    def _network_and_inputs(self, out: Console) -> tuple[Path, list[Path]]:
+        """The network's file, and the other files; says which network it is if it was chosen."""
+        paths = [path.expanduser() for path in self.files]
+        if paths and not is_input(paths[0]):
+            file, inputs = _network_file(paths[0]), paths[1:]
+            is_chosen = file.parent not in (paths[0], paths[0].parent)
+        elif RUNS.is_dir():
+            file, inputs, is_chosen = _network_file(RUNS), paths, True
+        else:
+            raise ValueError(
+                f"there is no folder {RUNS} of which the newest network would answer; train one "
+                "with jaxnet train, or name one: jaxnet predict NETWORK FILE."
+            )
+        if is_chosen:
+            console.say(out, f"The newest run answers: {file.parent}/")
+        return file, inputs
 
     def _answer_table(
-        self, tables: list[Path], file: Path, net: Network, params: Params, out: Console
+        self, table: Path, encoding: Encoding, net: Network, params: Params, out: Console
     ) -> None:
         """Answer the rows of a table."""
-        if len(self.images) > 1 or self.test or self.invert:
-            raise ValueError(
-                f"a table such as {tables[0]} is answered alone; leave other files and options out."
-            )
-        if self.output is not None and self.output.suffix.lower() != ".csv":
-            raise ValueError(
-                f"--output must end with .csv, such as answers.csv, not {self.output}."
-            )
-        answers = load_encoding(file).predictions(net, params, tables[0])
-        rows = [dict(zip(answers, cells, strict=True)) for cells in zip(*answers.values())]
+        columns = encoding.predictions(net, params, table)
+        rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values())]
+        out.print(answers.answers_table(rows[:SHOWN]))
+        self._write(rows, len(rows) - SHOWN, out)
+
+    def _answer(
+        self,
+        net: Network,
+        params: Params,
+        questions: list[Question],
+        classes: tuple[str, ...] | None,
+        out: Console,
+    ) -> None:
+        """Answer pictures and rows; `classes` are the names of classes, `None` for no classes."""
+        outputs = [np.asarray(network.predict(net, params, each.x)) for each in questions]
+        _check_outputs(questions, outputs)
+        if classes is not None:
+            questions = [_with_doubt(each, a) for each, a in zip(questions, outputs, strict=True)]
+        for sentence in doubt_of(questions):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        n_shown = len(questions) if len(questions) <= 2 * SHOWN else SHOWN
+        _draw(questions, out)
+        _print_outputs(net, questions[:n_shown], outputs[:n_shown], classes, out)
+        rows = [_answer_row(each, a, classes) for each, a in zip(questions, outputs, strict=True)]
+        self._write(rows, len(questions) - n_shown, out)
+
+    def _write(self, rows: list[dict[str, Any]], n_hidden: int, out: Console) -> None:
+        """Write all answers to --output, or say how to see those that are not printed."""
         if self.output is not None:
             csv.write_csv(self.output, rows)
-        out.print(console.answers_table(rows[:SHOWN]))
-        if self.output is not None:
             console.say(out, f"{len(rows):,} rows are written to {self.output}")
-        elif len(rows) > SHOWN:
-            console.say(out, f"… and {len(rows) - SHOWN:,} rows more: --output FILE writes all.")
+        elif n_hidden > 0:
+            console.say(out, f"… and {n_hidden:,} rows more: --output FILE writes all.")
 
     def _test_rows(self, net: Network) -> tuple[list[Question], bool]:
         """The rows of --test, and whether their targets are class labels."""
@@ -162,17 +187,16 @@ def _print_outputs(
     net: Network,
     questions: list[Question],
     outputs: list[np.ndarray],
-    are_classes: bool,
+    classes: tuple[str, ...] | None,
     out: Console,
 ) -> None:
     """Print the table of outputs, in percent where they lie in [0, 1], as numbers elsewhere."""
     are_probabilities = isinstance(net.cost.output, Softmax)
     in_percent = are_probabilities or net.cost.output == sigmoid
-    title = "Output" if are_classes else "Outputs"
+    title = "Outputs" if classes is None else "Output"
     if isinstance(net.cost, costs.LogLikelihood):
         title = "Probability"
-    names, labels = [q.name for q in questions], [q.label for q in questions]
-    out.print(console.outputs_table(title, names, labels, outputs, in_percent, are_classes))
+    out.print(answers.outputs_table(title, questions, outputs, in_percent, classes, out.width))
     if in_percent and not are_probabilities and net.sizes[-1] > 1:
         console.say(out, "The outputs are independent of each other: they need not add up to 100.")
     if isinstance(net.cost, costs.GaussianNLL):
@@ -195,95 +219,60 @@ def _network_file(path: Path) -> Path:
     )
 
 
-def _questions_in_file(path: Path, n_in: int, invert: bool) -> list[Question]:
-    """The images of a picture or of a .npy array."""
-    if path.suffix == ".npy":
-        rows, are_images = _rows_of_array(path, n_in, invert)
-    else:
-        grey, are_images = _picture(path, 1.0 if invert else 0.0), True
-        _check_size(path, grey.shape, n_in)
-        rows = grey.reshape(1, n_in)
-    if are_images and (rows.min(axis=1) == rows.max(axis=1)).any():
-        remedy = "leave --invert out" if invert else "use --invert"
-        ink = "light ink on a dark" if invert else "dark ink on a light"
-        warnings.warn(
-            f"{path} shows nothing, since all its pixels are equal; {remedy} for {ink} or "
-            "transparent background.",
-            UserWarning,
-            stacklevel=2,
+def _encoding_of(file: Path) -> Encoding | None:
+    """The encoding in a network's file, if it has one."""
+    described = network_files.load_encoding(file)
+    return None if described is None else Encoding.from_json(described)
+
+
+def _check_inputs(
+    file: Path, inputs: list[Path], tables: list[Path], encoding: Encoding | None
+) -> None:
+    """Raise a ValueError for pictures where the network reads a table, and for the reverse."""
+    if encoding is not None and encoding.columns is not None and inputs:
+        raise ValueError(
+            f"{file} reads the columns of a table, and {inputs[0]} is none; name a .csv, .tsv or "
+            ".parquet file."
         )
-    rows = 1 - rows if invert else rows
-    numbered = lambda index: f"{path.name} row {index}" if len(rows) > 1 else path.name
-    return [Question(numbered(index), row, "") for index, row in enumerate(rows)]
-
-
-def _rows_of_array(path: Path, n_in: int, invert: bool) -> tuple[Float[np.ndarray, "n n_in"], bool]:
-    """The rows of a .npy file as floats, and whether they are images by their shape."""
-    array = numpy_files.read_npy(path)
-    x = np.asarray(input_array(array, str(path)))
-    if not x.size:
-        raise ValueError(f"{path} holds no numbers, its shape is {x.shape}; give it some rows.")
-    are_images = not (x.ndim in (1, 2) and x.shape[-1] == n_in)
-    if are_images:
-        _check_size(path, x.shape[-2:] if x.ndim == 3 else x.shape, n_in)
-    if x.dtype == np.uint8:
-        x = x / np.float32(255)
-    x = x.astype(np.float32)
-    if are_images or invert:
-        is_allowed = (x >= 0) & (x <= 1)
-        if not is_allowed.all():
-            where, value = place(x, is_allowed)
+    for path in tables:
+        if path.suffix.lower() != ".csv":
             raise ValueError(
-                f"{path} must hold uint8 pixels, or floats in [0, 1], but {where} is {value:g}; "
-                "divide pixels by 255."
+                f"{path} is a table, but {file} reads pixels; name pictures, or a .csv file of "
+                "their names or pixels."
             )
-    elif x.min() >= 0 and LARGE_INPUT <= x.max() <= 255:
-        warnings.warn(
-            f"{path} reaches {x.max():g}, and floats are used as they are; divide pixels by 255.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return x.reshape(-1, n_in), are_images
 
 
-def _picture(path: Path, background: float) -> Float[np.ndarray, "height width"]:
-    """The grey values of a picture file in [0, 1], on a background of this grey value."""
-    remedy = "save it as a PNG, or as a .npy array"
-    return reading.read_file(
-        path, "a readable picture", lambda file: _pixels(file, background), remedy
-    )
+def _with_doubt(question: Question, outputs: np.ndarray) -> Question:
+    """A picture with the doubt of a classifier that is not sure of any class."""
+    largest = float(outputs.max())
+    if not question.is_picture or len(outputs) == 1 or largest >= UNSURE:
+        return question
+    doubt = f"the largest output is only {100 * largest:.0f}%"
+    return question._replace(doubts=(*question.doubts, doubt))
 
 
-def _pixels(file: BinaryIO, background: float) -> Float[np.ndarray, "height width"]:
-    """The grey values of an open picture file; errors are bare reasons."""
-    from PIL import Image, ImageOps, UnidentifiedImageError  # matplotlib brings it
-
-    try:
-        with Image.open(file, formats=PICTURES) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"it has {image.width}×{image.height} pixels, far too many")
-            if (n_frames := getattr(image, "n_frames", 1)) > 1:
-                raise ValueError(f"it is animated, with {n_frames} frames; save one of them")
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16 bits; the transparent value is one of them
-                grey = np.asarray(image)
-                is_transparent = grey == image.info.get("transparency", -1)
-                return np.where(is_transparent, background, grey / WHITE_16_BIT).astype(np.float32)
-            image = image.convert("RGBA")
-            grey, alpha = (
-                np.asarray(band, np.float32) / 255
-                for band in (image.convert("L"), image.getchannel("A"))
-            )
-            return alpha * grey + (1 - alpha) * np.float32(background)
-    except UnidentifiedImageError:
-        raise ValueError("its format is neither PNG nor JPEG") from None
+def _answer_row(
+    question: Question, outputs: np.ndarray, classes: tuple[str, ...] | None
+) -> dict[str, Any]:
+    """The row of an example in the CSV file of answers."""
+    row: dict[str, Any] = {"image": question.name, "label": question.label}
+    numbers = outputs.tolist()
+    if classes is None:
+        return row | {f"output {k}": number for k, number in enumerate(numbers)}
+    names = classes or tuple(map(str, range(max(2, len(numbers)))))
+    if len(numbers) == 1:  # the output is that of class 1
+        numbers = [1 - numbers[0], numbers[0]]
+    row["says"] = names[answers.class_of(outputs)]
+    row |= {f"output {name}": number for name, number in zip(names, numbers, strict=True)}
+    return row | {"doubts": "; ".join(question.doubts)}
 
 
-def _check_size(path: Path, shape: tuple[int, ...], n_in: int) -> None:
-    """Raise a ValueError unless an image has n_in pixels; a square number is a square image."""
-    side = math.isqrt(n_in)
-    is_square = side * side == n_in
-    if len(shape) != 2 or (shape != (side, side) if is_square else math.prod(shape) != n_in):
-        size = "×".join(map(str, shape[::-1])) or "no"
-        wanted = f"{side}×{side}" if is_square else str(n_in)
-        raise ValueError(f"{path} has {size} pixels, but the network takes {wanted}; resize it.")
+def _draw(questions: list[Question], out: Console) -> None:
+    """Draw pictures as the network sees them, if they are few and fit the terminal."""
+    pictures = [question for question in questions if question.is_picture]
+    for picture in pictures if len(pictures) <= DRAWN else ():
+        side = math.isqrt(len(picture.x))
+        if side * side == len(picture.x) and 8 <= side <= out.width:
+            console.say(out, f"What the network sees of {picture.name}:")
+            for line in answers.lines_of(picture.x.reshape(side, side), out.encoding):
+                out.print(line, no_wrap=True, crop=False)

@@ -48,9 +48,7 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
         make it another run; the message names the file or the option.
     """
     _check_is_run(folder)
-    before = reading.read_content(
-        folder / "config.json", "the config.json of a run", _saved_options
-    )
+    before = run_options(folder)
     # An option that was not typed stays as it was, so that one that differs was typed.
     now = tyro.cli(Train, prog="jaxnet train", args=args, default=before)
     for field in dataclasses.fields(Train):
@@ -71,6 +69,18 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
             f"the run's data, {now.data}, does not exist; name its new place with --data."
         )
     return now
+
+
+def run_options(folder: Path) -> Train:
+    """The options that a run began with.
+
+    Args:
+      folder: the folder of the run.
+
+    Raises:
+      ValueError: config.json does not hold the options of a run.
+    """
+    return reading.read_content(folder / "config.json", "the config.json of a run", _saved_options)
 
 
 def _check_is_run(folder: Path) -> None:

@@ -350,8 +350,7 @@ def _write(folder: Path, run: Run, confusion: np.ndarray | None, data: Dataset) 
         files.write_atomic(folder / "monitors.csv", csv.monitors_csv(run.monitors))
         picture = plots.png(plots.monitors(run.monitors))
         files.write_atomic(folder / "monitors.png", picture)
-    title = console.headline(run.recipe, run.batch_size, run.seed)
-    title = f"{console.architecture(run.network)}, {title}"
+    title = plots.run_title(run.network, run.recipe, run.batch_size, run.seed)
     figure = plots.curves(run.history, run.best_epoch, title)
     files.write_atomic(folder / "curves.png", plots.png(figure))
 

@@ -82,11 +82,6 @@ def hint(complaint: str, args: Sequence[str], command: type | None) -> str | Non
     >>> hint("Unrecognized options: --lr, 0.1.", ["train", "--lr", "0.1"], None) is None
     True
     """
-    if complaint.startswith("Missing from jaxnet predict: NETWORK"):
-        return (
-            "jaxnet predict needs a network: name the folder of a run, or of runs, such as "
-            "jaxnet predict runs --test 0 1 2."
-        )
     listed = next((arg for arg in args if re.fullmatch(r"(?:[\w.+-]+,)+[\w.+-]+", arg)), None)
     if complaint.startswith("Error parsing") and listed is not None:
         return f"Separate the values by spaces: {listed.replace(',', ' ')}, not {listed}."

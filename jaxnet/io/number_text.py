@@ -24,15 +24,17 @@ Rows = tuple[Float[np.ndarray, "n n_in"], Float[np.ndarray, " n"]]
 """Inputs and labels of n examples."""
 
 
-def is_pixel_table(path: Path) -> bool:
+def is_pixel_table(path: Path, n_pixels: int | None = None) -> bool:
     """Whether the first line of a CSV file says that its rows are a label and pixels.
 
     Args:
       path: the file, compressed or not.
+      n_pixels: the number of pixels of an image, with or without a label; by default those of a
+        square image of at least 8×8 pixels, with a label.
 
     Returns:
-      True for a header such as label,pixel0,pixel1,…, and for a label and the pixels of a square
-      image of at least 8×8 pixels, all from 0 to 255.
+      True for a header such as label,pixel0,pixel1,…, and for a label and the pixels of an image,
+      all from 0 to 255.
 
     Raises:
       ValueError: the file cannot be read.
@@ -43,13 +45,15 @@ def is_pixel_table(path: Path) -> bool:
     line = _without_mark(first_line).splitlines()[:1]
     cells = line[0].split(b",") if line else []
     side = int(max(0, len(cells) - 1) ** 0.5)
-    is_square = side >= _SMALLEST_IMAGE and side**2 == len(cells) - 1
+    is_image = side >= _SMALLEST_IMAGE and side**2 == len(cells) - 1
+    if n_pixels is not None:
+        is_image = len(cells) in (n_pixels, 1 + n_pixels)
     has_header = bool(line) and _HEADER.fullmatch(line[0]) is not None
-    return has_header or (is_square and all(cell in _BYTES for cell in cells))
+    return has_header or (is_image and all(cell in _BYTES for cell in cells))
 
 
 def read_pixels(
-    path: Path, needs_labels: bool = True
+    path: Path, needs_labels: bool = True, n_pixels: int | None = None
 ) -> tuple[UInt8[np.ndarray, "n n_pixels"], UInt8[np.ndarray, " n"] | None]:
     r"""The images and their labels in a CSV file, a line each: the label, and the pixels.
 
@@ -57,6 +61,8 @@ def read_pixels(
       path: the file, compressed or not. Its first line may be a header, label,pixel0,pixel1,… or
         label,1x1,1x2,…
       needs_labels: whether a file is refused of which the header has pixels alone.
+      n_pixels: the number of pixels of an image: without a header, lines of so many cells have no
+        label. By default each line begins with a label.
 
     Returns:
       The images, and the labels; `None` for labels that are not there and need not be.
@@ -75,12 +81,14 @@ def read_pixels(
     return compressed.read_decompressed_content(
         path,
         "a table of labels and pixels",
-        lambda content: _pixels(content, needs_labels),
+        lambda content: _pixels(content, needs_labels, n_pixels),
         REMEDY,
     )
 
 
-def _pixels(content: bytes, needs_labels: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def _pixels(
+    content: bytes, needs_labels: bool, n_pixels: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The images and labels in a content; errors are bare reasons."""
     lines = _without_mark(content).splitlines()
     while lines and not lines[-1]:
@@ -89,10 +97,10 @@ def _pixels(content: bytes, needs_labels: bool) -> tuple[np.ndarray, np.ndarray 
     n_header = 0 if header is None else 1
     if len(lines) == n_header:
         raise ValueError("it has no rows")
-    has_labels = header is None or header[1] is not None
+    n_cells = lines[0].count(b",") + 1
+    has_labels = n_cells != n_pixels if header is None else header[1] is not None
     if needs_labels and not has_labels:
         raise ValueError("it has no labels, as its first line says")
-    n_cells = lines[0].count(b",") + 1
     table = bytearray()
     for number, line in enumerate(lines[n_header:], 1 + n_header):
         cells = line.split(b",")

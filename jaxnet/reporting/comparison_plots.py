@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,39 +14,35 @@ from jaxnet.comparison import Comparison
 from jaxnet.comparison.result_tables import reaches
 from jaxnet.io.csv import Row
 from jaxnet.reporting.score_axis import ScoreAxis
-
-Dashes = str | tuple[int, tuple[int, ...]]
-"""A line style of matplotlib: a name, or an offset and the lengths of dashes and gaps."""
-# Okabe and Ito's colours, with a line style each: readable in grey and by the colour-blind.
-COLOURS = ("#b3402a", "#0072b2", "#1a1a1a", "#c98a00", "#009e73", "#a8508c", "#56b4e9", "#7f7f7f")
-DASHES: tuple[Dashes, ...] = (
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (5, 1)),
-    (0, (3, 1, 1, 1)),
-    (0, (1, 1)),
-    (0, (7, 2)),
+from jaxnet.reporting.style import (
+    DIVERGING,
+    RED,
+    SEQUENTIAL,
+    WIDTH,
+    line_style,
+    remove_frame,
+    styled,
 )
 
-
-class LineStyle(TypedDict):
-    """Keyword arguments of `Axes.plot` that tell optimizers apart."""
-
-    color: str
-    linestyle: Dashes
+Drawing = tuple[Callable[[Comparison], Figure], str]
+"""A function that draws a figure, and the figure's caption."""
 
 
 def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
-    """All figures of a comparison by name, each with its caption.
+    """All figures of a comparison by name, each with its caption."""
+    drawings = figures_of(comparison)
+    return {name: (draw(comparison), caption) for name, (draw, caption) in drawings.items()}
+
+
+def figures_of(comparison: Comparison) -> dict[str, Drawing]:
+    """How to draw each figure of a comparison, by name.
 
     Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "defaults" has
     none.
     """
     score_axis = ScoreAxis(comparison)
     shown = score_axis.quantity
-    figures: dict[str, tuple[Callable[[Comparison], Figure], str]] = {
+    figures: dict[str, Drawing] = {
         "sensitivity": (sensitivity, f"Validation {shown} by learning rate: the mean over the "
                         "tuning seeds, and the range over them. Grey: edges of the searched range; "
                         "an optimum there may lie outside. ○: chosen. ×: some seeds diverged."),
@@ -70,7 +66,7 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
         figures["search"] = (search, caption)
     if comparison.manifest["protocol"]["tier"] == "defaults":
         del figures["sensitivity"], figures["expected_performance"]
-    return {name: (draw(comparison), caption) for name, (draw, caption) in figures.items()}
+    return figures
 
 
 class _Trials(NamedTuple):
@@ -96,6 +92,7 @@ def _trials(comparison: Comparison, label: str) -> _Trials:
     return _Trials(rows=[rows[0] for rows in runs], scores=scores, diverged=diverged)
 
 
+@styled
 def sensitivity(comparison: Comparison) -> Figure:
     """Validation error by learning rate, a panel for each optimizer."""
     score_axis = ScoreAxis(comparison)
@@ -104,7 +101,7 @@ def sensitivity(comparison: Comparison) -> Figure:
     for k, (axes, label) in enumerate(zip(panels, labels, strict=True)):
         trials, search = _trials(comparison, label), comparison.manifest["searches"][label]
         rates = np.array([row["learning_rate"] for row in trials.rows])
-        errors, colour = score_axis.shown(trials.scores), _style(k)["color"]
+        errors, colour = score_axis.shown(trials.scores), line_style(k)["color"]
         mean = errors.mean(axis=1)
         if search["tier"] == "lr":
             axes.fill_between(rates, errors.min(axis=1), errors.max(axis=1), color=colour,
@@ -130,6 +127,7 @@ def sensitivity(comparison: Comparison) -> Figure:
     return figure
 
 
+@styled
 def curves(comparison: Comparison) -> Figure:
     """Validation error by training step, under the report's seeds."""
     score_axis = ScoreAxis(comparison)
@@ -140,27 +138,28 @@ def curves(comparison: Comparison) -> Figure:
         error = score_axis.shown(_score_curves(comparison, label, score_axis.of_diverged))
         at = steps * np.arange(1, error.shape[1] + 1)
         low, high = np.quantile(error, [0.1, 0.9], axis=0)
-        axes.fill_between(at, low, high, color=_style(k)["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(at, low, high, color=line_style(k)["color"], alpha=0.15, linewidth=0)
         axes.plot(at, error.mean(axis=0), label=_legend(comparison, label), linewidth=1.8,
-                  **_style(k))  # fmt: skip
+                  **line_style(k))  # fmt: skip
     axes.set(xlabel=f"step (mini-batches of {batch_size})", xlim=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    axes.legend(frameon=False)
+    axes.legend()
     score_axis.set_axis([axes], f"validation {score_axis.quantity}")
     return figure
 
 
+@styled
 def strips(comparison: Comparison) -> Figure:
     """Test scores of every seed, with the mean and its intervals."""
     score_axis = ScoreAxis(comparison)
     labels = _labels(comparison)
-    figure = Figure(figsize=(7.5, 1.1 + 0.62 * len(labels)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.62 * len(labels)), layout="constrained")
     axes = figure.subplots()
     random = np.random.default_rng(0)
     for k, row in enumerate(comparison.summary):
         runs = _rows_of(comparison.runs, row["optimizer"])
         scores = [run["test_score"] for run in runs if run["phase"] == "report"]
-        colour = _style(k)["color"]
+        colour = line_style(k)["color"]
         axes.plot(scores, k + 0.22 + random.uniform(-0.08, 0.08, len(scores)), "o", color=colour,
                   alpha=0.4, markersize=4, markeredgewidth=0)  # fmt: skip
         axes.plot([row["test_score_low_examples"], row["test_score_high_examples"]], [k, k],
@@ -172,10 +171,11 @@ def strips(comparison: Comparison) -> Figure:
     axes.set(yticks=range(len(labels)), yticklabels=names, ylim=(len(labels) - 0.45, -0.4),
              xlabel=f"test {comparison.manifest['score']}")  # fmt: skip
     axes.xaxis.set_major_formatter(score_axis.tick_text)
-    _remove_frame(axes)
+    remove_frame(axes)
     return figure
 
 
+@styled
 def differences(comparison: Comparison) -> Figure:
     """The matrix of mean paired differences of the test scores, row minus column."""
     score_axis = ScoreAxis(comparison)
@@ -186,14 +186,14 @@ def differences(comparison: Comparison) -> Figure:
         i, j = labels.index(row["a"]), labels.index(row["b"])
         table[i, j], table[j, i] = row["difference"], -row["difference"]
         bold[i, j] = bold[j, i] = not row["verdict"].startswith("indistinguishable")
-    figure = Figure(figsize=(2.2 + size, 0.9 + 0.6 * size), dpi=120, layout="constrained")
+    figure = Figure(figsize=(2.2 + size, 0.9 + 0.6 * size), layout="constrained")
     axes = figure.subplots()
     scale = 100 if score_axis.is_accuracy else 1
     # The colours reach as far as the intervals, so that they are strong only for narrow ones.
     ends = [abs(row[end]) for row in comparison.pairwise for end in ("low", "high")]
     finite = np.abs(table[np.isfinite(table)])
     largest = max(finite.max(initial=0.0), *np.nan_to_num(ends), 1e-9)
-    image = axes.imshow(scale * table, cmap="PuOr", vmin=-scale * largest, vmax=scale * largest,
+    image = axes.imshow(scale * table, cmap=DIVERGING, vmin=-scale * largest, vmax=scale * largest,
                         aspect="auto")  # fmt: skip
     for i, j in np.ndindex(n, n):
         if i != j:
@@ -214,6 +214,7 @@ def differences(comparison: Comparison) -> Figure:
     return figure
 
 
+@styled
 def expected_performance(comparison: Comparison) -> Figure:
     """The test error that a study with one seed reports, by its number of trials."""
     score_axis = ScoreAxis(comparison)
@@ -223,18 +224,19 @@ def expected_performance(comparison: Comparison) -> Figure:
         trials, expected, low, high = (
             np.array([row[name] for row in rows]) for name in ("trials", "expected", "low", "high")
         )
-        colour = _style(k)["color"]
+        colour = line_style(k)["color"]
         low, high = (score_axis.shown(ends) for ends in (low, high))
         axes.fill_between(trials, low, high, color=colour, alpha=0.1, linewidth=0)
         axes.plot(trials, score_axis.shown(expected), label=_legend(comparison, label),
-                  linewidth=1.8, **_style(k))  # fmt: skip
+                  linewidth=1.8, **line_style(k))  # fmt: skip
     axes.set(xlabel="trials of a study with one seed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
+    axes.legend()
     score_axis.set_axis([axes], f"test {score_axis.quantity} of the selected trial")
     return figure
 
 
+@styled
 def time_to_target(comparison: Comparison) -> Figure:
     """The fraction of seeds that have reached each target, by epoch."""
     score_axis = ScoreAxis(comparison)
@@ -246,18 +248,18 @@ def time_to_target(comparison: Comparison) -> Figure:
             reached = np.maximum.accumulate(at_target, axis=1)
             fraction = np.append(0.0, reached.mean(axis=0))
             axes.step(np.arange(len(fraction)), fraction, where="post", linewidth=1.8,
-                      label=_legend(comparison, label), **_style(k))  # fmt: skip
+                      label=_legend(comparison, label), **line_style(k))  # fmt: skip
         target_text = f"{100 * target:g}%" if score_axis.is_accuracy else f"{target:g}"
         axes.set(title=f"validation {comparison.manifest['score']} {target_text}", xlabel="epoch",
                  ylim=(-0.02, 1.02), xlim=0)  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].set_ylabel("fraction of the seeds")
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)),
-                  frameon=False)  # fmt: skip
+    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))  # fmt: skip
     return figure
 
 
+@styled
 def search(comparison: Comparison) -> Figure:
     """Validation error by learning rate and a second hyperparameter, a panel for each optimizer."""
     score_axis = ScoreAxis(comparison)
@@ -273,10 +275,10 @@ def search(comparison: Comparison) -> Figure:
         x = [row["learning_rate"] for row in trials.rows]
         y = [coordinate(row[second]) for row in trials.rows]
         shades = score_axis.shades(trials.scores.mean(axis=1))
-        image = axes.scatter(x, y, c=shades, cmap="viridis_r", s=46, norm=scale)
+        image = axes.scatter(x, y, c=shades, cmap=f"{SEQUENTIAL}_r", s=46, norm=scale)
         summary = _summary(comparison, label)
         axes.plot(summary["learning_rate"], coordinate(summary[second]), "o", fillstyle="none",
-                  markersize=13, color="#b3402a", markeredgewidth=2)  # fmt: skip
+                  markersize=13, color=RED, markeredgewidth=2)  # fmt: skip
         axes.set(xscale="log", yscale="log", title=_literal(label), xlabel="learning rate η",
                  ylabel=f"1 − {second}" if near_one else second)  # fmt: skip
     if image is not None:
@@ -295,6 +297,7 @@ def _colour_scale(comparison: Comparison, score_axis: ScoreAxis) -> Normalize:
     return Normalize(float(shades.min()), max(float(np.median(shades)), float(shades.min()) + 0.1))
 
 
+@styled
 def profile(rows: Sequence[Row]) -> Figure:
     """Performance profiles, from the rows of `result_tables.profile_rows`: a line per optimizer."""
     figure, axes = _single()
@@ -302,12 +305,12 @@ def profile(rows: Sequence[Row]) -> Figure:
         steps = _rows_of(rows, label)
         factors, fractions = ([row[name] for row in steps] for name in ("factor", "fraction"))
         axes.step(factors, fractions, where="post", label=_literal(label), linewidth=1.8,
-                  **_style(k))  # fmt: skip
+                  **line_style(k))  # fmt: skip
     axes.set(xscale="log", xlabel="steps, relative to the fastest optimizer", ylim=(-0.02, 1.02),
              ylabel="fraction of tasks and targets")  # fmt: skip
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(loc="lower right")
     return figure
 
 
@@ -357,17 +360,11 @@ def _score_curves(comparison: Comparison, label: str, of_diverged: float) -> np.
     return table
 
 
-def _style(k: int) -> LineStyle:
-    """The line style of the k-th optimizer, from 0; 64 of them are different."""
-    n = len(COLOURS)  # from the n-th optimizer on, the same colours have other dashes
-    return {"color": COLOURS[k % n], "linestyle": DASHES[(k + k // n) % n]}
-
-
 def _single() -> tuple[Figure, Axes]:
     """A figure with one panel."""
-    figure = Figure(figsize=(7.5, 4.0), dpi=120, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     axes = figure.subplots()
-    _remove_frame(axes)
+    remove_frame(axes)
     return figure, axes
 
 
@@ -375,17 +372,11 @@ def _panels(n: int) -> tuple[Figure, list[Axes]]:
     """A figure with n panels, at most three in a row, that share the y-axis."""
     n_columns = 2 if n in (2, 4) else min(n, 3)
     n_rows = math.ceil(n / n_columns)
-    size = (max(5.0, 3.4 * n_columns), 2.7 * n_rows)
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    size = (WIDTH * (0.7 if n == 1 else 1), (2.2 if n_columns == 3 else 2.7) * n_rows)
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for unused in panels[n:]:
         unused.remove()
     for axes in panels[:n]:
-        _remove_frame(axes)
+        remove_frame(axes)
     return figure, list(panels[:n])
-
-
-def _remove_frame(axes: Axes) -> None:
-    """Remove the frame's upper and right line, and draw a light grid."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)

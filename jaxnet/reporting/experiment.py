@@ -42,6 +42,7 @@ from jaxnet.reporting.experiment_rows import (
     make_row,
     share_row,
 )
+from jaxnet.reporting.style import remove_frame
 from jaxnet.training import devices
 
 __all__ = [
@@ -128,8 +129,7 @@ def panels(
     grid = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False, sharey=sharey)
     row = list(grid[0])
     for axes in row:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25, linewidth=0.6)
+        remove_frame(axes)
     return figure, row
 
 

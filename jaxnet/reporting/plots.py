@@ -11,8 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from jaxnet.core import costs
 from jaxnet.core.deprecation import renamed_attributes
+from jaxnet.core.network import Network
 from jaxnet.core.types import AnyArray, History
+from jaxnet.recipes.recipe import Recipe
+from jaxnet.reporting.style import LIGHT_BLUE, RED, SEQUENTIAL, WIDTH, remove_frame, styled
 from jaxnet.sweeps.study import Study
 
 
@@ -26,12 +30,13 @@ class _LineStyle(TypedDict):
 
 # Two hues that differ in lightness and in line style too: readable in grey and by the colour-blind.
 STYLES: dict[str, _LineStyle] = {
-    "training": {"color": "#7aa6c2", "linestyle": "--", "linewidth": 1.6},
-    "validation": {"color": "#b3402a", "linestyle": "-", "linewidth": 2.0},
+    "training": {"color": LIGHT_BLUE, "linestyle": "--", "linewidth": 1.6},
+    "validation": {"color": RED, "linestyle": "-", "linewidth": 2.0},
 }
-LAYERS = colormaps["viridis"]
+LAYERS = colormaps[SEQUENTIAL]
 
 
+@styled
 def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     """Draw cost and accuracy by epoch, of the training and the validation set, side by side.
 
@@ -50,7 +55,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     >>> len(curves(History(curve, curve, curve, curve)).axes)
     2
     """
-    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     panels = figure.subplots(1, 2)
     _draw_curves(panels[0], history.evaluation_cost, history.training_cost)
     _draw_curves(panels[1], history.evaluation_accuracy, history.training_accuracy)
@@ -65,10 +70,43 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
         panels[1].plot(best_epoch, best, "o", color=color, markersize=7, label=label)
     for panel in panels:
         if panel.lines:
-            panel.legend(frameon=False, fontsize=9)
+            panel.legend()
     if title:
-        figure.suptitle(textwrap.fill(title, 120), fontsize=10)
+        figure.suptitle(textwrap.fill(title, 110))
     return figure
+
+
+def run_title(net: Network, recipe: Recipe, batch_size: int, seed: int) -> str:
+    """A title for the figure of a run, in words.
+
+    Args:
+      net: the architecture.
+      recipe: how it is trained.
+      batch_size: examples per mini-batch.
+      seed: the seed of the run.
+
+    Returns:
+      The title.
+
+    >>> from jaxnet.recipes.optimizers import sgd
+    >>> run_title(Network((784, 30, 10)), Recipe(sgd(0.5), l2=5.0), 10, 0)
+    '784-30-10 sigmoid, cross-entropy; sgd, learning rate η 0.5, L2 penalty λ 5, batch size 10, \
+seed 0'
+    """
+    hidden = " ".join(dict.fromkeys(str(f).partition("(")[0] for f in net.activations))
+    cost = costs.NAMED.name_of(type(net.cost)) or type(net.cost).__name__
+    sizes = "-".join(map(str, net.sizes))
+    numbers = {name: f"{float(number):.4g}" for name, number in recipe.optimizer.hyper.items()}
+    parts = {
+        name: str(part).partition("(")[0].replace("_", " ")
+        for name, part in recipe.parts().items()
+        if name not in ("optimizer", "augmentation")
+    }
+    words = [f"{_in_words(name)} {text}" for name, text in (numbers | parts).items()]
+    words += ["augmented images"] * (recipe.augmentation is not None)
+    words += [f"batch size {batch_size}", f"seed {seed}"]
+    architecture = ", ".join(filter(None, (f"{sizes} {hidden}".strip(), cost)))
+    return f"{architecture}; {', '.join([recipe.optimizer.name, *words])}"
 
 
 def _draw_curves(axes: Axes, validation: AnyArray, training: AnyArray) -> None:
@@ -80,10 +118,10 @@ def _draw_curves(axes: Axes, validation: AnyArray, training: AnyArray) -> None:
             axes.plot(epochs, curve, label=name, marker=marker, **STYLES[name])
     axes.set(xlabel="epoch", xlim=(0.5, max(len(epochs), 1) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
+    remove_frame(axes)
 
 
+@styled
 def monitors(measurements: dict[str, np.ndarray]) -> Figure:
     """Draw the measurements of a run's monitors by mini-batch: a panel each, with a line per layer.
 
@@ -100,7 +138,7 @@ def monitors(measurements: dict[str, np.ndarray]) -> Figure:
     tables = {name: table for name, table in measurements.items() if name != "step" and table.size}
     n_columns = min(3, len(tables))
     n_rows = -(-len(tables) // n_columns)
-    figure = Figure(figsize=(3.6 * n_columns, 2.6 * n_rows), dpi=120, layout="constrained")
+    figure = Figure(figsize=(WIDTH / 3 * n_columns, 2.1 * n_rows), layout="constrained")
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for unused in panels[len(tables) :]:
         unused.remove()
@@ -123,10 +161,9 @@ def _draw_monitor(axes: Axes, name: str, steps: np.ndarray, table: np.ndarray) -
     axes.set_yscale("log" if spans_decades and is_size else "linear")
     if name in ("saturated", "dead"):  # fractions of units
         axes.set_ylim(0, max(0.05, 1.1 * float(np.max(table))))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
+    remove_frame(axes)
     if n_layers > 1:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend()
 
 
 def png(figure: Figure) -> bytes:
@@ -141,16 +178,35 @@ def png(figure: Figure) -> bytes:
     >>> png(Figure())[:4]
     b'\x89PNG'
     """
+    return rendered(figure, "png")
+
+
+@styled
+def rendered(figure: Figure, file_format: str) -> bytes:
+    """Render a figure as the bytes of a file; the same figure gives the same bytes.
+
+    Args:
+      figure: a matplotlib figure.
+      file_format: "svg", "pdf" or "png".
+
+    Returns:
+      The content of the file.
+
+    >>> rendered(Figure(), "pdf")[:4]
+    b'%PDF'
+    """
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format=file_format, metadata=dates.get(file_format))
     return buffer.getvalue()
 
 
+@styled
 def sweep(study: Study, names: Sequence[str]) -> Figure:
     """Draw the score of every network of a study against each hyperparameter that was varied.
 
     A dot is a network, and a cross at the bottom one that diverged. The line is, for each value,
-    the best mean over seeds among the recipes with this value.
+    the best mean over seeds among the recipes with this value; a circle is the best recipe's.
 
     Args:
       study: the study.
@@ -167,7 +223,9 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
     >>> len(sweep(study, ["learning_rate"]).axes)
     1
     """
-    figure = Figure(figsize=(max(5.0, 4.2 * len(names)), 3.8), layout="constrained")
+    figure = Figure(
+        figsize=(min(2, len(names)) * WIDTH / 2 * max(1, len(names) / 2), 3.2), layout="constrained"
+    )
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
     curve = study.ranked_by
     is_accuracy = curve.endswith("_accuracy")
@@ -183,22 +241,44 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
         best = np.array([mean[values == value].max() for value in np.unique(values)])
         best = np.where(np.isfinite(best), best, np.nan) * sign
         panel.plot(np.unique(values), best, "-", color=line, linewidth=1.8)
+        if np.isfinite(study.score[study.best_lane]):
+            at, height = values[study.best_recipe], sign * mean[study.best_recipe]
+            panel.plot(at, height, "o", color=line, markersize=9, fillstyle="none",
+                       markeredgewidth=1.6)  # fmt: skip
         diverged = study.diverged_epoch > 0
         panel.plot(lane_values[diverged], np.full(diverged.sum(), bottom), "x", color="black",
                    markersize=5)  # fmt: skip
         if values.min() > 0 and values.max() >= 10 * values.min():
             panel.set_xscale("log")
-        panel.set_xlabel(name.replace("_", " "))
-        panel.grid(alpha=0.25)
+        panel.set_xlabel(_in_words(name))
+        remove_frame(panel)
     split = "training" if curve.startswith("training") else "validation"
     name = curve.partition("_")[2].removeprefix("data_").replace("_", " ")
     panels[0].set_ylabel(f"{split} {name}, best epoch")
     if is_accuracy:
-        panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     figure.suptitle(
-        "Each network (dot; cross if it diverged), and the best mean over seeds", fontsize=10
+        "Each network (dot; × if it diverged), the best mean over seeds (line), the best recipe (○)"
     )
     return figure
+
+
+def _in_words(name: str) -> str:
+    """A hyperparameter at an axis, its name and its symbol.
+
+    >>> _in_words("learning_rate"), _in_words("batch_size")
+    ('learning rate η', 'batch size (examples)')
+    """
+    labels = {
+        "learning_rate": "learning rate η",
+        "l2": "L2 penalty λ",
+        "l1": "L1 penalty λ",
+        "decay": "momentum or decay",
+        "dropout": "probability of dropout",
+        "batch_size": "batch size (examples)",
+        "examples": "training examples",
+    }
+    return labels.get(name, name.replace("_", " "))
 
 
 if not TYPE_CHECKING:  # a type checker is to report unknown names

@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "compare --data data.npz --sizes 4 3 2 --epochs 1 --batch-size 4 --tier defaults "
     "--optimizers sgd momentum --quick --seeds 2 --tuning-seeds 1 --name small",
     "predict": "predict net.json --data data.npz --test 0",
+    "plot": "plot drawn --format png",
     "check": "check --sizes 4 3 2",
 }
 """A small call of each command."""
@@ -57,6 +58,9 @@ def here(tmp_path_factory) -> Iterator[None]:
             np.savez(f"{name}.npz", **splits)
         np.savez("no-valid.npz", x_train=x[:5], y_train=labels[:5], x_test=x, y_test=labels)
         write_letters()
+        Path("drawn").mkdir()
+        history = "epoch,evaluation_cost,evaluation_accuracy,training_cost,training_accuracy\n"
+        Path("drawn", "history.csv").write_text(f"{history}1,0.5,0.9,0.4,0.95\n")
         net = jn.Network((4, 3, 2))
         jn.save("net.json", net, jn.init(net, jax.random.key(0)))
         for name in ("config", "study", "manifest"):
@@ -250,6 +254,19 @@ CELLS = {
         "one class": Cell("--data one\\ class.npz", shows="test 0"),
         "published files": Cell("--data letters", "letters has 9 inputs, but the network"),
         "damaged files": CUT,
+    },
+    "plot": {
+        "unknown option": Cell("--knd curves", "--knd"),
+        "unknown name": Cell("--kind curvs", "did you mean curves"),
+        "missing file": NO_DATA,
+        "missing folder": Empty("see tests/cli/test_plot.py"),
+        "damaged settings": Empty("see tests/cli/test_plot.py"),
+        "output is a file": Cell("--output net.json/below", "net.json/below"),
+        "no validation set": NO_DATA,
+        "regression": NO_DATA,
+        "one class": NO_DATA,
+        "published files": NO_DATA,
+        "damaged files": NO_DATA,
     },
     "check": {
         "unknown option": Cell("--epochs 1", "--epochs"),

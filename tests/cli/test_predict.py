@@ -1,14 +1,17 @@
 """`jaxnet predict` with a network that gives its inputs back: its outputs are pixels."""
 
+import csv
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import jaxnet as jn
 from jaxnet.cli import main as cli
 from jaxnet.core.types import Layer
+from jaxnet.data.fitting import fitted
+from jaxnet.io.picture_files import read_picture
 
 LINEAR = jn.costs.Quadratic(jn.activations.linear)
 IDENTITY = jn.Network((4, 4), cost=LINEAR)
@@ -186,17 +189,19 @@ def test_files_of_other_kinds_are_refused(here, capsys):
         np.savez(file, x=WORD)
     (here / "text.npy").write_text("not an array")
     (here / "text.png").write_text("not a picture")
-    Image.fromarray(WORD).save(here / "large.gif")
+    Image.fromarray(WORD).save(here / "picture.webp")
     frames = [Image.fromarray(WORD), Image.fromarray(WORD.T)]
-    frames[0].save(here / "moving.png", save_all=True, append_images=frames[1:])
+    for name in ("moving.png", "moving.gif"):
+        frames[0].save(here / name, save_all=True, append_images=frames[1:])
     Image.new("L", (5, 7)).save(here / "small.png")
     (here / "folder.png").mkdir()
     for name, message in {
         "archive.npy": "it is an archive of named arrays",
         "text.npy": "is not a readable .npy array",
-        "text.png": "its format is neither PNG nor JPEG",
-        "large.gif": "its format is neither PNG nor JPEG",
-        "moving.png": "it is animated, with 2 frames; save one of them",
+        "text.png": "its format is none of PNG, JPEG, GIF, BMP and TIFF",
+        "picture.webp": "its format is none of PNG, JPEG, GIF, BMP and TIFF",
+        "moving.png": "it has several frames; save one of them",
+        "moving.gif": "it has several frames; save one of them",
         "small.png": "has 5×7 pixels, but the network takes 2×2; resize it",
         "folder.png": "folder.png",
         "gone.png": "gone.png: No such file",
@@ -268,3 +273,154 @@ def test_a_network_without_finite_outputs_is_refused(here, capsys):
         status, out, err = _predict(capsys, "image.png", network="broken.safetensors")
         assert (status, out, err.count("\n")) == (2, "", 1)
         assert f"output 1 of the network for image.png is {number}: its weights" in err
+
+
+SIDE = 12
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """A run whose network gives back its 144 pixels, and pictures of lines."""
+    monkeypatch.chdir(tmp_path)
+    net = jn.Network((SIDE**2, SIDE**2), cost=LINEAR)
+    folder = tmp_path / "runs" / "first"
+    folder.mkdir(parents=True)
+    jn.save(folder / "network.safetensors", net, _affine(np.eye(SIDE**2), np.zeros(SIDE**2)))
+    (tmp_path / "photos").mkdir()
+    for name, size in {"a.png": (60, 40), "b.JPG": (300, 700)}.items():
+        image = Image.new("RGB", size, (240, 230, 200))
+        ImageDraw.Draw(image).line(
+            [(size[0] // 3, size[1] // 4), (size[0] // 2, size[1] * 3 // 4)], (30, 30, 90), 8
+        )
+        image.save(tmp_path / "photos" / name, format="JPEG" if name == "b.JPG" else None)
+    return tmp_path
+
+
+def _answers(path="answers.csv"):
+    """The rows of a CSV file of answers: names, labels and outputs."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    outputs = [[float(cell) for name, cell in row.items() if "output" in name] for row in rows]
+    return [row["image"] for row in rows], [row["label"] for row in rows], np.array(outputs)
+
+
+def _run(capsys, *args):
+    status = cli.main(["predict", *map(str, args)])
+    return status, *capsys.readouterr()
+
+
+def test_without_a_network_the_newest_run_answers_and_what_it_sees_is_drawn(pictures, capsys):
+    status, out, err = _run(capsys, "photos/a.png", "--output", "answers.csv")
+    assert (status, err) == (0, "")
+    assert out.startswith("The newest run answers: runs/first/\n")
+    drawing = out.partition("What the network sees of a.png:\n")[2]
+    assert set("".join(drawing.splitlines()[:5])) & set("▒▓█")
+    names, _, outputs = _answers()
+    colours, _ = read_picture("photos/a.png")
+    np.testing.assert_allclose(outputs[0], fitted(colours, SIDE).pixels.ravel(), atol=1e-6)
+    assert names == ["a.png"]
+
+
+def test_a_folder_and_a_list_of_pictures_are_answered_alike(pictures, capsys):
+    (pictures / "photos" / ".hidden.png").write_text("no picture")
+    (pictures / "photos" / "notes.txt").write_text("no picture")
+    (pictures / "list.csv").write_text("file,label\nphotos/a.png,1\nphotos/b.JPG,7\n")
+    answers = []
+    for asked in (["photos"], ["runs", "list.csv"], ["runs/first", "photos/a.png", "photos/b.JPG"]):
+        status, out, err = _run(capsys, *asked, "--output", "answers.csv")
+        assert (status, err) == (0, "")
+        assert "2 rows are written to answers.csv" in out
+        answers.append(_answers())
+    for names, _, outputs in answers:
+        assert names == ["a.png", "b.JPG"]
+        np.testing.assert_array_equal(outputs, answers[0][2])
+
+
+@pytest.mark.parametrize("has_labels", [False, True])
+@pytest.mark.parametrize("has_header", [False, True])
+def test_rows_of_pixels_in_a_csv_are_images(pictures, capsys, has_header, has_labels):
+    pixels = np.random.default_rng(0).integers(0, 256, (25, SIDE**2))
+    header = ["label"] * has_labels + [f"pixel{k}" for k in range(SIDE**2)]
+    rows = [[7] * has_labels + row for row in pixels.tolist()]
+    with open("rows.csv", "w", newline="") as file:
+        csv.writer(file).writerows([header] * has_header + rows)
+    status, out, _ = _run(capsys, "rows.csv")
+    assert status == 0
+    assert "… and 15 rows more: --output FILE writes all." in out
+    _run(capsys, "rows.csv", "--output", "answers.csv")
+    _, labels, outputs = _answers()
+    np.testing.assert_allclose(outputs, pixels / 255, atol=1e-6)
+    assert labels == ["7" if has_labels else ""] * 25
+
+
+def test_a_picture_of_the_networks_size_is_taken_as_it_is_unless_its_border_is_light(
+    pictures, capsys
+):
+    grey = np.zeros((SIDE, SIDE), np.uint8)
+    grey[1:5, 8:10] = 200  # off the middle
+    Image.fromarray(grey).save("dark.png")
+    Image.fromarray(255 - grey).save("light.png")
+    seen = {}
+    for args in (["dark.png"], ["light.png"], ["light.png", "--invert"]):
+        assert _run(capsys, *args, "--output", "answers.csv")[0] == 0
+        seen[tuple(args)] = _answers()[2].reshape(SIDE, SIDE)
+    np.testing.assert_allclose(seen[("dark.png",)], grey / 255, atol=1e-6)
+    np.testing.assert_allclose(seen[("light.png", "--invert")], grey / 255, atol=1e-6)
+    assert (seen[("light.png",)].max(axis=1) > 0.3).all()  # found, and scaled to its box
+
+
+def test_doubtful_pictures_get_a_warning_and_many_of_them_one(pictures, capsys):
+    for index in range(7):
+        Image.new("L", (40, 40), 200).save(f"photos/empty{index}.png")
+    status, _, err = _run(capsys, "photos/empty0.png")
+    assert status == 0
+    assert err == "jaxnet: warning: empty0.png is doubtful: it shows nothing.\n"
+    status, _, err = _run(capsys, "photos", "--output", "answers.csv")
+    first = "the first, empty0.png is doubtful: it shows nothing."
+    assert err == f"jaxnet: warning: 7 of 9 pictures are doubtful; {first}\n"
+
+
+def test_classes_have_their_names_and_an_unsure_answer_is_doubtful(pictures, capsys):
+    classes = ["zero", "one", "two"]
+    net = jn.Network((SIDE**2, 3), cost=jn.costs.LogLikelihood())
+    encoding = jn.datasets.arrays(np.eye(3), classes).encoding
+    for bias, doubt in (([0, 5, 0], ""), ([0, 0.1, 0], "the largest output is only 36 %")):
+        params = _affine(np.zeros((SIDE**2, 3)), bias)
+        jn.save("named.safetensors", net, params, encoding=encoding)
+        status, out, err = _run(capsys, "named.safetensors", "photos/a.png", "--output", "a.csv")
+        assert (status, doubt in err) == (0, True)
+        assert bool(err) == bool(doubt)
+        (row,) = csv.DictReader((pictures / "a.csv").read_text().splitlines())
+        names = list(encoding.target.classes)
+        assert row["says"] == names[1]
+        assert row["doubts"] == doubt
+        assert [name for name in row if "output" in name] == [f"output {name}" for name in names]
+        assert re.search(rf"a.png +{names[1]} ", out)
+
+
+@pytest.mark.parametrize("width", ["60", "80", "120"])
+def test_numbers_are_whole_at_every_width(pictures, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    net = jn.Network((SIDE**2, 10), cost=jn.costs.LogLikelihood())
+    jn.save("net.json", net, _affine(np.zeros((SIDE**2, 10)), 9 * np.eye(10)[3]))
+    (pictures / "photos" / "a.png").rename(pictures / "photos" / f"{'long' * 6}.png")
+    _, out, _ = _run(capsys, "net.json", "photos")
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert max(map(len, lines)) <= int(width)
+    rows = [line for line in lines if line.strip().startswith("long")]
+    assert all(re.search(r"\b100\b", row) for row in rows)
+    assert len(rows) == 1
+    assert "…" not in out
+
+
+def test_a_picture_for_a_network_of_a_table_is_refused(pictures, capsys):
+    table = jn.datasets.table({"age": [1.0, 2.0, 3.0] * 8, "ill": ["a", "b"] * 12}, target="ill")
+    net = jn.Network((table.n_inputs, table.n_outputs))
+    params = _affine(np.zeros((1, table.n_outputs)), np.zeros(table.n_outputs))
+    jn.save("ill.safetensors", net, params, encoding=table.encoding)
+    status, out, err = _run(capsys, "ill.safetensors", "photos/a.png")
+    assert (status, out) == (2, "")
+    assert err == (
+        "jaxnet: ill.safetensors reads the columns of a table, and photos/a.png is none; name a "
+        ".csv, .tsv or .parquet file.\n"
+    )

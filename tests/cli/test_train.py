@@ -276,17 +276,14 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             r"Unrecognized options: --lr, 0\.1\. Perhaps you meant --learning-rate\. ",
         ),
         ("train --hyper lr=1", "sgd takes no lr, but learning_rate; its numbers are learning_rate"),
-        (
-            "predict",
-            "jaxnet predict needs a network: name the folder of a run, or of runs, such as",
-        ),
+        ("predict", "there is no folder runs of which the newest network would answer; train one"),
         ("train --stop-at 96", r"choose one inside that range, or --decides evaluation-cost\."),
         ("train --sizes 784 1", "or take --cost quadratic --output linear for a regression"),
         ("train --data one.npz --sizes 2 2", "start at 1: subtract 1 from them, or choose --sizes"),
         ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),
         ("train --temperature 2", "cross-entropy takes no --temperature; log-likelihood does"),
         ("train --std 2", "--init default takes no --std; --init gaussian does"),
-        ("predict . --test 0", r"the folder \. holds no network.safetensors"),
+        ("predict empty --test 0", "the folder empty holds no network.safetensors"),
         ("train --data nowhere", "of labels and pixels; nowhere does not exist"),
         ("train --data file", "file is not a folder, nor one of these files: train-images-idx3-"),
         ("train --cost cubic", "invalid choice 'cubic' for argument '--cost'"),
@@ -316,13 +313,13 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ("predict net.json --test 10000", r"--test must be in \[0, 9999\], not 10000"),
         (
             "predict net.json file",
-            "file is not a readable picture: its format is neither PNG nor JPEG; save it as a PNG",
+            "file is not a readable picture: its format is none of PNG, JPEG, GIF, BMP and TIFF; ",
         ),
         ("predict net.json gone.png", "cannot read gone.png: No such file"),
-        (
-            "predict net.json small.png",
-            "small.png has 5×7 pixels, but the network takes 28×28",
-        ),
+        ("predict net.json empty", r"the folder empty holds no picture \(.png, "),
+        ("predict net.json list.csv", "list.csv is not a list of pictures: it names no picture"),
+        ("predict net.json short.csv", "short.csv has rows of 9 pixels, but the network takes 784"),
+        ("predict net.json list.parquet", r"list.parquet is a table, but net.json reads pixels"),
         ("predict net.json words.npy", "words.npy: the inputs are strings, such as 'a'"),
         ("predict net.json large.npy", r"large.npy must hold uint8 pixels, or floats in \[0, 1\]"),
         ("predict net.json nan.npy", "nan.npy: row 0, column 0 of the inputs is nan; give finite"),
@@ -347,6 +344,11 @@ def test_a_bad_value_is_one_line_and_status_2(here, capsys, args, message):
     np.save(here / "large.npy", np.full((28, 28), 255.0))
     np.save(here / "nan.npy", np.full((28, 28), np.nan))
     np.save(here / "wide.npy", np.zeros((16, 49)))
+    (here / "empty").mkdir()
+    (here / "list.csv").write_text("a.doc\n")
+    (here / "list.parquet").write_bytes(b"")
+    header = ",".join(["label", *(f"pixel{k}" for k in range(9))])
+    (here / "short.csv").write_text(f"{header}\n{','.join('1' * 10)}\n")
     np.savez(here / "one.npz", x_train=np.random.default_rng(0).random((6, 2)), y_train=[1, 2] * 3)
     status, out, err = _run(capsys, *args.split())
     assert status == 2
@@ -486,7 +488,7 @@ def test_predict_says_what_the_network_says(here, capsys):
         assert (status, err) == (0, "")
         assert "Probability of each class" in out
         name = "test 0" if args[0] == "--test" else args[0]
-        row = next(line for line in out.splitlines() if name in line)
+        row = [line for line in out.splitlines() if name in line][-1]
         outputs[args[0]] = row.split()[-11:]
     expected = np.asarray(jn.predict(net, run.params, data.test.x[0]))
     cells = [str(expected.argmax()), *(f"{100 * a:.0f}" for a in expected)]

@@ -10,7 +10,7 @@ import jaxnet as jn
 from jaxnet.comparison import TABLES, conclusions, read, result_tables, statistics, tuning
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.scores import AccuracyScore
-from jaxnet.reporting import comparison_page, comparison_plots
+from jaxnet.reporting import comparison_page, style
 
 NET = jn.Network((2, 6, 2))
 DATA = jn.datasets.xor(n=120)
@@ -286,7 +286,7 @@ def test_ctrl_c_while_single_runs_are_timed_is_an_interruption(tmp_path, monkeyp
 
 
 def test_as_many_styles_as_there_are_optimizers():
-    styles = [comparison_plots._style(k) for k in range(16)]
+    styles = [style.line_style(k) for k in range(16)]
     assert all(a != b for i, a in enumerate(styles) for b in styles[:i])
 
 

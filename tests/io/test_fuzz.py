@@ -91,10 +91,14 @@ READ_IN = {
         "manifest", "manifest, unfinished", "manifest of 0.2", "timing.json", *TABLES,
         "luck.csv of 0.2", "summary.csv of 0.2",
     },
+    "reporting/pictures.py": {"history.csv", "monitors.csv", "config.json"},
     "reporting/experiment.py": {"results.json"},
     "reporting/experiment_index.py": {"experiment's script"},
     "cli/saved_options.py": {"config.json"},
-    "cli/predict.py": {"image .npy", "image .png"},
+    "io/picture_files.py": {
+        "image .png", "image .jpg", "image .gif", "image .bmp", "image .tif", "pictures .csv",
+    },
+    "cli/questions.py": {"image .npy"},
     "cli/train.py": {"config.json"},
 }  # fmt: skip
 """The readers of the registry, by the module that reads their files."""
@@ -163,6 +167,7 @@ DAMAGE = {
 }
 ACCEPTED = {
     ("table .csv", "cut"), ("columns .csv", "cut"),  # no seal: a row is cut within a cell
+    ("monitors.csv", "missing"),  # there is no such picture
     *((name, "missing") for name in ("study.json", "manifest, unfinished", "callback .csv")),
     # A folder of no experiments, and a script that is skipped as no file.
     ("experiment's script", "missing"),

@@ -42,7 +42,7 @@ from jaxnet.comparison import comparison_folder
 from jaxnet.data import file_sets
 from jaxnet.data.resampling import Fold
 from jaxnet.io import csv, idx_files, parquet, table_files
-from jaxnet.reporting import experiment, experiment_index
+from jaxnet.reporting import experiment, experiment_index, pictures
 from jaxnet.sweeps import call_file, store
 from jaxnet.sweeps.ensemble import Member
 from jaxnet.sweeps.folds import LaneFold
@@ -230,6 +230,25 @@ def _columns(suffix: str) -> Callable[[Path], Reader]:
     return build
 
 
+def _drawn(name: str) -> Callable[[Path], Reader]:
+    """A file of a run of which pictures are drawn."""
+    kind = {"history.csv": "curves", "monitors.csv": "monitors"}[name]
+
+    def build(folder: Path) -> Reader:
+        curve = np.linspace(0.5, 0.9, 3)
+        (folder / "history.csv").write_bytes(csv.history_csv(jn.History(*[curve] * 4)))
+        measured = {"step": np.arange(3), "dead": np.ones((3, 2)), "cost": np.ones((3, 1))}
+        (folder / "monitors.csv").write_bytes(csv.monitors_csv(measured))
+
+        def read() -> object:
+            draw = pictures.figures_of(folder).get(kind)
+            return draw and len(draw().axes)
+
+        return Reader(folder / name, read)
+
+    return build
+
+
 def _network2(folder: Path) -> Reader:
     path = folder / "net"
     jn.book.Network([2, 3, 2], seed=0).save(path)
@@ -291,28 +310,40 @@ def _published(first: str, suffix: str = "") -> Callable[[Path], Reader]:
 
 def _npy(folder: Path) -> Reader:
     path = folder / "image.npy"
-    np.save(path, np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4))
+    np.save(path, np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8))
     return Reader(path, _prediction(folder, path))
 
 
 def _prediction(folder: Path, image: Path) -> Callable[[], object]:
     """What `jaxnet predict` prints of an image."""
-    net = jn.Network((16, 2))
+    net = jn.Network((64, 2))
     jn.save(folder / "net.json", net, jn.init(net, jax.random.key(0)))
 
     def read() -> str:
         printed = io.StringIO()
-        predict.Predict(network=folder / "net.json", images=(image,))(Console(file=printed))
+        predict.Predict(files=(folder / "net.json", image))(Console(file=printed))
         return printed.getvalue()
 
     return read
 
 
-def _png(folder: Path) -> Reader:
-    from PIL import Image
+def _picture(suffix: str) -> Callable[[Path], Reader]:
+    def build(folder: Path) -> Reader:
+        from PIL import Image
 
-    path = folder / "image.png"
-    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(4, 4, 4), "RGBA").save(path)
+        path = folder / f"image{suffix}"
+        pixels = np.full((24, 20, 4 if suffix == ".png" else 3), 230, np.uint8)
+        pixels[4:20, 8:11, :3] = np.arange(48, dtype=np.uint8).reshape(16, 3, 1)
+        Image.fromarray(pixels).save(path)
+        return Reader(path, _prediction(folder, path))
+
+    return build
+
+
+def _picture_list(folder: Path) -> Reader:
+    _picture(".png")(folder)
+    path = folder / "pictures.csv"
+    path.write_text("file,label\nimage.png,1\nimage.png,0\n", encoding="utf-8")
     return Reader(path, _prediction(folder, path))
 
 
@@ -352,6 +383,8 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "luck.csv of 0.2": _old_comparison("luck.csv"),
     "summary.csv of 0.2": _old_comparison("summary.csv"),
     "table .csv": _table,
+    "history.csv": _drawn("history.csv"),
+    "monitors.csv": _drawn("monitors.csv"),
     "columns .csv": _columns(".csv"),
     "columns .parquet": _columns(".parquet"),
     "network of network2's program": _network2,
@@ -370,7 +403,8 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "LIBSVM .bz2": _published("usps", ".bz2"),
     "columns .gz": _published("zip.train", ".gz"),
     "image .npy": _npy,
-    "image .png": _png,
+    **{f"image {suffix}": _picture(suffix) for suffix in (".png", ".jpg", ".gif", ".bmp", ".tif")},
+    "pictures .csv": _picture_list,
     "results.json": _results,
     "experiment's script": _script,
 }
