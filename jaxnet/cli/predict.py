@@ -12,7 +12,7 @@ from rich.console import Console
 
 from jaxnet.cli import answers, console
 from jaxnet.cli.options import DataOption, read
-from jaxnet.cli.questions import Question, doubt_of, is_input, questions_in
+from jaxnet.cli.questions import Question, doubt_of, is_input, networks_in, questions_in
 from jaxnet.core import costs, network
 from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.network import Network
@@ -211,9 +211,8 @@ def _network_file(path: Path) -> Path:
         )
     if not path.is_dir():
         return path
-    for pattern in ("network.safetensors", "*/network.safetensors"):
-        if networks := list(path.glob(pattern)):
-            return max(networks, key=lambda file: file.stat().st_mtime)
+    if networks := list(networks_in(path)):
+        return max(networks, key=lambda file: file.stat().st_mtime)
     raise ValueError(
         f"the folder {path} holds no network.safetensors; name the folder of a run, or of runs."
     )

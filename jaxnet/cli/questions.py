@@ -39,9 +39,22 @@ def is_input(path: Path) -> bool:
     Returns:
       Whether it is one to ask a network about.
     """
-    if path.is_dir():
-        return bool(_pictures_in(path))
+    if path.is_dir():  # that of a run holds pictures of its curves, too
+        return bool(_pictures_in(path)) and next(networks_in(path), None) is None
     return picture_files.is_picture(path) or path.suffix.lower() in (".npy", *table_files.SUFFIXES)
+
+
+def networks_in(folder: Path) -> Iterator[Path]:
+    """The networks in a folder of a run, or of runs.
+
+    Args:
+      folder: the folder.
+
+    Yields:
+      Its own network; else those of all runs in it.
+    """
+    own = folder / "network.safetensors"
+    yield from [own] if own.exists() else folder.glob("*/network.safetensors")
 
 
 def questions_in(path: Path, n_in: int, invert: bool) -> list[Question]:

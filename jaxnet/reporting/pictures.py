@@ -79,9 +79,9 @@ def _curves(folder: Path, title: str) -> Figure:
         best = (config.get("results") or {}).get("best") or {}
         best_epoch = best.get("epoch", 0)
     is_epoch = isinstance(best_epoch, int) and 0 <= best_epoch <= len(table[CURVES[0]])
-    return plots.curves(
-        History(**{name: table[name] for name in CURVES}), best_epoch if is_epoch else 0, title
-    )
+    cost, accuracy, training_cost, training_accuracy = (table[name] for name in CURVES)
+    history = History(cost, accuracy, training_cost, training_accuracy)
+    return plots.curves(history, best_epoch if is_epoch else 0, title)
 
 
 def _columns(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:

@@ -286,6 +286,7 @@ def pictures(tmp_path, monkeypatch):
     folder = tmp_path / "runs" / "first"
     folder.mkdir(parents=True)
     jn.save(folder / "network.safetensors", net, _affine(np.eye(SIDE**2), np.zeros(SIDE**2)))
+    Image.new("L", (40, 40)).save(folder / "curves.png")
     (tmp_path / "photos").mkdir()
     for name, size in {"a.png": (60, 40), "b.JPG": (300, 700)}.items():
         image = Image.new("RGB", size, (240, 230, 200))
