@@ -128,8 +128,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "predict": (
         ("rows of the test set", "jaxnet predict runs --test 0 1 2"),
-        ("your own picture, dark on white", "jaxnet predict runs digit.png --invert"),
+        ("your own pictures", "jaxnet predict runs digit.png photos/"),
         ("a new table", "jaxnet predict runs new.csv --output answers.csv"),
+    ),
+    "plot": (
+        ("all pictures of the newest run, as SVG", "jaxnet plot runs"),
+        ("one of them, for print", "jaxnet plot runs --kind curves --format pdf"),
     ),
     "check": (
         ("the book's network", "jaxnet check"),

@@ -385,7 +385,7 @@ def test_classes_have_their_names_and_an_unsure_answer_is_doubtful(pictures, cap
     classes = ["zero", "one", "two"]
     net = jn.Network((SIDE**2, 3), cost=jn.costs.LogLikelihood())
     encoding = jn.datasets.arrays(np.eye(3), classes).encoding
-    for bias, doubt in (([0, 5, 0], ""), ([0, 0.1, 0], "the largest output is only 36 %")):
+    for bias, doubt in (([0, 5, 0], ""), ([0, 0.1, 0], "the largest output is only 36%")):
         params = _affine(np.zeros((SIDE**2, 3)), bias)
         jn.save("named.safetensors", net, params, encoding=encoding)
         status, out, err = _run(capsys, "named.safetensors", "photos/a.png", "--output", "a.csv")
