@@ -92,6 +92,12 @@ STYLES: tuple[LineStyle, ...] = (
 """Lines that differ in hue, lightness and dashes: readable in grey and by the colour-blind."""
 
 
+SMOKE_BANNER = (
+    "A smoke test: it shows that the script runs. Its numbers mean nothing, and are not judged."
+)
+"""What stands above the results of `--smoke`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The options of every script. A script's own settings are the fields of a subclass."""
@@ -200,11 +206,12 @@ def main(
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    _print_table(rows)
+    if settings.smoke:
+        print(f"{SMOKE_BANNER}\n")
+    _print_table(rows, settings.smoke)
     picture = plots.png(plot(curves))
     files.write_atomic(folder / f"{name}.png", picture)
-    note = "; a smoke test: the numbers mean nothing" if settings.smoke else ""
-    print(f"Written to {folder}/{note}")
+    print(f"Written to {folder}/")
 
 
 def read_results(path: Path) -> JsonObject:
@@ -279,13 +286,13 @@ def _run_and_save(
     files.write_atomic(folder / "results.json", text.encode())
 
 
-def _print_table(rows: list[Row]) -> None:
-    """Print the rows as a table, and below it the reasons for their verdicts."""
+def _print_table(rows: list[Row], is_smoke: bool) -> None:
+    """Print the rows as a table, and below it the reasons for their verdicts, if there are any."""
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = 120  # a file or a pipe has room
     table = Table(box=box.SIMPLE)
-    columns = headings(rows)
+    columns = headings(rows, is_smoke)
     for heading in columns:
         is_text = heading in ("", "verdict")
         table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
@@ -293,6 +300,6 @@ def _print_table(rows: list[Row]) -> None:
         texts = cells(row)
         table.add_row(*(texts[heading] for heading in columns))
     out.print(table)
-    for row in rows:
+    for row in [] if is_smoke else rows:
         if row["why"]:
             out.print(f"{row['name']}: {row['why']}", soft_wrap=True)

@@ -122,9 +122,10 @@ def _page(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject], results
     published = [row for row in rows if row["published"] is not None]
     claims = [row for row in rows if row["claimed"]]
     minutes = sum(outcomes[script.name]["seconds"] for script in done) / 60
+    counts = f"{_count(published, 'published number')}; {_count(claims, 'claim')}; "
     parts = [
         "<h1>The experiments</h1>",
-        f'<p class="sub">{_count(published, "published number")}; {_count(claims, "claim")}; '
+        f'<p class="sub">{counts if full or not done else ""}'
         f"{len(done)} experiments, {minutes:.0f} minutes by their own clocks.</p>",
     ]
     if missing:
@@ -132,8 +133,9 @@ def _page(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject], results
     for name, deviation in deviations.items():
         if deviation:
             parts.append(f'<p class="warning">{name}, {deviation}: not counted.</p>')
-    contents = "".join(_contents_entry(script, outcomes[script.name]["rows"]) for script in done)
-    parts += [EXPLANATION, "<h2>Contents</h2>", f"<ul>{contents}</ul>", *_summary(full, outcomes)]
+    contents = "".join(_contents_entry(script, outcomes[script.name]) for script in done)
+    explanation = [EXPLANATION] if full else []
+    parts += [*explanation, "<h2>Contents</h2>", f"<ul>{contents}</ul>", *_summary(full, outcomes)]
     for script in done:
         parts.append(_section(script, outcomes[script.name], results / script.name))
     return html_page.document("The experiments", parts)
@@ -154,8 +156,9 @@ def _count(rows: Sequence[Row], noun: str) -> str:
     return f"{reproduced} of {len(rows)} {noun}s reproduced"
 
 
-def _contents_entry(script: Script, rows: Sequence[Row]) -> str:
+def _contents_entry(script: Script, outcome: JsonObject) -> str:
     """A script's item in the table of contents."""
+    rows = [] if outcome["config"]["smoke"] else outcome["rows"]
     judged = [row for row in rows if row["published"] is not None or row["claimed"]]
     count = f" {_count(judged, 'row')}." if judged else ""
     link = f'<a href="#{script.name}">{html.escape(script.question)}</a>'
@@ -179,23 +182,25 @@ def _summary(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject]) -> l
     return ["<h2>Published and measured</h2>", table]
 
 
-def _columns(rows: Sequence[Row]) -> list[html_page.Column]:
+def _columns(rows: Sequence[Row], is_smoke: bool = False) -> list[html_page.Column]:
     """The columns of a table of rows."""
 
     def column(heading: str) -> html_page.Column:
         return heading, lambda row: experiment.cells(row)[heading]
 
-    return [column(heading) for heading in experiment.headings(rows)]
+    return [column(heading) for heading in experiment.headings(rows, is_smoke)]
 
 
 def _section(script: Script, outcome: JsonObject, folder: Path) -> str:
     """A script's part of the page: setting, picture, further pages, table, reasons."""
-    rows = outcome["rows"]
+    rows, is_smoke = outcome["rows"], outcome["config"]["smoke"]
     parts = [
         f'<h2 id="{script.name}">{html.escape(script.question)}</h2>',
         f'<p class="sub"><code>python experiments/{script.name}.py</code>, '
         f"{_duration(outcome['seconds'])}</p>",
     ]
+    if is_smoke:
+        parts.append(f'<p class="warning">{experiment.SMOKE_BANNER}</p>')
     for paragraph in script.setting.split("\n\n"):
         parts.append(f"<p>{html.escape(paragraph)}</p>")
     picture = folder / f"{script.name}.png"
@@ -205,11 +210,11 @@ def _section(script: Script, outcome: JsonObject, folder: Path) -> str:
         )
     for page in sorted(folder.glob("*.html")):
         parts.append(f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>')
-    parts.append(html_page.table(rows, _columns(rows), texts=("verdict",)))
+    parts.append(html_page.table(rows, _columns(rows, is_smoke), texts=("verdict",)))
     reasons = [
         f"<li>{html.escape(row['name'])}: {html.escape(row['why'])}</li>"
         for row in rows
-        if row["why"]
+        if row["why"] and not is_smoke
     ]
     if reasons:
         parts.append(f"<ul>{''.join(reasons)}</ul>")

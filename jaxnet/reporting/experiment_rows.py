@@ -324,11 +324,13 @@ def cells(row: Row) -> dict[str, str]:
     }
 
 
-def headings(rows: Sequence[Row]) -> list[str]:
+def headings(rows: Sequence[Row], is_smoke: bool = False) -> list[str]:
     """The headings of a table of rows; "published" only if a row has a published number.
 
     Args:
       rows: at least one row.
+      is_smoke: whether they are a smoke test's, whose numbers are not judged: then there is no
+        "verdict".
 
     Returns:
       The headings from left to right, which are keys of `cells`.
@@ -337,4 +339,7 @@ def headings(rows: Sequence[Row]) -> list[str]:
     ['', 'mean ± SD', '95% interval', 'n', 'verdict']
     """
     any_published = any(row["published"] is not None for row in rows)
-    return [name for name in cells(rows[0]) if any_published or name != "published"]
+    left_out = {"published"} if not any_published else set()
+    if is_smoke:
+        left_out.add("verdict")
+    return [name for name in cells(rows[0]) if name not in left_out]
