@@ -8,7 +8,7 @@ import copy
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -17,7 +17,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _safe_split  # pyright: ignore[reportPrivateUsage]
 from sklearn.utils.validation import _check_method_params  # pyright: ignore[reportPrivateUsage]
 
-from jaxnet.sklearn.base import MultilayerPerceptron, prepared
+from jaxnet.sklearn.base import MultilayerPerceptron, computing, prepared
+from jaxnet.sklearn.estimators import MLPClassifier, MLPRegressor
 from jaxnet.sklearn.lane_training import Lane, may_share
 from jaxnet.sklearn.mapping import recipe_of
 from jaxnet.sklearn.parameters import check_parameters
@@ -27,51 +28,44 @@ DATA_PARAMETERS = ("dtype", "class_weight", "loss")
 """The parameters of an estimator that change its examples."""
 
 
-class Fold(NamedTuple):
-    """A division of the examples."""
-
-    X: Any
-    """The inputs to train on."""
-    y: Any
-    """Their targets."""
-    X_test: Any
-    """The inputs to score."""
-    y_test: Any
-    """Their targets."""
-    fit_params: Mapping[str, Any]
-    """What `fit` takes besides, for the examples to train on."""
-    score_params: Mapping[str, Any]
-    """What scorers take besides, for the examples to score."""
-    train_score_params: Mapping[str, Any]
-    """What scorers take besides, for the examples to train on."""
-
-
-def fold_of(
-    estimator: BaseEstimator,
-    X: Any,
-    y: Any,
-    rows: tuple[np.ndarray, np.ndarray],
-    fit_params: Mapping[str, Any],
-    score_params: Mapping[str, Any],
-) -> Fold:
-    """The examples of a fold.
+@dataclass(frozen=True)
+class Fold:
+    """A division of the examples, which are cut where they are needed: together they take memory.
 
     Args:
       estimator: the estimator that is searched.
       X: all inputs.
       y: all targets.
-      rows: the rows to train on, and those to score.
-      fit_params: what `fit` takes besides, for all examples.
-      score_params: what scorers take besides, for all examples.
+      train_rows: the rows to train on.
+      test_rows: those to score.
+      params: what `fit` takes besides, for all examples.
+      scores_params: what scorers take besides, for all examples.
     """
-    train, test = rows
-    trained, scored = _safe_split(estimator, X, y, train), _safe_split(estimator, X, y, test, train)
-    return Fold(
-        *trained, *scored,
-        _check_method_params(X, fit_params, train),
-        _check_method_params(X, score_params, test),
-        _check_method_params(X, score_params, train),
-    )  # fmt: skip
+
+    estimator: BaseEstimator
+    X: Any
+    y: Any
+    train_rows: np.ndarray
+    test_rows: np.ndarray
+    params: Mapping[str, Any]
+    scores_params: Mapping[str, Any]
+
+    def train(self) -> tuple[Any, Any]:
+        """The inputs and targets to train on."""
+        return _safe_split(self.estimator, self.X, self.y, self.train_rows)
+
+    def test(self) -> tuple[Any, Any]:
+        """The inputs and targets to score."""
+        return _safe_split(self.estimator, self.X, self.y, self.test_rows, self.train_rows)
+
+    def fit_params(self) -> Mapping[str, Any]:
+        """What `fit` takes besides, for the examples to train on."""
+        return _check_method_params(self.X, self.params, self.train_rows)
+
+    def score_params(self, of_training: bool) -> Mapping[str, Any]:
+        """What scorers take besides, for the examples to train on, or those to score."""
+        rows = self.train_rows if of_training else self.test_rows
+        return _check_method_params(self.X, self.scores_params, rows)
 
 
 @dataclass
@@ -100,7 +94,7 @@ class Preparation:
     base: Any
     seed: int
     transformed: dict[Hashable, Any] = field(default_factory=dict)
-    """The fitted transformers of pipelines, their outputs and their errors."""
+    """The fitted transformers of pipelines and their outputs, or their errors."""
     examples: dict[Hashable, tuple[dict[str, Any], Examples]] = field(default_factory=dict)
     """The attributes of an estimator that describe its examples, and the checked examples."""
 
@@ -119,66 +113,106 @@ class Preparation:
         network = network_in(estimator)
         if network is None:
             return Model(estimator)
-        network.random_state = _seed(network.random_state, self.seed, seed)
-        weight = self._weight(estimator, fold)
-        if weight is NotImplemented or not may_share(network):
+        set_seed(network, self.seed, seed)
+        if not may_share(network) or not self._takes_only_weights(estimator, fold):
             return Model(estimator)
         start = time.perf_counter()
         model = Model(estimator)
         try:
-            inputs, key = fold.X, (number,)
-            if isinstance(estimator, Pipeline):
+            key, transformers = (number,), None
+            if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
                 key = (number, *_parameters_of_transformers(parameters, estimator))
-                transformers, inputs = self._transformed(key, estimator, fold)
-                estimator.steps = [*transformers.steps, estimator.steps[-1]]
-            model.lane = self._lane(key, network, inputs, fold.y, weight)
+                transformers = self._transformed(key, estimator, fold)
+                estimator.steps = [*transformers[0].steps, estimator.steps[-1]]
+            model.lane = self._lane(
+                key, network, fold, None if not transformers else transformers[1]
+            )
         except Exception as error:  # as scikit-learn: any error of a fit costs only its score
             model.error = error
         model.seconds = time.perf_counter() - start
         return model
 
-    def _weight(self, estimator: Any, fold: Fold) -> Any:
-        """The examples' weights; `NotImplemented` if `fit` takes something else, too."""
-        name = "sample_weight"
-        if isinstance(estimator, Pipeline):
-            name = f"{estimator.steps[-1][0]}__{name}"
-        others = {key for key, value in fold.fit_params.items() if value is not None} - {name}
-        return NotImplemented if others else fold.fit_params.get(name)
+    def _takes_only_weights(self, estimator: Any, fold: Fold) -> bool:
+        """Whether `fit` takes nothing but the weights of the examples."""
+        names = {name for name, value in fold.params.items() if value is not None}
+        return names <= {_name_of_weights(estimator)}
 
     def _transformed(self, key: Hashable, estimator: Pipeline, fold: Fold) -> tuple[Pipeline, Any]:
-        """The fitted transformers of a pipeline, and the inputs that they make."""
+        """The fitted transformers of a pipeline, and the inputs that they make.
+
+        Raises:
+          Exception: what they raise, or raised before.
+        """
         if key not in self.transformed:
             transformers: Any = clone(estimator[:-1])
-            self.transformed[key] = transformers, transformers.fit_transform(fold.X, fold.y)
-        return self.transformed[key]
+            try:
+                self.transformed[key] = transformers, transformers.fit_transform(*fold.train())
+            except Exception as error:
+                self.transformed[key] = error
+        transformed = self.transformed[key]
+        if isinstance(transformed, Exception):
+            raise transformed
+        return transformed
 
     def _lane(
-        self, key: tuple, network: MultilayerPerceptron, inputs: Any, y: Any, weight: Any
+        self, key: tuple, network: MultilayerPerceptron, fold: Fold, inputs: Any | None
     ) -> Lane:
-        """The lane of an estimator; its attributes are those of others on the same examples."""
+        """The lane of an estimator; its attributes are those of others on the same examples.
+
+        Args:
+          key: what the inputs depend on.
+          network: the estimator.
+          fold: the fold.
+          inputs: what a pipeline's transformers make of the inputs; `None` without any.
+        """
         check_parameters(network)
-        recipe = recipe_of(network)
-        check_recipe(recipe)
         key = (*key, repr([getattr(network, name, None) for name in DATA_PARAMETERS]))
         if key not in self.examples:
             names = set(vars(network))
-            examples = prepared(network, inputs, y, weight)[1]
+            X, y = fold.train()  # noqa: N806
+            weight = fold.fit_params().get(_name_of_weights(self.base))
+            examples = prepared(network, X if inputs is None else inputs, y, weight)[1]
             described = {name: vars(network)[name] for name in set(vars(network)) - names}
             self.examples[key] = described, examples
         described, examples = self.examples[key]
         vars(network).update(described)
+        with computing(network, examples.x.dtype):  # in which hyperparameters are rounded
+            recipe = recipe_of(network)
+        check_recipe(recipe)
         return Lane(network, examples, recipe)
+
+
+def _name_of_weights(estimator: Any) -> str:
+    """The name by which `fit` of an estimator takes the weights of the examples."""
+    is_pipeline = isinstance(estimator, Pipeline)
+    return f"{estimator.steps[-1][0]}__sample_weight" if is_pipeline else "sample_weight"
 
 
 def network_in(estimator: Any) -> MultilayerPerceptron | None:
     """The network of an estimator that is one, or of a pipeline that ends with one.
 
     Args:
-      estimator: the estimator.
+      estimator: the estimator; classes that are derived from these may fit in another way.
     """
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    is_cached = isinstance(estimator, Pipeline) and estimator.memory is not None
-    return last if isinstance(last, MultilayerPerceptron) and not is_cached else None
+    last = estimator
+    if type(estimator) is Pipeline and estimator.memory is None:
+        last = estimator.steps[-1][1]
+    return last if type(last) in (MLPClassifier, MLPRegressor) else None
+
+
+def set_seed(network: MultilayerPerceptron, default: int, number: int = 0) -> None:
+    """Set the `random_state` of an estimator for one of the seeds of a search.
+
+    Args:
+      network: the estimator.
+      default: the seed of a network that has none.
+      number: the number of the seed: for 0 its own, for others drawn from a copy of it.
+    """
+    if network.random_state is None:
+        network.random_state = default
+    if number:
+        copied = check_random_state(copy.deepcopy(network.random_state))
+        network.random_state = int(copied.randint(2**31 - 1, size=number)[-1])
 
 
 def _parameters_of_transformers(
@@ -191,14 +225,3 @@ def _parameters_of_transformers(
         for name, value in sorted(parameters.items())
         if name.split("__")[0] != network_name
     )
-
-
-def _seed(
-    random_state: int | np.random.RandomState | None, default: int, number: int
-) -> int | np.random.RandomState:
-    """The `random_state` of seed `number`: for 0 its own, then others drawn from a copy of it."""
-    own = default if random_state is None else random_state
-    if number == 0:
-        return own
-    copied = check_random_state(copy.deepcopy(own))
-    return int(copied.randint(2**31 - 1, size=number)[-1])

@@ -6,7 +6,6 @@ program, whatever their learning rates, penalties and numbers of epochs are.
 """
 
 import copy
-import os
 import threading
 import time
 from collections.abc import Hashable, Iterable, Sequence
@@ -52,7 +51,6 @@ from jaxnet.sklearn.training import (
 from jaxnet.sweeps import chunk_sizes
 from jaxnet.sweeps.lanes import lane_group
 from jaxnet.sweeps.time_estimates import EpochSize, compile_seconds, lane_epoch_seconds
-from jaxnet.training.step import TrainState
 
 FEWEST_SLOTS = 4
 """The fewest lanes of a program that others have left."""
@@ -74,6 +72,8 @@ class Lane:
     """Its parameters where it stands, or ended."""
     seconds: float = 0.0
     """Its share of its chunk's time."""
+    error: Exception | None = None
+    """Why it could not be trained."""
 
     def is_going_on(self, n_epochs: int) -> bool:
         """Whether there is something to train before it has had so many epochs."""
@@ -85,8 +85,10 @@ class Lane:
         """Set the attributes of the trained estimator.
 
         Raises:
-          ValueError: its weights are not finite.
+          Exception: it could not be trained, or its weights are not finite.
         """
+        if self.error is not None:
+            raise self.error
         params = self.params if self.progress.best_params is None else self.progress.best_params
         assert params is not None  # it was trained
         stacked = jax.tree.map(lambda array: np.asarray(array)[None], params)
@@ -167,6 +169,8 @@ class Chunk:
         self.lanes, self.n_slots, self.has_losses = list(lanes), n_slots, has_losses
         self.estimator, self.examples = lanes[0].estimator, lanes[0].examples
         self.is_begun = False
+        self.error: Exception | None = None
+        self.state: Any = None
 
     def train(self, n_epochs: int, interrupted: threading.Event) -> None:
         """Train each lane until its end, or until it has had so many epochs.
@@ -175,22 +179,32 @@ class Chunk:
           n_epochs: the most epochs.
           interrupted: ends the training after an epoch.
         """
+        if interrupted.is_set() or self.error is not None:
+            return
         start = time.perf_counter()
-        with computing(self.estimator, self.examples.x.dtype):
-            if not self.is_begun:
-                self._begin()
-            while not interrupted.is_set():
-                going_on = [lane.is_going_on(n_epochs) for lane in self.slots]
-                if not any(going_on):
-                    break
-                if self._shrink(going_on, n_epochs):
-                    continue
-                self._train_epoch(np.array(going_on))
-            self._collect()
+        try:
+            with computing(self.estimator, self.examples.x.dtype):
+                if not self.is_begun:
+                    self._begin()
+                if any(lane.is_going_on(n_epochs) for lane in self.slots):
+                    self._train_until(n_epochs, interrupted)
+                    self._collect()
+        except Exception as error:  # it costs the scores of these lanes alone
+            self.error = error
         for lane in self.lanes:
             lane.seconds += (time.perf_counter() - start) / len(self.lanes)
+            lane.error = self.error
         if not any(lane.is_going_on(lane.estimator.max_iter) for lane in self.lanes):
-            del self.data, self.state  # which take memory
+            self.data = self.state = None  # which take memory
+
+    def _train_until(self, n_epochs: int, interrupted: threading.Event) -> None:
+        """Train each lane until its end, or until it has had so many epochs."""
+        while not interrupted.is_set():
+            going_on = [lane.is_going_on(n_epochs) for lane in self.slots]
+            if not any(going_on):
+                return
+            if not self._shrink(going_on, n_epochs):
+                self._train_epoch(np.array(going_on))
 
     def _begin(self) -> None:
         """Draw the initial weights, divide the examples, and start the optimizers."""
@@ -216,7 +230,9 @@ class Chunk:
         dtype = examples.x.dtype
         stacked = jax.tree.map(lambda array: array[None].astype(dtype), drawn)
         params = jax.tree.map(lambda array: array[0], with_inputs(stacked, self.net.sizes[0]))
-        self.state: TrainState = begin_lanes(self.lane_shape, self.recipe, self.seed, params)
+        self.state = begin_lanes(self.lane_shape, self.recipe, self.seed, params)
+        for lane in self.lanes if estimator.early_stopping else []:
+            lane.progress.best_params = params  # until a score is better
         self.is_begun = True
 
     def _enter(self, lanes: list[Lane], n_slots: int) -> None:
@@ -286,8 +302,8 @@ class Chunk:
             loss = loss_of(self.net, *losses[index]) if is_measured else np.nan
             validated = None if validations is None else validations[index]
             lane.progress.add_epoch(lane.estimator, n, loss, validated)
-            if is_measured and not np.isfinite(loss):  # the weights are not finite, and remain so
-                lane.progress.is_training = False
+            if validated is None and is_measured and not np.isfinite(loss):
+                lane.progress.is_training = False  # its weights are not finite, and remain so
 
     def _in_slots(self, numbers: np.ndarray) -> np.ndarray:
         return np.concatenate([numbers, numbers[self.padding]])
@@ -347,13 +363,6 @@ def _may_stop_by_loss(estimator: MultilayerPerceptron) -> bool:
     return not estimator.early_stopping and estimator.n_iter_no_change + 1 < estimator.max_iter
 
 
-def cores() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def train_chunks(chunks: Sequence[Chunk], n_epochs: int, n_threads: int) -> None:
     """Train chunks side by side.
 
@@ -363,8 +372,15 @@ def train_chunks(chunks: Sequence[Chunk], n_epochs: int, n_threads: int) -> None
       n_threads: how many to train at once: a program on a CPU uses one core.
     """
     interrupted = threading.Event()
+    config: Any = jax.config
+    device = config.jax_default_device  # which threads do not inherit
+
+    def train_on_device(chunk: Chunk) -> None:
+        with jax.default_device(device):
+            chunk.train(n_epochs, interrupted)
+
     with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(chunk.train, n_epochs, interrupted) for chunk in chunks]
+        futures = [pool.submit(train_on_device, chunk) for chunk in chunks]
         try:
             for future in futures:
                 future.result()

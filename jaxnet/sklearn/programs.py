@@ -73,6 +73,8 @@ def padded(array: np.ndarray, n_rows: int, n_columns: int | None = None) -> np.n
       n_columns: the number of columns to have; `None` for those that there are.
     """
     n_new = (n_rows, *array.shape[1:]) if n_columns is None else (n_rows, n_columns)
+    if n_new == array.shape:
+        return array
     return np.pad(array, [(0, new - old) for new, old in zip(n_new, array.shape, strict=True)])
 
 

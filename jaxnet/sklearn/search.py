@@ -22,8 +22,9 @@ from sklearn.model_selection._validation import (
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.validation import _check_method_params  # pyright: ignore[reportPrivateUsage]
 
+from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import count
-from jaxnet.sklearn.candidates import fold_of
+from jaxnet.sklearn.candidates import Fold, network_in, set_seed
 from jaxnet.sklearn.search_callbacks import Callbacks
 from jaxnet.sklearn.search_sweep import Candidate, SearchSweep
 
@@ -147,12 +148,11 @@ class SweepSearchCV(BaseSearchCV):
         candidates = self._candidates(random)
         splitter: Any = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         folds = [
-            fold_of(self.estimator, X, y, rows, routed.estimator.fit, routed.scorer.score)
-            for rows in splitter.split(X, y, **routed.splitter.split)
+            Fold(self.estimator, X, y, train, test, routed.estimator.fit, routed.scorer.score)
+            for train, test in splitter.split(X, y, **routed.splitter.split)
         ]
         self.n_splits_ = len(folds)
-        seed = int(random.randint(2**31 - 1))
-        sweep = SearchSweep(self, candidates, folds, seed)
+        sweep = SearchSweep(self, candidates, folds, int(random.randint(2**31 - 1)))
         if self.verbose > 0:
             print(
                 f"Fitting {len(candidates)} candidates on {len(folds)} folds under {self.n_seeds} "
@@ -164,7 +164,7 @@ class SweepSearchCV(BaseSearchCV):
         callbacks.end_fits()
         self._choose(results, refit_metric)
         if self.refit:
-            self._refit(X, y, routed.estimator.fit, callbacks)
+            self._refit(X, y, routed.estimator.fit, callbacks, sweep.seed)
         self.scorer_ = getattr(scorers, "_scorers", scorers)
         self.cv_results_ = results
         if self.keep_models:
@@ -205,13 +205,27 @@ class SweepSearchCV(BaseSearchCV):
                 [sweep.candidates[row] for row in rows], outcomes, columns, scorers
             )
             if self.halving is not None and number + 1 < len(rounds):
-                metric = refit_metric if isinstance(refit_metric, str) else "score"
-                scores = results[f"mean_test_{metric}"][-len(going_on) :]
+                scores = results[f"mean_test_{self._deciding_score()}"][-len(going_on) :]
                 n_kept = math.ceil(len(going_on) / self.halving)
-                best = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")[:n_kept]
+                best = np.argsort(-_without_nan(scores), kind="stable")[:n_kept]
                 going_on = [going_on[index] for index in sorted(best)]
         sweep.warn_of_unfinished(going_on)
         return results
+
+    def _deciding_score(self) -> str:
+        """The name of the score by which candidates go on.
+
+        Raises:
+          ValueError: there are several scores, and `refit` names none of them.
+        """
+        if not self.multimetric_:
+            return "score"
+        if not isinstance(self.refit, str):
+            raise ValueError(
+                "halving needs to know which of several scores decides; pass its name as refit, "
+                f"not {brief(self.refit)}."
+            )
+        return self.refit
 
     def _results(
         self,
@@ -222,7 +236,8 @@ class SweepSearchCV(BaseSearchCV):
     ) -> dict[str, Any]:
         """`cv_results_`, by scikit-learn's own function."""
         outcomes = [dict(outcome) for outcome in outcomes]
-        _warn_or_raise_about_fit_failures(outcomes, self.error_score)
+        if not any(columns["iter"]):  # later rounds of halving have the same failures
+            _warn_or_raise_about_fit_failures(outcomes, self.error_score)
         _insert_error_scores(outcomes, self.error_score)
         first = outcomes[0]["test_scores"]
         self.multimetric_ = isinstance(first, dict)
@@ -240,18 +255,23 @@ class SweepSearchCV(BaseSearchCV):
         if self.halving is None or callable(self.refit):
             self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
         else:
-            scores = np.nan_to_num(results[f"mean_test_{refit_metric}"], nan=-np.inf)
+            scores = _without_nan(results[f"mean_test_{refit_metric}"])
             is_last = results["iter"] == max(results["iter"])
             self.best_index_ = int(np.argmax(np.where(is_last, scores, -np.inf)))
         if not callable(self.refit):
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
-    def _refit(self, X: Any, y: Any, fit_params: Mapping[str, Any], callbacks: Callbacks) -> None:
+    def _refit(
+        self, X: Any, y: Any, fit_params: Mapping[str, Any], callbacks: Callbacks, seed: int
+    ) -> None:
         """Fit the best candidate on all examples."""
         parameters: Any = clone(self.best_params_, safe=False)
         best: Any = clone(self.estimator)
         best.set_params(**parameters)
+        network = network_in(best)
+        if network is not None:
+            set_seed(network, seed)
         start = time.perf_counter()
         with callbacks.refit(best):
             best.fit(X, y, **fit_params)
@@ -259,6 +279,11 @@ class SweepSearchCV(BaseSearchCV):
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
+
+
+def _without_nan(scores: np.ndarray) -> np.ndarray:
+    """Scores with a number below all others for those that are not known."""
+    return np.nan_to_num(scores, nan=np.finfo(float).min, neginf=np.finfo(float).min)
 
 
 def halving_rounds(n_candidates: int, n_epochs: int, factor: int) -> list[int]:

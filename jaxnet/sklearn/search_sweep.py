@@ -3,15 +3,16 @@
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection._validation import _score  # pyright: ignore[reportPrivateUsage]
 
 from jaxnet.sklearn.candidates import Fold, Preparation
-from jaxnet.sklearn.lane_training import Lane, cores, in_chunks, train_chunks
+from jaxnet.sklearn.lane_training import Lane, in_chunks, train_chunks
 from jaxnet.sklearn.search_callbacks import Callbacks
 from jaxnet.sklearn.training import is_batch_clipped, warn_of_clipped_batches
 
@@ -35,17 +36,25 @@ class SearchSweep:
     def __init__(
         self, search: Any, candidates: Sequence[Candidate], folds: Sequence[Fold], seed: int
     ) -> None:
-        self.search, self.candidates, self.folds = search, candidates, folds
-        self.n_threads = cores() if search.n_jobs in (None, -1) else search.n_jobs
+        self.search, self.candidates, self.folds, self.seed = search, candidates, folds, seed
+        self.n_threads = effective_n_jobs(-1 if search.n_jobs is None else search.n_jobs)
         preparation = Preparation(search.estimator, seed)
         self.models = np.empty((len(candidates), len(folds), search.n_seeds), object)
-        for candidate, fold, number in np.ndindex(self.models.shape):
-            self.models[candidate, fold, number] = preparation.model(
-                candidates[candidate], fold, folds[fold], number
-            )
+        for fold in range(len(folds)):
+            for candidate, number in np.ndindex(len(candidates), search.n_seeds):
+                self.models[candidate, fold, number] = preparation.model(
+                    candidates[candidate], fold, folds[fold], number
+                )
         self._warn_of_clipped_batches()
-        self.chunks = in_chunks(self.lanes(), self.n_threads, has_losses=search.keep_models)
+        self.chunks = in_chunks(self.lanes(), self.n_threads, self._needs_losses())
         self.has_fitted_others = False
+
+    def _needs_losses(self) -> bool:
+        """Whether somebody may look at the losses: in kept models, or in a score of the user's."""
+        scoring = self.search.scoring
+        names = scoring if isinstance(scoring, list | tuple | set) else [scoring]
+        has_own_scores = any(name is not None and not isinstance(name, str) for name in names)
+        return self.search.keep_models or has_own_scores
 
     def _warn_of_clipped_batches(self) -> None:
         clipped = {
@@ -85,7 +94,7 @@ class SearchSweep:
             model.lane.seconds = 0.0
             try:
                 model.lane.keep()
-            except ValueError as error:
+            except Exception as error:
                 model.error = error
         if not self.has_fitted_others:
             self._fit_others()
@@ -100,7 +109,7 @@ class SearchSweep:
             n_others += 1
             fold, start = self.folds[number], time.perf_counter()
             try:
-                model.estimator.fit(fold.X, fold.y, **fold.fit_params)
+                model.estimator.fit(*fold.train(), **fold.fit_params())
             except Exception as error:  # as scikit-learn: it costs only the score
                 model.error = error
             model.seconds = time.perf_counter() - start
@@ -122,31 +131,36 @@ class SearchSweep:
           scorers: the scores' functions.
           callbacks: those of the search.
         """
-        outcomes = []
-        for candidate in candidates:
-            for fold, models in zip(self.folds, self.models[candidate], strict=True):
+        outcomes = {}
+        for number, fold in enumerate(self.folds):
+            parts = {"test_scores": (*fold.test(), fold.score_params(of_training=False))}
+            if self.search.return_train_score:
+                parts["train_scores"] = (*fold.train(), fold.score_params(of_training=True))
+            for candidate in candidates:
                 with callbacks.fit():
-                    outcomes.append(self._outcome(fold, models, scorers))
-        return outcomes
+                    models = self.models[candidate, number]
+                    outcomes[candidate, number] = self._outcome(parts, models, scorers)
+        return [
+            outcomes[candidate, number]
+            for candidate in candidates
+            for number in range(len(self.folds))
+        ]
 
-    def _outcome(self, fold: Fold, models: np.ndarray, scorers: Any) -> dict[str, Any]:
+    def _outcome(
+        self, parts: Mapping[str, tuple[Any, Any, Any]], models: np.ndarray, scorers: Any
+    ) -> dict[str, Any]:
         """The scores of a candidate on a fold: the means over its seeds."""
         error_score, start = self.search.error_score, time.perf_counter()
         error = next((model.error for model in models if model.error is not None), None)
-        outcome: dict[str, Any] = {"fit_error": None, "n_test_samples": len(fold.y_test)}
+        outcome: dict[str, Any] = {"fit_error": None}
         if error is not None:
             if error_score == "raise":
                 raise error
             names = getattr(scorers, "_scorers", None)
             failed = error_score if names is None else dict.fromkeys(names, error_score)
-            outcome["test_scores"] = failed
-            if self.search.return_train_score:
-                outcome["train_scores"] = failed
+            outcome |= dict.fromkeys(parts, failed)
             outcome["fit_error"] = "".join(traceback.format_exception_only(error))
         else:
-            parts = {"test_scores": (fold.X_test, fold.y_test, fold.score_params)}
-            if self.search.return_train_score:
-                parts["train_scores"] = (fold.X, fold.y, fold.train_score_params)
             for name, (inputs, targets, score_params) in parts.items():
                 outcome[name] = _mean(
                     [
