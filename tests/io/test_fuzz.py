@@ -99,6 +99,7 @@ READ_IN = {
         "image .png", "image .jpg", "image .gif", "image .bmp", "image .tif", "pictures .csv",
     },
     "cli/questions.py": {"image .npy"},
+    "cli/data_options.py": {"data .npz"},
     "cli/train.py": {"config.json"},
 }  # fmt: skip
 """The readers of the registry, by the module that reads their files."""

@@ -16,7 +16,7 @@ ALLOWED = {
     ("io/files.py", "safe_open"),  # inside of read_file, of which it gets the file
     ("io/numpy_files.py", "open"),  # a member of an archive
     ("cli/streams.py", "open"),  # the null device, to write to
-    ("cli/predict.py", "open"),  # PIL's, of an open file
+    ("io/picture_files.py", "open"),  # PIL's, of a content that was read
     ("sweeps/chunk_params.py", "load"),  # what this process wrote into its temporary folder
     ("data/datasets.py", "loadtxt"),  # a table that scikit-learn has installed
     ("acceleration/compilation_cache.py", "read_bytes"),  # to hash what may be damaged
