@@ -15,7 +15,7 @@ import pytest
 import jaxnet as jn
 from jaxnet.integrations import Tracker
 
-DATA = jn.datasets.xor(n=60)
+DATA, OTHER_DATA = jn.datasets.xor(n=60), jn.datasets.xor(n=60, seed=1)
 NET = jn.Network((2, 4, 2))
 RECIPE = jn.Recipe(jn.sgd(0.5), l2=0.1)
 COMPARISON = Path(__file__).parents[1] / "data" / "version_0_2_0" / "comparison"
@@ -261,6 +261,15 @@ def test_tensorboard_gives_back_the_curves_of_every_network_of_a_study(study, tm
             np.testing.assert_array_equal(np.float32(scalars[tag][1]), np.float32(own))
         if not study.diverged_epoch[places]:
             assert scalars["score"][1] == [pytest.approx(study.score[places])]
+
+
+def test_studies_of_other_data_with_equal_settings_stand_side_by_side(tmp_path):
+    pytest.importorskip("tensorboardX")
+    studies = [jn.sweep(NET, data, RECIPE, epochs=1, log=None) for data in (DATA, OTHER_DATA)]
+    tracker = jn.callbacks.tensorboard("runs")
+    assert [jn.track(study, tracker) for study in studies] == [1, 1]
+    assert [jn.track(study, tracker) for study in studies] == [0, 0]
+    assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
 @needs_tensorboard
