@@ -106,7 +106,7 @@ class Tool(Protocol):
         """Begin the run of a training.
 
         Args:
-          key: equal for trainings with the same settings; empty if they cannot be named.
+          key: equal for trainings with the same settings and data; empty if they cannot be named.
           parameters: the settings.
           done: the epochs that earlier calls have done: if there are any, their run goes on.
         """
@@ -171,14 +171,17 @@ class Tracker:
         Args:
           run: the finished run; `None` after an exception.
         """
-        if self.run is not None:
-            self._write(lambda: self._close(run, None if run is None else run.ending))
-        self.run = self.start = None
+        try:
+            if self.run is not None:
+                self._write(lambda: self._close(run, None if run is None else run.ending))
+        finally:  # Ctrl-C passes
+            self.run = self.start = None
 
     def _open(self, start: RunStart) -> None:
         setting = Setting(start.network, start.recipe, start.batch_size, start.examples)
         parameters = setting.columns() | {"seed": start.seed, "epochs": start.epochs}
-        self.run = self.tool.training(_key_of(setting, start.seed), parameters, start.done)
+        key = _key_of(setting, start.seed, start.data_sha256)
+        self.run = self.tool.training(key, parameters, start.done)
 
     def _log(self, report: EpochReport) -> None:
         if self.run is None:  # in a loop of the caller's own
@@ -274,10 +277,10 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _key_of(setting: Setting, seed: int) -> str:
+def _key_of(setting: Setting, seed: int, data_sha256: str) -> str:
     """The key of a training; empty if a part of it cannot be named."""
     try:
-        return key_of(setting.description(), seed)
+        return key_of(setting.description(), seed, data_sha256)
     except ValueError:
         return ""
 

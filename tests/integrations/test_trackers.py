@@ -179,6 +179,18 @@ def test_a_resumed_training_goes_on_in_its_run(store, tmp_path):
 
 
 @needs_mlflow
+def test_a_resumed_training_goes_on_in_no_run_of_other_data(store, tmp_path):
+    tracker = store.tracker()
+    for name, data in (("first", DATA), ("second", OTHER_DATA)):
+        jn.train(NET, data, RECIPE, epochs=1, on_epoch=tracker, checkpoint=tmp_path / name)
+    run = jn.train(NET, DATA, RECIPE, epochs=2, on_epoch=tracker, resume=tmp_path / "first")
+    second, first = store.runs()  # the latest one first
+    costs = np.asarray(run.history.training_cost, float).tolist()
+    assert store.curve(first, "training_cost") == ([1, 2], costs)
+    assert store.curve(second, "training_cost")[0] == [1]
+
+
+@needs_mlflow
 def test_the_end_of_a_training_is_the_status_of_its_run(store):
     def fail(report):
         raise RuntimeError("not the tracker's")
