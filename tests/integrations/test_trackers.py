@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import json
 import math
+import os
 import pickle
 import struct
 import warnings
@@ -409,6 +410,50 @@ def test_a_tracker_that_fails_never_harms_a_training(first_bad):
     costs = np.asarray(alone.history.training_cost, float)
     assert tool.logged == list(enumerate(costs[:n_logged].tolist(), start=1))
     assert (tool.results is None) == (first_bad < math.inf)
+
+
+@needs_mlflow
+def test_mlflow_waits_for_no_dead_server_for_long(monkeypatch):
+    """Its own default is minutes. What the person has set, and the process afterwards, stays."""
+    import requests
+
+    waits, names = [], ["TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"]
+    names = [f"MLFLOW_HTTP_REQUEST_{name}" for name in names]
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(names[2], "0")  # seconds between the tries
+
+    def refuse(session, method, url, **options):
+        retry = session.get_adapter(url).max_retries
+        waits.append((options["timeout"], retry.total, retry.backoff_factor))
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    with pytest.warns(UserWarning, match="MLflow failed") as caught:
+        run = _trained(jn.callbacks.mlflow("http://127.0.0.1:9"))
+    assert (run.ending, len(caught)) == ("done", 1)
+    assert waits == [(5, 1, 0)]
+    assert [os.environ.get(name) for name in names] == [None, None, "0"]
+
+
+@needs_wandb
+def test_wandb_waits_for_no_dead_server_for_long(monkeypatch):
+    import wandb  # pyright: ignore[reportMissingImports]
+
+    settings = []
+
+    def refuse(**options):
+        settings.append(options["settings"])
+        raise OSError("refused")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Biases failed") as caught:
+            run = _trained(jn.callbacks.wandb(mode="online"))
+        assert (run.ending, len(caught)) == ("done", 1)
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "77")
+    set_here = [part.model_fields_set & {"init_timeout"} for part in settings]
+    assert (settings[0].init_timeout, set_here) == (10, [{"init_timeout"}, set()])
 
 
 def test_a_tracker_tries_again_in_the_next_training():
