@@ -468,6 +468,42 @@ def test_a_tracker_tries_again_in_the_next_training():
     assert [epoch for epoch, _ in tool.logged] == [1, 1, 2, 3]
 
 
+class RecordingTool(FailingTool):
+    """A tool that keeps the runs which it is asked for, each as its epochs and its ending."""
+
+    def __init__(self):
+        super().__init__(math.nan)
+        self.runs = []
+
+    def training(self, key, parameters, done):
+        self.runs.append(([], []))
+        return self
+
+    def log(self, first, curves):
+        self.runs[-1][0].append(first)
+
+    def end(self, ending, results, files):
+        self.runs[-1][1].append(ending)
+
+
+def test_a_loop_of_ones_own_that_breaks_off_leaves_no_run_for_the_next():
+    reports, tool = [], RecordingTool()
+    _trained(reports.append)
+    tracker = Tracker(tool)
+    for report in (*reports[:2], *reports):
+        tracker(report)
+    _trained(tracker)
+    assert tool.runs == [
+        ([1, 2], ["interrupted"]), ([1, 2, 3], ["done"]), ([1, 2, 3], ["done"])
+    ]  # fmt: skip
+
+
+def test_what_failed_to_be_tracked_is_said_to_go_on_by_the_same_call():
+    study = jn.sweep(NET, DATA, RECIPE, epochs=1, log=None)
+    with pytest.warns(UserWarning, match=r"to it, and the same call goes on from there\.$"):
+        assert jn.track(study, Tracker(FailingTool(0))) == 0
+
+
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
 def test_without_the_tool_the_message_says_what_to_install(monkeypatch, name):
     find_spec = importlib.util.find_spec
