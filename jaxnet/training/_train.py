@@ -230,12 +230,7 @@ def train(
 def _finished_run(loop: "_TrainLoop", folder: str | Path | None) -> Run:
     """The finished run; it warns the caller of `train` if it diverged, or if Ctrl-C ended it."""
     run = loop.run()
-    while loop.callbacks.begun:
-        try:
-            loop.callbacks.end(run)
-        except KeyboardInterrupt:  # in one that waits for a server, say; the next ones go on
-            message = "Ctrl-C ended a callback's end(run); the run was finished, and is returned."
-            warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
+    loop.callbacks.finish(run)
     remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
     message = str(loop.stopped)
     if loop.ending == "interrupted":

@@ -1,12 +1,14 @@
 """What `train` calls: after every epoch, and where a callback wants it, before and after a run."""
 
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxnet.core.arguments import brief, require_plain_function
 from jaxnet.core.network import Network
+from jaxnet.data.doubtful import outer_stacklevel
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.run import EpochCallback, EpochReport, Run
 
@@ -105,8 +107,21 @@ class Callbacks:
         except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
             interrupts.append(signal.SIGINT)
 
+    def finish(self, run: Run) -> None:
+        """Pass the finished run to the callbacks that have begun; Ctrl-C only ends what one does.
+
+        Args:
+          run: the run, which is not to be lost while a callback waits for a server, say.
+        """
+        while self.begun:
+            try:
+                self.end(run)
+            except KeyboardInterrupt:
+                message = "Ctrl-C ended a callback's end; the run was finished, and is returned."
+                warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
+
     def end(self, run: Run | None) -> None:
-        """Pass the finished run to the callbacks that have begun; `None` after an exception."""
+        """Pass the run to the callbacks that have begun; `None` after an exception."""
         while self.begun:
             self.begun.pop(0).end(run)
 
