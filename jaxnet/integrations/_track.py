@@ -93,7 +93,8 @@ def track(results: Study | Comparison, tracker: Tracker) -> int:
             f"jaxnet.compare, not {brief(results)}."
         )
     names: list[str] = []
-    succeeds(tracker.tool, lambda: _write_all(results, tracker, names))
+    consequence = "the same call goes on from there"
+    succeeds(tracker.tool, lambda: _write_all(results, tracker, names), consequence)
     return len(names)
 
 

@@ -149,7 +149,8 @@ def mlflow(uri: str | None = None, experiment: str = "jaxnet", name: str | None 
 
     Args:
       uri: the address of MLflow's server or store, such as "sqlite:///mlflow.db"; `None`, the
-        default, for the one that MLflow is set to, which is this file unless you say otherwise.
+        default, for the one that MLflow is set to. Unless you say otherwise this is that file in
+        the working directory, or, with older versions or where there is one, the folder `mlruns`.
       experiment: the experiment that the runs are in, "jaxnet" by default; it is made if there is
         none.
       name: the name of the runs, in `jaxnet.track` that of the parent run; `None`, the default, for

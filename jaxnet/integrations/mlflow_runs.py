@@ -1,8 +1,10 @@
 """MLflow's runs: one for each training, and for a study a parent with a child for each network."""
 
+import contextlib
 import math
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,25 @@ MOST_METRICS, MOST_OTHERS = 800, 100
 """What is sent in one batch, metrics and parameters or tags: MLflow takes 1000 in all."""
 SECONDS = 1.0
 """At least so long after a batch the next one is sent, so that short epochs wait for none."""
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""How long a request waits for a server, in variables that MLflow reads: some ten seconds in all.
+MLflow's own default is minutes, and the training waits as long."""
+
+
+@contextlib.contextmanager
+def limited_patience() -> Iterator[None]:
+    """Set those variables of `PATIENCE` that the person has not set, while the block runs."""
+    names = [name for name in PATIENCE if name not in os.environ]
+    os.environ.update({name: PATIENCE[name] for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
 
 
 @dataclass(frozen=True)
@@ -37,6 +58,7 @@ class MlflowTool:
     """The name of the runs; `None` for one that MLflow makes up."""
     label = "MLflow"
 
+    @limited_patience()
     def training(self, key: str, parameters: JsonObject, done: int) -> "MlflowRun":
         """Begin the run of a training; see `Tool`."""
         client, experiment = self._client()
@@ -48,6 +70,7 @@ class MlflowTool:
         run = client.create_run(experiment, tags={KEY: key}, run_name=self.name)
         return MlflowRun(client, run.info.run_id, parameters)
 
+    @limited_patience()
     def study(self, key: str, kind: str) -> "MlflowStudy":
         """The parent run of a study; see `Tool`."""
         client, experiment = self._client()
@@ -102,6 +125,7 @@ class MlflowRun:
         if time.perf_counter() - self.sent_at >= SECONDS:
             self._send()
 
+    @limited_patience()
     def _send(self) -> None:
         """Send all that waits, mostly in one batch: a database takes longest to commit each."""
         while self.metrics or self.parameters or self.tags:
@@ -117,6 +141,7 @@ class MlflowRun:
     def log_weights(self, epoch: int, params: Params) -> None:
         """MLflow draws no distributions; see `OpenRun`."""
 
+    @limited_patience()
     def end(
         self,
         ending: Ending | None,
@@ -155,6 +180,7 @@ class MlflowStudy:
             if epochs is not None and child.info.status != "RUNNING":
                 self.finished[key] = int(epochs)
 
+    @limited_patience()
     def network(self, key: str, name: str, parameters: JsonObject) -> MlflowRun:
         """Begin the run of a network; see `OpenStudy`."""
         if key in self.ids:

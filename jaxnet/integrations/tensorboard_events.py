@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxnet.core.types import Params
-from jaxnet.integrations.tracking import Curves
+from jaxnet.integrations.tracking import Curves, key_of
 from jaxnet.io.reading import JsonObject
 from jaxnet.training.run import Ending
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
 
 FINISHED = "finished"
-"""The suffix of an empty file in a network's folder, made last: its name is the network's key, and
-the number of epochs."""
+"""The suffix of an empty file in a network's folder, made last: its name is the network's key in
+this folder of studies, and the number of epochs."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class TensorboardTool:
 
     def study(self, key: str, kind: str) -> "EventStudy":
         """The parent run of a study; see `Tool`."""
-        del key, kind
-        return EventStudy(self.folder)
+        del kind
+        return EventStudy(self.folder, key)
 
 
 class EventRun:
@@ -97,20 +97,21 @@ class EventRun:
 
 
 class EventStudy:
-    """The folder of a study, with a folder inside for each network."""
+    """A folder of studies, with a folder inside for each network of each."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, study_key: str) -> None:
+        self.folder, self.study_key = folder, study_key
         self.finished: dict[str, int] = {}
-        for path in folder.glob(f"*/*.{FINISHED}"):
-            key, _, epochs = path.stem.partition("-")
+        for path in folder.glob(f"*/{study_key}-*.{FINISHED}"):
+            _, key, epochs = path.stem.split("-")
             self.finished[key] = int(epochs)
 
     def network(self, key: str, name: str, parameters: JsonObject) -> EventRun:
         """Begin the run of a network; see `OpenStudy`."""
-        for earlier in self.folder.glob(f"*-{key[:8]}"):
+        ending = key_of(self.study_key, key)[:8]  # equal settings with other data are another run
+        for earlier in self.folder.glob(f"*-{ending}"):
             shutil.rmtree(earlier)
-        return EventRun(self.folder / f"{name}-{key[:8]}", parameters, key)
+        return EventRun(self.folder / f"{name}-{ending}", parameters, f"{self.study_key}-{key}")
 
     def end(
         self,

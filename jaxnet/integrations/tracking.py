@@ -29,6 +29,7 @@ NUMBERS = tuple(
     name for name in EpochReport._fields[2:] if name not in ("params", "monitors", "metrics")
 )
 """The numbers of a report that are written, by name."""
+AS_WITHOUT = "the training is as it would be without it"
 Curves = Mapping[str, np.ndarray]
 """Numbers by name, one per epoch; NaN is not written."""
 
@@ -106,7 +107,7 @@ class Tool(Protocol):
         """Begin the run of a training.
 
         Args:
-          key: equal for trainings with the same settings; empty if they cannot be named.
+          key: equal for trainings with the same settings and data; empty if they cannot be named.
           parameters: the settings.
           done: the epochs that earlier calls have done: if there are any, their run goes on.
         """
@@ -125,7 +126,8 @@ class Tool(Protocol):
 class Tracker:
     """The callback that `jaxnet.callbacks.mlflow`, `wandb` and `tensorboard` return.
 
-    It follows one training after the other. If the tool fails, it warns once, and the training goes
+    It follows one training after the other; in a loop of your own, an epoch that does not come
+    after the one before begins another run. If the tool fails, it warns once, and the training goes
     on without it. A copy, such as a pickled one, writes runs of its own.
 
     Args:
@@ -140,6 +142,8 @@ class Tracker:
         self.tool = tool
         self.run: OpenRun | None = None
         self.start: RunStart | None = None
+        self.last = 0
+        """The last epoch of a loop of the caller's own."""
         self.has_failed = False
 
     def __reduce__(self) -> tuple[type["Tracker"], tuple[Tool]]:
@@ -154,7 +158,7 @@ class Tracker:
         Args:
           start: network, recipe and settings of the run.
         """
-        self.start, self.has_failed = start, False
+        self.start, self.last, self.has_failed = start, 0, False
         self._write(lambda: self._open(start))
 
     def __call__(self, report: EpochReport, /) -> None:
@@ -163,6 +167,8 @@ class Tracker:
         Args:
           report: the results of the epoch.
         """
+        if self.start is None:
+            self._follow_own_loop(report.epoch)
         self._write(lambda: self._log(report))
 
     def end(self, run: Run | None, /) -> None:
@@ -171,14 +177,25 @@ class Tracker:
         Args:
           run: the finished run; `None` after an exception.
         """
-        if self.run is not None:
-            self._write(lambda: self._close(run, None if run is None else run.ending))
-        self.run = self.start = None
+        try:
+            if self.run is not None:
+                self._write(lambda: self._close(run, None if run is None else run.ending))
+        finally:  # Ctrl-C passes
+            self.run = self.start = None
 
     def _open(self, start: RunStart) -> None:
         setting = Setting(start.network, start.recipe, start.batch_size, start.examples)
         parameters = setting.columns() | {"seed": start.seed, "epochs": start.epochs}
-        self.run = self.tool.training(_key_of(setting, start.seed), parameters, start.done)
+        key = _key_of(setting, start.seed, start.data_sha256)
+        self.run = self.tool.training(key, parameters, start.done)
+
+    def _follow_own_loop(self, epoch: int) -> None:
+        """Close the run of a loop that broke off, if this epoch is of the next loop."""
+        if epoch <= self.last:
+            if self.run is not None:
+                self._write(lambda: self._close(None, "interrupted"))
+            self.has_failed = False
+        self.last = epoch
 
     def _log(self, report: EpochReport) -> None:
         if self.run is None:  # in a loop of the caller's own
@@ -201,23 +218,24 @@ class Tracker:
 
     def _write(self, write: Callable[[], object]) -> None:
         """Write something, unless the tool has failed in this training."""
-        if not self.has_failed and not succeeds(self.tool, write):
+        if not self.has_failed and not succeeds(self.tool, write, AS_WITHOUT):
             self.has_failed, self.run = True, None
 
 
-def succeeds(tool: Tool, write: Callable[[], object]) -> bool:
+def succeeds(tool: Tool, write: Callable[[], object], consequence: str) -> bool:
     """Whether writing to a tool succeeds; if not, there is a warning in place of an error.
 
     Args:
       tool: the tool.
       write: writes to it.
+      consequence: what a failure means, as the end of the warning.
     """
     try:
         write()
     except Exception as error:
         warnings.warn(
             f"{tool.label} failed ({type(error).__name__}: {reason_of(error)}); nothing more is "
-            "written to it, and the training is as it would be without it.",
+            f"written to it, and {consequence}.",
             UserWarning,
             stacklevel=outer_stacklevel(),
         )
@@ -274,10 +292,10 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _key_of(setting: Setting, seed: int) -> str:
+def _key_of(setting: Setting, seed: int, data_sha256: str) -> str:
     """The key of a training; empty if a part of it cannot be named."""
     try:
-        return key_of(setting.description(), seed)
+        return key_of(setting.description(), seed, data_sha256)
     except ValueError:
         return ""
 

@@ -1,9 +1,10 @@
 """Weights & Biases' runs: one for each training, and for a study a group of runs."""
 
+import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Mode = Literal["offline", "online"]
 FINISHED = "finished"
 """The suffix of an empty file in a run's folder, made last and called by the number of epochs."""
+PATIENCE = {"init_timeout": 10.0, "finish_timeout": 30.0, "finish_timeout_raises": True}
+"""How long W&B waits for a server, in seconds: to begin a run, and to send the rest of one. By its
+own default a training would wait for 90 seconds, and at the end for ever."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class WandbTool:
         settings = wandb.Settings(
             silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False,
             # Listing the installed packages takes most of the time, and the study's run has them.
-            x_save_requirements=not is_in_study,
+            x_save_requirements=not is_in_study, **_patience(wandb.Settings.model_fields),
         )  # fmt: skip
         return wandb.init(
             project=self.project, dir=str(self.folder), mode=self.mode, id=run_id, name=name,
@@ -164,6 +168,15 @@ class WandbStudy:
         self.tool.remove(self.run_id)
         options = {"group": self.group, "job_type": "study"}
         WandbRun(self.tool.open(self.run_id, self.group, {}, **options)).end(ending, results, files)
+
+
+def _patience(known: Container[str]) -> dict[str, Any]:
+    """The settings of `PATIENCE` that this version of W&B has, and the person has not set."""
+    return {
+        name: value
+        for name, value in PATIENCE.items()
+        if name in known and f"WANDB_{name.upper()}" not in os.environ
+    }
 
 
 def _id_of(folder: Path) -> str:

@@ -178,7 +178,8 @@ def train(
       OSError: a checkpoint cannot be written; the one before it is unharmed.
 
     Warns:
-      RuntimeWarning: the run diverged, or Ctrl-C ended it; the message names the epoch.
+      RuntimeWarning: the run diverged, or Ctrl-C ended it; the message names the epoch. Or Ctrl-C
+        ended what a callback did after the last epoch.
       UserWarning: the data are hardly what is meant, such as float pixels up to 255; the
         checkpoint to resume from was written with another version of JAX or on
         another kind of device; or a checkpoint of the same run is replaced.
@@ -222,14 +223,14 @@ def train(
         folder = resume if checkpoint is None else checkpoint
         with locked_folder(folder, is_shared):
             _open_checkpoint(loop, folder, resume, every, params, choices)
-            loop.run_epochs() if epochs else loop.evaluate_start()
+            loop.run_epochs()
     return _finished_run(loop, folder)
 
 
 def _finished_run(loop: "_TrainLoop", folder: str | Path | None) -> Run:
     """The finished run; it warns the caller of `train` if it diverged, or if Ctrl-C ended it."""
     run = loop.run()
-    loop.callbacks.end(run)
+    loop.callbacks.finish(run)
     remedy = "state=run.state" if folder is None else f"resume={str(folder)!r}"
     message = str(loop.stopped)
     if loop.ending == "interrupted":
@@ -348,7 +349,7 @@ class _TrainLoop(HostLoop[ResultAndTable]):
             self.callbacks.report(self._report(index + 1, epoch, measured), self.interrupts)
         return True
 
-    def evaluate_start(self) -> None:
+    def _evaluate_start(self) -> None:
         """Evaluate the initial parameters, and train nothing."""
         number = np.int32(self.done - 1)
         result = _compiled_finish(
@@ -358,14 +359,12 @@ class _TrainLoop(HostLoop[ResultAndTable]):
         self.log.rows.append(result.row.to_array())
 
     def run_epochs(self) -> None:
-        """Run all epochs, or those before Ctrl-C."""
-        program, n_examples = self.program, len(self.data.train.x)
-        start = RunStart(
-            program.net, self.recipe, program.batch_size, self.seed, n_examples, self.epochs,
-            self.done,
-        )  # fmt: skip
+        """Run all epochs, or those before Ctrl-C; if there are none, evaluate the parameters."""
+        n_examples = len(self.data.train.x)
         try:
-            self.callbacks.begin(start)
+            self.callbacks.begin(self._start)
+            if self.epochs == self.begin.epochs:
+                return self._evaluate_start()
             with (
                 interruptible() as self.interrupts,
                 run_line(self.is_shown, self.callbacks.functions, n_examples) as self.line,
@@ -374,6 +373,19 @@ class _TrainLoop(HostLoop[ResultAndTable]):
         except BaseException:
             self.callbacks.end(None)
             raise
+
+    def _start(self) -> RunStart:
+        """What is about to be trained; hashing the data takes time."""
+        return RunStart(
+            network=self.program.net,
+            recipe=self.recipe,
+            batch_size=self.program.batch_size,
+            seed=self.seed,
+            examples=len(self.data.train.x),
+            epochs=self.epochs,
+            done=self.done,
+            data_sha256=datasets.sha256(self.data),
+        )
 
     def _run_epochs(self) -> None:
         """Run all epochs; whatever ends them, write the last checkpoint."""

@@ -1,12 +1,14 @@
 """What `train` calls: after every epoch, and where a callback wants it, before and after a run."""
 
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxnet.core.arguments import brief, require_plain_function
 from jaxnet.core.network import Network
+from jaxnet.data.doubtful import outer_stacklevel
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.run import EpochCallback, EpochReport, Run
 
@@ -22,10 +24,11 @@ class RunStart(NamedTuple):
       examples: the number of training examples.
       epochs: epochs that the run has at most, those of earlier calls included.
       done: epochs that earlier calls have done: not 0 after `resume` or `state`.
+      data_sha256: the `jaxnet.datasets.sha256` of the data set, in the type it is trained in.
 
     >>> from jaxnet import Recipe, sgd
     >>> start = RunStart(Network((2, 2)), Recipe(sgd(0.5)), batch_size=10, seed=0, examples=200,
-    ...                  epochs=5, done=0)
+    ...                  epochs=5, done=0, data_sha256="")
     >>> start.epochs - start.done
     5
     """
@@ -37,11 +40,16 @@ class RunStart(NamedTuple):
     examples: int
     epochs: int
     done: int
+    data_sha256: str
 
 
 @runtime_checkable
 class RunCallback(EpochCallback, Protocol):
-    """A callback that `train` also calls before the first epoch and after the last one."""
+    """A callback that `train` also calls before the first epoch and after the last one.
+
+    Every `begin` that returned is followed by one `end`, also where there are no epochs, and after
+    an exception. If `begin` raises, this callback's own `end` is not called.
+    """
 
     def begin(self, start: RunStart, /) -> None:
         """Take what is about to be trained.
@@ -68,12 +76,21 @@ class Callbacks:
     """What is called after every epoch."""
     stopping: EpochCallback | None = None
     """The callback that returned "stop", if one did."""
+    begun: list[RunCallback] = field(default_factory=list)
+    """The callbacks that have been told of the beginning, and not yet of the end."""
 
-    def begin(self, start: RunStart) -> None:
-        """Say what is about to be trained to the callbacks that want to know."""
-        for callback in self.functions:
-            if isinstance(callback, RunCallback):
-                callback.begin(start)
+    def begin(self, start: Callable[[], RunStart]) -> None:
+        """Say what is about to be trained to the callbacks that want to know.
+
+        Args:
+          start: makes what they are told, which takes time; not called if no callback wants it.
+        """
+        callbacks = [callback for callback in self.functions if isinstance(callback, RunCallback)]
+        if callbacks:
+            run_start = start()
+            for callback in callbacks:
+                callback.begin(run_start)
+                self.begun.append(callback)
 
     def report(self, report: EpochReport, interrupts: list[int]) -> None:
         """Pass the report of an epoch to all callbacks.
@@ -90,11 +107,23 @@ class Callbacks:
         except KeyboardInterrupt:  # the run ends as after Ctrl-C during the epoch
             interrupts.append(signal.SIGINT)
 
+    def finish(self, run: Run) -> None:
+        """Pass the finished run to the callbacks that have begun; Ctrl-C only ends what one does.
+
+        Args:
+          run: the run, which is not to be lost while a callback waits for a server, say.
+        """
+        while self.begun:
+            try:
+                self.end(run)
+            except KeyboardInterrupt:
+                message = "Ctrl-C ended a callback's end; the run was finished, and is returned."
+                warnings.warn(message, RuntimeWarning, stacklevel=outer_stacklevel())
+
     def end(self, run: Run | None) -> None:
-        """Pass the finished run to the callbacks that want it; `None` after an exception."""
-        for callback in self.functions:
-            if isinstance(callback, RunCallback):
-                callback.end(run)
+        """Pass the run to the callbacks that have begun; `None` after an exception."""
+        while self.begun:
+            self.begun.pop(0).end(run)
 
 
 def callbacks_of(

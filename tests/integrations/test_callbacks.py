@@ -1,6 +1,7 @@
 import copy
 import csv
 import pickle
+import signal
 import struct
 import sys
 
@@ -113,10 +114,11 @@ class _Recorder:
     """A callback that notes what `train` tells it."""
 
     def __init__(self):
-        self.begun, self.epochs, self.ended = [], [], []
+        self.begun, self.data, self.epochs, self.ended = [], [], [], []
 
     def begin(self, start):
         self.begun.append((start.network, start.seed, start.examples, start.epochs, start.done))
+        self.data.append(start.data_sha256)
 
     def __call__(self, report):
         self.epochs.append(report.epoch)
@@ -138,5 +140,35 @@ def test_a_callback_with_begin_and_end_is_told_of_the_whole_run(tmp_path):
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        jn.train(NET, XOR, RECIPE, epochs=2, on_epoch=[recorder, fail])
+        jn.train(NET, jn.datasets.xor(n=100, seed=1), RECIPE, epochs=2, on_epoch=[recorder, fail])
+    assert recorder.data[0] == recorder.data[1] != recorder.data[2]
     assert (recorder.epochs, recorder.ended[2:]) == ([1, 2, 3, 1], [None])
+
+
+def test_every_beginning_has_one_end_also_without_epochs():
+    recorder = _Recorder()
+    run = jn.train(NET, XOR, RECIPE, epochs=0, on_epoch=recorder)
+    assert recorder.begun == [(NET, 0, len(XOR.train.x), 0, 0)]
+    assert (recorder.epochs, len(recorder.ended)) == ([], 1)
+    assert recorder.ended[0] is run
+
+
+def test_a_callback_that_could_not_begin_is_not_told_of_the_end():
+    first, second, third = _Recorder(), _Recorder(), _Recorder()
+
+    def refuse(start):
+        raise OSError("the disk is full")
+
+    second.begin = refuse
+    with pytest.raises(OSError, match="the disk is full"):
+        jn.train(NET, XOR, RECIPE, epochs=1, on_epoch=[first, second, third])
+    assert (first.ended, second.ended, third.ended) == ([None], [], [])
+
+
+def test_ctrl_c_at_the_end_of_a_callback_keeps_the_finished_run():
+    slow, recorder = _Recorder(), _Recorder()
+    slow.end = lambda run: signal.raise_signal(signal.SIGINT)
+    with pytest.warns(RuntimeWarning, match=r"^Ctrl-C ended a callback's end"):
+        run = jn.train(NET, XOR, RECIPE, epochs=1, on_epoch=[slow, recorder])
+    assert (run.ending, len(run.history.training_cost)) == ("done", 1)
+    assert recorder.ended[0] is run

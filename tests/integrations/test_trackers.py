@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import json
 import math
+import os
 import pickle
 import struct
 import warnings
@@ -15,7 +16,7 @@ import pytest
 import jaxnet as jn
 from jaxnet.integrations import Tracker
 
-DATA = jn.datasets.xor(n=60)
+DATA, OTHER_DATA = jn.datasets.xor(n=60), jn.datasets.xor(n=60, seed=1)
 NET = jn.Network((2, 4, 2))
 RECIPE = jn.Recipe(jn.sgd(0.5), l2=0.1)
 COMPARISON = Path(__file__).parents[1] / "data" / "version_0_2_0" / "comparison"
@@ -179,6 +180,18 @@ def test_a_resumed_training_goes_on_in_its_run(store, tmp_path):
 
 
 @needs_mlflow
+def test_a_resumed_training_goes_on_in_no_run_of_other_data(store, tmp_path):
+    tracker = store.tracker()
+    for name, data in (("first", DATA), ("second", OTHER_DATA)):
+        jn.train(NET, data, RECIPE, epochs=1, on_epoch=tracker, checkpoint=tmp_path / name)
+    run = jn.train(NET, DATA, RECIPE, epochs=2, on_epoch=tracker, resume=tmp_path / "first")
+    second, first = store.runs()  # the latest one first
+    costs = np.asarray(run.history.training_cost, float).tolist()
+    assert store.curve(first, "training_cost") == ([1, 2], costs)
+    assert store.curve(second, "training_cost")[0] == [1]
+
+
+@needs_mlflow
 def test_the_end_of_a_training_is_the_status_of_its_run(store):
     def fail(report):
         raise RuntimeError("not the tracker's")
@@ -261,6 +274,15 @@ def test_tensorboard_gives_back_the_curves_of_every_network_of_a_study(study, tm
             np.testing.assert_array_equal(np.float32(scalars[tag][1]), np.float32(own))
         if not study.diverged_epoch[places]:
             assert scalars["score"][1] == [pytest.approx(study.score[places])]
+
+
+def test_studies_of_other_data_with_equal_settings_stand_side_by_side(tmp_path):
+    pytest.importorskip("tensorboardX")
+    studies = [jn.sweep(NET, data, RECIPE, epochs=1, log=None) for data in (DATA, OTHER_DATA)]
+    tracker = jn.callbacks.tensorboard("runs")
+    assert [jn.track(study, tracker) for study in studies] == [1, 1]
+    assert [jn.track(study, tracker) for study in studies] == [0, 0]
+    assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
 @needs_tensorboard
@@ -390,6 +412,50 @@ def test_a_tracker_that_fails_never_harms_a_training(first_bad):
     assert (tool.results is None) == (first_bad < math.inf)
 
 
+@needs_mlflow
+def test_mlflow_waits_for_no_dead_server_for_long(monkeypatch):
+    """Its own default is minutes. What the person has set, and the process afterwards, stays."""
+    import requests
+
+    waits, names = [], ["TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"]
+    names = [f"MLFLOW_HTTP_REQUEST_{name}" for name in names]
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(names[2], "0")  # seconds between the tries
+
+    def refuse(session, method, url, **options):
+        retry = session.get_adapter(url).max_retries
+        waits.append((options["timeout"], retry.total, retry.backoff_factor))
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    with pytest.warns(UserWarning, match="MLflow failed") as caught:
+        run = _trained(jn.callbacks.mlflow("http://127.0.0.1:9"))
+    assert (run.ending, len(caught)) == ("done", 1)
+    assert waits == [(5, 1, 0)]
+    assert [os.environ.get(name) for name in names] == [None, None, "0"]
+
+
+@needs_wandb
+def test_wandb_waits_for_no_dead_server_for_long(monkeypatch):
+    import wandb  # pyright: ignore[reportMissingImports]
+
+    settings = []
+
+    def refuse(**options):
+        settings.append(options["settings"])
+        raise OSError("refused")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Biases failed") as caught:
+            run = _trained(jn.callbacks.wandb(mode="online"))
+        assert (run.ending, len(caught)) == ("done", 1)
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "77")
+    set_here = [part.model_fields_set & {"init_timeout"} for part in settings]
+    assert (settings[0].init_timeout, set_here) == (10, [{"init_timeout"}, set()])
+
+
 def test_a_tracker_tries_again_in_the_next_training():
     tool = FailingTool(2)
     tracker = Tracker(tool)
@@ -400,6 +466,42 @@ def test_a_tracker_tries_again_in_the_next_training():
         warnings.simplefilter("error")
         _trained(tracker)
     assert [epoch for epoch, _ in tool.logged] == [1, 1, 2, 3]
+
+
+class RecordingTool(FailingTool):
+    """A tool that keeps the runs which it is asked for, each as its epochs and its ending."""
+
+    def __init__(self):
+        super().__init__(math.nan)
+        self.runs = []
+
+    def training(self, key, parameters, done):
+        self.runs.append(([], []))
+        return self
+
+    def log(self, first, curves):
+        self.runs[-1][0].append(first)
+
+    def end(self, ending, results, files):
+        self.runs[-1][1].append(ending)
+
+
+def test_a_loop_of_ones_own_that_breaks_off_leaves_no_run_for_the_next():
+    reports, tool = [], RecordingTool()
+    _trained(reports.append)
+    tracker = Tracker(tool)
+    for report in (*reports[:2], *reports):
+        tracker(report)
+    _trained(tracker)
+    assert tool.runs == [
+        ([1, 2], ["interrupted"]), ([1, 2, 3], ["done"]), ([1, 2, 3], ["done"])
+    ]  # fmt: skip
+
+
+def test_what_failed_to_be_tracked_is_said_to_go_on_by_the_same_call():
+    study = jn.sweep(NET, DATA, RECIPE, epochs=1, log=None)
+    with pytest.warns(UserWarning, match=r"to it, and the same call goes on from there\.$"):
+        assert jn.track(study, Tracker(FailingTool(0))) == 0
 
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
