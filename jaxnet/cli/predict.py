@@ -87,7 +87,7 @@ class Predict:
             for path in inputs
             for question in questions_in(path, net.sizes[0], self.invert)
         ]
-        are_classes = isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
+        are_classes = _in_percent(net)
         if self.test:
             rows, are_labels = self._test_rows(net)
             questions += rows
@@ -118,7 +118,9 @@ class Predict:
         """Answer the rows of a table."""
         columns = encoding.predictions(net, params, table)
         rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values())]
-        out.print(answers.answers_table(rows[:SHOWN]))
+        are_classes = bool(encoding.target.classes)
+        in_percent = are_classes and _in_percent(net)
+        out.print(answers.answers_table(rows[:SHOWN], are_classes, in_percent, out.width))
         self._write(rows, len(rows) - SHOWN, out)
 
     def _answer(
@@ -164,7 +166,9 @@ class Predict:
             if not 0 <= row < len(test.x):
                 raise ValueError(f"--test must be in [0, {len(test.x) - 1}], not {row}.")
         inputs, targets = np.asarray(test.x), np.asarray(test.y)
-        label = lambda target: " ".join(f"{number:.4g}" for number in np.atleast_1d(target))
+        label = lambda target: " ".join(
+            map(answers.number_text, np.atleast_1d(target).astype(float).tolist())
+        )
         rows = [Question(f"test {row}", inputs[row], label(targets[row])) for row in self.test]
         n_classes = max(2, net.sizes[-1])
         are_integers = targets.dtype.kind != "f" and net.cost.takes_labels
@@ -191,8 +195,7 @@ def _print_outputs(
     out: Console,
 ) -> None:
     """Print the table of outputs, in percent where they lie in [0, 1], as numbers elsewhere."""
-    are_probabilities = isinstance(net.cost.output, Softmax)
-    in_percent = are_probabilities or net.cost.output == sigmoid
+    are_probabilities, in_percent = isinstance(net.cost.output, Softmax), _in_percent(net)
     title = "Outputs" if classes is None else "Output"
     if isinstance(net.cost, costs.LogLikelihood):
         title = "Probability"
@@ -201,6 +204,11 @@ def _print_outputs(
         console.say(out, "The outputs are independent of each other: they need not add up to 100.")
     if isinstance(net.cost, costs.GaussianNLL):
         console.say(out, "The first half of the outputs are means, the others log-variances.")
+
+
+def _in_percent(net: Network) -> bool:
+    """Whether a network's outputs lie in [0, 1]."""
+    return isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
 
 
 def _network_file(path: Path) -> Path:
