@@ -12,7 +12,14 @@ from rich.console import Console
 
 from jaxnet.cli import answers, console
 from jaxnet.cli.options import DataOption, read
-from jaxnet.cli.questions import Question, doubt_of, is_input, networks_in, questions_in
+from jaxnet.cli.questions import (
+    Question,
+    doubt_of,
+    holds_network,
+    is_input,
+    networks_in,
+    questions_in,
+)
 from jaxnet.core import costs, network
 from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.network import Network
@@ -108,6 +115,12 @@ class Predict:
                 f"there is no folder {RUNS} of which the newest network would answer; train one "
                 "with jaxnet train, or name one: jaxnet predict NETWORK FILE."
             )
+        for path in inputs:
+            if holds_network(path):
+                raise ValueError(
+                    f"{path} holds a network, which stands before the files that it answers, and "
+                    "alone: jaxnet predict NETWORK FILE."
+                )
         if is_chosen:
             console.say(out, f"The newest run answers: {file.parent}/")
         return file, inputs

@@ -85,6 +85,9 @@ def hint(complaint: str, args: Sequence[str], command: type | None) -> str | Non
     listed = next((arg for arg in args if re.fullmatch(r"(?:[\w.+-]+,)+[\w.+-]+", arg)), None)
     if complaint.startswith("Error parsing") and listed is not None:
         return f"Separate the values by spaces: {listed.replace(',', ' ')}, not {listed}."
+    late = re.match(r"Unrecognized options: (?!-)(.*)\.$", complaint)
+    if late is not None and list(args[:1]) == ["predict"]:
+        return f"Files stand before the options: jaxnet predict NETWORK {late[1]} --test 0 1."
     unknown = re.match(r"Unrecognized options: --([\w-]+)", complaint)
     if unknown is None or command is None or "Perhaps you meant" in complaint:
         return None

@@ -464,6 +464,26 @@ def test_numbers_of_a_usual_size_have_no_exponent():
     assert out.file.getvalue().split()[-2:] == ["280641.2", "0.01234"]
 
 
+@pytest.mark.parametrize(
+    "network", ["runs", "runs/first", "runs/first/network.safetensors", "other.safetensors"]
+)
+@pytest.mark.parametrize("first", [[], ["runs/first"]])
+def test_a_network_after_the_files_is_refused(pictures, capsys, first, network):
+    status, out, err = _run(capsys, *first, "photos/a.png", network)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"jaxnet: {network} holds a network, which stands before the files that it answers, and "
+        "alone: jaxnet predict NETWORK FILE.\n"
+    )
+
+
+def test_a_file_after_the_options_is_told_its_place(capsys):
+    status, _, err = _run(capsys, *"D --test 0 1 --data digits seven.jpg".split())
+    assert status == 2
+    assert "Files stand before the options: jaxnet predict NETWORK seven.jpg --test 0 1." in err
+    assert err.count("\n") == 1
+
+
 def test_a_picture_for_a_network_of_a_table_is_refused(pictures, capsys):
     table = jn.datasets.table({"age": [1.0, 2.0, 3.0] * 8, "ill": ["a", "b"] * 12}, target="ill")
     net = jn.Network((table.n_inputs, table.n_outputs))
