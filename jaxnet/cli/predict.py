@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from jaxnet.cli import answers, console
-from jaxnet.cli.options import DataOption, read
+from jaxnet.cli.options import read
 from jaxnet.cli.questions import (
     Question,
     doubt_of,
@@ -20,6 +20,7 @@ from jaxnet.cli.questions import (
     networks_in,
     questions_in,
 )
+from jaxnet.cli.saved_options import data_of_run
 from jaxnet.core import costs, network
 from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.network import Network
@@ -57,8 +58,9 @@ class Predict:
     of the folder runs); then pictures, arrays or tables. They stand before any option."""
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set to classify, from 0."""
-    data: DataOption = "mnist"
-    """Data set of --test: mnist, digits, or the files of one, as in jaxnet train."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH", help_behavior_hint="")] = None
+    """Data set of --test: mnist, digits, or the files of one, as in jaxnet train (that of the run,
+    or mnist)."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """CSV file to write all answers to (none)."""
     invert: bool = False
@@ -96,7 +98,13 @@ class Predict:
         ]
         are_classes = _in_percent(net)
         if self.test:
-            rows, are_labels = self._test_rows(net)
+            if encoding is not None and encoding.columns is not None:
+                raise ValueError(
+                    f"--test is for images, but {file} reads the columns of a table; name a table: "
+                    "jaxnet predict NETWORK NEW.csv."
+                )
+            data = data_of_run(file.parent) if self.data is None else self.data
+            rows, are_labels = self._test_rows(net, data or "mnist")
             questions += rows
             are_classes = are_classes or are_labels
         names = () if encoding is None else tuple(map(str, encoding.target.classes))
@@ -165,14 +173,14 @@ class Predict:
         elif n_hidden > 0:
             console.say(out, f"… and {n_hidden:,} rows more: --output FILE writes all.")
 
-    def _test_rows(self, net: Network) -> tuple[list[Question], bool]:
-        """The rows of --test, and whether their targets are class labels."""
-        test = read(self.data).test
+    def _test_rows(self, net: Network, data: str) -> tuple[list[Question], bool]:
+        """The rows of --test of a data set, and whether their targets are class labels."""
+        test = read(data).test
         if test is None:
-            raise ValueError(f"--data {self.data} has no test set; name a data set that has one.")
+            raise ValueError(f"{data} has no test set; name a data set that has one with --data.")
         if test.x.shape[1] != net.sizes[0]:
             raise ValueError(
-                f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
+                f"{data} has {test.x.shape[1]} inputs, but the network takes "
                 f"{net.sizes[0]}; choose the data set that it was trained on with --data."
             )
         for row in self.test:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 
 import numpy as np
@@ -462,6 +463,20 @@ def test_numbers_of_a_usual_size_have_no_exponent():
     out = Console(width=60, file=io.StringIO(), color_system=None)
     out.print(answers.answers_table([{"price": 280641.21, "price sd": 0.01234}], False, False, 60))
     assert out.file.getvalue().split()[-2:] == ["280641.2", "0.01234"]
+
+
+def test_rows_of_the_test_set_are_those_of_the_runs_own_data(here, capsys):
+    folder = here / "runs" / "first"
+    folder.mkdir(parents=True)
+    jn.save(folder / "network.safetensors", IDENTITY, _affine(np.eye(4), np.zeros(4)))
+    x = np.random.default_rng(0).random((3, 4)).astype(np.float32)
+    np.savez(here / "own.npz", x_train=x, y_train=x, x_test=x, y_test=x)
+    config = {"settings": {"data": str(here / "own.npz")}}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert _run(capsys, "runs", "--test", "0", "2", "--output", "answers.csv")[0] == 0
+    np.testing.assert_allclose(_answers()[2], x[[0, 2]], rtol=1e-6)
+    status, _, err = _run(capsys, "runs", "--test", "0", "--data", "xor")
+    assert (status, "xor has 2 inputs, but the network takes 4" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
