@@ -254,6 +254,7 @@ def _without_boxes(
             raise
         page = "jaxnet" if command is None else f"jaxnet {args[0]}"
         message = wording.choice_complaint(_one_line(complaint.getvalue()), command)
+        message = wording.number_complaint(message, args, command)
         if (hint := wording.hint(message, args, command)) is not None:
             message = hint if message.startswith("Missing") else f"{message} {hint}"
         raise ValueError(f"{message} See {page} --help.") from None

@@ -314,6 +314,11 @@ class Training(Architecture):
                 "--hidden-sizes are those between the first and the last of --sizes; give one of "
                 "the two options."
             )
+        if any(size < 1 for size in self.hidden_sizes):
+            raise ValueError(
+                "--hidden-sizes must be positive whole numbers, such as 64 32, not "
+                f"{' '.join(map(str, self.hidden_sizes))}."
+            )
         if not sizes:
             n_last = n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
             hidden_sizes = self.hidden_sizes or HIDDEN_SIZES
@@ -401,6 +406,11 @@ class Training(Architecture):
 
     def _stopping(self) -> stopping.Stopping | None:
         split, _, metric = self.decides.partition("-")
+        if self.stop_at is not None and metric == "accuracy" and self.stop_at > 1:
+            raise ValueError(
+                f"--stop-at must be an accuracy in [0, 1], such as 0.95 for 95%, not "
+                f"{self.stop_at:g}; or choose --decides evaluation-cost."
+            )
         where: dict[str, Any] = {"metric": metric, "split": split, "target": self.stop_at}
         if self.reduce_on_plateau and self.patience is None:
             raise ValueError(
