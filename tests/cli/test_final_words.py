@@ -81,6 +81,19 @@ def test_no_line_of_a_pipe_ends_with_blanks_or_is_wrapped(here, capsys, monkeypa
     assert [line.split() for line in lines[:5]] == [["title"], [], ["a"], ["b"], ["────"]]
 
 
+@pytest.mark.parametrize("columns", [None, "", "80"])
+def test_a_pipe_has_no_width_unless_columns_says_so(monkeypatch, capsys, columns):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    cells = [fitted_tables.Column(f"column {k}", ["1" * 30], rank=k) for k in range(9)]
+    out = streams.Terminal()
+    out.print(fitted_tables.fitted(out, cells, "title"))
+    printed = capsys.readouterr().out
+    assert printed.count("1" * 30) == (2 if columns else 9)
+    assert max(map(len, printed.splitlines())) < 400
+
+
 def test_columns_are_left_out_by_rank_before_a_number_is_cut(monkeypatch, capsys):
     columns = [
         fitted_tables.Column("always", ["1" * 30]),
