@@ -39,9 +39,11 @@ def choice(study: Study, names: Sequence[str]) -> list[str]:
     metric = {"data_cost": "cost"}.get(metric, metric)
     sentences = [f"Choose recipe {recipe} ({numbers}): {split} {metric} {value}{rank}."]
     if (corrected := _corrected(study)) is not None:
+        # An estimate from resampled examples may come out above the best, which is no correction.
+        worst = min if study.higher_is_better else max
         sentences.append(
-            f"Corrected for the choice of the best of {n_recipes}, expect {text(corrected)} on new "
-            "data."
+            f"Corrected for the choice of the best of {n_recipes}, expect "
+            f"{text(worst(corrected, sign * score.mean()))} on other validation data."
         )
     return sentences
 

@@ -10,14 +10,12 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from jaxnet.cli import console
+from jaxnet.cli.streams import ANY_WIDTH
 from jaxnet.comparison import Comparison, conclusions
 from jaxnet.core.gradient_check import Check
 from jaxnet.core.network import Network
 from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.study import Study
-
-ANY_WIDTH = 10_000
-"""A width that is enough for each table."""
 
 
 class Column(NamedTuple):

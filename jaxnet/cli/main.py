@@ -90,13 +90,13 @@ def _run(args: Sequence[str]) -> None:
             return
         args = _renamed(args)
         _check_given_once(args)
-        command = _parse(args)
         with warnings.catch_warnings(), matplotlib.rc_context():
             warnings.simplefilter("always", UserWarning)
             # Where JAX cannot use its cache it compiles, which is no news to anybody.
             warnings.filterwarnings("ignore", ".*persistent compilation cache", UserWarning)
             warnings.showwarning = _warn
             matplotlib.rcdefaults()  # not what a matplotlibrc asks for, such as LaTeX
+            command = _parse(args)
             command(streams.Terminal())
     finally:
         sys.stdout.flush()
@@ -254,6 +254,7 @@ def _without_boxes(
             raise
         page = "jaxnet" if command is None else f"jaxnet {args[0]}"
         message = wording.choice_complaint(_one_line(complaint.getvalue()), command)
+        message = wording.number_complaint(message, args, command)
         if (hint := wording.hint(message, args, command)) is not None:
             message = hint if message.startswith("Missing") else f"{message} {hint}"
         raise ValueError(f"{message} See {page} --help.") from None

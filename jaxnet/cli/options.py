@@ -277,7 +277,24 @@ class Training(Architecture):
         if "sizes" in typed:
             typed.add("hidden_sizes")
         untyped = {name: value for name, value in defaults.items() if name not in typed}
-        return dataclasses.replace(self, **untyped)
+        return dataclasses.replace(self, **untyped)._without_long_warmup("schedule" in untyped)
+
+    def _without_long_warmup(self: TrainingOptions, is_default: bool) -> TrainingOptions:
+        """The options with another schedule where a table's default needs more than an epoch."""
+        horizon = self.epochs if self.horizon is None else self.horizon
+        numbers_of_warmup = {pair.partition("=")[0] for pair in self.schedule_hyper}
+        is_too_long = self.schedule == "warmup-cosine" and horizon <= 1
+        if not (is_default and is_too_long) or {"warmup", "start"} & numbers_of_warmup:
+            return self
+        if horizon <= 0:
+            return dataclasses.replace(self, schedule=None)
+        warnings.warn(
+            f"the learning rate falls from its full value, without a table's warm-up of an epoch, "
+            f"since its schedule ends after {horizon:g}.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return dataclasses.replace(self, schedule="cosine")
 
     def for_data(self: TrainingOptions, data: Dataset) -> TrainingOptions:
         """The options with the sizes and the cost that fit the data, where they were not given.
@@ -296,6 +313,11 @@ class Training(Architecture):
             raise ValueError(
                 "--hidden-sizes are those between the first and the last of --sizes; give one of "
                 "the two options."
+            )
+        if any(size < 1 for size in self.hidden_sizes):
+            raise ValueError(
+                "--hidden-sizes must be positive whole numbers, such as 64 32, not "
+                f"{' '.join(map(str, self.hidden_sizes))}."
             )
         if not sizes:
             n_last = n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
@@ -384,6 +406,11 @@ class Training(Architecture):
 
     def _stopping(self) -> stopping.Stopping | None:
         split, _, metric = self.decides.partition("-")
+        if self.stop_at is not None and metric == "accuracy" and self.stop_at > 1:
+            raise ValueError(
+                f"--stop-at must be an accuracy in [0, 1], such as 0.95 for 95%, not "
+                f"{self.stop_at:g}; or choose --decides evaluation-cost."
+            )
         where: dict[str, Any] = {"metric": metric, "split": split, "target": self.stop_at}
         if self.reduce_on_plateau and self.patience is None:
             raise ValueError(

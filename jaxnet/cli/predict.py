@@ -11,8 +11,16 @@ import tyro
 from rich.console import Console
 
 from jaxnet.cli import answers, console
-from jaxnet.cli.options import DataOption, read
-from jaxnet.cli.questions import Question, doubt_of, is_input, networks_in, questions_in
+from jaxnet.cli.options import read
+from jaxnet.cli.questions import (
+    Question,
+    doubt_of,
+    holds_network,
+    is_input,
+    networks_in,
+    questions_in,
+)
+from jaxnet.cli.saved_options import data_of_run
 from jaxnet.core import costs, network
 from jaxnet.core.activations import Softmax, sigmoid
 from jaxnet.core.network import Network
@@ -50,8 +58,9 @@ class Predict:
     of the folder runs); then pictures, arrays or tables. They stand before any option."""
     test: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Rows of the test set to classify, from 0."""
-    data: DataOption = "mnist"
-    """Data set of --test: mnist, digits, or the files of one, as in jaxnet train."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH", help_behavior_hint="")] = None
+    """Data set of --test: mnist, digits, or the files of one, as in jaxnet train (that of the run,
+    or mnist)."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """CSV file to write all answers to (none)."""
     invert: bool = False
@@ -87,9 +96,15 @@ class Predict:
             for path in inputs
             for question in questions_in(path, net.sizes[0], self.invert)
         ]
-        are_classes = isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
+        are_classes = _in_percent(net)
         if self.test:
-            rows, are_labels = self._test_rows(net)
+            if encoding is not None and encoding.columns is not None:
+                raise ValueError(
+                    f"--test is for images, but {file} reads the columns of a table; name a table: "
+                    "jaxnet predict NETWORK NEW.csv."
+                )
+            data = data_of_run(file.parent) if self.data is None else self.data
+            rows, are_labels = self._test_rows(net, data or "mnist")
             questions += rows
             are_classes = are_classes or are_labels
         names = () if encoding is None else tuple(map(str, encoding.target.classes))
@@ -108,6 +123,12 @@ class Predict:
                 f"there is no folder {RUNS} of which the newest network would answer; train one "
                 "with jaxnet train, or name one: jaxnet predict NETWORK FILE."
             )
+        for path in inputs:
+            if holds_network(path):
+                raise ValueError(
+                    f"{path} holds a network, which stands before the files that it answers, and "
+                    "alone: jaxnet predict NETWORK FILE."
+                )
         if is_chosen:
             console.say(out, f"The newest run answers: {file.parent}/")
         return file, inputs
@@ -118,7 +139,9 @@ class Predict:
         """Answer the rows of a table."""
         columns = encoding.predictions(net, params, table)
         rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values())]
-        out.print(answers.answers_table(rows[:SHOWN]))
+        are_classes = bool(encoding.target.classes)
+        in_percent = are_classes and _in_percent(net)
+        out.print(answers.answers_table(rows[:SHOWN], are_classes, in_percent, out.width))
         self._write(rows, len(rows) - SHOWN, out)
 
     def _answer(
@@ -150,21 +173,23 @@ class Predict:
         elif n_hidden > 0:
             console.say(out, f"… and {n_hidden:,} rows more: --output FILE writes all.")
 
-    def _test_rows(self, net: Network) -> tuple[list[Question], bool]:
-        """The rows of --test, and whether their targets are class labels."""
-        test = read(self.data).test
+    def _test_rows(self, net: Network, data: str) -> tuple[list[Question], bool]:
+        """The rows of --test of a data set, and whether their targets are class labels."""
+        test = read(data).test
         if test is None:
-            raise ValueError(f"--data {self.data} has no test set; name a data set that has one.")
+            raise ValueError(f"{data} has no test set; name a data set that has one with --data.")
         if test.x.shape[1] != net.sizes[0]:
             raise ValueError(
-                f"{self.data} has {test.x.shape[1]} inputs, but the network takes "
+                f"{data} has {test.x.shape[1]} inputs, but the network takes "
                 f"{net.sizes[0]}; choose the data set that it was trained on with --data."
             )
         for row in self.test:
             if not 0 <= row < len(test.x):
                 raise ValueError(f"--test must be in [0, {len(test.x) - 1}], not {row}.")
         inputs, targets = np.asarray(test.x), np.asarray(test.y)
-        label = lambda target: " ".join(f"{number:.4g}" for number in np.atleast_1d(target))
+        label = lambda target: " ".join(
+            map(answers.number_text, np.atleast_1d(target).astype(float).tolist())
+        )
         rows = [Question(f"test {row}", inputs[row], label(targets[row])) for row in self.test]
         n_classes = max(2, net.sizes[-1])
         are_integers = targets.dtype.kind != "f" and net.cost.takes_labels
@@ -191,8 +216,7 @@ def _print_outputs(
     out: Console,
 ) -> None:
     """Print the table of outputs, in percent where they lie in [0, 1], as numbers elsewhere."""
-    are_probabilities = isinstance(net.cost.output, Softmax)
-    in_percent = are_probabilities or net.cost.output == sigmoid
+    are_probabilities, in_percent = isinstance(net.cost.output, Softmax), _in_percent(net)
     title = "Outputs" if classes is None else "Output"
     if isinstance(net.cost, costs.LogLikelihood):
         title = "Probability"
@@ -201,6 +225,11 @@ def _print_outputs(
         console.say(out, "The outputs are independent of each other: they need not add up to 100.")
     if isinstance(net.cost, costs.GaussianNLL):
         console.say(out, "The first half of the outputs are means, the others log-variances.")
+
+
+def _in_percent(net: Network) -> bool:
+    """Whether a network's outputs lie in [0, 1]."""
+    return isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
 
 
 def _network_file(path: Path) -> Path:

@@ -44,6 +44,20 @@ def is_input(path: Path) -> bool:
     return picture_files.is_picture(path) or path.suffix.lower() in (".npy", *table_files.SUFFIXES)
 
 
+def holds_network(path: Path) -> bool:
+    """Whether a path is that of a network.
+
+    Args:
+      path: a file, by its suffix or name, or a folder, by what is in it.
+
+    Returns:
+      Whether it is a network, a run's folder, or a folder of runs.
+    """
+    if path.is_dir():
+        return next(networks_in(path), None) is not None
+    return path.suffix == ".safetensors" or path.name == "network.json"
+
+
 def networks_in(folder: Path) -> Iterator[Path]:
     """The networks in a folder of a run, or of runs.
 

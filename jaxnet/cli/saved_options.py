@@ -83,6 +83,26 @@ def run_options(folder: Path) -> Train:
     return reading.read_content(folder / "config.json", "the config.json of a run", _saved_options)
 
 
+def data_of_run(folder: Path) -> str | None:
+    """The value of --data that a run began with.
+
+    Args:
+      folder: a folder with a network.
+
+    Returns:
+      The name or the path; `None` if the folder has no config.json of a run.
+
+    Raises:
+      ValueError: config.json is damaged.
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        return None
+    settings = reading.read_json(path, "the config.json of a run").get("settings")
+    data = settings.get("data") if isinstance(settings, dict) else None
+    return data if isinstance(data, str) else None
+
+
 def _check_is_run(folder: Path) -> None:
     """Raise a ValueError for a folder that is none, or holds no run."""
     remedy = "name the folder of a run, such as runs/TIME-NAME"

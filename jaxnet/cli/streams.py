@@ -9,15 +9,21 @@ from typing import Any
 
 from rich.console import Console
 
+ANY_WIDTH = 10_000
+"""A width that is enough for each table."""
+
 
 class Terminal(Console):
     """Standard output, which prints text as it is: a path may hold what rich takes for markup.
 
-    In a file or a pipe no line ends with blanks, with which rich fills up a table's lines.
+    In a file or a pipe no line ends with blanks, with which rich fills up a table's lines, and
+    tables are as wide as they are unless COLUMNS says how wide they may be.
     """
 
     def __init__(self) -> None:
         super().__init__(highlight=False, markup=False, emoji=False)
+        if not self.is_terminal and not os.environ.get("COLUMNS"):
+            self.width = ANY_WIDTH
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does, without blanks at the ends of lines that a program may read.

@@ -147,6 +147,7 @@ class Sweep(Training):
     def _locked_folder(self, out: Console) -> contextlib.AbstractContextManager[Path]:
         """A context with the study's folder, locked; a new one is removed if it stays empty."""
         if self.folder is not None:
+            _check_is_of_a_study(self.folder)
             return locks.locked(self.folder, console.waiting(out, self.wait), lend=True)
         name = "-".join(map(str, self.sizes))
         return locks.new_folder(Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}")
@@ -242,6 +243,19 @@ class Sweep(Training):
         if self.sample is not None:
             return search_space.sample(recipe, self.sample, **columns)  # pyright: ignore
         return search_space.grid(recipe, **columns)  # pyright: ignore
+
+
+def _check_is_of_a_study(folder: Path) -> None:
+    """Raise a ValueError for a folder of other things, such as runs, which a study would mix up."""
+    if not folder.is_dir() or (folder / "study.json").exists():
+        return
+    # What a killed sweep has left, a lock or a file half-written, has names that begin with a dot.
+    others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if others:
+        raise ValueError(
+            f"--folder {folder} holds {others[0]} and no study; name a new folder, such as "
+            f"{folder / 'study'}, or that of an earlier sweep."
+        )
 
 
 def _write(

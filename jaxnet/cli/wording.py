@@ -1,9 +1,10 @@
 """Messages of the library in the words of the command line, and hints about wrong options."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
-from typing import get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 from jaxnet.cli import manual
 from jaxnet.core.arguments import likeliest
@@ -68,6 +69,49 @@ def choice_complaint(complaint: str, command: type | None) -> str:
     return f"{unknown[0].rstrip('.')}; {meant}{listed}"
 
 
+def number_complaint(complaint: str, args: Sequence[str], command: type | None) -> str:
+    """The parser's complaint about what is no number, without the parser's own words.
+
+    Args:
+      complaint: what the parser says; what it says about other faults is returned as it is.
+      args: the arguments.
+      command: the class of the command; `None` if the arguments name none.
+    """
+    faulty = re.match(r"Error parsing --([\w-]+):", complaint)
+    if faulty is None or command is None:
+        return complaint
+    hint = get_type_hints(command).get(faulty[1].replace("-", "_"))
+    number = next((kind for kind in (int, float) if kind in (hint, *get_args(hint))), None)
+    typed = _typed_values(f"--{faulty[1]}", args)
+    wrong = next((value for value in typed if number and not _is_number(value, number)), None)
+    if number is None or wrong is None:
+        return complaint
+    if get_origin(hint) is tuple:
+        wanted = "whole numbers such as 30 20" if number is int else "numbers such as 0.1 0.5"
+    else:
+        wanted = "a whole number such as 3" if number is int else "a number such as 0.1"
+    return f"--{faulty[1]} must be {wanted}, not {wrong}."
+
+
+def _typed_values(flag: str, args: Sequence[str]) -> list[str]:
+    """The values of an option among the arguments."""
+    for index, arg in enumerate(args):
+        name, equals, value = arg.partition("=")
+        if name.replace("_", "-") == flag:
+            rest = itertools.takewhile(lambda arg: not arg.startswith("--"), args[index + 1 :])
+            return [value] * bool(equals) + list(rest)
+    return []
+
+
+def _is_number(text: str, kind: type[int] | type[float]) -> bool:
+    """Whether a text is a number of a kind."""
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
 def hint(complaint: str, args: Sequence[str], command: type | None) -> str | None:
     """What to write in place of arguments that cannot be parsed, if it is clear what was meant.
 
@@ -83,8 +127,11 @@ def hint(complaint: str, args: Sequence[str], command: type | None) -> str | Non
     True
     """
     listed = next((arg for arg in args if re.fullmatch(r"(?:[\w.+-]+,)+[\w.+-]+", arg)), None)
-    if complaint.startswith("Error parsing") and listed is not None:
+    if re.match(r"Error parsing|--[\w-]+ must be (whole )?numbers", complaint) and listed:
         return f"Separate the values by spaces: {listed.replace(',', ' ')}, not {listed}."
+    late = re.match(r"(?:Unrecognized options: (?!-)|--test must be .*, not )(.*)\.$", complaint)
+    if late is not None and list(args[:1]) == ["predict"]:
+        return f"Files stand before the options: jaxnet predict NETWORK {late[1]} --test 0 1."
     unknown = re.match(r"Unrecognized options: --([\w-]+)", complaint)
     if unknown is None or command is None or "Perhaps you meant" in complaint:
         return None

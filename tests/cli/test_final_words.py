@@ -81,6 +81,19 @@ def test_no_line_of_a_pipe_ends_with_blanks_or_is_wrapped(here, capsys, monkeypa
     assert [line.split() for line in lines[:5]] == [["title"], [], ["a"], ["b"], ["────"]]
 
 
+@pytest.mark.parametrize("columns", [None, "", "80"])
+def test_a_pipe_has_no_width_unless_columns_says_so(monkeypatch, capsys, columns):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    cells = [fitted_tables.Column(f"column {k}", ["1" * 30], rank=k) for k in range(9)]
+    out = streams.Terminal()
+    out.print(fitted_tables.fitted(out, cells, "title"))
+    printed = capsys.readouterr().out
+    assert printed.count("1" * 30) == (2 if columns else 9)
+    assert max(map(len, printed.splitlines())) < 400
+
+
 def test_columns_are_left_out_by_rank_before_a_number_is_cut(monkeypatch, capsys):
     columns = [
         fitted_tables.Column("always", ["1" * 30]),
@@ -117,8 +130,22 @@ def test_a_sweep_chooses_the_recipe_of_the_highest_mean_and_says_what_to_expect(
         f"Choose recipe {place} (learning_rate {rate}): validation accuracy {mean:.2%} ± {sd:.2%} "
         "(mean ± SD of 3 seeds), the highest of 3 recipes."
     )
-    corrected = study.corrected_score().corrected
-    assert f"expect {corrected:.2%} on new data" in correction
+    corrected = min(study.corrected_score().corrected, mean)
+    assert f"expect {corrected:.2%} on other validation data" in correction
+
+
+@pytest.mark.slow
+def test_a_corrected_score_is_never_better_than_the_best(study, monkeypatch):
+    best = float(np.asarray(study.history.evaluation_accuracy).max(axis=-1).mean(axis=1).max())
+    for corrected in (best + 0.01, best - 0.01):
+        monkeypatch.setattr(final_words, "_corrected", lambda _, score=corrected: score)
+        correction = final_words.choice(study, ["learning_rate"])[1]
+        assert f"expect {min(corrected, best):.2%} on" in correction
+    monkeypatch.setattr(type(study), "higher_is_better", property(lambda _: False))
+    for corrected in (-best + 0.01, -best - 0.01):  # as if the study's scores were minus a cost
+        monkeypatch.setattr(final_words, "_corrected", lambda _, score=corrected: score)
+        correction = final_words.choice(study, ["learning_rate"])[1]
+        assert f"expect {max(corrected, -best):.2%} on" in correction
 
 
 @pytest.mark.slow

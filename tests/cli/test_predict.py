@@ -1,13 +1,17 @@
 """`jaxnet predict` with a network that gives its inputs back: its outputs are pixels."""
 
 import csv
+import io
+import json
 import re
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from rich.console import Console
 
 import jaxnet as jn
+from jaxnet.cli import answers, questions
 from jaxnet.cli import main as cli
 from jaxnet.core.types import Layer
 from jaxnet.data.fitting import fitted
@@ -412,6 +416,87 @@ def test_numbers_are_whole_at_every_width(pictures, capsys, monkeypatch, width):
     assert all(re.search(r"\b100\b", row) for row in rows)
     assert len(rows) == 1
     assert "…" not in out
+
+
+@pytest.mark.parametrize("width", range(30, 100))
+def test_no_class_and_no_number_is_lost_at_any_width(width):
+    """Ten outputs that all differ, or the largest of them, each whole, below its own class."""
+    shares = np.array([0.05, 0.04, 0.03, 0.02, 0.01, 0.13, 0.06, 0.07, 0.08, 0.51])
+    asked = [questions.Question(f"{'long' * 6}.png", np.zeros(4))]
+    table = answers.outputs_table("Probability", asked, [shares], True, (), width)
+    out = Console(width=width, file=io.StringIO(), color_system=None)
+    out.print(table)
+    lines = out.file.getvalue().splitlines()
+    (row,) = (line for line in lines if line.strip().startswith("lon"))
+    _, says, *cells = row.split()
+    assert says == "9"
+    if ":" in row:
+        pairs = [pair.split(": ") for pair in re.findall(r"\d: \d+", row)]
+        assert pairs[0] == ["9", "51"]
+        assert " ".join(": ".join(pair) for pair in pairs) == " ".join(cells)
+        order = np.argsort(-shares)[: len(pairs)]
+        assert pairs == [[str(k), f"{100 * shares[k]:.0f}"] for k in order]
+    else:
+        assert cells == [f"{100 * share:.0f}" for share in shares]
+        heading = next(line for line in lines if "image" in line)
+        assert heading.split() == ["image", "says", *map(str, range(10))]
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 300])
+def test_probabilities_of_a_table_are_whole_or_those_of_the_two_likeliest(width):
+    names = [f"p({'long' * 4}{k})" for k in range(6)]
+    shares = [0.25, 1.07e-7, 0.0, 0.4, 0.3, 0.0499]
+    rows = [{"horse": f"{'long' * 4}3", **dict(zip(names, shares))}]
+    out = Console(width=width, file=io.StringIO(), color_system=None)
+    out.print(answers.answers_table(rows, True, True, width))
+    printed = out.file.getvalue()
+    numbers = re.findall(r"\S+%", printed.splitlines()[-2])
+    if width == 300:
+        assert numbers == ["25.0%", "<0.1%", "0.0%", "40.0%", "30.0%", "5.0%"]
+        assert "--output" not in printed
+    else:
+        assert numbers == ["40.0%", "30.0%"]
+        assert "--output FILE" in " ".join(printed.split())
+
+
+def test_numbers_of_a_usual_size_have_no_exponent():
+    out = Console(width=60, file=io.StringIO(), color_system=None)
+    out.print(answers.answers_table([{"price": 280641.21, "price sd": 0.01234}], False, False, 60))
+    assert out.file.getvalue().split()[-2:] == ["280641.2", "0.01234"]
+
+
+def test_rows_of_the_test_set_are_those_of_the_runs_own_data(here, capsys):
+    folder = here / "runs" / "first"
+    folder.mkdir(parents=True)
+    jn.save(folder / "network.safetensors", IDENTITY, _affine(np.eye(4), np.zeros(4)))
+    x = np.random.default_rng(0).random((3, 4)).astype(np.float32)
+    np.savez(here / "own.npz", x_train=x, y_train=x, x_test=x, y_test=x)
+    config = {"settings": {"data": str(here / "own.npz")}}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert _run(capsys, "runs", "--test", "0", "2", "--output", "answers.csv")[0] == 0
+    np.testing.assert_allclose(_answers()[2], x[[0, 2]], rtol=1e-6)
+    status, _, err = _run(capsys, "runs", "--test", "0", "--data", "xor")
+    assert (status, "xor has 2 inputs, but the network takes 4" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "network", ["runs", "runs/first", "runs/first/network.safetensors", "other.safetensors"]
+)
+@pytest.mark.parametrize("first", [[], ["runs/first"]])
+def test_a_network_after_the_files_is_refused(pictures, capsys, first, network):
+    status, out, err = _run(capsys, *first, "photos/a.png", network)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"jaxnet: {network} holds a network, which stands before the files that it answers, and "
+        "alone: jaxnet predict NETWORK FILE.\n"
+    )
+
+
+def test_a_file_after_the_options_is_told_its_place(capsys):
+    status, _, err = _run(capsys, *"D --test 0 1 --data digits seven.jpg".split())
+    assert status == 2
+    assert "Files stand before the options: jaxnet predict NETWORK seven.jpg --test 0 1." in err
+    assert err.count("\n") == 1
 
 
 def test_a_picture_for_a_network_of_a_table_is_refused(pictures, capsys):

@@ -212,3 +212,13 @@ def test_regression_without_a_validation_set(here, capsys):
     printed = re.search(r"it has a cost of (0\.\d+)", out)
     assert printed
     assert float(printed[1]) == pytest.approx(best["test_data_cost"], rel=1e-3)
+
+
+def test_a_folder_of_runs_is_not_taken_over(here, capsys):
+    (here / "runs" / "first").mkdir(parents=True)
+    assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "runs"]) == 2
+    assert capsys.readouterr().err == (
+        "jaxnet: --folder runs holds first and no study; name a new folder, such as runs/study, or "
+        "that of an earlier sweep.\n"
+    )
+    assert [path.name for path in (here / "runs").iterdir()] == ["first"]

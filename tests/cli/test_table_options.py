@@ -169,6 +169,20 @@ def test_a_table_has_defaults_of_its_own(patients, typed, changed):
     assert command.l2 is None
 
 
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_a_table_is_trained_for_one_epoch_without_a_warm_up(patients, command):
+    typed = f"{command} --data patients.csv --target ill --epochs"
+    with pytest.warns(UserWarning, match="without a table's warm-up of an epoch"):
+        schedule = _parse(f"{typed} 1".split()).recipe().schedule
+    assert float(schedule.factor(0, steps_per_epoch=4)) == 1
+    assert float(schedule.factor(4, steps_per_epoch=4)) == pytest.approx(0, abs=1e-6)
+    schedule = _parse(f"{typed} 2".split()).recipe().schedule
+    assert float(schedule.factor(0, steps_per_epoch=4)) == 0
+    assert _parse(f"{typed} 0".split()).schedule is None
+    with pytest.raises(ValueError, match="warmup must be shorter"):
+        _parse(f"{typed} 1 --schedule warmup-cosine".split()).recipe()
+
+
 def test_a_sweep_of_a_table_varies_rates_about_its_own(patients):
     assert _parse("sweep --data patients.csv --target ill".split()).vary == (
         "learning_rate=0.001:0.1:5",

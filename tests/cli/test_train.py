@@ -257,7 +257,31 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
             "train --schedule exponential --schedule-hyper rate=0.9 rate=0.8",
             "--schedule-hyper names rate twice",
         ),
-        ("train --learning-rate fast", "Error parsing --learning-rate"),
+        (
+            "train --learning-rate fast",
+            r"^jaxnet: --learning-rate must be a number such as 0\.1, not fast\. See jaxnet train",
+        ),
+        (
+            "train --learning_rate=0,1",
+            r"^jaxnet: --learning-rate must be a number such as 0\.1, not 0,1\. See jaxnet train",
+        ),
+        (
+            "train --epochs 2.5 --data xor",
+            r"^jaxnet: --epochs must be a whole number such as 3, not 2\.5\. See jaxnet train",
+        ),
+        (
+            "train --hidden-sizes 3 x",
+            r"^jaxnet: --hidden-sizes must be whole numbers such as 30 20, not x\. See jaxnet",
+        ),
+        ("predict runs --test 0 a.png", r"not a\.png\. Files stand before the options: jaxnet pre"),
+        (
+            "train --data xor --stop-at 95",
+            r"^jaxnet: --stop-at must be an accuracy in \[0, 1\], such as 0\.95 for 95%, not 95; ",
+        ),
+        (
+            "train --data xor --hidden-sizes 4 0",
+            "^jaxnet: --hidden-sizes must be positive.*not 4 0",
+        ),
         (
             "train --lerning-rate 1",
             "Unrecognized options: --lerning-rate, 1. Perhaps you meant --l",
@@ -277,7 +301,7 @@ def test_a_run_out_of_time_says_how_to_go_on(here, capsys):
         ),
         ("train --hyper lr=1", "sgd takes no lr, but learning_rate; its numbers are learning_rate"),
         ("predict", "there is no folder runs of which the newest network would answer; train one"),
-        ("train --stop-at 96", r"choose one inside that range, or --decides evaluation-cost\."),
+        ("train --stop-at 96", r"not 96; or choose --decides evaluation-cost\."),
         ("train --sizes 784 1", "or take --cost quadratic --output linear for a regression"),
         ("train --data one.npz --sizes 2 2", "start at 1: subtract 1 from them, or choose --sizes"),
         ("train --output linear", "cross-entropy takes no --output, since its outputs are sigmoid"),
