@@ -45,17 +45,17 @@ class WandbTool:
         """Begin the run of a training; see `Tool`."""
         earlier = sorted(self._folders(f"{key}-*")) if done and key else []
         if earlier:
-            run = self.open(_id_of(earlier[-1]), self.name, parameters, resume="allow")
+            run = self.begin(_id_of(earlier[-1]), self.name, parameters, resume="allow")
             return WandbRun(run, _epochs(earlier[-1]) or 0)
         run_id = f"{key or key_of(parameters)}-{secrets.token_hex(4)}"
-        return WandbRun(self.open(run_id, self.name, parameters))
+        return WandbRun(self.begin(run_id, self.name, parameters))
 
     def study(self, key: str, kind: str) -> "WandbStudy":
         """The parent run of a study; see `Tool`."""
         name = self.name or kind
         return WandbStudy(self, key_of(key, name), name)
 
-    def open(
+    def begin(
         self, run_id: str, name: str | None, parameters: JsonObject, **options: Any
     ) -> "wandb.Run":
         """Begin a run.
@@ -156,7 +156,7 @@ class WandbStudy:
         run_id = f"{self.run_id}-{key}"
         self.tool.remove(run_id)
         options = {"group": self.group, "job_type": "network"}
-        return WandbRun(self.tool.open(run_id, name, parameters, **options))
+        return WandbRun(self.tool.begin(run_id, name, parameters, **options))
 
     def end(
         self,
@@ -167,7 +167,9 @@ class WandbStudy:
         """Write the results of the study; see `OpenStudy`."""
         self.tool.remove(self.run_id)
         options = {"group": self.group, "job_type": "study"}
-        WandbRun(self.tool.open(self.run_id, self.group, {}, **options)).end(ending, results, files)
+        WandbRun(self.tool.begin(self.run_id, self.group, {}, **options)).end(
+            ending, results, files
+        )
 
 
 def _patience(known: Container[str]) -> dict[str, Any]:
