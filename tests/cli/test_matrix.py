@@ -339,7 +339,7 @@ def test_help_in_any_encoding(here, command, encoding):
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_a_command_in_ascii_with_folders_that_need_quotes(here, command):
     """The command that is printed for afterwards runs as it is printed."""
-    option = [f"{OUTPUT[command]}=-my [b]'s out"] if command in OUTPUT else []
+    option = [f"{OUTPUT[command]}=-my [b]'s {command}"] if command in OUTPUT else []
     ended = run(*with_options(COMMANDS[command].split(), *option), encoding="ascii")
     assert (ended.status, ended.err) == (0, "")
     assert "\x1b" not in ended.out
