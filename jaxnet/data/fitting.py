@@ -287,6 +287,6 @@ def _scaled(shape: Mask, side: int) -> Float[np.ndarray, "side side"]:
     padded = np.pad(shape.astype(np.float32), margin)
     smooth = ndimage.gaussian_filter(padded, 0.4 * scale)
     image = ndimage.affine_transform(
-        smooth, [scale, scale], centre + margin - middle * scale, (side, side), order=1
+        smooth, scale * np.eye(2), centre + margin - middle * scale, (side, side), order=1
     )
     return np.clip(image, 0, 1)
