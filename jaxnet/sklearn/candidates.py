@@ -30,7 +30,7 @@ DATA_PARAMETERS = ("dtype", "class_weight", "loss")
 
 @dataclass(frozen=True)
 class Fold:
-    """A division of the examples, which are cut where they are needed: together they take memory.
+    """A fold: its rows, and the examples in them, which are copied only when asked for.
 
     Args:
       estimator: the estimator that is searched.

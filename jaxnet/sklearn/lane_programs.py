@@ -20,6 +20,7 @@ from jaxnet.recipes.recipe import Recipe
 from jaxnet.sklearn.programs import (
     COSTS_OF_STEPS,
     EpochShape,
+    loss_of_epoch,
     outputs_of,
     run_key,
     with_learning_rate,
@@ -88,12 +89,9 @@ def _train(
         parallelism=shape.group, subset=Subset(Sizes(n_examples, batch_size, n_steps), order.rows),
     )  # fmt: skip
     after = shape.group(_where_training)((is_training, after, state))
-    losses = jnp.zeros((shape.group.n_lanes, 2), rates.dtype)
-    if costs is not None:
-        first = batch_size * jnp.arange(n_steps)
-        shares = jnp.clip(n_examples - first, 0, batch_size) / n_examples
-        losses = jnp.einsum("s,lsc->lc", shares.astype(rates.dtype), costs)
-    return after, losses
+    if costs is None:
+        return after, jnp.zeros((shape.group.n_lanes, 2), rates.dtype)
+    return after, loss_of_epoch(costs, n_examples, batch_size)
 
 
 def _where_training(lane: tuple[Array, TrainState, TrainState]) -> TrainState:

@@ -194,8 +194,6 @@ def _train(
     """
     n_epochs, n_examples, batch_size = counts
     sizes = Sizes(n_examples, batch_size, shape.n_steps)
-    first = batch_size * jnp.arange(shape.n_steps)
-    shares = jnp.clip(n_examples - first, 0, batch_size) / n_examples
 
     def of_member(member: Member) -> tuple[TrainState, Float[Array, "epochs 2"]]:
         own, key = with_learning_rate(recipe, member.learning_rate), run_key(member.seed)
@@ -209,7 +207,7 @@ def _train(
                 subset=Subset(sizes, order),
             )  # fmt: skip
             assert costs is not None  # they are measured
-            return state, losses.at[index].set(shares.astype(dtype) @ costs)
+            return state, losses.at[index].set(loss_of_epoch(costs, n_examples, batch_size))
 
         losses = jnp.zeros((shape.n_epochs, 2), dtype)
         return jax.lax.fori_loop(0, n_epochs, train_epoch, (member.state, losses))
@@ -220,6 +218,23 @@ def _train(
             lambda trains, after, before: jax.tree.map(partial(jnp.where, trains), after, before)
         )(members.is_training, states, members.state)
     return states, losses
+
+
+def loss_of_epoch(
+    costs: Float[Array, "*lanes n_steps 2"],
+    n_examples: Int[AnyArray, ""],
+    batch_size: Int[AnyArray, ""],
+) -> Float[Array, "*lanes 2"]:
+    """The mean of the mini-batches' costs and penalties, each counted by its examples.
+
+    Args:
+      costs: those of each mini-batch; those beyond the last example do not count.
+      n_examples: the examples of the epoch.
+      batch_size: examples per mini-batch.
+    """
+    first = batch_size * jnp.arange(costs.shape[-2])
+    shares = jnp.clip(n_examples - first, 0, batch_size) / n_examples
+    return shares.astype(costs.dtype) @ costs
 
 
 def with_learning_rate(recipe: Recipe, learning_rate: Float[AnyArray, "..."]) -> Recipe:

@@ -25,7 +25,7 @@ from sklearn.utils.validation import _check_method_params  # pyright: ignore[rep
 from jaxnet.core.arguments import brief
 from jaxnet.core.hyperparameters import count
 from jaxnet.sklearn.candidates import Fold, network_in, set_seed
-from jaxnet.sklearn.search_callbacks import Callbacks
+from jaxnet.sklearn.search_callbacks import SearchCallbacks
 from jaxnet.sklearn.search_sweep import Candidate, SearchSweep
 
 
@@ -33,8 +33,8 @@ from jaxnet.sklearn.search_sweep import Candidate, SearchSweep
 class SweepSearchCV(BaseSearchCV):
     """A grid or random search that trains all candidates on all folds together.
 
-    The networks of the candidates, on each fold and under each seed, are trained as lanes of few
-    programs; their scores are those of scikit-learn's `GridSearchCV` or `RandomizedSearchCV` over
+    The networks of all candidates, folds and seeds are trained together, in a few compiled
+    programs. Their scores are those of scikit-learn's `GridSearchCV` or `RandomizedSearchCV` over
     the same estimator, up to rounding. An estimator is `jaxnet.sklearn.MLPClassifier` or
     `MLPRegressor`, or a `Pipeline` that ends with one, whose transformers are fitted once per fold.
     Others, and those with `solver="lbfgs"` or several members, are fitted one after the other.
@@ -159,7 +159,7 @@ class SweepSearchCV(BaseSearchCV):
                 f"seed(s): {sweep.models.size} fits."
             )
         n_scored = len(candidates) * len(folds) if self.halving is None else None
-        callbacks = Callbacks(self, X, y, params.get("sample_weight"), n_scored)
+        callbacks = SearchCallbacks(self, X, y, params.get("sample_weight"), n_scored)
         results = self._rounds(sweep, scorers, refit_metric, callbacks)
         callbacks.end_fits()
         self._choose(results, refit_metric)
@@ -184,7 +184,7 @@ class SweepSearchCV(BaseSearchCV):
         return list(ParameterSampler(self.param_distributions, self.n_iter, random_state=random))
 
     def _rounds(
-        self, sweep: SearchSweep, scorers: Any, refit_metric: Any, callbacks: Callbacks
+        self, sweep: SearchSweep, scorers: Any, refit_metric: Any, callbacks: SearchCallbacks
     ) -> dict[str, Any]:
         """Train and score the candidates, all to the end or by successive halving."""
         going_on = list(range(len(sweep.candidates)))
@@ -195,6 +195,7 @@ class SweepSearchCV(BaseSearchCV):
         rows: list[int] = []
         columns: dict[str, list[int]] = {"iter": [], "n_resources": []}
         results: dict[str, Any] = {}
+        sweep.fit_others()
         for number, n_epochs in enumerate(rounds):
             sweep.train(going_on, n_epochs)
             outcomes += sweep.outcomes(going_on, scorers, callbacks)
@@ -243,8 +244,8 @@ class SweepSearchCV(BaseSearchCV):
         self.multimetric_ = isinstance(first, dict)
         if self.multimetric_ and callable(self.scoring):
             self._check_refit_for_multimetric(first)
-        more = columns if self.halving is not None else {}
-        return self._format_results(candidates, self.n_splits_, outcomes, more)
+        further_columns = columns if self.halving is not None else {}
+        return self._format_results(candidates, self.n_splits_, outcomes, further_columns)
 
     def _choose(self, results: dict[str, Any], refit_metric: Any) -> None:
         """Set the attributes of the best candidate, among those trained to the end."""
@@ -263,7 +264,7 @@ class SweepSearchCV(BaseSearchCV):
         self.best_params_ = results["params"][self.best_index_]
 
     def _refit(
-        self, X: Any, y: Any, fit_params: Mapping[str, Any], callbacks: Callbacks, seed: int
+        self, X: Any, y: Any, fit_params: Mapping[str, Any], callbacks: SearchCallbacks, seed: int
     ) -> None:
         """Fit the best candidate on all examples."""
         parameters: Any = clone(self.best_params_, safe=False)

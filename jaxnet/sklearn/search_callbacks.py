@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class Callbacks:
+class SearchCallbacks:
     """Tells a search's callbacks what begins and ends.
 
     Args:

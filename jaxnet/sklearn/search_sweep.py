@@ -13,7 +13,7 @@ from sklearn.model_selection._validation import _score  # pyright: ignore[report
 
 from jaxnet.sklearn.candidates import Fold, Preparation
 from jaxnet.sklearn.lane_training import Lane, in_chunks, train_chunks
-from jaxnet.sklearn.search_callbacks import Callbacks
+from jaxnet.sklearn.search_callbacks import SearchCallbacks
 from jaxnet.sklearn.training import is_batch_clipped, warn_of_clipped_batches
 
 Candidate = dict[str, Any]
@@ -47,7 +47,6 @@ class SearchSweep:
                 )
         self._warn_of_clipped_batches()
         self.chunks = in_chunks(self.lanes(), self.n_threads, self._needs_losses())
-        self.has_fitted_others = False
 
     def _needs_losses(self) -> bool:
         """Whether somebody may look at the losses: in kept models, or in a score of the user's."""
@@ -57,6 +56,7 @@ class SearchSweep:
         return self.search.keep_models or has_own_scores
 
     def _warn_of_clipped_batches(self) -> None:
+        """Warn of batch sizes that are larger than a fold."""
         clipped = {
             lane.estimator.batch_size: lane.estimator
             for lane in self.lanes()
@@ -96,12 +96,13 @@ class SearchSweep:
                 model.lane.keep()
             except Exception as error:
                 model.error = error
-        if not self.has_fitted_others:
-            self._fit_others()
-            self.has_fitted_others = True
 
-    def _fit_others(self) -> None:
-        """Fit what cannot be trained together, one after the other."""
+    def fit_others(self) -> None:
+        """Fit what cannot be trained together, one after the other.
+
+        Warns:
+          UserWarning: there is something.
+        """
         n_others = 0
         for (_, number, _), model in np.ndenumerate(self.models):
             if model.lane is not None or model.error is not None:
@@ -118,11 +119,11 @@ class SearchSweep:
                 f"{n_others} of {self.models.size} fits were not trained together but one after "
                 "the other: a sweep takes jaxnet.sklearn's estimators, alone or at the end of a "
                 'Pipeline without memory, with epochs (no solver="lbfgs") and n_members=1.',
-                stacklevel=6,
+                stacklevel=5,
             )
 
     def outcomes(
-        self, candidates: Sequence[int], scorers: Any, callbacks: Callbacks
+        self, candidates: Sequence[int], scorers: Any, callbacks: SearchCallbacks
     ) -> list[dict[str, Any]]:
         """Scores and times as scikit-learn collects them, by candidates and then by folds.
 

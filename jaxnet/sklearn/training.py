@@ -169,7 +169,7 @@ class _Loop:
         self.networks, self.randoms, self.recipe = networks, randoms, recipe
         n = len(examples.x)
         self.rows = [np.arange(n)] * len(randoms)
-        self.valid: Validation | None = None
+        self.valid: _Validation | None = None
         if parameters.early_stopping:
             self._split_off_validation()
         self.orders = self.rows
@@ -190,7 +190,7 @@ class _Loop:
             for rows, random in zip(self.rows, self.randoms, strict=True)
         ]
         self.rows = [rows for rows, _ in pairs]
-        self.valid = Validation.of(self.examples, np.stack([rows for _, rows in pairs]))
+        self.valid = _Validation.of(self.examples, np.stack([rows for _, rows in pairs]))
         for index, progress in enumerate(self.networks.progress):
             if progress.best_params is None:
                 progress.best_params = self.networks.member(index)
@@ -318,7 +318,7 @@ class _Loop:
             networks.params = jax.tree.map(lambda *arrays: np.stack(arrays), *best)
 
 
-class Validation(NamedTuple):
+class _Validation(NamedTuple):
     """The validation examples of each network."""
 
     xs: np.ndarray
@@ -326,7 +326,7 @@ class Validation(NamedTuple):
     weights: np.ndarray | None
 
     @classmethod
-    def of(cls, examples: Examples, rows: np.ndarray) -> "Validation":
+    def of(cls, examples: Examples, rows: np.ndarray) -> "_Validation":
         """These rows of the examples, (members, n)."""
         weights = None if examples.weight is None else examples.weight[rows]
         return cls(examples.x[rows], examples.y[rows], weights)
