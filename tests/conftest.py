@@ -84,8 +84,8 @@ collect_ignore = ["data/version_0_2_0"]
 ROOT = Path(__file__).parents[1]
 SLOW = (
     "jaxnet/comparison", "jaxnet/core/gradient_check.py", "jaxnet/reporting", "jaxnet/searches",
-    "jaxnet/sklearn", "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/cli",
-    "tests/comparison", "tests/estimators", "tests/integrations/test_callbacks.py",
+    "jaxnet/sklearn", "jaxnet/sweeps", "jaxnet/training", "tests/acceleration", "tests/browser",
+    "tests/cli", "tests/comparison", "tests/estimators", "tests/integrations/test_callbacks.py",
     "tests/integrations/test_exported_networks.py", "tests/integrations/test_trackers.py",
     "tests/test_wheel.py", "tests/reporting", "tests/searches", "tests/sweeps", "tests/training",
     "tests/core/test_deprecation.py", "tests/core/test_gradient_check.py",
