@@ -7,6 +7,7 @@
     python experiments/throughput.py --overheads   # first call, second process, a call: 5 minutes
     python experiments/throughput.py --ensembles   # marginal epochs, as on a GPU: 5 minutes
     python experiments/throughput.py --searches    # beside scikit-learn's grid search: 8 minutes
+    python experiments/throughput.py --trials      # Optuna's, beside one at a time: 3 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again
 
@@ -29,6 +30,8 @@ hand, and `MLPClassifier` on all cores, whose seconds are scaled up from a sampl
 `--searches` tries 60 learning rates and penalties of one hidden layer of 32 units on five folds of
 digits and of MNIST by `jaxnet.sklearn.SweepSearchCV`, and by scikit-learn's `GridSearchCV` with two
 workers over its own `MLPClassifier`, whose seconds are scaled up from a sample of 8 candidates.
+`--trials` trains 256 trials of Optuna in batches of 64 by `jaxnet.optuna.optimize`, and one after
+the other by `MLPClassifier`, scaled up from 32.
 
 Why the sweeps are fast, and what was tried without success: docs/why_sweeps_are_fast.md.
 """
@@ -43,7 +46,7 @@ from pathlib import Path
 
 import jax
 import tyro
-from benchmarks import book, ensembles, overheads, peers, searches, small, tables
+from benchmarks import book, ensembles, overheads, peers, searches, small, tables, trials
 from benchmarks.contestants import measure
 
 import jaxnet as jn
@@ -71,6 +74,8 @@ class Config:
     """Measure marginal epochs of ensembles on one device instead."""
     searches: bool = False
     """Measure searches beside scikit-learn's instead."""
+    trials: bool = False
+    """Measure Optuna's trials in batches, beside one at a time, instead."""
     smoke: bool = False
     """A round of few examples and few contestants on one core: does it run?"""
     plot_only: bool = False
@@ -81,7 +86,7 @@ class Config:
     @property
     def part(self) -> str:
         """What is measured, which names the file of results."""
-        parts = ("features", "folds", "small", "overheads", "ensembles", "searches")
+        parts = ("features", "folds", "small", "overheads", "ensembles", "searches", "trials")
         return next((part for part in parts if getattr(self, part)), "results")
 
 
@@ -114,6 +119,7 @@ def run(config: Config) -> dict:
         "overheads": lambda: overheads.run(config.rounds, smoke),
         "ensembles": lambda: ensemble_rows(config),
         "searches": lambda: searches.run(config.rounds, smoke),
+        "trials": lambda: trials.run(config.rounds, smoke),
     }
     rate = None
     if config.part in separate:
@@ -155,7 +161,7 @@ def main(config: Config) -> None:
         if results["gflops_matrix_product"] is None:
             modules = {
                 "small": small, "overheads": overheads, "ensembles": ensembles,
-                "searches": searches,
+                "searches": searches, "trials": trials,
             }  # fmt: skip
             columns = modules[config.part].COLUMNS
             tables.print_rows(results["rows"], columns, f"On {results['device']}")

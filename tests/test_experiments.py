@@ -89,6 +89,11 @@ def test_what_the_features_cost_is_measured(tmp_path):
             {"digits, 32, float32, SweepSearchCV", "digits, 32, float32, GridSearchCV"},
             marks=pytest.mark.exhaustive,
         ),
+        pytest.param(
+            "trials",
+            {"jaxnet, in memory", "jaxnet, in SQLite", "scikit-learn, in memory"},
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_small_networks_overheads_and_ensembles_are_measured(part, names, tmp_path):

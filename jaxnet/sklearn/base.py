@@ -28,6 +28,7 @@ from jaxnet.sklearn.mapping import (
 )
 from jaxnet.sklearn.parameters import Parameters, check_parameters
 from jaxnet.sklearn.programs import (
+    metric_value,
     outputs_of_members,
     padded,
     room_for_inputs,
@@ -72,6 +73,25 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
     def _score(self, outputs: np.ndarray, ys: np.ndarray, weights: np.ndarray | None) -> float:
         """The score of a network's outputs for validation examples."""
 
+    @abstractmethod
+    def _metric_targets(self, ys: np.ndarray) -> np.ndarray:
+        """The targets as jaxnet's metrics read them: labels where there is one for an example."""
+
+    def _validate(
+        self, outputs: np.ndarray, ys: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[float, dict[str, float]]:
+        """The score of a network's outputs for validation examples, and their metrics by name."""
+        score = self._score(outputs, ys, weights)
+        if not self.metrics:
+            return score, {}
+        targets = self._metric_targets(ys)
+        weights = np.ones(len(ys), outputs.dtype) if weights is None else weights
+        values = {
+            name: float(metric_value(metric, outputs, targets, np.asarray(weights, outputs.dtype)))
+            for name, metric in self.metrics.items()
+        }
+        return score, values
+
     def __sklearn_tags__(self) -> Tags:
         """What scikit-learn may expect of the estimator."""
         tags = super().__sklearn_tags__()
@@ -95,7 +115,7 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
             if self.solver == "lbfgs":
                 losses = minimize(self, wide, examples, networks)
             else:
-                train(self, wide, examples, networks, randoms, self._score, is_partial)
+                train(self, wide, examples, networks, randoms, self._validate, is_partial)
         networks.params = with_inputs(networks.params, net.sizes[0])
         self._keep(networks, losses)
 
@@ -151,6 +171,10 @@ class MultilayerPerceptron(Parameters, BaseEstimator, ABC):
         self.loss_ = self.loss_curve_[-1]
         self.best_loss_ = self.best_validation_score_ = None
         self.validation_scores_ = self.validation_loss_curve_ = None
+        self.validation_metrics_ = {
+            name: _mean_curve([each.validation_metrics[name] for each in progress])
+            for name in first.validation_metrics
+        }
         if first.validation_scores:
             losses_of_all = [each.validation_losses for each in progress]
             self.validation_scores_ = _mean_curve([each.validation_scores for each in progress])
@@ -291,13 +315,13 @@ def keep(
     estimator._keep(networks, losses)
 
 
-def validation_score(
+def validate(
     estimator: MultilayerPerceptron,
     outputs: np.ndarray,
     ys: np.ndarray,
     weights: np.ndarray | None,
-) -> float:
-    """The score that early stopping looks at: an accuracy, or R².
+) -> tuple[float, dict[str, float]]:
+    """The score that early stopping looks at, an accuracy or R², and the estimator's metrics.
 
     Args:
       estimator: the estimator, with the attributes that `prepared` sets.
@@ -305,7 +329,7 @@ def validation_score(
       ys: their targets, (n, n_out).
       weights: their weights, or `None`.
     """
-    return estimator._score(outputs, ys, weights)
+    return estimator._validate(outputs, ys, weights)
 
 
 def _dense(data: Any, dtype: np.dtype | str | None) -> np.ndarray:

@@ -58,6 +58,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
       n_members: how many networks to train together, with other initial weights and orders;
         predictions are the means of their outputs. `coefs_` and `intercepts_` then have an axis for
         the members in front, and curves are means over them.
+      metrics: what to measure on the validation examples of `early_stopping` after each epoch, by
+        name, as in `{"auc": jaxnet.metrics.roc_auc}`: metrics, or functions of outputs, targets and
+        weights; `None` for nothing.
       dtype: "float32" or "float64", to compute in; `None` for that of `X`.
       device: the platform to compute on, such as "cpu" or "gpu"; `None` for JAX's default.
       class_weight: "balanced", or a weight for each class by its label, which multiply the
@@ -72,6 +75,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
       best_loss_: the lowest of them; `None` with early stopping.
       validation_scores_: the accuracy on the validation examples after each epoch; `None` without.
       validation_loss_curve_: the mean cost of the validation examples, without penalties.
+      validation_metrics_: for each of `metrics` its values after each epoch.
       best_validation_score_: the best score; `None` without early stopping.
       n_iter_: the epochs of the last call.
       t_: the examples seen in all calls.
@@ -246,6 +250,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         labels = self._labels.inverse_transform(ys)
         return accuracy_score(labels, self._nearest_labels(outputs), sample_weight=weights)
 
+    def _metric_targets(self, ys: np.ndarray) -> np.ndarray:
+        if self._labels.y_type_.startswith("multilabel"):
+            return ys.astype(int)
+        return ys.argmax(axis=1) if ys.shape[1] > 1 else ys[:, 0].astype(int)
+
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):
@@ -282,6 +291,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
       l1: as there.
       dropout: as there.
       n_members: as there.
+      metrics: as there.
       dtype: as there.
       device: as there.
       loss: "squared_error", half the squared error; or "poisson", half the Poisson deviance, for
@@ -372,3 +382,6 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         if not np.isfinite(outputs).all():
             return np.nan
         return r2_score(ys, outputs, sample_weight=weights)
+
+    def _metric_targets(self, ys: np.ndarray) -> np.ndarray:
+        return ys

@@ -25,7 +25,7 @@ from jaxnet.sklearn.base import (
     architecture,
     computing,
     keep,
-    validation_score,
+    validate,
     widened,
 )
 from jaxnet.sklearn.lane_programs import (
@@ -322,7 +322,7 @@ class Chunk:
         return {
             index: Validated(
                 loss_of(self.net, costs[index], 0.0),
-                validation_score(self.slots[index].estimator, outputs[index], y, weight),
+                *validate(self.slots[index].estimator, outputs[index], y, weight),
                 host_params[index],
             )
             for index in np.flatnonzero(going_on).tolist()

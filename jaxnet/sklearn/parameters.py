@@ -1,5 +1,6 @@
 """The parameters that both estimators have."""
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args
 
@@ -9,6 +10,8 @@ from jaxnet.core.arguments import brief, require_choice
 from jaxnet.core.dtypes import FloatType
 from jaxnet.core.hyperparameters import count, flag, leaf
 from jaxnet.recipes.optimizers import Optimizer
+from jaxnet.training.measured import measured
+from jaxnet.training.metrics import MetricFunction
 
 ActivationName = Literal["identity", "logistic", "tanh", "relu"]
 """Scikit-learn's names of the hidden layers' activations."""
@@ -52,6 +55,7 @@ class Parameters:
     l1: float = 0.0
     dropout: float = 0.0
     n_members: int = 1
+    metrics: Mapping[str, MetricFunction] | None = None
     dtype: FloatType | None = None
     device: str | None = None
 
@@ -83,6 +87,13 @@ def check_parameters(parameters: Parameters) -> None:
         count("verbose", parameters.verbose, low=0)
     for name, high in (("power_t", np.inf), ("tol", np.inf), ("validation_fraction", 1)):
         leaf(name, getattr(parameters, name), high=high)
+    if parameters.metrics is not None:
+        measured(("validation",), parameters.metrics)
+        if not parameters.early_stopping:
+            raise ValueError(
+                "metrics are measured on validation examples, which early_stopping=True sets "
+                "apart; set it, or leave metrics out."
+            )
     if parameters.dtype is not None:
         require_choice("dtype", parameters.dtype, get_args(FloatType))
     if parameters.device is not None and not isinstance(parameters.device, str):

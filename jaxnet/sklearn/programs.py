@@ -21,6 +21,7 @@ from jaxnet.core.types import AnyArray, KeyArray, Params, Split
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.regularization import add_penalty_gradient, penalty
 from jaxnet.training.epochs import epoch
+from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.mini_batches import Sizes, Subset
 from jaxnet.training.monitors import Monitors
 from jaxnet.training.step import TrainState, evaluation_params, mean_cost, start
@@ -298,9 +299,17 @@ def _evaluated(recipe: Recipe, states: TrainState) -> Params:
     return jax.vmap(lambda state: evaluation_params(recipe, state))(states)
 
 
+def _metric_value(
+    metric: MetricFunction, outputs: AnyArray, targets: AnyArray, weights: AnyArray
+) -> Float[Array, ""]:
+    """The value of a metric of a network's outputs, (n, n_out)."""
+    return metric(outputs, targets, weights)
+
+
 begin_members = Program(_begin, lambda net: {})
 train_members = Program(_train, lambda shape: training_options(shape.net))
 evaluate_members = Program(_evaluate, evaluation_options)
 outputs_of_members = Program(_outputs, evaluation_options)
 cost_and_gradient = Program(_cost_and_gradient, evaluation_options)
 params_to_predict_with = jax.jit(_evaluated)
+metric_value = jax.jit(_metric_value, static_argnames="metric")

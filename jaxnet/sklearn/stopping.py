@@ -19,6 +19,8 @@ class Validated(NamedTuple):
     """Their mean cost, without penalties."""
     score: float
     """Their score; higher is better."""
+    metrics: dict[str, float]
+    """Their further metrics, by name."""
     params: Params
     """The parameters that have it."""
 
@@ -44,6 +46,7 @@ class Progress:
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     validation_losses: list[float] = field(default_factory=list)
+    validation_metrics: dict[str, list[float]] = field(default_factory=dict)
 
     def begin(self, learning_rate: float) -> None:
         """Begin another call, with the curves of the earlier ones.
@@ -84,9 +87,11 @@ class Progress:
 
     def _add_score(self, validated: Validated, tol: float) -> None:
         """Add what the validation says; the best score has to be improved upon by `tol`."""
-        loss, score, params = validated
+        loss, score, metrics, params = validated
         self.validation_losses.append(loss)
         self.validation_scores.append(score)
+        for name, value in metrics.items():
+            self.validation_metrics.setdefault(name, []).append(value)
         self.n_stalled = self.n_stalled + 1 if score < self.best_score + tol else 0
         if score > self.best_score:
             self.best_score, self.best_params = score, params

@@ -36,8 +36,8 @@ from jaxnet.sklearn.programs import (
 from jaxnet.sklearn.stopping import Progress, Validated
 from jaxnet.training.step import TrainState
 
-Score = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
-"""`(outputs, ys, weights) -> score`: of a network's outputs for some examples."""
+Validate = Callable[[np.ndarray, np.ndarray, np.ndarray | None], tuple[float, dict[str, float]]]
+"""`(outputs, ys, weights) -> (score, metrics)`: of a network's outputs for some examples."""
 
 
 class Examples(NamedTuple):
@@ -96,7 +96,7 @@ def train(
     examples: Examples,
     networks: Networks,
     randoms: Sequence[np.random.RandomState],
-    score: Score,
+    validate: Validate,
     is_partial: bool,
 ) -> None:
     """Train the networks of an estimator until they stop; they are changed in place.
@@ -107,7 +107,7 @@ def train(
       examples: what to train on.
       networks: the networks.
       randoms: where each network's orders come from.
-      score: scores outputs for the validation examples.
+      validate: scores outputs for the validation examples, and measures metrics.
       is_partial: whether to train a single epoch, with the optimizer's state of earlier ones.
 
     Raises:
@@ -124,7 +124,7 @@ def train(
     n_left = 1 if is_partial else parameters.max_iter
     try:
         while n_left and any(progress.is_training for progress in networks.progress):
-            n_left -= loop.train_epochs(n_left, score)
+            n_left -= loop.train_epochs(n_left, validate)
     except KeyboardInterrupt:
         warnings.warn("the training was interrupted; its last epoch is kept.", stacklevel=4)
     else:
@@ -215,7 +215,7 @@ class _Loop:
         for progress in networks.progress:
             progress.begin(progress.learning_rate if goes_on else first_rate)
 
-    def train_epochs(self, n_left: int, score: Score) -> int:
+    def train_epochs(self, n_left: int, validate: Validate) -> int:
         """Train some epochs at once, up to the first one after which something changes.
 
         The program does not know scikit-learn's rules. Where they end the training of a network, or
@@ -228,7 +228,7 @@ class _Loop:
         index, is_changed = -1, False
         while not is_changed and index + 1 < n_epochs:
             index += 1
-            is_changed = self._end_epoch(losses[:, index], score)
+            is_changed = self._end_epoch(losses[:, index], validate)
         if index + 1 < n_epochs:
             self._run(members, index + 1)
             for random, own in zip(self.randoms, states, strict=True):
@@ -272,7 +272,7 @@ class _Loop:
         self.state, losses = train_members(self.shape, self.data, self.recipe, counts, members)
         return np.asarray(losses, float)
 
-    def _end_epoch(self, losses: np.ndarray, score: Score) -> bool:
+    def _end_epoch(self, losses: np.ndarray, validate: Validate) -> bool:
         """Note the losses of an epoch, (members, 2), and decide how the networks go on.
 
         Returns whether a network ends, or has another learning rate from now on.
@@ -292,7 +292,7 @@ class _Loop:
                 own = outputs[index, : len(valid.ys[index])]
                 validated = Validated(
                     loss_of(self.net, costs[index], 0.0),
-                    score(own, valid.ys[index], valid.weights_of(index)),
+                    *validate(own, valid.ys[index], valid.weights_of(index)),
                     jax.tree.map(lambda array, k=index: np.array(array[k]), params),
                 )
             before = progress.learning_rate

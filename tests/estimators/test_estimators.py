@@ -1,11 +1,13 @@
 """Estimators against scikit-learn's own: the same numbers, and the same behaviour."""
 
+import copy
 import io
 import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -17,8 +19,8 @@ from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import PoissonRegressor
-from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.metrics import hamming_loss, log_loss, mean_absolute_error, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -345,6 +347,57 @@ def test_early_stopping_keeps_the_best_weights_and_both_validation_curves():
     np.testing.assert_allclose(
         last.validation_loss_curve_, [log_loss(y, last.predict_proba(x), labels=[0, 1, 2])]
     )
+
+
+MEASURED = {
+    "several classes": (CLASSES, jn.metrics.log_loss, lambda y, a: log_loss(y, a)),
+    "two classes": (CLASSES > 1, jn.metrics.roc_auc, lambda y, a: roc_auc_score(y, a[:, 1])),
+    "several labels": (
+        np.stack([CLASSES > 0, CLASSES > 1], axis=1).astype(int),
+        jn.metrics.hamming,
+        lambda y, a: hamming_loss(y, a > 0.5),
+    ),
+    "numbers": (NUMBERS, jn.metrics.mae, mean_absolute_error),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_metrics_of_the_validation_examples_are_scikit_learns(case):
+    y, metric, theirs = MEASURED[case]
+    kind = "regressor" if case == "numbers" else "classifier"
+    parameters = {"early_stopping": True, "validation_fraction": 0.3, "max_iter": 5}
+    model = small(kind, metrics={"value": metric}, **parameters).fit(X, y)
+    split = train_test_split(
+        X, y, test_size=0.3, random_state=_after_the_weights_are_drawn(kind, y),
+        stratify=y if case == "two classes" else None,
+    )  # fmt: skip
+    best = int(np.argmax(model.validation_scores_))
+    outputs = model.predict(split[1]) if kind == "regressor" else model.predict_proba(split[1])
+    assert len(model.validation_metrics_["value"]) == model.n_iter_
+    assert model.validation_metrics_["value"][best] == pytest.approx(theirs(split[3], outputs))
+
+
+def _after_the_weights_are_drawn(kind, y):
+    """The random state that divides the examples, in scikit-learn's own estimator."""
+    module = neural_network._multilayer_perceptron
+    seen = []
+
+    def divide(*arrays, random_state, **options):
+        seen.append(copy.deepcopy(random_state))
+        return train_test_split(*arrays, random_state=random_state, **options)
+
+    with mock.patch.object(module, "train_test_split", divide):
+        THEIRS[kind](hidden_layer_sizes=(5,), early_stopping=True, max_iter=1, random_state=0).fit(
+            X, y
+        )
+    return seen[0]
+
+
+def test_metrics_need_a_validation_split():
+    with pytest.raises(ValueError, match="which early_stopping=True sets apart; set it"):
+        small("classifier", metrics={"auc": jn.metrics.roc_auc}).fit(X, CLASSES)
+    with pytest.raises(ValueError, match="the name of a metric must be an ident"):
+        small("classifier", metrics={"cost": jn.metrics.mae}, early_stopping=True).fit(X, CLASSES)
 
 
 def test_the_validation_split_keeps_the_shares_of_two_classes():
