@@ -7,9 +7,14 @@ Build it, without a network connection, by
 
 import inspect
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
 
 # Document the jaxnet beside this folder, whether or not it is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -93,6 +98,24 @@ def name_functions(app, what, name, obj, options, signature, annotation):
     return signature and re.sub(r"<function (\w+)>", r"\1", signature), annotation
 
 
+class CommandHelp(Directive):
+    """The help page of a command of jaxnet, or of all."""
+
+    optional_arguments = 1
+
+    def run(self):
+        """The page as a literal block, 92 columns wide."""
+        command = [sys.executable, "-m", "jaxnet", *self.arguments, "--help"]
+        environment = os.environ | {"COLUMNS": "92", "NO_COLOR": "1"}
+        page = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment,
+            cwd=Path(__file__).parent.parent,
+        ).stdout  # fmt: skip
+        block = nodes.literal_block(page, page)
+        block["language"] = "text"
+        return [block]
+
+
 def write_notebook(app, exception):
     """Write the page notebook_tour.md beside it as a notebook, which the page links to."""
     if exception is not None or app.builder.format != "html":
@@ -117,6 +140,7 @@ def write_notebook(app, exception):
 
 def setup(app):
     """Connect the functions above to events; napoleon has priority 500."""
+    app.add_directive("command-help", CommandHelp)
     app.connect("autodoc-process-docstring", prepare_attribute, priority=400)
     app.connect("autodoc-process-docstring", escape_plain_text, priority=600)
     app.connect("autodoc-process-signature", name_functions)
