@@ -112,7 +112,7 @@ def plot(curves: dict) -> Figure:
     for k, rule in enumerate(RULES):
         n_epochs = curves["epochs"][k]  # of each seed
         best = np.fmax.accumulate(100 * curves["valid"][k], axis=1)[:, : n_epochs.max()]
-        color = experiment.STYLES[k]["color"]
+        color = experiment.line_style(k)["color"]
         if k != STOPPING:  # its line is a part of the fixed runs' line
             experiment.band(left, np.arange(1, best.shape[1] + 1), best, k, rule)
         if k != FIXED:

@@ -82,7 +82,7 @@ def plot(curves: dict) -> Figure:
     figure, (axes,) = experiment.panels(width=7)
     for style, name in enumerate(("jax.grad", "differences")):
         errors = np.sort(curves["errors"][style].clip(1e-18))
-        axes.plot(errors, label=f"to {name}", **experiment.STYLES[style])
+        axes.plot(errors, label=f"to {name}", **experiment.line_style(style))
     axes.set(yscale="log", xlabel="networks, sorted", ylabel="relative distance of the gradient")
     axes.legend(frameon=False)
     return figure

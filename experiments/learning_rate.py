@@ -62,7 +62,7 @@ def plot(curves: dict) -> Figure:
     epochs = np.arange(1, curves["cost"].shape[2] + 1)
     for k, (rate, published) in enumerate(PUBLISHED.items()):
         experiment.band(axes, epochs, curves["cost"][k], k, f"η = {rate:g}")
-        color = experiment.STYLES[k]["color"]
+        color = experiment.line_style(k)["color"]
         axes.plot(epochs[-1] + 0.6, published, "x", color=color, markersize=8, clip_on=False)
     axes.set(xlabel="epoch", ylabel="training cost", yscale="log", xlim=(0, epochs[-1] + 1))
     axes.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])

@@ -136,7 +136,7 @@ def plot(curves: dict, dpi: float = 120) -> Figure:
     for row, (name, tables) in zip(grid, curves.items(), strict=True):
         for axes, start, table in zip(row, STARTS, tables, strict=True):
             for k, cost in enumerate(COSTS):
-                axes.plot(table[k], label=cost, **experiment.STYLES[k])
+                axes.plot(table[k], label=cost, **experiment.line_style(k))
             if name == "output":
                 ends = [0, table.shape[1] - 1]
                 axes.plot(ends, STARTS[start], "kx", markersize=8, label="published")

@@ -132,7 +132,7 @@ def plot(curves: dict) -> Figure:
         epochs = np.arange(1, cost.shape[2] + 1)
         for style, rule in enumerate(RULES):
             means = tuning[style].mean(axis=1)
-            left.plot(curves["rates"], means, label=rule, **experiment.STYLES[style])
+            left.plot(curves["rates"], means, label=rule, **experiment.line_style(style))
             experiment.band(right, epochs, cost[style], style)
         low = cost[:, :, -1].min()
         limits = (0.9 * low, 4 * low)

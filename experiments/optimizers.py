@@ -32,13 +32,13 @@ OPTIMIZERS = {
     "SGD": jn.sgd,
 }
 LOOKS = {
-    "SGD": (experiment.STYLES[0], ""),
-    "momentum": (experiment.STYLES[1], ""),
-    "Nesterov": (experiment.STYLES[1], "o"),
-    "Adagrad": (experiment.STYLES[2], ""),
-    "RMSProp": (experiment.STYLES[3], ""),
-    "Adam": (experiment.STYLES[4], ""),
-    "AdamW": (experiment.STYLES[4], "o"),
+    "SGD": (experiment.line_style(0), ""),
+    "momentum": (experiment.line_style(1), ""),
+    "Nesterov": (experiment.line_style(1), "o"),
+    "Adagrad": (experiment.line_style(2), ""),
+    "RMSProp": (experiment.line_style(3), ""),
+    "Adam": (experiment.line_style(4), ""),
+    "AdamW": (experiment.line_style(4), "o"),
 }
 """Line and marker of each optimizer; variants of a rule share a line."""
 

@@ -121,7 +121,7 @@ def plot(curves: dict) -> Figure:
         for k, (name, (_, rate)) in enumerate(COSTS.items()):
             accuracy = 100 * curves[f"{width} {name}"]
             epochs = np.arange(1, accuracy.shape[1] + 1)
-            style = experiment.STYLES[k]
+            style = experiment.line_style(k)
             color = style["color"]
             lines = axes.plot(
                 epochs, accuracy.T, color=color, linestyle=style["linestyle"], linewidth=1

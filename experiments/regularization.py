@@ -118,7 +118,7 @@ def plot(curves: dict) -> Figure:
         epochs = np.arange(1, accuracy.shape[1] + 1)
         experiment.band(axes, epochs, accuracy, style, label)
         published = 100 * PUBLISHED.get(name, np.nan)
-        color = experiment.STYLES[style]["color"]
+        color = experiment.line_style(style)["color"]
         axes.plot(1.03 * epochs[-1], published, "x", color=color, zorder=3, clip_on=False)
     left.set(title="1,000 images", xlabel="epoch", ylabel="test accuracy, %", ylim=(75, 88.5))
     right.set(title="50,000 images, λ = 5", xlabel="epoch", ylabel="accuracy, %", ylim=(91, 98.5))

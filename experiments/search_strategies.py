@@ -33,8 +33,6 @@ RANGES = {"learning_rate": (1e-3, 10.0), "decay": jn.OneMinus(0.01, 1.0), "l2": 
 FACTOR = 3
 BATCH = 32
 
-SIXTH_STYLE: experiment.LineStyle = {"color": "#8a6fae", "linestyle": "-", "linewidth": 1.2}
-
 
 @dataclass(frozen=True)
 class Config(experiment.Config):
@@ -175,8 +173,9 @@ def plot(curves: dict) -> Figure:
     left.set(ylim=(len(curves["names"]) - 0.5, -0.5), xlabel="test accuracy, %", title="| mean")
     grid = np.linspace(0, curves["budget"], 101)[1:]
     names = [str(name) for name in curves["names"] if f"best {name}" in curves]
-    for name, style in zip(names, (*experiment.STYLES, SIXTH_STYLE), strict=True):
-        right.plot(grid, 100 * np.median(curves[f"best {name}"], axis=0), label=name, **style)
+    for k, name in enumerate(names):
+        median = 100 * np.median(curves[f"best {name}"], axis=0)
+        right.plot(grid, median, label=name, **experiment.line_style(k))
     right.set(xlabel="epochs, all networks", ylabel="best on validation, %, median", ylim=(88, 99))
     right.legend(edgecolor="none", framealpha=1)
     return figure

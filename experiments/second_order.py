@@ -128,7 +128,7 @@ def plot(curves: dict) -> Figure:
     styles = {}  # by name of the optimizer
     for key, curve in curves.items():
         name, _, seed = key.rpartition("_")
-        style = styles.setdefault(name, experiment.STYLES[len(styles)])
+        style = styles.setdefault(name, experiment.line_style(len(styles)))
         spent, cost = curve.T
         label = name if seed == "0" else None
         axes.plot(

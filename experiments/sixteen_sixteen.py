@@ -120,7 +120,7 @@ def plot(curves: dict) -> Figure:
     middle.legend(frameon=False, title="mean and range of the seeds")
 
     answers = 100 * curves["said"]
-    right.bar(range(10), answers.mean(axis=0), color=experiment.STYLES[1]["color"])
+    right.bar(range(10), answers.mean(axis=0), color=experiment.line_style(1)["color"])
     right.plot(answers.T, "k.")
     right.set(xlabel="its answer", ylabel="images of noise, %", xticks=range(10))
     right.set_title("bars: mean; dots: seeds")

@@ -262,7 +262,7 @@ def plot(curves: dict) -> Figure:
     figure, (axes,) = experiment.panels(1, width=9, height=0.7 + 0.45 * len(names))
     markers = "osD^vP"
     for place, (name, values) in enumerate(shares.items()):
-        style = experiment.STYLES[place % len(experiment.STYLES)]
+        style = experiment.line_style(place)
         axes.plot(
             np.maximum(values, 0), np.arange(len(names)) + 0.1 * (place - 2), markers[place],
             color=style["color"], markersize=9 if name == OURS else 6, label=name,

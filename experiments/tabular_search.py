@@ -113,7 +113,7 @@ def plot(curves: dict) -> Figure:
             if own == activation and dropout == "dropout 0":
                 lines.setdefault(rate, []).append((float(decay.split()[1]), 100 * share))
         for style, (rate, points) in enumerate(lines.items()):
-            axes.plot(*zip(*points), "o", label=f"learning {rate}", **experiment.STYLES[style])
+            axes.plot(*zip(*points), "o", label=f"learning {rate}", **experiment.line_style(style))
         axes.set(xscale="log", xlabel="weight decay", title=activation, ylim=(80, 101))
     panels[0].set_ylabel("mean share of the best score, %")
     panels[0].legend(frameon=False)

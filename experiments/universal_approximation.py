@@ -127,12 +127,12 @@ def plot(curves: dict) -> Figure:
     figure, (left, right) = experiment.panels(1, 1)
     for k, kind in enumerate(KINDS):
         experiment.band(left, curves["n"], curves[kind].T, k, kind)
-    left.plot(2 * N_BUMPS, curves["by hand"], label="1-D by hand", **experiment.STYLES[3])
+    left.plot(2 * N_BUMPS, curves["by hand"], label="1-D by hand", **experiment.line_style(3))
     left.set(xscale="log", yscale="log", xlabel="hidden units n", ylabel="root mean square error")
     right.plot(X, f(X, X), color="0.8", linewidth=6, label="f")
     fits = [name for name in curves if name.endswith("units")]
     for k, name in enumerate(fits):
-        right.plot(X, curves[name], label=name, **experiment.STYLES[k])
+        right.plot(X, curves[name], label=name, **experiment.line_style(k))
     right.plot(X, by_hand(32), color="black", linewidth=0.8, label="64 units by hand")
     right.set(xlabel="x", ylabel="f(x)")
     for axes in (left, right):

@@ -124,7 +124,7 @@ def plot(curves: dict) -> Figure:
     _, n_steps, n_layers = curves["norms"].shape
     for k, published in enumerate(NORMS[n_layers]):
         norms = curves["norms"][..., k]
-        color = experiment.STYLES[k]["color"]
+        color = experiment.line_style(k)["color"]
         experiment.band(right, np.arange(n_steps), norms, k, str(k + 1))
         right.plot(0, published, "x", color=color, clip_on=False, zorder=3)
     right.set(xlabel="step", ylabel="‖δ‖", yscale="log", title=f"{n_layers} hidden layers")

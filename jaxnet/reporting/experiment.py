@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import tyro
@@ -42,12 +42,11 @@ from jaxnet.reporting.experiment_rows import (
     make_row,
     share_row,
 )
-from jaxnet.reporting.style import remove_frame
+from jaxnet.reporting.style import LineStyle, line_style, remove_frame, styled
 from jaxnet.training import devices
 
 __all__ = [
     "LEAST_SEEDS",
-    "STYLES",
     "Config",
     "Curves",
     "LineStyle",
@@ -61,6 +60,7 @@ __all__ = [
     "digits_row",
     "estimate_row",
     "headings",
+    "line_style",
     "main",
     "make_row",
     "panels",
@@ -69,27 +69,6 @@ __all__ = [
 
 Curves = dict[str, np.ndarray]
 """Arrays by name, as `curves.npz` holds them."""
-
-
-class LineStyle(TypedDict):
-    """How matplotlib draws a line."""
-
-    color: str
-    """In hexadecimal, "#rrggbb"."""
-    linestyle: str | tuple[int, tuple[int, ...]]
-    """matplotlib's short form, or (offset, lengths of dashes and gaps in points)."""
-    linewidth: float
-    """In points."""
-
-
-STYLES: tuple[LineStyle, ...] = (
-    {"color": "#b3402a", "linestyle": "-", "linewidth": 2.0},
-    {"color": "#7aa6c2", "linestyle": "--", "linewidth": 1.8},
-    {"color": "#1a1a1a", "linestyle": "-.", "linewidth": 1.4},
-    {"color": "#4f6d3a", "linestyle": ":", "linewidth": 2.0},
-    {"color": "#d9a08c", "linestyle": (0, (6, 1, 1, 1, 1, 1)), "linewidth": 1.8},
-)
-"""Lines that differ in hue, lightness and dashes: readable in grey and by the colour-blind."""
 
 
 SMOKE_BANNER = (
@@ -130,7 +109,7 @@ def panels(
 
     >>> figure, (left, right) = panels(3, 2, sharey=True)
     """
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     ratios = widths or (1,)
     grid = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False, sharey=sharey)
     row = list(grid[0])
@@ -152,13 +131,13 @@ def band(
       axes: where to draw.
       x: the points' positions, shape (n_points,).
       table: the values, shape (n_seeds, n_points).
-      style: the line's index in `STYLES`.
+      style: the place of the line's style, from 0: see `line_style`.
       label: the line's name in the legend; None for no entry.
 
     >>> figure, (axes,) = panels()
     >>> band(axes, [1, 2, 3], np.ones((16, 3)), label="ones")
     """
-    line, table = STYLES[style], np.asarray(table)
+    line, table = line_style(style), np.asarray(table)
     lowest, highest = table.min(axis=0), table.max(axis=0)
     axes.fill_between(x, lowest, highest, color=line["color"], alpha=0.2, linewidth=0)
     axes.plot(x, table.mean(axis=0), label=label, **line)
@@ -209,7 +188,7 @@ def main(
     if settings.smoke:
         print(f"{SMOKE_BANNER}\n")
     _print_table(rows, settings.smoke)
-    picture = plots.png(plot(curves))
+    picture = plots.png(styled(plot)(curves))
     files.write_atomic(folder / f"{name}.png", picture)
     print(f"Written to {folder}/")
 
