@@ -50,6 +50,7 @@ from benchmarks import book, ensembles, overheads, peers, searches, small, table
 from benchmarks.contestants import measure
 
 import jaxnet as jn
+from jaxnet.reporting import experiment
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ def main(config: Config) -> None:
         else:
             tables.print_table(results)
     if config.part == "results":
-        tables.plot(results).savefig(config.results / "throughput.png", dpi=120)
+        picture = experiment.picture(tables.plot, results)
+        (config.results / "throughput.png").write_bytes(picture)
 
 
 if __name__ == "__main__":

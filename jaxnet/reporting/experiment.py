@@ -64,6 +64,7 @@ __all__ = [
     "main",
     "make_row",
     "panels",
+    "picture",
     "share_row",
 ]
 
@@ -91,6 +92,7 @@ class Config:
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+Content = TypeVar("Content")
 
 
 def panels(
@@ -143,6 +145,22 @@ def band(
     axes.plot(x, table.mean(axis=0), label=label, **line)
 
 
+def picture(plot: Callable[[Content], Figure], content: Content) -> bytes:
+    """A figure in the one style of all pictures, as a PNG file.
+
+    Args:
+      plot: draws the figure.
+      content: what it draws.
+
+    Returns:
+      The bytes of the file.
+
+    >>> picture(lambda width: panels(width=width)[0], 4)[1:4]
+    b'PNG'
+    """
+    return plots.png(styled(plot)(content))
+
+
 def main(
     file: str,
     doc: str | None,
@@ -188,8 +206,7 @@ def main(
     if settings.smoke:
         print(f"{SMOKE_BANNER}\n")
     _print_table(rows, settings.smoke)
-    picture = plots.png(styled(plot)(curves))
-    files.write_atomic(folder / f"{name}.png", picture)
+    files.write_atomic(folder / f"{name}.png", picture(plot, curves))
     print(f"Written to {folder}/")
 
 
