@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 
-from jaxnet.comparison import file_checks, result_tables
+from jaxnet.comparison import file_checks, paper, result_tables
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.comparison.tuning import Range
+from jaxnet.core.arguments import require_choice
 from jaxnet.core.deprecation import warn_renamed
 from jaxnet.core.display import html_of
 from jaxnet.core.network import Network
@@ -22,9 +23,12 @@ from jaxnet.io.reading import JsonObject
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.training.fingerprint import described, fingerprint, require_same
 
+if TYPE_CHECKING:
+    import pandas  # pyright: ignore[reportMissingImports]
+
 FORMAT = 2
 MANIFEST = "manifest.json"
-TIMING = "timing.json"
+TIMING, METHODS = "timing.json", "methods.txt"
 REMEDY = "repeat the same command or call, which goes on and writes it again"
 """What a person can do about a file that is damaged or missing."""
 TABLES = (
@@ -105,8 +109,81 @@ class Comparison(NamedTuple):
         """Reasons, in sentences, to doubt the conclusion; empty if there are none."""
         return self.manifest["warnings"]
 
+    @property
+    def methods(self) -> str:
+        """The protocol as a paragraph for a paper, with this comparison's numbers."""
+        return paper.methods(self.manifest, self.summary)
+
+    def to_frame(self, table: str = "summary") -> "pandas.DataFrame":
+        """A table as a pandas DataFrame, with all of its columns.
+
+        Args:
+          table: which one: "runs", "curves", "summary" (the default), "pairwise",
+            "time_to_target", "divergence", "expected_performance" or "usual_study".
+
+        Returns:
+          A DataFrame with the rows of the attribute of that name.
+
+        Raises:
+          ImportError: pandas is not installed.
+          ValueError: there is no such table.
+        """
+        try:
+            import pandas  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise ImportError("to_frame needs pandas: pip install 'jaxnet-mlp[tables]'.") from None
+        return pandas.DataFrame(self._rows_of(table))
+
+    def to_markdown(self, table: str = "summary", columns: Sequence[str] | None = None) -> str:
+        """A table in Markdown, with four significant digits.
+
+        Args:
+          table: which one, as in `to_frame`.
+          columns: the names of its columns, in order; `None`, the default, for those that fit a
+            page.
+
+        Returns:
+          The table.
+
+        Raises:
+          ValueError: there is no such table, or no such column.
+        """
+        return paper.markdown(*self._printed(table, columns))
+
+    def to_latex(self, table: str = "summary", columns: Sequence[str] | None = None) -> str:
+        """A table in LaTeX, with the rules of the package `booktabs`.
+
+        Args:
+          table: which one, as in `to_frame`.
+          columns: the names of its columns, as in `to_markdown`.
+
+        Returns:
+          A `tabular` environment.
+
+        Raises:
+          ValueError: there is no such table, or no such column.
+        """
+        return paper.latex(*self._printed(table, columns))
+
+    def _rows_of(self, table: str) -> list[Row]:
+        require_choice("table", table, TABLES)
+        return getattr(self, table)
+
+    def _printed(
+        self, table: str, columns: Sequence[str] | None
+    ) -> tuple[list[Row], Sequence[str]]:
+        """The rows of a table, and the names of the columns to print."""
+        rows = self._rows_of(table)
+        known = tuple(dict.fromkeys(name for row in rows for name in row))
+        columns = paper.COLUMNS.get(table, known) if columns is None else columns
+        for name in columns:
+            require_choice("columns", name, known)
+        return rows, columns
+
     def write(self, folder: str | Path) -> None:
         """Write all tables as CSV and, if pyarrow is installed, as Parquet; manifest.json last.
+
+        `methods.txt` is the protocol as a paragraph for a paper.
 
         The same version, device, protocol and data give the same bytes, except in timing.json and
         its hash. The manifest holds the SHA-256 of each CSV file and of timing.json, and a seal,
@@ -121,7 +198,8 @@ class Comparison(NamedTuple):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         contents = {f"{name}.csv": csv.encode_rows(getattr(self, name)) for name in TABLES} | {
-            TIMING: _json_bytes(self.timing)
+            TIMING: _json_bytes(self.timing),
+            METHODS: self.methods.encode(),
         }
         for name, content in contents.items():
             files.write_atomic(folder / name, content)

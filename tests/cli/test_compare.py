@@ -23,7 +23,7 @@ FILES = {
     *(f"{name}.parquet" for name in TABLES),
     "runs.csv", "curves.csv", "summary.csv", "pairwise.csv", "time_to_target.csv",
     "divergence.csv", "expected_performance.csv", "usual_study.csv", "manifest.json",
-    "timing.json", "report.html",
+    "timing.json", "methods.txt", "report.html",
     "sensitivity.png", "curves.png", "strips.png", "differences.png", "expected_performance.png",
     "time_to_target.png",
 }  # fmt: skip
