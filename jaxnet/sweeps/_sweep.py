@@ -64,7 +64,7 @@ from jaxnet.sweeps.halving import (
     has_several,
 )
 from jaxnet.sweeps.ledger import Ledger
-from jaxnet.sweeps.planning import Plan, predict_plan
+from jaxnet.sweeps.planning import Plan, note_trained, predict_plan
 from jaxnet.sweeps.settings import Settings
 from jaxnet.sweeps.starts import LaneStart, lane_starts
 from jaxnet.sweeps.store import FORMAT, Folder, Lane, Setting
@@ -339,6 +339,7 @@ def _study(
     )
     _warn_of_versions(study)
     _warn_of_interruption(study)
+    note_trained(plan)
     if loop.log is not None and plan.sizes and study.interruption is None:
         loop.log(plan.compared_with(seconds))
     return study

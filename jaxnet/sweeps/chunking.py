@@ -368,26 +368,28 @@ def planned_sizes(jobs: Sequence[Job], choices: Measured, data: Dataset) -> list
             jax.tree.structure(spec.recipes.recipe),
         )  # fmt: skip
         jobs_by_size.setdefault(key, []).append(job)
-    return [
-        _size_of(
-            same_size_jobs, n_evaluated(choices.evaluate_on, data, same_size_jobs[0].n_examples)
-        )
-        for same_size_jobs in jobs_by_size.values()
-    ]
+    return [_size_of(jobs_of_size, choices, data) for jobs_of_size in jobs_by_size.values()]
 
 
-def _size_of(jobs: Sequence[Job], evaluated: int) -> planning.Size:
+def _size_of(jobs: Sequence[Job], choices: Measured, data: Dataset) -> planning.Size:
     """The size that these jobs have in common."""
     spec, layout = jobs[0].spec, jobs[0].spec.layouts[-1]
+    n_examples = round(np.mean([_most_examples(job) for job in jobs]))
     return planning.Size(
         network=spec.program_network,
         recipe=spec.recipes.recipe,
         batch_size=spec.batch_size,
-        examples=jobs[0].n_examples,
+        examples=n_examples,
         groups=layout.n_groups,
         lanes=layout.n_lanes,
         chunks=len(jobs),
         epochs=sum(job.n_lane_epochs for job in jobs),
-        evaluated=evaluated,
+        evaluated=n_evaluated(choices.evaluate_on, data, n_examples),
         own=frozenset(net.sizes for job in jobs for net in job.spec.networks),
     )
+
+
+def _most_examples(job: Job) -> int:
+    """The training examples of the lane of a chunk that has the most: the others wait for it."""
+    folds = job.spec.folds
+    return job.n_examples if folds is None else max(len(own.fold.train) for own in folds)

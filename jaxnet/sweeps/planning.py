@@ -1,7 +1,7 @@
 """Plans: how a sweep is divided into programs, and its memory and time before it begins."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,6 +27,10 @@ ACCELERATOR_EFFICIENCY = 0.1
 """On an accelerator, the rate at which lanes train, as a part of the rate of a matrix product."""
 N_SIZES_SHOWN = 4
 """The most sizes of programs that a plan shows."""
+
+
+_TRAINED: set[Hashable] = set()
+"""The programs that sweeps of this process have trained."""
 
 
 class Size(NamedTuple):
@@ -140,25 +144,49 @@ def predict_plan(
     )
 
 
+def note_trained(plan: Plan) -> None:
+    """Note that this process has trained a plan's programs, so that the next plan has no compiling.
+
+    Args:
+      plan: the plan of a sweep that has ended.
+    """
+    _TRAINED.update(map(_program_of, plan.sizes))
+
+
+def _program_of(size: Size) -> Hashable:
+    """What programs are compiled for: equal for two sizes that share one."""
+    return (
+        size.network, jax.tree.structure(size.recipe), size.batch_size, size.groups, size.lanes,
+        size.evaluated > 0, jax.dtypes.canonicalize_dtype(float),
+    )  # fmt: skip
+
+
 def _seconds(sizes: Sequence[Size], devices: Sequence[Device]) -> float:
     """The time that chunks take to compile and to train."""
     rate = _operations_per_second(str(jax.dtypes.canonicalize_dtype(float)))
-    compiling = sum(time_estimates.compile_seconds(size.network) for size in sizes)
+    compiling = _compile_seconds([size for size in sizes if _program_of(size) not in _TRAINED])
     if devices[0].platform != "cpu":
         n_operations = sum(size.epochs * size.examples * operations(size.network) for size in sizes)
         training = n_operations / rate / ACCELERATOR_EFFICIENCY
         return compiling + training / len(devices)
-    training = sum(map(_reference_seconds, sizes))
-    slower = REFERENCE_RATE / rate
+    training = sum(_training_seconds(size, rate) for size in sizes)
     n_chunks = sum(size.chunks for size in sizes)
     n_busy = n_chunks / -(-n_chunks // len(devices))  # of the devices, over all rounds
-    return slower * (time_estimates.FIRST_CALL_SECONDS + compiling + training / n_busy)
+    return compiling * max(1.0, REFERENCE_RATE / rate) + training / n_busy
 
 
-def _reference_seconds(size: Size) -> float:
-    """The time to train the chunks of one size on one reference core."""
+def _compile_seconds(sizes: Sequence[Size]) -> float:
+    """The time to compile the programs of these sizes, on the reference core."""
+    first = 0.0 if _TRAINED or not sizes else time_estimates.FIRST_CALL_SECONDS
+    networks = {own for size in sizes for own in size.own}
+    programs = sum(time_estimates.compile_seconds(size.network) for size in sizes)
+    return first + programs + len(networks) * time_estimates.DRAW_SECONDS
+
+
+def _training_seconds(size: Size, rate: float) -> float:
+    """The time to train the chunks of one size on one core with this rate of products."""
     epoch_size = EpochSize(size.batch_size, size.examples, size.evaluated)
-    seconds = lane_epoch_seconds(size.network, size.recipe, epoch_size, size.lanes)
+    seconds = lane_epoch_seconds(size.network, size.recipe, epoch_size, size.lanes, rate)
     n_epochs_of_chunks = size.epochs / (size.groups * size.lanes)
     return size.epochs * seconds + n_epochs_of_chunks * DISPATCH_SECONDS
 

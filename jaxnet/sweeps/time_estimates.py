@@ -39,8 +39,10 @@ DISPATCH_SECONDS = 1.5e-3
 COMPILE_SECONDS = 1.0
 """To compile the two programs of a chunk, for each layer. With 1.6 eight widths from 4 to 128 would
 share two programs, not three, and take longer, the first time as well."""
-FIRST_CALL_SECONDS = 2.0
-"""To trace, to draw initial weights and to begin, in a process that has not done it yet."""
+DRAW_SECONDS = 0.2
+"""To compile what draws the initial weights of networks of one shape."""
+FIRST_CALL_SECONDS = 1.0
+"""To trace and to begin, in a process that has not done it yet."""
 
 
 class EpochSize(NamedTuple):
@@ -85,30 +87,34 @@ def operations(net: Network) -> int:
     return sum(6 * n_in * n_out for n_in, n_out in pairs) - 2 * pairs[0][0] * pairs[0][1]
 
 
-def lane_epoch_seconds(net: Network, recipe: Recipe, size: EpochSize, n_lanes: int) -> float:
-    """The time of one epoch of one lane on the reference core, evaluation included.
+def lane_epoch_seconds(
+    net: Network, recipe: Recipe, size: EpochSize, n_lanes: int, rate: float = REFERENCE_RATE
+) -> float:
+    """The time of one epoch of one lane, evaluation included.
+
+    Only the products are as fast as the rate says where that is above the reference: what a core
+    has more of then, such as wider registers, hardly helps the loops over small arrays.
 
     Args:
       net: the network of the program, as wide as it is padded.
       recipe: how the lane is trained; only its structure counts.
       size: what it is trained on.
       n_lanes: lanes that share its mini-batches.
+      rate: the operations per second of a matrix product; those of the reference core by default.
     """
-    product_seconds = 1 / (PRODUCT_EFFICIENCY * REFERENCE_RATE)
+    product_seconds = 1 / (PRODUCT_EFFICIENCY * rate)
     n_units, n_steps = sum(net.sizes[1:]), -(-size.n_train // size.batch_size)
     n_params, n_moments = net.n_params, _optimizer_numbers(net, recipe)
     if first_layer.span_steps(net, recipe, size.batch_size, n_lanes):
         share = 1 - net.sizes[0] * net.sizes[1] / n_params
         n_params, n_moments = share * n_params, share * n_moments
-    training = (
-        size.n_train * operations(net) * product_seconds
-        + size.n_train * n_units * TRAINED_ACTIVATION_SECONDS
+    products = operations(net) * size.n_train + 2 * net.n_params * size.n_evaluated
+    loops = (
+        size.n_train * n_units * TRAINED_ACTIVATION_SECONDS
+        + size.n_evaluated * n_units * EVALUATED_ACTIVATION_SECONDS
         + n_steps * (n_params * PARAMETER_SECONDS + n_moments * MOMENT_SECONDS)
     )
-    evaluation = size.n_evaluated * (
-        2 * net.n_params * product_seconds + n_units * EVALUATED_ACTIVATION_SECONDS
-    )
-    return training + evaluation
+    return products * product_seconds + loops * max(1.0, REFERENCE_RATE / rate)
 
 
 def compile_seconds(net: Network) -> float:

@@ -433,6 +433,29 @@ def test_the_plan_grows_with_the_chunk_not_with_the_sweep():
     assert "10,000 networks × 10 epochs: 1,250 × 8 networks [784, 30, 10]" in str(many)
 
 
+def test_a_plan_counts_the_compiling_that_is_left(monkeypatch):
+    monkeypatch.setattr(planning, "_TRAINED", set())
+    monkeypatch.setattr(planning, "_operations_per_second", lambda _: 1.4e11)
+    net, data = jn.Network((2, 4, 2)), jn.datasets.xor(n=20)
+    plans = [
+        jn.sweep(own, data, jn.Recipe(jn.sgd([0.1, 0.2])), seeds=2, epochs=1, log=None).plan
+        for own in (net, net, jn.Network((2, 5, 5, 2)))
+    ]
+    first, again, another = (plan.seconds for plan in plans)
+    assert first - again == pytest.approx(1.0 + 2 * 1.0 + 0.2)  # tracing, two layers, the draws
+    assert another - again == pytest.approx(3 * 1.0 + 0.2, abs=0.1)
+
+
+def test_a_plan_has_the_examples_that_are_trained_on(monkeypatch):
+    monkeypatch.setattr(planning, "_operations_per_second", lambda _: 1.4e11)
+    sweep = partial(
+        jn.sweep, jn.Network((2, 4, 2)), jn.datasets.xor(n=400), jn.Recipe(jn.sgd()), epochs=1,
+        seeds=2, log=None,
+    )  # fmt: skip
+    (size,) = sweep(examples=[40, 400]).plan.sizes
+    assert size.examples == 220
+
+
 @given(st.integers(1, 40), st.floats(1e-6, 1.0), st.floats(1.1, 1e6), st.integers(0, 99))
 def test_samples_lie_in_their_ranges_and_are_spread_evenly(n, low, factor, seed):
     recipe = jn.sample(
