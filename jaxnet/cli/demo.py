@@ -18,16 +18,15 @@ from jaxnet.reporting import demo_pages
 class Demo:
     """Write an interactive page that works offline, and open it in the browser.
 
-    Without a name, list the pages. In each the browser computes the gradients itself, by the
-    equations of backpropagation.
+    In each page the browser computes the gradients itself, by the equations of backpropagation.
     """
 
     name: Annotated[
-        tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME", help_behavior_hint="")
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]", help_behavior_hint="")
     ] = ""
-    """Name of the page."""
+    """Name of the page; without it, all pages are listed."""
     run: Annotated[
-        tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN", help_behavior_hint="")
+        tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[RUN]", help_behavior_hint="")
     ] = None
     """For digits: the folder of a run or of runs, or a network file, whose network answers."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None

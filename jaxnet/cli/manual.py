@@ -142,7 +142,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "demo": (
         ("the names of all pages", "jaxnet demo"),
         ("open one in the browser", "jaxnet demo neuron"),
-        ("digits, read by the newest run's network", "jaxnet demo digits runs"),
+        ("digits, read by the newest run", "jaxnet demo digits runs"),
         ("write it elsewhere", "jaxnet demo neuron --output pages/neuron.html"),
     ),
 }

@@ -1,8 +1,8 @@
 """Interactive pages in which the browser itself computes, each in one file that works offline.
 
-The folder `demos` has their parts: `shared.css` and `page.js`, which all of them need; `network.js`,
-the network with its handwritten gradient; and for each page an HTML, a CSS and a JavaScript file,
-and a JSON file with the data that it needs.
+The folder `demos` has their parts. All pages need `shared.css`, `page.js`, and `network.js`: the
+network with its handwritten gradient. Each has an HTML, a CSS and a JavaScript file of its own, and
+a JSON file with its data, if it needs any.
 """
 
 import base64

@@ -141,11 +141,13 @@ function forwardMany(net, layers, activations, n) {
     const [before, after] = [activations[l], activations[l + 1]];
     const [nIn, nOut] = [w.length, b.length];
     for (let k = 0; k < n; k++) {
-      for (let j = 0; j < nOut; j++) {
-        let z = b[j];
-        for (let i = 0; i < nIn; i++) z += w[i][j] * before[k * nIn + i];
-        after[k * nOut + j] = fn(z);
+      const first = k * nOut;
+      for (let j = 0; j < nOut; j++) after[first + j] = b[j];
+      for (let i = 0; i < nIn; i++) {
+        const [a, row] = [before[k * nIn + i], w[i]];
+        for (let j = 0; j < nOut; j++) after[first + j] += row[j] * a;
       }
+      for (let j = 0; j < nOut; j++) after[first + j] = fn(after[first + j]);
     }
   });
 }
