@@ -88,6 +88,7 @@ def network_data(net: Network, params: Params) -> dict[str, object]:
     Raises:
       ValueError: it has a part that `network.js` has not.
 
+    >>> from jaxnet.core.types import Layer
     >>> data = network_data(Network((2, 1)), (Layer(w=np.ones((2, 1)), b=np.zeros(1)),))
     >>> data["sizes"], data["cost"], data["params"]
     ([2, 1], 'cross-entropy', 'ADwAPAAA')

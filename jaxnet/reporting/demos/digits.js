@@ -33,7 +33,7 @@ const examples = bytesOf(DATA.examples);
 
 const demo = {
   flat: Float64Array.from(trained), strokes: [], example: null, noise: 0, pixels: new Float64Array(SIDE * SIDE),
-  input: new Float64Array(SIDE * SIDE), passed: null, chosen: null, nTaught: 0, rate: 0.1,
+  input: new Float64Array(SIDE * SIDE), passed: null, chosen: null, nTaught: 0, rate: 0.03,
 };
 
 // ---- From strokes to pixels, as MNIST's digits were made: scaled to 20 × 20, centred by mass ----
@@ -201,7 +201,7 @@ function showOutputs() {
   const blank = isBlank();
   bars.forEach(({ bar, text, parts }, k) => {
     bar.style.width = blank ? "0" : `${100 * Math.min(Math.max(outputs[k], 0), 1)}%`;
-    text.textContent = blank ? "" : numberText(outputs[k]);
+    text.textContent = blank ? "" : outputs[k].toFixed(3).replace("-", "−");
     for (const part of parts) part.classList.toggle("best", !blank && k === order[0]);
   });
   query("#answer").textContent = blank ? "–" : order[0];
@@ -263,11 +263,11 @@ function drawLines() {
   const { chosen } = demo;
   const isOfChosen = ({ l, i, j }) => (chosen.l === l && chosen.j === j) || (chosen.l === l - 1 && chosen.j === i);
   const shown = chosen ? influences.filter(isOfChosen) : influences.sort((a, b) => Math.abs(b.size) - Math.abs(a.size)).slice(0, N_LINES);
-  const largest = Math.max(...influences.map(({ size }) => Math.abs(size)), 1e-300);
+  const largest = Math.max(...shown.map(({ size }) => Math.abs(size)), 1e-300);
   graph.lines.replaceChildren(...(isBlank() ? [] : shown).map(({ l, i, j, size }) => {
     const [[x1, y1], [x2, y2]] = [graph.units[l - 1][i].at, graph.units[l][j].at];
     const share = Math.abs(size) / largest;
-    return svg("line", { x1, y1, x2, y2, stroke: `var(--${size < 0 ? "negative" : "positive"})`, "stroke-width": 0.4 + 3.6 * share, opacity: 0.15 + 0.8 * share });
+    return svg("line", { x1, y1, x2, y2, stroke: `var(--${size < 0 ? "negative" : "positive"})`, "stroke-width": 0.4 + 3.6 * share, "stroke-opacity": 0.15 + 0.8 * share });
   }));
 }
 
@@ -276,7 +276,7 @@ function showGraph() {
     const activations = demo.passed.as[l + 1];
     const largest = Math.max(1, ...Array.from(activations, Math.abs));
     units.forEach(({ node, light }, j) => {
-      light.setAttribute("opacity", isBlank() ? 0 : Math.abs(activations[j]) / largest);
+      light.setAttribute("fill-opacity", isBlank() ? 0 : Math.abs(activations[j]) / largest);
       light.setAttribute("fill", activations[j] < 0 ? "var(--negative)" : "var(--accent)");
       node.setAttribute("aria-label", `${l === net.sizes.length - 2 ? `output ${j}` : `unit ${j + 1} of layer ${l + 1}`}: ${numberText(activations[j])}`);
     });

@@ -10,6 +10,8 @@ const RATES = { sgd: 0.5, momentum: 0.1, rmsprop: 0.01, adam: 0.02 };
 const SOURCES = { sgd: "jn.sgd", momentum: "jn.momentum", rmsprop: "jn.rmsprop", adam: "jn.adam" };
 const MOST = { layers: 4, units: 8, epochs: 20000 };
 const N_DRAWN = 400; // points of a curve that are drawn
+const SPLIT_STYLES = { training: { colour: "series-0" }, validation: { colour: "series-1", dash: "6 4" } };
+const LAYER_STYLES = [null, "7 4", "2 4", "10 3 2 3", "4 2"].map((dash, l) => ({ colour: `series-${l}`, dash }));
 
 const demo = {
   sizes: [2, 8, 8, 1], hidden: "tanh", cost: "cross-entropy", optimizer: "adam", rate: RATES.adam,
@@ -323,7 +325,7 @@ function showCurves() {
   costChart.draw({
     label: `Cost by epoch: training ${numberText(demo.history.at(-1).training.cost)}, validation ${numberText(demo.history.at(-1).validation.cost)} at epoch ${epochNow()}.`,
     x, y: [0, highest], xLabel: "epoch", yLabel: "",
-    lines: [{ points: training, style: "series-0" }, { points: validation, style: { colour: "series-1", dash: "6 4" } }],
+    lines: [{ points: training, style: SPLIT_STYLES.training }, { points: validation, style: SPLIT_STYLES.validation }],
   });
   const norms = demo.sizes.slice(1).map((_, l) => curve((row) => (row.norms?.[l] > 0 ? row.norms[l] : NaN)));
   const values = norms.flat().map(([, y]) => y);
@@ -333,10 +335,9 @@ function showCurves() {
   normChart.draw({
     label: `Size of the error by layer: ${last.map((norm, l) => `layer ${l + 1} ${numberText(norm)}`).join(", ")}.`,
     x, y: [low, high], log: true, xLabel: "epoch", yLabel: "",
-    lines: norms.map((points, l) => ({ points, style: { colour: `series-${l}`, dash: LAYER_DASHES[l] } })),
+    lines: norms.map((points, l) => ({ points, style: LAYER_STYLES[l] })),
   });
 }
-const LAYER_DASHES = [null, "7 4", "2 4", "10 3 2 3", "4 2"];
 
 function showCounts() {
   const { training, validation } = demo.history.at(-1);
@@ -379,13 +380,15 @@ function showSettings() {
   query("#batch").value = demo.batch;
   const n = demo.xs.length - demo.nTrain;
   query("#split").textContent = n ? `${demo.nTrain} filled points train, ${n} hollow ones validate.` : `All ${demo.nTrain} points train.`;
-  query("#norm-names").replaceChildren(...demo.sizes.slice(1).map((_, l) => element("span", { class: "key", style: `color: var(--series-${l})` }, l === demo.sizes.length - 2 ? "answer" : `layer ${l + 1}`)));
+  query("#norm-names").replaceChildren(...demo.sizes.slice(1).map((_, l) => legendEntry(l === demo.sizes.length - 2 ? "answer" : `layer ${l + 1}`, LAYER_STYLES[l])));
+  query("#cost-names").replaceChildren(...Object.entries(SPLIT_STYLES).map(([name, style]) => legendEntry(name, style)));
 }
 
 // ---- The script ----
 
 function script() {
-  const numbers = (values) => JSON.stringify(Array.from(values));
+  // Four numbers a line.
+  const numbers = (values) => `[\n    ${Array.from(values).map((x, k) => x + ((k + 1) % 4 ? ", " : ",\n    ")).join("").trim()}\n]`;
   const cost = demo.cost === "quadratic" ? "Quadratic" : "CrossEntropy";
   return `"""A run of jaxnet's playground: ${demo.data}, ${demo.sizes.join("-")}, ${demo.optimizer}."""
 
