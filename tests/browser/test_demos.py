@@ -280,6 +280,14 @@ def _paths_of(optimizer, slope, path):
     return jax.jit(run)(path)
 
 
+def test_adam_depends_on_how_the_valley_lies_to_the_axes(open_demo):
+    page = open_demo("optimizers").page
+    steps = """([angle, condition]) => { Object.assign(demo, {angle, condition});
+      return race("adam", 0.15).findIndex(({loss}) => loss < 0.1) }"""
+    cases = [(0, 25), (0, 400), (45, 25), (45, 400)]
+    assert [page.evaluate(steps, case) for case in cases] == [26, 26, 75, -1]
+
+
 @pytest.mark.slow
 def test_the_plane_is_that_of_networks_that_jaxnet_trains(in_float64):
     plane = loss_slice.plane()

@@ -308,6 +308,8 @@ function showNorms() {
   query("#norms").replaceChildren(bars);
   const ratio = norms.at(-1) / norms[0];
   query("#vanishing").textContent = !isDeltaShown(0) ? "The error has not come to the first layer yet."
+    : !norms.every(Number.isFinite) ? "The numbers have overflowed: choose new weights."
+    : norms[0] === 0 ? "In the first layer the error is 0: nothing there learns from this example."
     : ratio > 1 ? `In the first layer the error is ${numberText(ratio, 1)} times smaller than at the output.`
     : `In the first layer the error is ${numberText(1 / ratio, 1)} times as large as at the output.`;
 }

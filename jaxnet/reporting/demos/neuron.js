@@ -120,7 +120,8 @@ class Neuron {
   drawHill({ z, a, prime }) {
     const linear = this.cost === "quadratic-linear";
     const { fn, prime: slope } = ACTIVATIONS[linear ? "linear" : "sigmoid"];
-    const farthest = Math.max(6, Math.ceil(Math.max(...this.path.map((at) => Math.abs(at.z)))));
+    const sizes = this.path.map((at) => Math.abs(at.z)).filter(Number.isFinite);
+    const farthest = Math.min(Math.max(6, Math.ceil(Math.max(...sizes))), 40);
     const grid = Array.from({ length: 161 }, (_, k) => farthest * (k / 80 - 1));
     const style = STYLES[this.index];
     this.chart.draw({
@@ -164,6 +165,7 @@ function drawCosts() {
 function describe() {
   const sentences = demo.neurons.map((neuron) => {
     const [first, now] = [neuron.path[0], neuron.path[demo.epoch]];
+    if (!Number.isFinite(now.cost)) return `${neuron.title}: it diverged, the learning rate is too large.`;
     return `${neuron.title}: the output went from ${numberText(first.a, 2)} to ${numberText(now.a, 2)}, and ${numberText(100 * shareOfStart(neuron, demo.epoch), 0)}% of the cost is left.`;
   });
   query("#summary").textContent = demo.epoch

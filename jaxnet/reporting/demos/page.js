@@ -55,7 +55,7 @@ function niceTicks([low, high], n = 5) {
 // A line chart in an element of the page. `draw` takes
 //   x, y: ranges; xLabel, yLabel: texts; log: whether y is logarithmic
 //   lines: [{points: [[x, y], …], style, faint, area}], verticals: [{x, style}], dots: [{x, y, style, text}]
-// and describes itself to screen readers by `label`. A style is a colour variable such as "series-0",
+// and describes itself to screen readers by `label`. What is not finite is left out. A style is a colour variable such as "series-0",
 // or {colour, dash}.
 class Chart {
   constructor(host, { height = 220, onDrag = null } = {}) {
@@ -92,11 +92,11 @@ class Chart {
     this.root.style.height = `${height}px`;
     const parts = [...this.frame(spec)];
     for (const line of spec.lines ?? []) parts.push(...this.line(line));
-    for (const { x, style } of spec.verticals ?? []) {
+    for (const { x, style } of (spec.verticals ?? []).filter(({ x }) => Number.isFinite(x))) {
       const at = this.toX(x);
       parts.push(svg("line", { x1: at, x2: at, y1: this.top, y2: height - this.bottom, ...stroke(style), "stroke-width": 1.5 }));
     }
-    for (const { x, y, style, text } of spec.dots ?? []) {
+    for (const { x, y, style, text } of (spec.dots ?? []).filter((dot) => Number.isFinite(dot.x + dot.y))) {
       const [cx, cy] = [this.toX(x), this.toY(y)];
       parts.push(svg("circle", { cx, cy, r: 6, fill: colourOf(style), stroke: "var(--surface)", "stroke-width": 2 }));
       if (text) {
@@ -143,7 +143,8 @@ class Chart {
     yield svg("text", { class: "label", x: 4, y: 12 }, yLabel);
   }
 
-  *line({ points, style, faint, area }) {
+  *line({ points: all, style, faint, area }) {
+    const points = all.filter(([x, y]) => Number.isFinite(x + y));
     if (points.length < 2) return;
     const path = points.map(([x, y], k) => `${k ? "L" : "M"}${this.toX(x).toFixed(1)} ${this.toY(y).toFixed(1)}`).join("");
     if (area) {
