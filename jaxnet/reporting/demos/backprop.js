@@ -310,7 +310,7 @@ function showNorms() {
   query("#vanishing").textContent = !isDeltaShown(0) ? "The error has not come to the first layer yet."
     : !norms.every(Number.isFinite) ? "The numbers have overflowed: choose new weights."
     : norms[0] === 0 ? "In the first layer the error is 0: nothing there learns from this example."
-    : ratio > 1 ? `In the first layer the error is ${numberText(ratio, 1)} times smaller than at the output.`
+    : ratio > 1 ? `In the first layer the error is ${numberText(ratio, ratio < 100 ? 1 : 0)} times smaller than at the output.`
     : `In the first layer the error is ${numberText(1 / ratio, 1)} times as large as at the output.`;
 }
 
@@ -318,7 +318,7 @@ function showTables() {
   for (const { cell, input, span, l, i, j } of tableCells) {
     const layer = demo.layers[l];
     const [number, slope] = i < 0 ? [layer.b[j], demo.gradientLayers[l].b[j]] : [layer.w[i][j], demo.gradientLayers[l].w[i][j]];
-    if (document.activeElement !== input) input.value = Number(number.toFixed(4));
+    if (document.activeElement !== input) input.value = Number(number.toFixed(3));
     span.textContent = isShown(i < 0 ? "bp3" : "bp4") ? numberText(slope, 5) : "·";
     span.className = `gradient ${signOf(slope)}`;
     cell.title = i < 0 ? "" : weightName(l, i, j);
