@@ -20,6 +20,7 @@ from docutils.parsers.rst import Directive
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import jaxnet
+from jaxnet.reporting import demo_pages
 
 project = "jaxnet"
 version = release = jaxnet.__version__
@@ -138,6 +139,16 @@ def write_notebook(app, exception):
     path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
 
 
+def write_demos(app, exception):
+    """Write the interactive pages to the folder demos, to which the page demos.md links."""
+    if exception is not None or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / "demos"
+    folder.mkdir(exist_ok=True)
+    for name in demo_pages.TITLES:
+        (folder / f"{name}.html").write_text(demo_pages.demo_page(name), encoding="utf-8")
+
+
 def setup(app):
     """Connect the functions above to events; napoleon has priority 500."""
     app.add_directive("command-help", CommandHelp)
@@ -145,3 +156,4 @@ def setup(app):
     app.connect("autodoc-process-docstring", escape_plain_text, priority=600)
     app.connect("autodoc-process-signature", name_functions)
     app.connect("build-finished", write_notebook)
+    app.connect("build-finished", write_demos)

@@ -4,7 +4,8 @@
     python experiments/learning_slowdown.py --smoke    # seconds, for the tests
 
 One neuron, input 1, target 0, from (w, b) = (0.6, 0.9) or, badly wrong, (2, 2); 300 steps, η = 0.15
-for the quadratic cost, 0.005 where δ = a − y: compare shapes, not speeds. An HTML page plays them.
+for the quadratic cost, 0.005 where δ = a − y: compare shapes, not speeds. `jaxnet demo neuron` has
+them to play with, with every start, cost and learning rate.
 
 Source: Nielsen, chapter 3, "The cross-entropy cost function": with the quadratic cost the outputs
 go from 0.82 to 0.09, and from 0.98 to 0.20 after about 150 epochs in which little changes; the
@@ -13,11 +14,9 @@ derives it: where σ'(z) underflows this is 0/0, and jaxnet's δ from the weight
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import numpy as np
-from matplotlib.animation import ArtistAnimation
 from matplotlib.figure import Figure
 
 import jaxnet as jn
@@ -34,9 +33,6 @@ COSTS = {
 }
 """The costs, each with its learning rate."""
 QUADRATIC, ENTROPY, LINEAR = range(3)
-HEAD = """<!doctype html><meta charset="utf-8"><title>The learning slowdown</title><style>
-.anim-buttons button {width: auto !important} .anim-buttons button::after {content: attr(title)}
-.animation img {max-width: 100%}</style>"""
 
 
 @dataclass(frozen=True)
@@ -101,37 +97,20 @@ def delta_rows() -> list[dict]:
     ]
 
 
-def write_page(curves: dict, epochs: int, path: Path) -> None:
-    """Write an HTML page that plays the curves: a dot moves along each."""
-    figure = plot(curves, dpi=80)
-    tables = [*curves["cost, 1 at the start"], *curves["output"]]  # in the order of the panels
-    frames = []
-    for epoch in range(0, epochs + 1, 5):
-        frame = []
-        for axes, table in zip(figure.axes, tables):
-            frame += axes.plot([epoch] * len(COSTS), table[:, epoch], "ko")
-        frames.append(frame)
-    page = ArtistAnimation(figure, frames).to_jshtml(10)
-    own = page[page.index("<script") :]  # without the link to icons on the net before it
-    path.write_text(HEAD + own, "utf-8")
-
-
 def run(config: Config) -> tuple[list[dict], dict]:
-    """Both starts under each cost, δ of a saturated neuron, and the page."""
+    """Both starts under each cost, and δ of a saturated neuron."""
     neurons = np.array([
         [train_neuron(start, cost, rate, config.epochs) for cost, rate in COSTS.values()]
         for start in STARTS
     ])  # fmt: skip
     cost, output = neurons[:, :, 0], neurons[:, :, 1]  # each (start, cost, epoch)
     curves = {"cost, 1 at the start": cost, "output": output}
-    folder = config.results or Path("results/learning_slowdown")
-    write_page(curves, config.epochs, folder / "learning_slowdown.html")
     return neuron_rows(cost, output, config.epochs) + delta_rows(), curves
 
 
-def plot(curves: dict, dpi: float = 120) -> Figure:
+def plot(curves: dict) -> Figure:
     """Cost and output by epoch; published outputs as crosses. A linear output begins above 1."""
-    figure = Figure(figsize=(7, 5.2), dpi=dpi, layout="constrained")
+    figure = Figure(figsize=(7, 5.2), dpi=120, layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
     for row, (name, tables) in zip(grid, curves.items(), strict=True):
         for axes, start, table in zip(row, STARTS, tables, strict=True):

@@ -16,6 +16,7 @@ import notebooks
 import pytest
 
 import jaxnet as jn
+from jaxnet.reporting import demo_pages
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
@@ -98,6 +99,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     notebook = json.loads((tmp_path / "html" / "notebook_tour.ipynb").read_text(encoding="utf-8"))
     codes = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert codes == [code for code, _ in notebooks.cells_of(PAGES["notebook_tour.md"])]
+    links = re.findall(r'href="(demos/\w+\.html)"', PAGES["demos.md"])
+    assert links == [f"demos/{name}.html" for name in demo_pages.TITLES]
+    assert all((tmp_path / "html" / link).exists() for link in links)
 
 
 def test_the_page_of_packages_names_every_module():

@@ -1,4 +1,4 @@
-"""The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `plot`, `check`."""
+"""The command line: `jaxnet train`, `sweep`, `compare`, `predict`, `plot`, `check`, `demo`."""
 
 import contextlib
 import dataclasses
@@ -20,6 +20,7 @@ import jaxnet
 from jaxnet.cli import manual, streams, wording
 from jaxnet.cli.check import Check
 from jaxnet.cli.compare import Compare
+from jaxnet.cli.demo import Demo
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError, Training
 from jaxnet.cli.plot import Plot
 from jaxnet.cli.predict import Predict
@@ -29,7 +30,7 @@ from jaxnet.cli.train import Train
 from jaxnet.core.deprecation import renaming
 from jaxnet.data import table_cells
 
-Command = Train | Sweep | Compare | Predict | Plot | Check
+Command = Train | Sweep | Compare | Predict | Plot | Check | Demo
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "sweep": Sweep,
@@ -37,6 +38,7 @@ COMMANDS: dict[str, type[Command]] = {
     "predict": Predict,
     "plot": Plot,
     "check": Check,
+    "demo": Demo,
 }
 
 

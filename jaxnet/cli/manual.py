@@ -139,6 +139,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("the book's network", "jaxnet check"),
         ("deeper, with softmax", "jaxnet check --sizes 9 8 7 5 --cost log-likelihood"),
     ),
+    "demo": (
+        ("the names of all pages", "jaxnet demo"),
+        ("open one in the browser", "jaxnet demo neuron"),
+        ("digits, read by the newest run", "jaxnet demo digits runs"),
+        ("write it elsewhere", "jaxnet demo neuron --output pages/neuron.html"),
+    ),
 }
 """What each page ends with: what a command does, and the command; by "" those of the overview."""
 

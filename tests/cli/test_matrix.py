@@ -37,6 +37,7 @@ COMMANDS = {
     "predict": "predict net.json --data data.npz --test 0",
     "plot": "plot drawn --format png",
     "check": "check --sizes 4 3 2",
+    "demo": "demo neuron --output page.html",
 }
 """A small call of each command."""
 
@@ -277,6 +278,19 @@ CELLS = {
         "output is a file": Empty("it writes no file"),
         "no validation set": NO_DATA,
         "regression": Cell("--cost quadratic --output linear", shows="the gradient is right"),
+        "one class": NO_DATA,
+        "published files": NO_DATA,
+        "damaged files": NO_DATA,
+    },
+    "demo": {
+        "unknown option": Cell("--ouput page.html", "--ouput"),
+        "unknown name": Empty("see tests/cli/test_demo.py"),
+        "missing file": NO_DATA,
+        "missing folder": Cell("--output gone/page.html", "its folder does not exist"),
+        "damaged settings": NO_DATA,
+        "output is a file": Cell("--output net.json/page.html", "its folder does not exist"),
+        "no validation set": NO_DATA,
+        "regression": NO_DATA,
         "one class": NO_DATA,
         "published files": NO_DATA,
         "damaged files": NO_DATA,
