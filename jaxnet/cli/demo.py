@@ -59,6 +59,8 @@ class Demo:
 
 def _network_file(path: Path) -> Path:
     """The network's file: in a folder, that of the newest run."""
+    if not path.exists():
+        raise ValueError(f"{path} does not exist; name the folder of a run, or a network file.")
     if not path.is_dir():
         return path
     networks = list(networks_in(path))

@@ -2,8 +2,10 @@
 
 import webbrowser
 
+import jax
 import pytest
 
+import jaxnet as jn
 from jaxnet.cli import main as cli
 from jaxnet.cli import streams
 from jaxnet.reporting import demo_pages
@@ -41,9 +43,25 @@ def test_a_page_is_written_and_opened_only_for_a_person(
     assert (tmp_path / "other.htm").read_text("utf-8") == demo_pages.demo_page("neuron")
 
 
+def test_digits_are_read_by_the_network_of_a_run(opened, tmp_path):
+    net = jn.Network((784, 3, 10), hidden=jn.activations.tanh)
+    params = jn.init(net, jax.random.key(0))
+    (tmp_path / "runs" / "newest").mkdir(parents=True)
+    jn.save(tmp_path / "runs" / "newest" / "network.safetensors", net, params)
+    for path in ("runs", "runs/newest", "runs/newest/network.safetensors"):
+        assert cli.main(["demo", "digits", path, "--output", "own.html"]) == 0
+        page = demo_pages.demo_page("digits", (net, params))
+        assert (tmp_path / "own.html").read_text("utf-8") == page
+        (tmp_path / "own.html").unlink()
+    assert page != demo_pages.demo_page("digits")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["demo", "digits", "gone"], "gone does not exist; name the folder of a run"),
+        (["demo", "digits", "."], "the folder . holds no network"),
+        (["demo", "neuron", "gone"], "gone does not exist"),
         (["demo", "neuro"], "there is no demo 'neuro'; did you mean neuron?"),
         (["demo", "--output", "page.html"], "--output needs the NAME of a page"),
         (["demo", "neuron", "--output", "page.txt"], "must be a file that ends with .html"),

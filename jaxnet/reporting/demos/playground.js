@@ -177,18 +177,21 @@ function readColours() {
     return [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
   };
   const [low, middle, high] = ["map-0", "map-middle", "map-1"].map(numbers);
-  grid.palette = Array.from({ length: 256 }, (_, k) => {
+  const bytes = new Uint8ClampedArray(4 * 256).fill(255);
+  for (let k = 0; k < 256; k++) {
     const share = Math.abs(k - 127.5) / 127.5;
-    return middle.map((m, c) => Math.round(m + share * ((k < 128 ? low : high)[c] - m)));
-  });
+    middle.forEach((m, c) => (bytes[4 * k + c] = m + share * ((k < 128 ? low : high)[c] - m)));
+  }
+  grid.palette = new Uint32Array(bytes.buffer); // a colour is one number: it is copied at once
 }
 
-// An activation as a share from 0 to 1, ½ where it says nothing.
-function shareOf(l, a) {
-  if (l === 0) return 0.5 + a / (2 * WINDOW);
+// The line by which an activation becomes a share from 0 to 1, ½ where it says nothing; above and
+// below it is cut off.
+function shareOf(l) {
+  if (l === 0) return { slope: 1 / (2 * WINDOW), offset: 0.5 };
   const name = l === demo.sizes.length - 1 ? "sigmoid" : demo.hidden;
-  if (name === "sigmoid") return a;
-  return name === "tanh" ? (a + 1) / 2 : 0.5 + Math.min(a, 2) / 4;
+  if (name === "sigmoid") return { slope: 1, offset: 0 };
+  return { slope: name === "tanh" ? 0.5 : 0.25, offset: 0.5 };
 }
 
 // Paints the activation of unit j of layer l (0 for the inputs), every `stride`-th point.
@@ -197,15 +200,13 @@ function paint(canvas, l, j, stride) {
   if (canvas.width !== n) canvas.width = canvas.height = n;
   const context = canvas.getContext("2d");
   const image = (canvas.image ??= context.createImageData(n, n));
-  const [activations, nUnits] = [grid.activations[l], demo.sizes[l]];
-  for (let row = 0, at = 0; row < n; row++) {
-    for (let column = 0; column < n; column++, at += 4) {
+  const pixels = (canvas.pixels ??= new Uint32Array(image.data.buffer));
+  const [activations, nUnits, { slope, offset }] = [grid.activations[l], demo.sizes[l], shareOf(l)];
+  for (let row = 0; row < n; row++) {
+    for (let column = 0; column < n; column++) {
       const a = activations[(row * stride * GRID + column * stride) * nUnits + j];
-      const [r, g, b] = grid.palette[Math.max(0, Math.min(255, Math.floor(256 * shareOf(l, a)))) || 0];
-      image.data[at] = r;
-      image.data[at + 1] = g;
-      image.data[at + 2] = b;
-      image.data[at + 3] = 255;
+      const level = 256 * (offset + slope * a);
+      pixels[row * n + column] = grid.palette[level > 0 ? Math.min(255, level | 0) : 0];
     }
   }
   context.putImageData(image, 0, 0);
