@@ -19,6 +19,7 @@ from jaxnet.reporting.style import (
     RED,
     SEQUENTIAL,
     WIDTH,
+    ink_on,
     line_style,
     remove_frame,
     styled,
@@ -200,8 +201,8 @@ def differences(comparison: Comparison) -> Figure:
             text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−").replace("inf", "∞")
             text = "–" if np.isnan(table[i, j]) else text
             text = "0.00" if text in ("+0.00", "−0.00") else text
-            is_dark = abs(float(table[i, j]) / largest) > 0.6
-            axes.text(j, i, text, ha="center", va="center", color="white" if is_dark else "black",
+            ground = image.cmap(image.norm(0.0 if np.isnan(table[i, j]) else scale * table[i, j]))
+            axes.text(j, i, text, ha="center", va="center", color=ink_on(ground),
                       weight="bold" if bold[i, j] else "normal")  # fmt: skip
     names = [_legend(comparison, label) for label in labels]
     axes.set(xticks=range(n), xticklabels=names, yticks=range(n), yticklabels=names)

@@ -144,7 +144,7 @@ def test_a_second_sweep_in_a_folder_says_what_else_the_folder_holds(here, capsys
     assert cli.main([*SMALL, *options, "--hidden", "tanh"]) == 0
     assert (
         "The folder also holds 4 networks of earlier calls with other settings or seeds: "
-        "study.csv, sweep.png, best.json and the network are of this call."
+        "study.csv, study.html, sweep.png, best.json and the network are of this call."
     ) in capsys.readouterr().out
     with open(here / "found" / "study.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2 * 2 * 2
