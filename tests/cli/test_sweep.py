@@ -36,6 +36,8 @@ def test_a_sweep_prints_the_best_recipes_writes_them_and_goes_on(here, capsys):
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 2 * 2
     assert {row["learning_rate"] for row in rows} == {"0.10000000149011612", "1.0"}
+    assert "open found/study.html in a browser" in out
+    assert "Choose recipe" in (here / "found" / "study.html").read_text()
     assert (here / "found" / "sweep.png").read_bytes().startswith(b"\x89PNG")
     best = json.loads((here / "found" / "best.json").read_text())
     assert best["test_accuracy"] > 0.5
