@@ -16,16 +16,18 @@ def command_of(name: str, options: Any) -> str:
       options: its options, a dataclass.
 
     Returns:
-      One line, which the command line parses to the same options.
+      One line, which the command line parses to the same options; hidden sizes stand for all.
 
     >>> from jaxnet.cli.sweep import Sweep
     >>> command_of("sweep", Sweep(data="my data.csv", seeds=2, l2=None))
     "jaxnet sweep --l2 None --data 'my data.csv' --seeds 2"
     """
     words = ["jaxnet", name]
+    # Of --sizes and --hidden-sizes a command takes one; the data tell the other sizes.
+    left_out = {*OF_A_CALL, "sizes"} if options.hidden_sizes else {*OF_A_CALL}
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
-        if value == field.default or field.name in OF_A_CALL:
+        if value == field.default or field.name in left_out:
             continue
         flag = f"--{field.name.replace('_', '-')}"
         if isinstance(value, bool):

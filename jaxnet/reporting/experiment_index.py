@@ -1,6 +1,7 @@
 """The list of all experiments, and one offline page of their results."""
 
 import ast
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -209,7 +210,7 @@ def _picture(name: str, folder: Path) -> Picture | None:
     """The picture of a script: as SVG, if it is not so large that PNG is better; None for none."""
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     if svg.exists() and svg.stat().st_size <= LARGEST_SVG:
-        return of_svg(name, reading.read_content(svg, "a picture", bytes))
+        return reading.read_content(svg, "a picture", functools.partial(of_svg, name))
     return of_png(name, reading.read_content(png, "a picture", bytes)) if png.exists() else None
 
 

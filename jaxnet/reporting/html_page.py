@@ -30,6 +30,8 @@ class Table(NamedTuple):
     """The texts of the cells, row by row."""
     note: str = ""
     """What has to be known to read it."""
+    is_sorted: bool = True
+    """Whether people may sort it."""
 
 
 class Top(NamedTuple):
@@ -53,6 +55,8 @@ def table(
     columns: Sequence[Column],
     texts: Sequence[str] = (),
     note: str = "",
+    *,
+    is_sorted: bool = True,
 ) -> Table:
     """A table of rows.
 
@@ -62,6 +66,7 @@ def table(
       columns: heading and cell text of each column; the first column is text.
       texts: the headings of other columns that are text instead of numbers.
       note: what has to be known to read it.
+      is_sorted: whether people may sort it.
 
     Returns:
       The table, for a template.
@@ -72,7 +77,9 @@ def table(
     headings = [
         (heading, place == 0 or heading in texts) for place, (heading, _) in enumerate(columns)
     ]
-    return Table(name, headings, [[text(row) for _, text in columns] for row in rows], note)
+    return Table(
+        name, headings, [[text(row) for _, text in columns] for row in rows], note, is_sorted
+    )
 
 
 def date_text(seconds: float | None = None) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from matplotlib import image
 from matplotlib.figure import Figure
 
+from jaxnet.io import reading
 from jaxnet.reporting import charts
 from jaxnet.reporting.style import BLUE, DIVERGING, LIGHT_BLUE, RED, styled
 
@@ -103,12 +104,12 @@ def of_svg(name: str, content: bytes, caption: str = "") -> Picture:
       The picture.
 
     Raises:
-      ValueError: it is no such content.
+      ValueError: it is no such content, or would run a script; the message is a bare reason.
     """
-    text = content.decode()
+    text = reading.utf8(content)
     opening = re.search(r'<svg [^>]*?width="([\d.]+)pt" height="[\d.]+pt" ([^>]*)>', text)
-    if opening is None:
-        raise ValueError(f"the picture {name!r} is no SVG file of matplotlib; draw it again.")
+    if opening is None or re.search(r"<script|\son\w+=", text):
+        raise ValueError("it is no SVG file that matplotlib has written")
     body = text[opening.end() : text.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", body, flags=re.S)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # nothing refers to these

@@ -1,7 +1,6 @@
 """The page of a training run: curves, classes or residuals, the worst errors, weights."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from jaxnet.data.tables import encoding_of
 from jaxnet.io import files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import html_page, plots, run_errors, run_plots
-from jaxnet.reporting.html_page import Table, Top, table
+from jaxnet.reporting.html_page import Column, Table, Top, table
 from jaxnet.reporting.page_pictures import Picture, of_figure
 from jaxnet.training import evaluation
 from jaxnet.training.classification_report import ClassificationReport
@@ -75,14 +74,15 @@ def write(
     path = Path(path)
     if report is None:
         report = _report(run, data)
-    sizes = "-".join(map(str, run.network.sizes))
+    title = plots.run_title(run.network, run.recipe, run.batch_size, run.seed)
+    architecture, _, recipe = title.partition("; ")
     facts = [
+        ("Recipe", recipe),
         ("Data", data_text or _sizes_text(data)),
         ("Date", html_page.date_text()),
         ("Versions", html_page.versions_text()),
     ]
-    title = plots.run_title(run.network, run.recipe, run.batch_size, run.seed)
-    top = Top(f"Training run of {sizes}", title, facts, command, _warnings(run))
+    top = Top("Training run", architecture, facts, command, _warnings(run))
     content = {
         "results": _results(run, data),
         "sentences": _sentences(run, data, report),
@@ -178,7 +178,7 @@ def _results(run: Run, data: Dataset) -> Table:
         (f"best (epoch {run.best_epoch})", lambda row: row["best"]),
         (f"last (epoch {n_epochs})", lambda row: row["last"]),
     ]
-    return table("", rows, columns)
+    return table("", rows, columns, is_sorted=False)
 
 
 def _test_rows(run: Run, split: Split) -> list[Row]:
@@ -295,11 +295,5 @@ def _settings(run: Run) -> Table:
         "seed": run.seed,
     }
     rows: list[Row] = [{"": name, "value": str(part)} for name, part in settings.items()]
-    return _plain("", rows)
-
-
-def _plain(name: str, rows: Sequence[Row]) -> Table:
-    """A table of two columns of texts."""
-    return table(
-        name, rows, [("", lambda row: row[""]), ("value", lambda row: row["value"])], ("value",)
-    )
+    columns: list[Column] = [("part", lambda row: row[""]), ("value", lambda row: row["value"])]
+    return table("", rows, columns, ("value",), is_sorted=False)

@@ -30,14 +30,8 @@ def curves(run: Run) -> list[Picture]:
     Args:
       run: the run.
     """
-    pictures = []
-    label = curve_plots.curves_of_costs(run.history)[2]
-    for name, figure in curve_plots.curve_panels(run.history, run.best_epoch).items():
-        caption = ""
-        if name == "cost" and label != "cost":
-            caption = f"The {label}."
-        pictures.append(of_figure(f"{name} by epoch", figure, caption))
-    return pictures
+    figures = curve_plots.curve_panels(run.history, run.best_epoch)
+    return [of_figure(f"{name} by epoch", figure) for name, figure in figures.items()]
 
 
 def image_side(data: Dataset) -> int:

@@ -33,6 +33,8 @@ MOST_AXES = 7
 """Axes of parallel coordinates besides the score's."""
 MOST_VALUES = 24
 """Different values of a number up to which scores are drawn in cells."""
+MOST_RANKS = 8
+"""Different values of a number up to which lines stand at their ranks, and each has its text."""
 MOST_TEXTS = 64
 """Cells up to which each has its score as a text."""
 
@@ -107,7 +109,7 @@ def parallel(study: Study) -> Figure:
     axes = figure.subplots()
     columns = [_Scale([table.get(name) for table in tables], _short_number) for name in names]
     columns.append(_Scale([means[k] if k in order else None for k in range(len(means))],
-                          _score_text(study)))  # fmt: skip
+                          _score_text(study), is_score=True))  # fmt: skip
     heights = np.array([column.heights for column in columns])
     n_top = max(1, len(order) // 10)
     for rank in reversed(range(len(order))):
@@ -120,8 +122,9 @@ def parallel(study: Study) -> Figure:
     for place, column in enumerate(columns):
         axes.axvline(place, color="black", linewidth=0.8)
         for height, text in column.ticks:
-            axes.annotate(text, (place, height), (3, 0), textcoords="offset points", fontsize=7.5,
-                          va="center")  # fmt: skip
+            paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
+            axes.annotate(text, (place, height), (4, 0), textcoords="offset points", fontsize=7.5,
+                          va="center", bbox=paper)  # fmt: skip
     texts = [in_words(name.rpartition(".")[2]).replace(" ", "\n", 1) for name in names]
     axes.set(xticks=range(len(columns)), yticks=[], ylim=(-0.05, 1.05),
              xticklabels=[*texts, score_in_words(study).replace(" ", "\n", 1)],
@@ -134,7 +137,9 @@ def parallel(study: Study) -> Figure:
 class _Scale:
     """Where the values of a column stand on its axis, from 0 to 1, and a few of them as texts."""
 
-    def __init__(self, values: Sequence[Any], text: Callable[[float], str]) -> None:
+    def __init__(
+        self, values: Sequence[Any], text: Callable[[float], str], is_score: bool = False
+    ) -> None:
         known = [value for value in values if value is not None]
         if any(isinstance(value, str) for value in known):
             names = sorted({str(value) for value in values})
@@ -144,15 +149,20 @@ class _Scale:
             return
         numbers = np.array([math.nan if value is None else value for value in values], float)
         finite = np.unique(numbers[np.isfinite(numbers)])
-        is_log = bool(finite.size) and finite[0] > 0 and finite[-1] >= 10 * finite[0]
+        # Values of a grid are evenly spaced, whatever they are.
+        if len(finite) < 2 or (len(finite) <= MOST_RANKS and not is_score):
+            n = max(1, len(finite) - 1)
+            place_of = {number: k / n for k, number in enumerate(finite.tolist())}
+            self.heights = [place_of.get(number, math.nan) for number in numbers.tolist()]
+            self.ticks = [(place, text(number)) for number, place in place_of.items()]
+            return
+        is_log = bool(finite[0] > 0 and finite[-1] >= 10 * finite[0]) and not is_score
         scale = np.log if is_log else np.asarray
-        ends = (finite[0], finite[-1]) if finite.size else (1.0, 1.0)
-        low, high = (float(scale(end)) for end in ends)
-        self.heights = ((scale(numbers) - low) / ((high - low) or 1.0)).tolist()
-        shown = finite if len(finite) <= 6 else _spread(finite, is_log)
+        low, high = (float(scale(end)) for end in (finite[0], finite[-1]))
+        self.heights = ((scale(numbers) - low) / (high - low)).tolist()
         self.ticks = [
-            ((float(scale(number)) - low) / ((high - low) or 1.0), text(number))
-            for number in shown.tolist()
+            ((float(scale(number)) - low) / (high - low), text(number))
+            for number in _spread(finite, is_log).tolist()
         ]
 
 
@@ -247,7 +257,7 @@ def _draw_cells(
             number = shown[row, column]
             if np.isfinite(number):
                 share = (number - ends[0]) / ((ends[1] - ends[0]) or 1.0)
-                axes.text(column, row, text(number), ha="center", va="center",
+                axes.text(column, row, text(number).rstrip("%"), ha="center", va="center",
                           fontsize=7 if len(xs) > 5 else 8,
                           color=ink_on(shade(float(share))))  # fmt: skip
     best = np.unravel_index(np.nanargmax(table), table.shape) if finite.size else None

@@ -29,5 +29,7 @@ def test_a_command_is_parsed_to_the_options_that_it_was_made_of(name, options):
 
 
 def test_what_is_about_one_call_is_left_out():
+    both = Train(sizes=(64, 5, 10), hidden_sizes=(5,))
+    assert command_of("train", both) == "jaxnet train --hidden-sizes 5"
     assert command_of("train", Train(resume=Path("runs/a"), wait=True)) == "jaxnet train"
     assert command_of("compare", Compare(plot_only=True)) == "jaxnet compare"

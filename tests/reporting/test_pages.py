@@ -73,7 +73,7 @@ def test_a_page_of_numbers_shows_residuals_in_their_own_unit(tmp_path):
     rmse = data.encoding.target.sd * np.sqrt(np.mean((outputs - data.test.y) ** 2))
     assert f"<td>{rmse:.4g}</td>" in page
     assert "Errors of the predictions" in page
-    assert "true \\ predicted" not in page
+    assert 'class="matrix"' not in page
 
 
 def test_without_a_test_set_the_page_says_so(tmp_path):
@@ -119,8 +119,11 @@ def test_a_picture_takes_the_inks_of_the_page_and_keeps_its_names_apart():
     assert not set(re.findall(r'\bid="([^"]+)"', first.content)) & set(
         re.findall(r'\bid="([^"]+)"', second.content)
     )
-    with pytest.raises(ValueError, match="is no SVG file of matplotlib"):
-        page_pictures.of_svg("x", b"<html>")
+    content = page_pictures.svg(plots.curves(history))
+    assert page_pictures.of_svg("c", content) == second
+    for wrong in (b"<html>", b"\xff", content.replace(b"</svg>", b"<script>1</script></svg>")):
+        with pytest.raises(ValueError, match=r"it is no"):
+            page_pictures.of_svg("x", wrong)
 
 
 def test_costs_are_drawn_without_penalties_and_say_so():

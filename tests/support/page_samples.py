@@ -47,7 +47,7 @@ def table(target="<b>ill</b>"):
         "price": list(1000.0 + 50 * random.normal(size=n)),
     }
     others = {name: cells for name, cells in columns.items() if name in ("age", "town", target)}
-    data = jn.datasets.table(others, target)
+    data = jn.datasets.table(others, target, test=0.3)
     cost = jn.costs.Quadratic(jn.activations.linear) if target == "price" else None
     net = jn.Network((data.n_inputs, 6, data.n_outputs), cost=cost or jn.costs.LogLikelihood())
     return run_of(net, data), data
