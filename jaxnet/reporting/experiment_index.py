@@ -129,10 +129,12 @@ def _page(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject], results
     warnings = tuple(
         f"{name}, {deviation}: not counted." for name, deviation in deviations.items() if deviation
     )
-    names = " ".join(script.name for script in done)
+    command = " ".join(["python -m experiments", *(script.name for script in done)])
+    if done and all(outcomes[script.name]["config"]["smoke"] for script in done):
+        command += " --smoke"
     return html_page.render(
         "experiments.html",
-        Top("Results", "The experiments", facts, f"python -m experiments {names}", warnings),
+        Top("Results", "The experiments", facts, command, warnings),
         missing=[script.name for script in scripts if script.name not in outcomes],
         is_judged=bool(full),
         summary=_summary(full, outcomes),

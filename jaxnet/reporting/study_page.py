@@ -126,12 +126,13 @@ def _leaderboard(study: Study) -> Table:
     columns: list[Column] = [
         ("rank", lambda row: str(row["rank"])),
         ("recipe", lambda row: str(row["recipe"])),
-        *((headings[name], lambda row, name=name: _cell(row.get(name))) for name in names),
         (f"{score_in_words(study)}, mean ± SD", mean_and_sd),
+        *((headings[name], lambda row, name=name: _cell(row.get(name))) for name in names),
         ("networks", lambda row: str(row["n"])),
-        ("diverged", lambda row: str(row["n_diverged"])),
         ("best epoch, median", lambda row: _cell(row["best_epoch"])),
     ]
+    if study.diverged_epoch.any():
+        columns.insert(-1, ("diverged", lambda row: str(row["n_diverged"])))
     note = ""
     if len(board) > MOST_ROWS:
         note = f"The best {MOST_ROWS} of {len(board):,} recipes; study.csv has all of them."

@@ -128,16 +128,16 @@ def _column(page, place):
 def test_a_leaderboard_sorts_and_filters(visit, pages):
     page = visit(pages["study"]).page
     assert _column(page, 0) == [str(k + 1) for k in range(40)]
-    rates = sorted(map(float, _column(page, 2)))
+    rates = sorted(map(float, _column(page, 3)))
     page.click("text=learning rate η")
-    assert list(map(float, _column(page, 2))) == rates
+    assert list(map(float, _column(page, 3))) == rates
     page.click("text=learning rate η")
-    assert list(map(float, _column(page, 2))) == rates[::-1]
-    assert page.get_attribute("th:nth-child(3)", "aria-sort") == "descending"
+    assert list(map(float, _column(page, 3))) == rates[::-1]
+    assert page.get_attribute("th:nth-child(4)", "aria-sort") == "descending"
     page.fill("input[type=search]", "  0.01 ")
-    assert _column(page, 2)
-    assert all("0.01" in rate for rate in _column(page, 2))
-    n = len(_column(page, 2))
+    assert _column(page, 3)
+    assert all("0.01" in rate for rate in _column(page, 3))
+    n = len(_column(page, 3))
     assert page.text_content(".filter output") == f"{n} of 40 rows"
 
 
