@@ -162,8 +162,7 @@ def signed_image(
     """
     buffer = io.BytesIO()
     image.imsave(
-        buffer, numbers, cmap=DIVERGING, vmin=-largest, vmax=largest, format="png",
-        metadata={"Software": None},
+        buffer, numbers, cmap=DIVERGING, vmin=-largest, vmax=largest, format="png"
     )  # fmt: skip
     return Thumbnail(_png_address(buffer.getvalue()), caption)
 

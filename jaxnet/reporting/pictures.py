@@ -81,8 +81,11 @@ def _curves(folder: Path, title: str) -> Figure:
     is_epoch = isinstance(best_epoch, int) and 0 <= best_epoch <= len(table[CURVES[0]])
     cost, accuracy, training_cost, training_accuracy = (table[name] for name in CURVES)
     nothing = np.full_like(np.asarray(cost, float), np.nan)  # version 0.2 kept no costs alone
-    alone = [table.get(name, nothing) for name in ("evaluation_data_cost", "training_data_cost")]
-    history = History(cost, accuracy, training_cost, training_accuracy, *alone)
+    alone = (table.get(name, nothing) for name in ("evaluation_data_cost", "training_data_cost"))
+    cost_alone, training_cost_alone = alone
+    history = History(
+        cost, accuracy, training_cost, training_accuracy, cost_alone, training_cost_alone
+    )
     return plots.curves(history, best_epoch if is_epoch else 0, title)
 
 

@@ -1,6 +1,6 @@
 """What a run's page shows of the test split: classes and errors, or residuals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -49,16 +49,18 @@ def content(
       data: the data set.
       report: the report on its test split; `None` leaves everything out.
     """
-    empty: dict[str, object] = dict.fromkeys(
-        ("matrix", "confusions", "classes", "wrong_images", "wrong_rows", "targets", "residuals")
-    )
+    names = (
+        "matrix", "confusions", "classes", "wrong_images", "wrong_rows", "targets", "residuals",
+    )  # fmt: skip
+    empty: Mapping[str, object] = dict.fromkeys(names)
     if data.test is None or report is None:
-        return empty
+        return {**empty}
     if isinstance(report, RegressionReport):
-        return empty | _regression(run, data, data.test, report)
+        return {**empty, **_regression(run, data, data.test, report)}
     is_one_class = np.asarray(data.test.y).dtype.kind in "iu" and np.ndim(data.test.y) == 1
     counts = evaluation.confusion(run.network, run.best_params, data.test) if is_one_class else None
-    return empty | {
+    return {
+        **empty,
         "matrix": None if counts is None else _matrix(counts, report.class_names),
         "confusions": None if counts is None else _confusions(counts, report.class_names),
         "classes": _classes(report),

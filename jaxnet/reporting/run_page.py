@@ -168,9 +168,9 @@ def _results(run: Run, data: Dataset) -> Table:
         is_other_cost = name.endswith("_cost") and name.endswith("data_cost") != has_data_cost
         if is_other_cost or not np.isfinite(np.asarray(curve)).any():
             continue
-        best = curve[run.best_epoch - 1] if 0 < run.best_epoch <= n_epochs else math.nan
+        best = float(curve[run.best_epoch - 1]) if 0 < run.best_epoch <= n_epochs else math.nan
         rows.append({"": words_of(name), "best": number_text(name, best),
-                     "last": number_text(name, curve[-1])})  # fmt: skip
+                     "last": number_text(name, float(curve[-1]))})  # fmt: skip
     if data.test is not None:
         rows += _test_rows(run, data.test)
     columns = [

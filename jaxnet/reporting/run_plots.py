@@ -76,7 +76,8 @@ def weight_map(
     norms = np.linalg.norm(w, axis=1)
     order = np.argsort(-norms, kind="stable")[:MOST_INPUTS]
     shown = w[order, :MOST_UNITS]
-    labels = [_short(names[k] if names else f"input {k}") for k in order.tolist()]
+    all_names = [f"input {k}" for k in range(len(w))] if names is None else list(names)
+    labels = [_short(all_names[int(k)]) for k in order]
     figure = Figure(figsize=(WIDTH, 0.9 + 0.19 * len(order)), layout="constrained")
     axes = figure.subplots()
     largest = float(np.quantile(np.abs(shown), 0.995)) or 1.0

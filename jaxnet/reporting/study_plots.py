@@ -254,7 +254,7 @@ def _draw_cells(
     if table.size <= MOST_TEXTS:
         shade = colormaps[cmap]
         for row, column in np.ndindex(*table.shape):
-            number = shown[row, column]
+            number = float(shown[row, column])
             if np.isfinite(number):
                 share = (number - ends[0]) / ((ends[1] - ends[0]) or 1.0)
                 axes.text(column, row, text(number).rstrip("%"), ha="center", va="center",

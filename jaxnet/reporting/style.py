@@ -1,7 +1,7 @@
 """The one style of all figures: palette, frame and sizes, readable in print and in grey."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import matplotlib
@@ -55,7 +55,7 @@ SETTINGS: dict[Any, Any] = {
 """The settings of matplotlib."""
 
 
-def ink_on(colour: Sequence[float]) -> str:
+def ink_on(colour: Iterable[float]) -> str:
     """The colour of a text on a coloured ground: the one of two that stands out more.
 
     Args:
@@ -70,7 +70,7 @@ def ink_on(colour: Sequence[float]) -> str:
     ('#fdfdfd', '#111111')
     """
     parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-             for part in colour[:3]]  # fmt: skip
+             for part in [*colour][:3]]  # fmt: skip
     luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
     return ON_DARK if luminance < 0.18 else ON_LIGHT  # where both inks have the same contrast
 
