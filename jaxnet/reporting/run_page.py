@@ -98,7 +98,7 @@ def write(
 
 
 def _report(run: Run, data: Dataset) -> Report | None:
-    """The report on the test split; None without one, or where outputs are not finite."""
+    """The report on the test split; None without one, scikit-learn or finite outputs."""
     if data.test is None:
         return None
     cost = evaluation.evaluate(run.network, run.best_params, data.test).cost
@@ -106,7 +106,10 @@ def _report(run: Run, data: Dataset) -> Report | None:
         return None
     encoding = encoding_of(data)
     names = None if encoding is None else list(map(str, encoding.target.classes)) or None
-    return run.report(data.test, valid=data.valid, class_names=names)
+    try:
+        return run.report(data.test, valid=data.valid, class_names=names)
+    except ImportError:
+        return None
 
 
 def _sizes_text(data: Dataset) -> str:
@@ -139,6 +142,11 @@ def _sentences(run: Run, data: Dataset, report: Report | None) -> list[str]:
         )
     if data.test is None:
         sentences.append("There is no test set: the page shows no confusion matrix and no errors.")
+    elif report is None:
+        sentences.append(
+            "The errors on the test set are left out: outputs are not finite, or scikit-learn is "
+            "not installed."
+        )
     if isinstance(report, ClassificationReport) and report.calibration is not None:
         sentences.append(_calibration(report))
     return sentences
@@ -226,7 +234,7 @@ def number_text(curve: str, number: float) -> str:
 def _epochs(run: Run) -> Table | None:
     """The curves as a table; None for very many epochs."""
     curves = {
-        name: np.asarray(curve)
+        name: np.asarray(curve, float).tolist()
         for name, curve in run.history.curves.items()
         if np.isfinite(np.asarray(curve)).any()
     }
