@@ -45,9 +45,8 @@ class Sweep(Training):
 
     Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
     a row for each epoch of each network, sweep.png, a network, the best recipe's under its median
-    seed, after its best epoch, and a page that shows it all, study.html. The same call with
-    --folder goes on where an earlier one ended; more --seeds, --epochs or values train only what is
-    missing.
+    seed, after its best epoch, and study.html, a page of all results. The same call with --folder
+    goes on where an earlier one ended; more --seeds, --epochs or values train only what is missing.
     """
 
     epochs: int = 10

@@ -201,15 +201,23 @@ def _section(script: Script, outcome: JsonObject, folder: Path) -> dict[str, obj
         "duration": _duration(outcome["seconds"]),
         "banner": experiment.SMOKE_BANNER if is_smoke else "",
         "paragraphs": script.setting.split("\n\n"),
-        "picture": _picture(script.name, folder),
+        "picture": picture_of(script.name, folder),
         "pages": sorted(path.name for path in folder.glob("*.html")),
         "table": table("", rows, _columns(rows, is_smoke), ("verdict",)),
         "reasons": [] if is_smoke else [(row["name"], row["why"]) for row in rows if row["why"]],
     }
 
 
-def _picture(name: str, folder: Path) -> Picture | None:
-    """The picture of a script: as SVG, if it is not so large that PNG is better; None for none."""
+def picture_of(name: str, folder: Path) -> Picture | None:
+    """The picture of a script: as SVG, if it is not so large that PNG is better; None for none.
+
+    Args:
+      name: the script's name.
+      folder: the folder of its results.
+
+    Raises:
+      ValueError: the picture cannot be read.
+    """
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     if svg.exists() and svg.stat().st_size <= LARGEST_SVG:
         return reading.read_content(svg, "a picture", functools.partial(of_svg, name))
