@@ -1,7 +1,6 @@
 """The list of all experiments, and one offline page of their results."""
 
 import ast
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from jaxnet.io.csv import Row
 from jaxnet.io.reading import JsonObject
 from jaxnet.reporting import experiment, html_page
 from jaxnet.reporting.html_page import Table, Top, table
-from jaxnet.reporting.page_pictures import Picture, of_png, of_svg
+from jaxnet.reporting.page_pictures import Picture, of_png, of_svg_file
 
 LARGEST_SVG = 60_000
 """Bytes of a picture in the page: what has more is there as PNG, so that the page stays small."""
@@ -201,26 +200,18 @@ def _section(script: Script, outcome: JsonObject, folder: Path) -> dict[str, obj
         "duration": _duration(outcome["seconds"]),
         "banner": experiment.SMOKE_BANNER if is_smoke else "",
         "paragraphs": script.setting.split("\n\n"),
-        "picture": picture_of(script.name, folder),
+        "picture": _picture(script.name, folder),
         "pages": sorted(path.name for path in folder.glob("*.html")),
         "table": table("", rows, _columns(rows, is_smoke), ("verdict",)),
         "reasons": [] if is_smoke else [(row["name"], row["why"]) for row in rows if row["why"]],
     }
 
 
-def picture_of(name: str, folder: Path) -> Picture | None:
-    """The picture of a script: as SVG, if it is not so large that PNG is better; None for none.
-
-    Args:
-      name: the script's name.
-      folder: the folder of its results.
-
-    Raises:
-      ValueError: the picture cannot be read.
-    """
+def _picture(name: str, folder: Path) -> Picture | None:
+    """The picture of a script: as SVG, if it is not so large that PNG is better; None for none."""
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     if svg.exists() and svg.stat().st_size <= LARGEST_SVG:
-        return reading.read_content(svg, "a picture", functools.partial(of_svg, name))
+        return of_svg_file(name, svg)
     return of_png(name, reading.read_content(png, "a picture", bytes)) if png.exists() else None
 
 

@@ -1,9 +1,11 @@
 """Pictures inside of pages: figures as SVG in the page's colours, small images as PNG."""
 
 import base64
+import functools
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
@@ -123,6 +125,20 @@ def of_svg(name: str, content: bytes, caption: str = "") -> Picture:
     label = Markup.escape(name)
     tag = f'<svg role="img" aria-label="{label}" {view_box[0] if view_box else ""}>'
     return Picture(name, Markup(f"{tag}{body}</svg>"), caption, round(float(opening[1]) * 96 / 72))
+
+
+def of_svg_file(name: str, path: Path) -> Picture:
+    """An SVG file that matplotlib has written, as a part of a page.
+
+    Args:
+      name: what it shows, in words; no other figure of the page has the same.
+      path: the file.
+
+    Raises:
+      ValueError: the file cannot be read, or is no such picture.
+    """
+    remedy = "draw it again"
+    return reading.read_content(path, "a picture", functools.partial(of_svg, name), remedy)
 
 
 def of_png(name: str, content: bytes, caption: str = "") -> Picture:

@@ -365,7 +365,7 @@ def _script(folder: Path) -> Reader:
 def _picture_of_a_page(folder: Path) -> Reader:
     path = folder / "coin.svg"
     path.write_bytes(page_pictures.svg(Figure((1, 1))))
-    return Reader(path, lambda: experiment_index.picture_of("coin", folder))
+    return Reader(path, lambda: page_pictures.of_svg_file("coin", path))
 
 
 READERS: dict[str, Callable[[Path], Reader]] = {
