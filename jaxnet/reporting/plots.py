@@ -18,9 +18,11 @@ from jaxnet.core.types import History
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting.axis_names import in_words, score_in_words
 from jaxnet.reporting.curve_plots import STYLES, draw_accuracies, draw_costs
-from jaxnet.reporting.style import SEQUENTIAL, WIDTH, remove_frame, styled
+from jaxnet.reporting.style import MOST_DOTS, SEQUENTIAL, WIDTH, remove_frame, styled
 from jaxnet.sweeps.study import Study
 
+MOST_STEPS = 24
+"""Values of a number whose best scores a line joins: sampled numbers are different everywhere."""
 LAYERS = colormaps[SEQUENTIAL]
 
 
@@ -173,8 +175,9 @@ def rendered(figure: Figure, file_format: str) -> bytes:
 def sweep(study: Study, names: Sequence[str]) -> Figure:
     """Draw the score of every network of a study against each hyperparameter that was varied.
 
-    A dot is a network, and a cross at the bottom one that diverged. The line is, for each value,
-    the best mean over seeds among the recipes with this value; a circle is the best recipe's.
+    A dot is a network, and a cross at the bottom one that diverged. The line is, for each value of
+    a number that has few, the best mean over seeds among the recipes with this value; a circle is
+    the best recipe's.
 
     Args:
       study: the study.
@@ -215,11 +218,12 @@ def _draw_sensitivity(panel: Axes, study: Study, name: str) -> None:
     lane_values = np.broadcast_to(values[:, None], scores.shape)
     dot, line = STYLES["training"]["color"], STYLES["validation"]["color"]
     panel.plot(lane_values.ravel(), scores.ravel(), "o", color=dot, alpha=0.5, markersize=3.5,
-               label="a network")  # fmt: skip
-    best = np.array([mean[values == value].max() for value in np.unique(values)])
-    best = np.where(np.isfinite(best), best, np.nan) * sign
-    panel.plot(np.unique(values), best, "-", color=line, linewidth=1.8,
-               label="best mean over seeds")  # fmt: skip
+               label="a network", rasterized=scores.size > MOST_DOTS)  # fmt: skip
+    steps = np.unique(values)
+    if len(steps) <= MOST_STEPS:
+        best = np.array([mean[values == value].max() for value in steps])
+        best = np.where(np.isfinite(best), best, np.nan) * sign
+        panel.plot(steps, best, "-", color=line, linewidth=1.8, label="best mean over seeds")
     if np.isfinite(study.score[study.best_lane]):
         at, height = values[study.best_recipe], sign * mean[study.best_recipe]
         panel.plot(at, height, "o", color=line, markersize=9, fillstyle="none",

@@ -17,6 +17,7 @@ from jaxnet.reporting.axis_names import in_words, score_in_words
 from jaxnet.reporting.style import (
     BLUE,
     LIGHT_BLUE,
+    MOST_DOTS,
     RED,
     SEQUENTIAL,
     WIDTH,
@@ -217,7 +218,7 @@ def heat_map(study: Study, first: str, second: str) -> Figure:
     if max(len(np.unique(x)), len(np.unique(y))) <= MOST_VALUES:
         colours = _draw_cells(axes, (x, y), sign * means, sign, cmap, _score_text(study))
     else:
-        colours = axes.scatter(x, y, c=means, cmap=cmap, s=26)
+        colours = axes.scatter(x, y, c=means, cmap=cmap, s=26, rasterized=len(x) > MOST_DOTS)
         axes.plot(x[study.best_recipe], y[study.best_recipe], "o", color=RED, markersize=11,
                   fillstyle="none", markeredgewidth=2)  # fmt: skip
         for values, set_scale in ((x, axes.set_xscale), (y, axes.set_yscale)):

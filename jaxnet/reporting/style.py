@@ -33,6 +33,8 @@ SEQUENTIAL, DIVERGING = "viridis", "PuOr"
 """Colour maps of amounts, and of differences from 0."""
 WIDTH = 7.0
 """The width of most figures in inches: that of a printed text, where sizes are what they say."""
+MOST_DOTS = 300
+"""Dots that an SVG file has one by one: more are pixels, which take less space."""
 SETTINGS: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
