@@ -135,10 +135,16 @@ def _sentences(run: Run, data: Dataset, report: Report | None) -> list[str]:
     if run.ending in ("stopped", "out of time"):
         ending += f" {str(run.stopped).capitalize()}"
     sentences = [ending]
-    if run.recipe.l1 is not None or run.recipe.l2 is not None:
+    has_penalty = run.recipe.l1 is not None or run.recipe.l2 is not None
+    if has_penalty and _has_data_cost(run):
         sentences.append(
             "Costs on this page are without penalties, so that training and other sets can be "
             "compared; history.csv has those with them, too."
+        )
+    elif has_penalty:
+        sentences.append(
+            "Costs by epoch are with penalties, divided by the size of each set: version 0.2, "
+            "which began the run, kept no others."
         )
     if data.test is None:
         sentences.append("There is no test set: the page shows no confusion matrix and no errors.")
@@ -169,8 +175,7 @@ def _results(run: Run, data: Dataset) -> Table:
     """Costs, accuracies and metrics of the best and the last network."""
     curves = run.history.curves
     n_epochs = len(run.history.training_cost)
-    has_data_cost = any(np.isfinite(curve).any() for name, curve in curves.items()
-                        if name.endswith("data_cost"))  # fmt: skip
+    has_data_cost = _has_data_cost(run)
     rows: list[Row] = []
     for name, curve in curves.items():
         is_other_cost = name.endswith("_cost") and name.endswith("data_cost") != has_data_cost
@@ -187,6 +192,13 @@ def _results(run: Run, data: Dataset) -> Table:
         (f"last (epoch {n_epochs})", lambda row: row["last"]),
     ]
     return table("", rows, columns, is_sorted=False)
+
+
+def _has_data_cost(run: Run) -> bool:
+    """Whether the costs without penalties are known, in all epochs or since version 0.3."""
+    history = run.history
+    alone = (history.evaluation_data_cost, history.training_data_cost)
+    return any(bool(np.isfinite(np.asarray(curve)).any()) for curve in alone)
 
 
 def _test_rows(run: Run, split: Split) -> list[Row]:

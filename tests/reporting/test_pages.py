@@ -1,5 +1,6 @@
 """What stands on the pages of runs and studies, against numbers computed by hand."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -83,6 +84,15 @@ def test_without_a_test_set_the_page_says_so(tmp_path):
     assert "taken for" not in page
     run = page_samples.run_of(run.network, data, "diverged", 1)
     assert "training diverged in epoch 3." in written(tmp_path, run, data)
+
+
+def test_costs_of_version_0_2_are_not_called_those_without_penalties(tmp_path):
+    run, data = page_samples.images()
+    nothing = np.full(3, np.nan)
+    history = run.history._replace(evaluation_data_cost=nothing, training_data_cost=nothing)
+    page = written(tmp_path, dataclasses.replace(run, history=history), data)
+    assert "Costs by epoch are with penalties" in page
+    assert "are without penalties" not in page
 
 
 def test_a_large_study_has_a_leaderboard_that_is_cut_and_says_so(tmp_path, monkeypatch):
