@@ -13,7 +13,7 @@ def main() -> int:
     try:
         from jaxnet.cli import main as cli
     except ModuleNotFoundError as error:
-        if error.name not in ("tyro", "rich", "matplotlib"):
+        if error.name not in ("tyro", "rich", "matplotlib", "jinja2"):
             raise
         print(
             f"jaxnet: the command line needs {error.name}: pip install 'jaxnet-mlp[cli]'",

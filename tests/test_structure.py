@@ -24,7 +24,7 @@ FOR_STUDENTS = (
 )  # fmt: skip
 HEAVY = (
     "scipy.stats", "matplotlib", "rich", "tyro", "sklearn", "pandas", "beartype", "hypothesis",
-    "PIL",
+    "PIL", "jinja2",
 )  # fmt: skip
 PUBLIC_NAMES = (ROOT / "tests" / "data" / "public_names.txt").read_text().split()
 

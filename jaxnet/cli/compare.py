@@ -22,6 +22,7 @@ from jaxnet.cli.options import (
     Training,
     cost_function,
 )
+from jaxnet.cli.typed_command import command_of
 from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
@@ -131,14 +132,16 @@ class Compare:
         # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
         from jaxnet.reporting import comparison_page
 
+        # What is drawn again may have been made by other options than those of this call.
+        command = "" if self.plot_only else command_of("compare", self)
         results = {}
         for name, task in chosen.items():
             where = folder / name if len(chosen) > 1 else folder
             if not self.plot_only:
                 self._compare(name, task, where, out)
-            results[name] = comparison_page.publish(where)
+            results[name] = comparison_page.publish(where, command=command)
             _show(results[name], out)
-            console.say(out, f"Written to {where}/: open report.html in a browser.")
+            console.say(out, f"Written to {where}/: open {where / 'report.html'} in a browser.")
         if len(results) > 1:
             _show_profile(results, folder, out)
 

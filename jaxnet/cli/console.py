@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxnet.cli.data_options import validation_rows
+from jaxnet.cli.data_options import examples_text
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.encoding import Category, Number
@@ -92,17 +92,8 @@ def headline(recipe: Recipe, batch_size: int, seed: int) -> str:
 
 def describe(name: str, data: Dataset) -> str:
     """The data set's sizes, which rows validate, and the device, in one line."""
-    counts = [
-        f"{len(split.x):,} {kind}"
-        for kind, split in zip(("training", "validation", "test"), data, strict=True)
-        if split is not None
-    ]
     device = jax.devices()[0]
-    counted = f"{name}: {', '.join(counts)} examples"
-    machine = f"{device.device_kind}, jax {jax.__version__}"
-    if data.valid is None:
-        return f"{counted}; {machine}"
-    return f"{counted}; validated on {validation_rows(name, data)}; {machine}"
+    return f"{examples_text(name, data)}; {device.device_kind}, jax {jax.__version__}"
 
 
 @contextlib.contextmanager

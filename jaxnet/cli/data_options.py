@@ -79,6 +79,24 @@ def n_inputs(data: Dataset) -> int:
     return math.prod(data.train.x.shape[1:])
 
 
+def examples_text(name: str, data: Dataset) -> str:
+    """The sizes of a data set's splits, and which rows validate, in one line.
+
+    Args:
+      name: the value of --data.
+      data: the splits.
+    """
+    counts = [
+        f"{len(split.x):,} {kind}"
+        for kind, split in zip(("training", "validation", "test"), data, strict=True)
+        if split is not None
+    ]
+    counted = f"{name}: {', '.join(counts)} examples"
+    if data.valid is None:
+        return counted
+    return f"{counted}; validated on {validation_rows(name, data)}"
+
+
 def validation_rows(name: str, data: Dataset) -> str:
     """Which rows of a data set validate, for a sentence.
 

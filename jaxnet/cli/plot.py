@@ -19,8 +19,8 @@ FormatName = Literal["svg", "pdf", "png"]
 class Plot:
     """Draw the pictures of a run, a sweep or a comparison again, without training anything.
 
-    Kinds: curves and monitors of a run; sweep; of a comparison sensitivity, curves, strips,
-    differences, expected_performance, time_to_target and search.
+    Kinds: curves and monitors of a run; sweep, parallel and heat_map of a sweep; of a comparison
+    sensitivity, curves, strips, differences, expected_performance, time_to_target and search.
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]

@@ -16,8 +16,10 @@ import tyro
 from rich.console import Console
 
 from jaxnet.cli import console, final_words, fitted_tables
+from jaxnet.cli.data_options import examples_text
 from jaxnet.cli.options import FailedError, HyperOption, RankName, Training
 from jaxnet.cli.train import scores_on_test_set
+from jaxnet.cli.typed_command import command_of
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, EvaluatedSplit
 from jaxnet.data.tables import encoding_of
@@ -42,9 +44,9 @@ class Sweep(Training):
     """Train many networks at once, on every core, and rank their recipes: see --vary.
 
     Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
-    a row for each epoch of each network, sweep.png, and a network: the best recipe's under its
-    median seed, after its best epoch. The same call with --folder goes on where an earlier one
-    ended; more --seeds, --epochs or values train only what is missing.
+    a row for each epoch of each network, sweep.png, a network, the best recipe's under its median
+    seed, after its best epoch, and study.html, a page of all results. The same call with --folder
+    goes on where an earlier one ended; more --seeds, --epochs or values train only what is missing.
     """
 
     epochs: int = 10
@@ -112,9 +114,14 @@ class Sweep(Training):
             console.say(out, f"To be written to {folder}/")
             study = self._sweep(net, data, recipe, folder, out)
             # Before anything is printed, since it may fail.
-            lines = _write(study, names, data, folder, self.chosen_metrics())
+            conclusion = final_words.choice(study, names)
+            if np.isfinite(study.score[study.best_lane]):
+                chosen = self.chosen_metrics()
+                conclusion.append(_write_network(study, names, data, folder, chosen))
+            lines = _write(study, names, folder)
+            self._write_page(folder, study, data, conclusion)
         out.print(fitted_tables.recipes_table(out, study, names, SHOWN))
-        for line in (*final_words.choice(study, names), *lines):
+        for line in (*conclusion, *lines):
             console.say(out, line)
         if data.test is not None:
             console.say_command(out, "Next", console.prediction_command(folder, self.data))
@@ -133,6 +140,16 @@ class Sweep(Training):
                 f"no network has a value of {study.ranked_by}, which ranks them; choose another "
                 "metric."
             )
+
+    def _write_page(self, folder: Path, study: Study, data: Dataset, conclusion: list[str]) -> None:
+        """Write study.html, which shows all of it."""
+        # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
+        from jaxnet.reporting import study_page
+
+        study_page.write(
+            folder / "study.html", study, data_text=examples_text(self.data, data),
+            command=command_of("sweep", self), conclusion=conclusion,
+        )  # fmt: skip
 
     def _comparison_command(self, data: Dataset) -> str | None:
         """The command that compares optimizers on this network and data; None if it cannot."""
@@ -258,14 +275,8 @@ def _check_is_of_a_study(folder: Path) -> None:
         )
 
 
-def _write(
-    study: Study,
-    names: list[str],
-    data: Dataset,
-    folder: Path,
-    chosen_metrics: Mapping[str, MetricFunction],
-) -> list[str]:
-    """Write the study's table and picture, and its best recipe's network, which is tested once.
+def _write(study: Study, names: list[str], folder: Path) -> list[str]:
+    """Write the study's table and picture.
 
     Returns:
       What was written, in lines to print.
@@ -276,8 +287,6 @@ def _write(
     lines = []
     study.to_csv(folder / "study.csv")
     files.write_atomic(folder / "sweep.png", plots.png(plots.sweep(study, names)))
-    if np.isfinite(study.score[study.best_lane]):
-        lines.append(_write_network(study, names, data, folder, chosen_metrics))
     n_epochs = int(study.epochs.sum())
     networks = "" if study.interruption else f"{study.epochs.size:,} networks, "
     saved = (
@@ -285,12 +294,13 @@ def _write(
     )
     lines.append(
         f"{networks}{n_epochs:,} epochs in all, in {study.seconds:.1f} s{saved}. "
-        f"Written to {folder}/; the picture is {console.quoted(folder / 'sweep.png')}"
+        f"Written to {folder}/: open {folder / 'study.html'} in a browser."
     )
     if study.n_left_out:
         lines.append(
             f"The folder also holds {study.n_left_out:,} networks of earlier calls with other "
-            "settings or seeds: study.csv, sweep.png, best.json and the network are of this call."
+            "settings or seeds: study.csv, study.html, sweep.png, best.json and the network are of "
+            "this call."
         )
     return lines
 

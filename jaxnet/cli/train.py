@@ -17,8 +17,8 @@ import tyro
 from jax.typing import ArrayLike
 from rich.console import Console
 
-from jaxnet.cli import console
-from jaxnet.cli.data_options import absolute
+from jaxnet.cli import console, run_files
+from jaxnet.cli.data_options import absolute, examples_text
 from jaxnet.cli.options import (
     WHOLE_OPTION,
     FailedError,
@@ -27,6 +27,7 @@ from jaxnet.cli.options import (
     Training,
     numbers,
 )
+from jaxnet.cli.typed_command import command_of
 from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset, Params, Split
@@ -34,7 +35,7 @@ from jaxnet.data import datasets, resampling
 from jaxnet.data.encoding import Encoding
 from jaxnet.data.tables import encoding_of
 from jaxnet.integrations import callbacks
-from jaxnet.io import csv, files, locks, network_files, reading
+from jaxnet.io import files, locks, reading
 from jaxnet.io.reading import JsonObject
 from jaxnet.recipes import schedules
 from jaxnet.recipes.recipe import Recipe
@@ -43,7 +44,6 @@ from jaxnet.training import checkpoints, checks, evaluation, train
 from jaxnet.training.measured import measured
 from jaxnet.training.metrics import MetricFunction
 from jaxnet.training.monitors import Monitors
-from jaxnet.training.regression_report import RegressionReport
 from jaxnet.training.run import Run
 
 OPTIONS_OF_A_CALL = ("resume", "wait")
@@ -56,7 +56,8 @@ class Train(Training):
 
     Prints its progress and a table, and writes a folder runs/TIME-NAME/: the network of the best
     validation epoch (network.json, which network2 reads, and network.safetensors), history.csv,
-    config.json, curves.png, and of the test set confusion.csv, report.txt and report.json.
+    config.json, curves.png, of the test set confusion.csv, report.txt and report.json, and a page
+    that shows it all, run.html.
     """
 
     time_budget: HyperOption = None
@@ -136,10 +137,12 @@ class Train(Training):
             if not n_epochs:
                 raise FailedError(f"{run.stopped} Nothing is written.")
             results = _test(run, data, self.chosen_metrics())
-            confusion = _confusion(run, data)
+            confusion = run_files.confusion_of(run, data)
             _write_config(folder, self, recipe, data, results, run.stopped)
-            _write(folder, run, confusion, data)
-            in_unit = _write_report(out, folder, run, data, results)
+            run_files.write(folder, run, confusion, data)
+            report = run_files.report_of(out, run, data, results)
+            in_unit = "" if report is None else run_files.write_report(folder, report, data)
+            self._write_page(folder, run, data, report)
         out.print(console.results_table(results))
         if recipe.l1 is not None or recipe.l2 is not None:
             console.say(out, "Costs are without penalties; history.csv has those with them, too.")
@@ -155,6 +158,7 @@ class Train(Training):
         console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         console.say(out, f"Written to {folder}/: {', '.join(names)}")
+        console.say(out, f"Open {folder / 'run.html'} in a browser: curves, errors and weights.")
         if data.test is not None:
             console.say_command(out, "Next", console.prediction_command(folder, self.data))
         further = f"Go on with jaxnet train --resume {console.quoted(folder)}"
@@ -164,6 +168,18 @@ class Train(Training):
             raise FailedError(str(run.stopped))
         if run.ending == "out of time":
             console.say(out, further)
+
+    def _write_page(
+        self, folder: Path, run: Run, data: Dataset, report: run_files.Report | None
+    ) -> None:
+        """Write run.html, which shows all of it."""
+        # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
+        from jaxnet.reporting import run_page
+
+        run_page.write(
+            folder / "run.html", run, data, data_text=examples_text(self.data, data),
+            command=command_of("train", self), report=report,
+        )  # fmt: skip
 
     def _cross_validated(self, net: Network, recipe: Recipe, data: Dataset) -> str:
         """The scores of networks that are trained on each fold of the training examples."""
@@ -326,71 +342,6 @@ def _write_config(
         config["encoding"] = encoding.to_json()
     text = json.dumps(_without_nan(config), indent=2, allow_nan=False) + "\n"
     files.write_atomic(folder / "config.json", text.encode())
-
-
-def _confusion(run: Run, data: Dataset) -> np.ndarray | None:
-    """The best network's confusion matrix on the test set; `None` without labels."""
-    if data.test is None or not np.issubdtype(data.test.y.dtype, np.integer):
-        return None
-    return evaluation.confusion(run.network, run.best_params, data.test)
-
-
-def _write(folder: Path, run: Run, confusion: np.ndarray | None, data: Dataset) -> None:
-    """Write the best network in both formats, the curves, the measurements and the pictures."""
-    # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
-    from jaxnet.reporting import plots
-
-    encoding = encoding_of(data)
-    for name in ("network.json", "network.safetensors"):
-        network_files.save(folder / name, run.network, run.best_params, encoding=encoding)
-    files.write_atomic(folder / "history.csv", csv.history_csv(run.history))
-    if confusion is not None:
-        files.write_atomic(folder / "confusion.csv", _confusion_csv(confusion, data))
-    if run.monitors:
-        files.write_atomic(folder / "monitors.csv", csv.monitors_csv(run.monitors))
-        picture = plots.png(plots.monitors(run.monitors))
-        files.write_atomic(folder / "monitors.png", picture)
-    title = plots.run_title(run.network, run.recipe, run.batch_size, run.seed)
-    figure = plots.curves(run.history, run.best_epoch, title)
-    files.write_atomic(folder / "curves.png", plots.png(figure))
-
-
-def _confusion_csv(confusion: np.ndarray, data: Dataset) -> bytes:
-    """The confusion matrix, with the names of the classes where they have some."""
-    names = console.class_names(data)
-    if names is None:
-        return csv.encode(confusion)
-    header = ["true \\ predicted", *names]
-    return csv.encode([header, *([name, *row] for name, row in zip(names, confusion.tolist()))])
-
-
-def _write_report(
-    out: Console, folder: Path, run: Run, data: Dataset, results: dict[str, dict[str, float]]
-) -> str:
-    """Write the report on the best network and the test set, if its outputs are finite.
-
-    Returns the errors in the unit of a table's numbers, in a sentence; "" where there is none.
-    """
-    if data.test is None or not np.isfinite(results["best"]["test_data_cost"]):
-        return ""
-    try:
-        names = console.class_names(data)
-        report = run.report(data.test, valid=data.valid, class_names=names)
-    except ImportError as error:
-        console.say(out, f"No report.txt: {error}")
-        return ""
-    encoding = encoding_of(data)
-    note, unit, in_unit = "", {}, ""
-    if encoding is not None and isinstance(report, RegressionReport):
-        name, sd = encoding.target.name, encoding.target.sd
-        note = f"In units of the standard deviation of {name}, {sd:.4g}\n\n"
-        unit = {"unit": sd}
-        rmse, r2 = report.rmse[0] * sd, report.r2[0]
-        in_unit = f"Best, on the test set: {name} to ± {rmse:.4g} (RMSE), R² {r2:.4f}."
-    text = json.dumps(report.to_dict() | unit, indent=2, allow_nan=False) + "\n"
-    files.write_atomic(folder / "report.txt", f"{note}{report}\n".encode())
-    files.write_atomic(folder / "report.json", text.encode())
-    return in_unit
 
 
 def _without_nan(value: object) -> object:

@@ -1,8 +1,7 @@
 """The HTML page of a comparison: conclusion, tables and figures in one file that opens offline."""
 
-import html
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,17 @@ from jaxnet.core.deprecation import renamed_arguments, renamed_attributes
 from jaxnet.io import csv, files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import comparison_plots, html_page, plots
-from jaxnet.reporting.html_page import Column, figure, table
+from jaxnet.reporting.html_page import Column, Top, table
+from jaxnet.reporting.page_pictures import Picture, of_figure, of_png
 
 
-def publish(folder: str | Path) -> Comparison:
+def publish(folder: str | Path, command: str = "") -> Comparison:
     """Draw all figures of a finished comparison, and write its page, report.html.
 
     Args:
       folder: the comparison's folder, in which the figures (PNG) and the page are written; older
         ones are replaced.
+      command: the command that compares again, for the page; by default there is none.
 
     Returns:
       The comparison.
@@ -39,13 +40,16 @@ def publish(folder: str | Path) -> Comparison:
     """
     folder = Path(folder)
     comparison = read(folder)
-    figures = {
-        name: (plots.png(drawing), caption)
-        for name, (drawing, caption) in comparison_plots.draw_figures(comparison).items()
-    }
-    for name, (content, _) in figures.items():
-        files.write_atomic(folder / f"{name}.png", content)
-    files.write_atomic(folder / "report.html", page(comparison, figures).encode())
+    figures = comparison_plots.draw_figures(comparison)
+    for name, (figure, _) in figures.items():
+        files.write_atomic(folder / f"{name}.png", plots.png(figure))
+    shown = [
+        of_figure(name.replace("_", " "), figure, caption)
+        for name, (figure, caption) in figures.items()
+    ]
+    finished = html_page.date_text((folder / "manifest.json").stat().st_mtime)
+    text = _page(comparison, shown, finished, command)
+    files.write_atomic(folder / "report.html", text.encode())
     return comparison
 
 
@@ -93,32 +97,42 @@ def page(comparison: Comparison, figures: Mapping[str, tuple[bytes, str]]) -> st
     >>> "<h1>sgd and adam</h1>" in page(comparison, {})
     True
     """
+    shown = [
+        of_png(name.replace("_", " "), content, caption)
+        for name, (content, caption) in figures.items()
+    ]
+    return _page(comparison, shown)
+
+
+def _page(
+    comparison: Comparison, figures: Sequence[Picture], date: str = "", command: str = ""
+) -> str:
+    """The page with these figures, of a comparison that was finished at a date."""
+    manifest = comparison.manifest
     ranked = sorted(comparison.summary, key=lambda row: -row["test_score"])
     names = [row["optimizer"] for row in comparison.summary]
-    title = f"{', '.join(names[:-1])} and {names[-1]}"
-    parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        f'<p class="sub">{html.escape(_settings_text(comparison))}</p>',
-        *(f'<p class="warning">{html.escape(text)}</p>' for text in comparison.warnings),
-        "<h2>Conclusion</h2>",
-        _list(html.escape(sentence) for sentence in comparison.conclusion),
-        "<h2>Test scores</h2>",
-        table(ranked, _summary_columns(comparison), texts=("chosen",)),
-        "<h2>Pairwise differences</h2>",
-        table(comparison.pairwise, _pair_columns(comparison), texts=("verdict",)),
-        _note(_PAIRS_NOTE),
-        "<h2>Speed and robustness</h2>",
-        table(comparison.time_to_target, _speed_columns(comparison)),
-        _note(_SPEED_NOTE),
-        table(ranked, _robustness_columns(comparison)),
-        _note(_ROBUSTNESS_NOTE + (f" {_TIMING_NOTE}" if comparison.timing else "")),
-        "<h2>Figures</h2>",
-        *(figure(name, content, caption) for name, (content, caption) in figures.items()),
-        "<h2>Method</h2>",
-        f"<p>{html.escape(_protocol_text(comparison))}</p>",
-        _list(f"<code>{html.escape(line)}</code>" for line in _details(comparison)),
+    facts = [
+        ("Task", _settings_text(comparison)),
+        ("Data", f"{_data_text(comparison)}; SHA-256 {manifest['data_sha256'][:16]}…"),
+        ("Date", date),
+        ("Versions", html_page.versions_text(manifest)),
     ]
-    return html_page.document(title, parts)
+    title = f"{', '.join(names[:-1])} and {names[-1]}"
+    timing = f" {_TIMING_NOTE}" if comparison.timing else ""
+    return html_page.render(
+        "comparison.html",
+        Top("Comparison of optimizers", title, facts, command, tuple(comparison.warnings)),
+        conclusion=comparison.conclusion,
+        scores=table("", ranked, _summary_columns(comparison), ("chosen",)),
+        pairs=table("", comparison.pairwise, _pair_columns(comparison), ("verdict",), _PAIRS_NOTE),
+        speed=table("", comparison.time_to_target, _speed_columns(comparison), note=_SPEED_NOTE),
+        robustness=table(
+            "", ranked, _robustness_columns(comparison), note=_ROBUSTNESS_NOTE + timing
+        ),
+        figures=figures,
+        protocol=_protocol_text(comparison),
+        details=_details(comparison),
+    )
 
 
 _PAIRS_NOTE = (
@@ -141,25 +155,19 @@ _ROBUSTNESS_NOTE = (
 _TIMING_NOTE = "Seconds per epoch are of a network that trains alone, without compilation."
 
 
-def _note(text: str) -> str:
-    """A paragraph in small print, as HTML."""
-    return f'<p class="note">{html.escape(text)}</p>'
-
-
-def _list(items: Iterable[str]) -> str:
-    """A list of items that are HTML, as HTML."""
-    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
-
-
 def _settings_text(comparison: Comparison) -> str:
-    """Network, mini-batches, epochs, seeds and sizes of the data in two sentences."""
+    """Network, mini-batches, epochs and seeds in a sentence."""
     manifest, protocol = comparison.manifest, comparison.manifest["protocol"]
-    n_train, n_valid, n_test = manifest["examples"]
     return (
         f"{manifest['network']}, mini-batches of {protocol['batch_size']}, {protocol['epochs']} "
-        f"epochs; {len(protocol['report_seeds'])} fresh seeds. {n_train:,} training, {n_valid:,} "
-        f"validation, {n_test:,} test examples."
+        f"epochs; {len(protocol['report_seeds'])} fresh seeds"
     )
+
+
+def _data_text(comparison: Comparison) -> str:
+    """The sizes of the data."""
+    n_train, n_valid, n_test = comparison.manifest["examples"]
+    return f"{n_train:,} training, {n_valid:,} validation, {n_test:,} test examples"
 
 
 def _score_text(comparison: Comparison) -> Callable[[float], str]:
@@ -321,7 +329,7 @@ def _tuning_text(comparison: Comparison) -> str:
 
 
 def _details(comparison: Comparison) -> list[str]:
-    """Searches, audits, sizes, versions and data in lines."""
+    """Searches, audits, sizes and data in lines."""
     manifest = comparison.manifest
     lines = []
     for label, search in manifest["searches"].items():
@@ -331,12 +339,10 @@ def _details(comparison: Comparison) -> list[str]:
             line += f", learning rate {low:.3g} to {high:.3g}"
         others = search.get("others", {})
         lines.append(line + "".join(f", {name} {span}" for name, span in others.items()))
-    versions = ", ".join(f"{name} {value}" for name, value in manifest["versions"].items())
     return [
         *lines,
         *(f"audit: {sentence}" for sentence in manifest["audits"]),
         f"{manifest['networks']:,} networks, {manifest['network_epochs']:,} network epochs",
-        f"{versions}; {manifest['device']['kind']}",
         f"data SHA-256 {manifest['data_sha256']}",
     ]
 

@@ -19,6 +19,7 @@ from jaxnet.reporting.style import (
     RED,
     SEQUENTIAL,
     WIDTH,
+    ink_on,
     line_style,
     remove_frame,
     styled,
@@ -195,13 +196,13 @@ def differences(comparison: Comparison) -> Figure:
     largest = max(finite.max(initial=0.0), *np.nan_to_num(ends), 1e-9)
     image = axes.imshow(scale * table, cmap=DIVERGING, vmin=-scale * largest, vmax=scale * largest,
                         aspect="auto")  # fmt: skip
+    grounds = np.asarray(image.cmap(image.norm(np.nan_to_num(scale * table))))
     for i, j in np.ndindex(n, n):
         if i != j:
             text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−").replace("inf", "∞")
             text = "–" if np.isnan(table[i, j]) else text
             text = "0.00" if text in ("+0.00", "−0.00") else text
-            is_dark = abs(float(table[i, j]) / largest) > 0.6
-            axes.text(j, i, text, ha="center", va="center", color="white" if is_dark else "black",
+            axes.text(j, i, text, ha="center", va="center", color=ink_on(grounds[i, j]),
                       weight="bold" if bold[i, j] else "normal")  # fmt: skip
     names = [_legend(comparison, label) for label in labels]
     axes.set(xticks=range(n), xticklabels=names, yticks=range(n), yticklabels=names)

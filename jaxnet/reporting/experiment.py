@@ -26,7 +26,7 @@ from jaxnet.core.types import AnyArray
 from jaxnet.io import files, numpy_files, reading
 from jaxnet.io.csv import Row
 from jaxnet.io.reading import JsonObject
-from jaxnet.reporting import plots
+from jaxnet.reporting import page_pictures, plots
 from jaxnet.reporting.experiment_rows import (
     LEAST_SEEDS,
     Summary,
@@ -206,7 +206,9 @@ def main(
     if settings.smoke:
         print(f"{SMOKE_BANNER}\n")
     _print_table(rows, settings.smoke)
-    files.write_atomic(folder / f"{name}.png", picture(plot, curves))
+    figure = styled(plot)(curves)
+    files.write_atomic(folder / f"{name}.png", plots.png(figure))
+    files.write_atomic(folder / f"{name}.svg", page_pictures.svg(figure))
     print(f"Written to {folder}/")
 
 

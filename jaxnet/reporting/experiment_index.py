@@ -1,7 +1,6 @@
 """The list of all experiments, and one offline page of their results."""
 
 import ast
-import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,15 +10,11 @@ from jaxnet.io import files, reading
 from jaxnet.io.csv import Row
 from jaxnet.io.reading import JsonObject
 from jaxnet.reporting import experiment, html_page
+from jaxnet.reporting.html_page import Table, Top, table
+from jaxnet.reporting.page_pictures import Picture, of_png, of_svg_file
 
-EXPLANATION = (
-    '<p class="note">A published number is reproduced if it lies in the 95% prediction '
-    "interval for one more run, mean ± t·s·√(1 + 1/n), of the logarithm where SD is a factor, "
-    "×/÷; without chance, if ours rounds to it. A claim, that one is more than another, is "
-    "reproduced if the 95% interval of the paired difference lies above 0; without chance, "
-    "if it is so. Where nothing is published, the interval is that of the mean. SD: over the "
-    "seeds.</p>"
-)
+LARGEST_SVG = 60_000
+"""Bytes of a picture in the page: what has more is there as PNG, so that the page stays small."""
 
 
 class Script(NamedTuple):
@@ -115,7 +110,6 @@ def publish(scripts: Sequence[Script], results: str | Path) -> Path:
 def _page(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject], results: Path) -> str:
     """The page, of each script's results.json by the script's name."""
     done = [script for script in scripts if script.name in outcomes]
-    missing = [script.name for script in scripts if script.name not in outcomes]
     deviations = {script.name: _deviation(outcomes[script.name]) for script in done}
     full = [script for script in done if not deviations[script.name]]
     rows = [row for script in full for row in outcomes[script.name]["rows"]]
@@ -123,22 +117,30 @@ def _page(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject], results
     claims = [row for row in rows if row["claimed"]]
     minutes = sum(outcomes[script.name]["seconds"] for script in done) / 60
     counts = f"{_count(published, 'published number')}; {_count(claims, 'claim')}; "
-    parts = [
-        "<h1>The experiments</h1>",
-        f'<p class="sub">{counts if full or not done else ""}'
-        f"{len(done)} experiments, {minutes:.0f} minutes by their own clocks.</p>",
-    ]
-    if missing:
-        parts.append(f'<p class="note">Not run: {", ".join(missing)}.</p>')
-    for name, deviation in deviations.items():
-        if deviation:
-            parts.append(f'<p class="warning">{name}, {deviation}: not counted.</p>')
-    contents = "".join(_contents_entry(script, outcomes[script.name]) for script in done)
-    explanation = [EXPLANATION] if full else []
-    parts += [*explanation, "<h2>Contents</h2>", f"<ul>{contents}</ul>", *_summary(full, outcomes)]
-    for script in done:
-        parts.append(_section(script, outcomes[script.name], results / script.name))
-    return html_page.document("The experiments", parts)
+    times = [(results / script.name / "results.json").stat().st_mtime for script in done]
+    made_in = [outcome for outcome in outcomes.values() if "versions" in outcome]
+    facts = [
+        ("Results", f"{counts if full or not done else ''}{len(done)} experiments, "
+                    f"{minutes:.0f} minutes by their own clocks."),
+        ("Date", html_page.date_text(max(times)) if times else ""),
+        ("Versions", html_page.versions_text(made_in[-1]) if made_in else ""),
+    ]  # fmt: skip
+    warnings = tuple(
+        f"{name}, {deviation}: not counted." for name, deviation in deviations.items() if deviation
+    )
+    command = " ".join(["python -m experiments", *(script.name for script in done)])
+    if done and all(outcomes[script.name]["config"]["smoke"] for script in done):
+        command += " --smoke"
+    return html_page.render(
+        "experiments.html",
+        Top("Results", "The experiments", facts, command, warnings),
+        missing=[script.name for script in scripts if script.name not in outcomes],
+        is_judged=bool(full),
+        summary=_summary(full, outcomes),
+        sections=[
+            _section(script, outcomes[script.name], results / script.name) for script in done
+        ],
+    )
 
 
 def _deviation(outcome: JsonObject) -> str:
@@ -156,17 +158,15 @@ def _count(rows: Sequence[Row], noun: str) -> str:
     return f"{reproduced} of {len(rows)} {noun}s reproduced"
 
 
-def _contents_entry(script: Script, outcome: JsonObject) -> str:
-    """A script's item in the table of contents."""
+def _judged(outcome: JsonObject) -> str:
+    """How many rows of a script are reproduced, for the table of contents."""
     rows = [] if outcome["config"]["smoke"] else outcome["rows"]
     judged = [row for row in rows if row["published"] is not None or row["claimed"]]
-    count = f" {_count(judged, 'row')}." if judged else ""
-    link = f'<a href="#{script.name}">{html.escape(script.question)}</a>'
-    return f"<li>{script.name}: {link}{count}</li>"
+    return f" {_count(judged, 'row')}." if judged else ""
 
 
-def _summary(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject]) -> list[str]:
-    """The table of all published numbers beside the measured ones; nothing without any."""
+def _summary(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject]) -> Table | None:
+    """The table of all published numbers beside the measured ones; None without any."""
     rows = [
         row | {"script": script.name}
         for script in scripts
@@ -174,12 +174,11 @@ def _summary(scripts: Sequence[Script], outcomes: Mapping[str, JsonObject]) -> l
         if row["published"] is not None
     ]
     if not rows:
-        return []
+        return None
     first: html_page.Column = ("experiment", lambda row: row["script"])
     # Intervals and n stand in the sections; with them the verdicts would be off the screen.
     rest = [column for column in _columns(rows) if column[0] not in ("95% interval", "n")]
-    table = html_page.table(rows, [first, *rest], texts=("", "verdict"))
-    return ["<h2>Published and measured</h2>", table]
+    return table("", rows, [first, *rest], ("", "verdict"))
 
 
 def _columns(rows: Sequence[Row], is_smoke: bool = False) -> list[html_page.Column]:
@@ -191,34 +190,29 @@ def _columns(rows: Sequence[Row], is_smoke: bool = False) -> list[html_page.Colu
     return [column(heading) for heading in experiment.headings(rows, is_smoke)]
 
 
-def _section(script: Script, outcome: JsonObject, folder: Path) -> str:
+def _section(script: Script, outcome: JsonObject, folder: Path) -> dict[str, object]:
     """A script's part of the page: setting, picture, further pages, table, reasons."""
     rows, is_smoke = outcome["rows"], outcome["config"]["smoke"]
-    parts = [
-        f'<h2 id="{script.name}">{html.escape(script.question)}</h2>',
-        f'<p class="sub"><code>python experiments/{script.name}.py</code>, '
-        f"{_duration(outcome['seconds'])}</p>",
-    ]
-    if is_smoke:
-        parts.append(f'<p class="warning">{experiment.SMOKE_BANNER}</p>')
-    for paragraph in script.setting.split("\n\n"):
-        parts.append(f"<p>{html.escape(paragraph)}</p>")
-    picture = folder / f"{script.name}.png"
-    if picture.exists():
-        parts.append(
-            html_page.figure(script.name, reading.read_content(picture, "a picture", bytes))
-        )
-    for page in sorted(folder.glob("*.html")):
-        parts.append(f'<p><a href="{script.name}/{page.name}">{page.name}</a></p>')
-    parts.append(html_page.table(rows, _columns(rows, is_smoke), texts=("verdict",)))
-    reasons = [
-        f"<li>{html.escape(row['name'])}: {html.escape(row['why'])}</li>"
-        for row in rows
-        if row["why"] and not is_smoke
-    ]
-    if reasons:
-        parts.append(f"<ul>{''.join(reasons)}</ul>")
-    return "\n".join(parts)
+    return {
+        "name": script.name,
+        "question": script.question,
+        "count": _judged(outcome),
+        "duration": _duration(outcome["seconds"]),
+        "banner": experiment.SMOKE_BANNER if is_smoke else "",
+        "paragraphs": script.setting.split("\n\n"),
+        "picture": _picture(script.name, folder),
+        "pages": sorted(path.name for path in folder.glob("*.html")),
+        "table": table("", rows, _columns(rows, is_smoke), ("verdict",)),
+        "reasons": [] if is_smoke else [(row["name"], row["why"]) for row in rows if row["why"]],
+    }
+
+
+def _picture(name: str, folder: Path) -> Picture | None:
+    """The picture of a script: as SVG, if it is not so large that PNG is better; None for none."""
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    if svg.exists() and svg.stat().st_size <= LARGEST_SVG:
+        return of_svg_file(name, svg)
+    return of_png(name, reading.read_content(png, "a picture", bytes)) if png.exists() else None
 
 
 def _duration(seconds: float) -> str:

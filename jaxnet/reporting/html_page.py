@@ -1,104 +1,138 @@
-"""HTML pages that open offline: styles, tables and images are all inside one file."""
+"""HTML pages that open offline: one family of templates, with all that a page shows in its file.
 
-import base64
-import html
-from collections.abc import Callable, Sequence
+The templates lie in the folder `templates`; all of them extend `base.html`, which has the style,
+the script that sorts and filters tables, and the head with data, date, versions and command.
+Whatever is filled in is escaped.
+"""
 
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from jaxnet.io import files
 from jaxnet.io.csv import Row
 
 Column = tuple[str, Callable[[Row], str]]
 """A column of a table: its heading, and a function that returns the cell's text for a row."""
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-       max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin-bottom: .2rem; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
-.sub, figcaption, .note { color: #555; font-size: .9rem; }
-ul { padding-left: 1.2rem; }
-.warning { border-left: 4px solid #b3402a; background: #fbf1ee; padding: .4rem .8rem;
-           margin: .5rem 0; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #ddd;
-         white-space: nowrap; }
-th { border-bottom: 2px solid #999; font-weight: 600; white-space: normal;
-     vertical-align: bottom; }
-th:first-child, td:first-child, td.text, th.text { text-align: left; }
-figure { margin: 1.2rem 0 1.8rem; }
-img { max-width: 100%; height: auto; }
-code { font-size: .85rem; overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: 11pt; }
-               figure, table, .warning { break-inside: avoid; } h2 { break-after: avoid; }
-               .wide { overflow: visible; } table { font-size: 7.5pt; }
-               th, td { white-space: normal; padding: .15rem .3rem; } }
-"""
 
 
-def document(title: str, parts: Sequence[str]) -> str:
-    """A complete HTML page.
+class Table(NamedTuple):
+    """A table as the templates show it; people sort it by a heading, and filter long ones."""
+
+    name: str
+    """What it shows, which stands above it."""
+    headings: list[tuple[str, bool]]
+    """The text of each heading, and whether its column is text and no number."""
+    rows: list[list[str]]
+    """The texts of the cells, row by row."""
+    note: str = ""
+    """What has to be known to read it."""
+    is_sorted: bool = True
+    """Whether people may sort it."""
+
+
+class Top(NamedTuple):
+    """What stands at the top of a page."""
+
+    kind: str
+    """What the page is of, such as "Training run"."""
+    title: str
+    """Which one."""
+    facts: list[tuple[str, str]]
+    """Names and texts: data, date, versions."""
+    command: str = ""
+    """The command that does all of it again; empty where there is none."""
+    warnings: tuple[str, ...] = ()
+    """What makes the results doubtful, in sentences."""
+
+
+def table(
+    name: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    texts: Sequence[str] = (),
+    note: str = "",
+    *,
+    is_sorted: bool = True,
+) -> Table:
+    """A table of rows.
 
     Args:
-      title: the title, as plain text; it is escaped.
-      parts: the elements of the body, as HTML; empty ones are left out.
+      name: what it shows.
+      rows: the rows, each a dict of values.
+      columns: heading and cell text of each column; the first column is text.
+      texts: the headings of other columns that are text instead of numbers.
+      note: what has to be known to read it.
+      is_sorted: whether people may sort it.
+
+    Returns:
+      The table, for a template.
+
+    >>> table("Seeds", [{"n": 3}], [("seeds", lambda row: str(row["n"]))]).rows
+    [['3']]
+    """
+    headings = [
+        (heading, place == 0 or heading in texts) for place, (heading, _) in enumerate(columns)
+    ]
+    return Table(
+        name, headings, [[text(row) for _, text in columns] for row in rows], note, is_sorted
+    )
+
+
+def date_text(seconds: float | None = None) -> str:
+    """A date and a time of day in this place, such as "2026-07-31 09:00".
+
+    Args:
+      seconds: since 1970; `None`, the default, for now.
+    """
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def versions_text(environment: Mapping[str, Any] | None = None) -> str:
+    """The versions and the device that a result may depend on, in a line.
+
+    Args:
+      environment: what `jaxnet.io.files.environment` returned where the result was made; `None`,
+        the default, for this process.
+
+    >>> versions_text({"versions": {"jaxnet-mlp": "0.3.0"}, "device": {"kind": "cpu"}})
+    'jaxnet-mlp 0.3.0; cpu'
+    """
+    made_in = files.environment() if environment is None else environment
+    versions = sorted(made_in["versions"].items(), key=lambda item: item[0] != "jaxnet-mlp")
+    texts = ", ".join(f"{name} {version}" for name, version in versions)
+    return f"{texts}; {made_in['device']['kind']}"
+
+
+def render(template: str, top: Top, **content: object) -> str:
+    """A complete page.
+
+    Args:
+      template: the name of a file in the folder `templates`.
+      top: what stands at its top.
+      **content: what else the template shows, by name. A template whose name is missing refuses.
 
     Returns:
       The page, as the content of an .html file.
 
-    >>> "<title>A &lt; B</title>" in document("A < B", ["<h1>A &lt; B</h1>"])
+    >>> page = render("base.html", Top("Run", "A < B", [("Data", "xor")]))
+    >>> "<title>A &lt; B</title>" in page
     True
     """
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body></html>\n"
-    )
+    return _environment().get_template(template).render(top=top, **content)
 
 
-def table(rows: Sequence[Row], columns: Sequence[Column], texts: Sequence[str] = ()) -> str:
-    """An HTML table, with a scroll bar of its own if it is wider than the screen.
-
-    Args:
-      rows: the rows, each a dict of values.
-      columns: heading and cell text of each column; the first column is aligned as text.
-      texts: the headings of other columns that are aligned as text instead of numbers.
-
-    Returns:
-      The table as HTML; headings and cells are escaped.
-
-    >>> table([{"n": 3}], [("seeds", lambda row: str(row["n"]))])
-    '<div class="wide"><table><tr><th>seeds</th></tr><tr><td>3</td></tr></table></div>'
-    """
-    css_class = lambda heading: ' class="text"' if heading in texts else ""
-    head = "".join(f"<th{css_class(heading)}>{html.escape(heading)}</th>" for heading, _ in columns)
-    body = ""
-    for row in rows:
-        cells = (
-            f"<td{css_class(heading)}>{html.escape(cell_text(row))}</td>"
-            for heading, cell_text in columns
-        )
-        body += f"<tr>{''.join(cells)}</tr>"
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def figure(name: str, content: bytes, caption: str = "") -> str:
-    """A PNG image inside of the page, with a caption.
-
-    Args:
-      name: the image's name; with spaces for underscores it is the alternative text.
-      content: the bytes of the PNG file.
-      caption: the text below the image, which is escaped.
-
-    Returns:
-      The figure as HTML.
-
-    >>> figure("a_b", b"", "a caption")[:40]
-    '<figure><img alt="a b" src="data:image/p'
-    """
-    source = base64.b64encode(content).decode()
-    return (
-        f'<figure><img alt="{name.replace("_", " ")}" src="data:image/png;base64,{source}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+@functools.cache
+def _environment() -> Environment:
+    """The templates of this package."""
+    return Environment(
+        loader=PackageLoader("jaxnet.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )

@@ -8,7 +8,7 @@ import base64
 import collections
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,12 +19,13 @@ from jaxnet.core.types import AnyArray, Dataset, History, Split
 from jaxnet.data.tables import encoding_of
 from jaxnet.io.csv import Row
 from jaxnet.reporting import charts
-from jaxnet.reporting.html_page import Column, table
 from jaxnet.searches import Asha, Hyperband, Hypergradient, Population
 from jaxnet.sweeps.ensemble import Ensemble
 from jaxnet.sweeps.study import Study
 from jaxnet.training.run import Run
 
+Column = tuple[str, Callable[[Row], str]]
+"""A column of a table: its heading, and a function that returns the cell's text for a row."""
 STYLE = """<style>
 .jaxnet { max-width: 900px; font-size: 13px; line-height: 1.45; }
 .jaxnet p { margin: .2em 0 .5em; }
@@ -61,6 +62,23 @@ def _paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{html.escape(text)}</p>'
 
 
+def _table(rows: Sequence[Row], columns: Sequence[Column], texts: Sequence[str] = ()) -> str:
+    """A table, with a scroll bar of its own if it is wider than the cell; `texts` are aligned so.
+
+    It is no template, since notebooks need none of the extras.
+    """
+    css_class = lambda heading: ' class="text"' if heading in texts else ""
+    head = "".join(f"<th{css_class(heading)}>{html.escape(heading)}</th>" for heading, _ in columns)
+    body = ""
+    for row in rows:
+        cells = (
+            f"<td{css_class(heading)}>{html.escape(cell_text(row))}</td>"
+            for heading, cell_text in columns
+        )
+        body += f"<tr>{''.join(cells)}</tr>"
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
 def _column(name: str, heading: str = "") -> Column:
     """The column of a table that has the text under a name in each row."""
     return heading or name, lambda row: str(row[name])
@@ -87,7 +105,7 @@ def network_html(net: Network) -> str:
     title = f"Network {'-'.join(map(str, net.sizes))}"
     return _page(
         _paragraph(f"{title}: {net.n_params:,} parameters", "title"),
-        table(rows, columns, texts=("activation",)),
+        _table(rows, columns, texts=("activation",)),
         _paragraph(f"cost: {net.cost!r}", "note"),
     )
 
@@ -117,7 +135,7 @@ def dataset_html(data: Dataset) -> str:
     n_inputs = math.prod(x.shape[1:])
     return _page(
         _paragraph(f"{type(data).__name__}: {n_inputs:,} inputs ({kind}), {targets}", "title"),
-        table(rows, columns),
+        _table(rows, columns),
         _examples(data.train, labels, encoding.input_names if encoding is not None else None),
     )
 
@@ -140,7 +158,7 @@ def _examples(split: Split, labels: list[str], input_names: Sequence[str] | None
     ]
     more = n_inputs - MOST_COLUMNS
     note = f"the first training examples{f', {more:,} more inputs' if more > 0 else ''}"
-    return table(rows, [_column(name) for name in rows[0]]) + _paragraph(note, "note")
+    return _table(rows, [_column(name) for name in rows[0]]) + _paragraph(note, "note")
 
 
 def _strip(images: AnyArray, targets: list[str]) -> str:
@@ -212,7 +230,7 @@ def _values(history: History, epochs: dict[str, int]) -> str:
         label = name.replace("evaluation_", "validation ").replace("data_cost", "cost alone")
         row: Row = {"": label.replace("_", " ")}
         rows.append(row | {column: text(value) for column, value in at.items()})
-    return table(rows, [_column(name) for name in rows[0]]) if rows else ""
+    return _table(rows, [_column(name) for name in rows[0]]) if rows else ""
 
 
 @html_of.register
@@ -234,7 +252,7 @@ def study_html(study: Study) -> str:
     n_more = len(board) - len(rows)
     return _page(
         _paragraph(repr(study), "title"),
-        table(rows, columns),
+        _table(rows, columns),
         _paragraph(f"and {n_more:,} more settings", "note") if n_more > 0 else "",
         _heat_map(study, varied),
     )
@@ -302,7 +320,7 @@ def ensemble_html(ensemble: Ensemble) -> str:
         for net, n in counts.items()
     ]  # fmt: skip
     return _page(
-        _paragraph(repr(ensemble), "title"), table(rows, [_column(name) for name in rows[0]])
+        _paragraph(repr(ensemble), "title"), _table(rows, [_column(name) for name in rows[0]])
     )
 
 
@@ -313,7 +331,7 @@ def search_html(search: Asha | Hyperband | Hypergradient | Population) -> str:
     rows: list[Row] = [{"": name, "best": _cell(name, value)} for name, value in setting.items()]
     rows.append({"": "score", "best": _number(search.best.score)})
     work = f"{type(search).__name__}: {search.networks_epochs:,} epochs of networks"
-    return _page(_paragraph(work, "title"), table(rows, [_column(name) for name in ("", "best")]))
+    return _page(_paragraph(work, "title"), _table(rows, [_column(name) for name in ("", "best")]))
 
 
 @html_of.register
@@ -342,6 +360,6 @@ def comparison_html(comparison: Comparison) -> str:
         *(_paragraph(sentence, "" if k else "title")
           for k, sentence in enumerate(comparison.conclusion)),
         *(_paragraph(f"Warning: {sentence}", "note") for sentence in comparison.warnings),
-        table(rows, [_column(name) for name in rows[0]]),
+        _table(rows, [_column(name) for name in rows[0]]),
         charts.interval_chart(f"test {kind}{unit}, 95% intervals over seeds", intervals, text),
     )  # fmt: skip

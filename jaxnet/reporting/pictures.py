@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from jaxnet.comparison import comparison_folder
 from jaxnet.core.types import History
 from jaxnet.io import csv, reading
-from jaxnet.reporting import comparison_plots, plots
+from jaxnet.reporting import comparison_plots, plots, study_plots
 from jaxnet.sweeps.opening import open_study
 from jaxnet.sweeps.study import Study
 
@@ -39,7 +39,7 @@ def figures_of(folder: Path, title: str = "") -> dict[str, Callable[[], Figure]]
         }
     if (folder / "study.json").exists():
         study = open_study(folder)
-        return {"sweep": lambda: plots.sweep(study, varied_numbers(study))}
+        return of_study(study)
     if (folder / "history.csv").exists():
         figures = {"curves": lambda: _curves(folder, title)}
         if (folder / "monitors.csv").exists():
@@ -51,23 +51,23 @@ def figures_of(folder: Path, title: str = "") -> dict[str, Callable[[], Figure]]
     )
 
 
-def varied_numbers(study: Study) -> list[str]:
-    """The names of the numbers in which the settings of a study differ.
+def of_study(study: Study) -> dict[str, Callable[[], Figure]]:
+    """The figures of a study, by their kinds.
 
     Args:
       study: the study.
 
     Returns:
-      The last parts of their names, such as "learning_rate"; that one alone if nothing differs.
+      For "sweep", and where two things were varied "parallel" and "heat_map", a function that draws
+      it.
     """
-    tables = [setting.columns() for setting in study.settings]
-    common = [
-        name
-        for name in tables[0]
-        if all(not isinstance(table.get(name, ""), str) for table in tables)
-    ]
-    varied = [name for name in common if len({table[name] for table in tables}) > 1]
-    return [name.rpartition(".")[2] for name in varied] or ["learning_rate"]
+    names = study_plots.varied_numbers(study)
+    figures = {"sweep": lambda: plots.sweep(study, names)}
+    if len(study_plots.varied(study)) > 1:
+        figures["parallel"] = lambda: study_plots.parallel(study)
+    for pair in study_plots.pairs(study)[:1]:
+        figures["heat_map"] = functools.partial(study_plots.heat_map, study, *pair)
+    return figures
 
 
 def _curves(folder: Path, title: str) -> Figure:
@@ -80,7 +80,12 @@ def _curves(folder: Path, title: str) -> Figure:
         best_epoch = best.get("epoch", 0)
     is_epoch = isinstance(best_epoch, int) and 0 <= best_epoch <= len(table[CURVES[0]])
     cost, accuracy, training_cost, training_accuracy = (table[name] for name in CURVES)
-    history = History(cost, accuracy, training_cost, training_accuracy)
+    nothing = np.full_like(np.asarray(cost, float), np.nan)  # version 0.2 kept no costs alone
+    alone = (table.get(name, nothing) for name in ("evaluation_data_cost", "training_data_cost"))
+    cost_alone, training_cost_alone = alone
+    history = History(
+        cost, accuracy, training_cost, training_accuracy, cost_alone, training_cost_alone
+    )
     return plots.curves(history, best_epoch if is_epoch else 0, title)
 
 

@@ -3,36 +3,26 @@
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from jaxnet.core import costs
 from jaxnet.core.deprecation import renamed_attributes
 from jaxnet.core.network import Network
-from jaxnet.core.types import AnyArray, History
+from jaxnet.core.types import History
 from jaxnet.recipes.recipe import Recipe
-from jaxnet.reporting.style import LIGHT_BLUE, RED, SEQUENTIAL, WIDTH, remove_frame, styled
+from jaxnet.reporting.axis_names import in_words, score_in_words
+from jaxnet.reporting.curve_plots import STYLES, draw_accuracies, draw_costs
+from jaxnet.reporting.style import MOST_DOTS, SEQUENTIAL, WIDTH, remove_frame, styled
 from jaxnet.sweeps.study import Study
 
-
-class _LineStyle(TypedDict):
-    """Keyword arguments of `Axes.plot`."""
-
-    color: str
-    linestyle: str
-    linewidth: float
-
-
-# Two hues that differ in lightness and in line style too: readable in grey and by the colour-blind.
-STYLES: dict[str, _LineStyle] = {
-    "training": {"color": LIGHT_BLUE, "linestyle": "--", "linewidth": 1.6},
-    "validation": {"color": RED, "linestyle": "-", "linewidth": 2.0},
-}
+MOST_STEPS = 24
+"""Values of a number whose best scores a line joins: sampled numbers are different everywhere."""
 LAYERS = colormaps[SEQUENTIAL]
 
 
@@ -42,7 +32,8 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
 
     Args:
       history: the curves, each of shape (epochs,), such as `Run.history`. A curve that is NaN
-        throughout, because it was not evaluated, is left out. The costs drawn are those with
+        throughout, because it was not evaluated, is left out. The costs drawn are those without
+        penalties, which can be compared between sets; where a history lacks them, those with
         penalties.
       best_epoch: the epoch, from 1, that is marked on the validation accuracy; 0 (the default)
         marks none.
@@ -57,17 +48,8 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
     """
     figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     panels = figure.subplots(1, 2)
-    _draw_curves(panels[0], history.evaluation_cost, history.training_cost)
-    _draw_curves(panels[1], history.evaluation_accuracy, history.training_accuracy)
-    panels[0].set(ylabel="cost, with each set's own λ/n")
-    panels[1].set(ylabel="accuracy")
-    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-    accuracy = history.evaluation_accuracy
-    if best_epoch and np.isfinite(accuracy[best_epoch - 1]):
-        best = float(accuracy[best_epoch - 1])
-        label = f"best {100 * best:.2f}%, epoch {best_epoch}"
-        color = STYLES["validation"]["color"]
-        panels[1].plot(best_epoch, best, "o", color=color, markersize=7, label=label)
+    draw_costs(panels[0], history)
+    draw_accuracies(panels[1], history, best_epoch)
     for panel in panels:
         if panel.lines:
             panel.legend()
@@ -102,23 +84,11 @@ seed 0'
         for name, part in recipe.parts().items()
         if name not in ("optimizer", "augmentation")
     }
-    words = [f"{_in_words(name)} {text}" for name, text in (numbers | parts).items()]
+    words = [f"{in_words(name)} {text}" for name, text in (numbers | parts).items()]
     words += ["augmented images"] * (recipe.augmentation is not None)
     words += [f"batch size {batch_size}", f"seed {seed}"]
     architecture = ", ".join(filter(None, (f"{sizes} {hidden}".strip(), cost)))
     return f"{architecture}; {', '.join([recipe.optimizer.name, *words])}"
-
-
-def _draw_curves(axes: Axes, validation: AnyArray, training: AnyArray) -> None:
-    """Draw two curves of shape (epochs,), each unless it is NaN throughout."""
-    epochs = np.arange(1, len(validation) + 1)
-    for name, curve in (("training", training), ("validation", validation)):
-        if np.isfinite(curve).any():
-            marker = "o" if len(epochs) == 1 else ""
-            axes.plot(epochs, curve, label=name, marker=marker, **STYLES[name])
-    axes.set(xlabel="epoch", xlim=(0.5, max(len(epochs), 1) + 0.5))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    remove_frame(axes)
 
 
 @styled
@@ -205,8 +175,9 @@ def rendered(figure: Figure, file_format: str) -> bytes:
 def sweep(study: Study, names: Sequence[str]) -> Figure:
     """Draw the score of every network of a study against each hyperparameter that was varied.
 
-    A dot is a network, and a cross at the bottom one that diverged. The line is, for each value,
-    the best mean over seeds among the recipes with this value; a circle is the best recipe's.
+    A dot is a network, and a cross at the bottom one that diverged. The line is, for each value of
+    a number that has few, the best mean over seeds among the recipes with this value; a circle is
+    the best recipe's.
 
     Args:
       study: the study.
@@ -224,61 +195,48 @@ def sweep(study: Study, names: Sequence[str]) -> Figure:
     1
     """
     figure = Figure(
-        figsize=(min(2, len(names)) * WIDTH / 2 * max(1, len(names) / 2), 3.2), layout="constrained"
+        figsize=(min(2, len(names)) * WIDTH / 2 * max(1, len(names) / 2), 3.4), layout="constrained"
     )
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    curve = study.ranked_by
-    is_accuracy = curve.endswith("_accuracy")
-    sign = 1 if study.higher_is_better else -1  # the score of a cost is the negative cost
-    scores = np.where(np.isfinite(study.score), study.score, np.nan) * sign
-    bottom = np.nanmin(scores, initial=np.inf) if np.isfinite(scores).any() else 0.0
-    dot, line = STYLES["training"]["color"], STYLES["validation"]["color"]
     for panel, name in zip(panels, names, strict=True):
-        values = np.array([setting.number(name) for setting in study.settings])
-        lane_values = np.broadcast_to(values[:, None], scores.shape)
-        panel.plot(lane_values.ravel(), scores.ravel(), "o", color=dot, alpha=0.5, markersize=3.5)
-        mean = study.score.mean(axis=1)
-        best = np.array([mean[values == value].max() for value in np.unique(values)])
-        best = np.where(np.isfinite(best), best, np.nan) * sign
-        panel.plot(np.unique(values), best, "-", color=line, linewidth=1.8)
-        if np.isfinite(study.score[study.best_lane]):
-            at, height = values[study.best_recipe], sign * mean[study.best_recipe]
-            panel.plot(at, height, "o", color=line, markersize=9, fillstyle="none",
-                       markeredgewidth=1.6)  # fmt: skip
-        diverged = study.diverged_epoch > 0
-        panel.plot(lane_values[diverged], np.full(diverged.sum(), bottom), "x", color="black",
-                   markersize=5)  # fmt: skip
-        if values.min() > 0 and values.max() >= 10 * values.min():
-            panel.set_xscale("log")
-        panel.set_xlabel(_in_words(name))
-        remove_frame(panel)
-    split = "training" if curve.startswith("training") else "validation"
-    name = curve.partition("_")[2].removeprefix("data_").replace("_", " ")
-    panels[0].set_ylabel(f"{split} {name}, best epoch")
-    if is_accuracy:
-        panels[0].yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    figure.suptitle(
-        "Each network (dot; × if it diverged), the best mean over seeds (line), the best recipe (○)"
-    )
+        _draw_sensitivity(panel, study, name)
+    panels[0].set_ylabel(f"{score_in_words(study)}, best epoch")
+    if study.ranked_by.endswith("_accuracy"):
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2 if len(names) == 1 else 4)
     return figure
 
 
-def _in_words(name: str) -> str:
-    """A hyperparameter at an axis, its name and its symbol.
-
-    >>> _in_words("learning_rate"), _in_words("batch_size")
-    ('learning rate η', 'batch size (examples)')
-    """
-    labels = {
-        "learning_rate": "learning rate η",
-        "l2": "L2 penalty λ",
-        "l1": "L1 penalty λ",
-        "decay": "momentum or decay",
-        "dropout": "probability of dropout",
-        "batch_size": "batch size (examples)",
-        "examples": "training examples",
-    }
-    return labels.get(name, name.replace("_", " "))
+def _draw_sensitivity(panel: Axes, study: Study, name: str) -> None:
+    """Draw the scores of all networks against a hyperparameter."""
+    sign = 1 if study.higher_is_better else -1  # the score of a cost is the negative cost
+    scores = np.where(np.isfinite(study.score), study.score, np.nan) * sign
+    scores = scores.reshape(len(study.settings), -1)
+    mean = study.score.reshape(len(study.settings), -1).mean(axis=1)
+    values = np.array([setting.number(name) for setting in study.settings])
+    lane_values = np.broadcast_to(values[:, None], scores.shape)
+    dot, line = STYLES["training"]["color"], STYLES["validation"]["color"]
+    panel.plot(lane_values.ravel(), scores.ravel(), "o", color=dot, alpha=0.5, markersize=3.5,
+               label="a network", rasterized=scores.size > MOST_DOTS)  # fmt: skip
+    steps = np.unique(values)
+    if len(steps) <= MOST_STEPS:
+        best = np.array([mean[values == value].max() for value in steps])
+        best = np.where(np.isfinite(best), best, np.nan) * sign
+        panel.plot(steps, best, "-", color=line, linewidth=1.8, label="best mean over seeds")
+    if np.isfinite(study.score[study.best_lane]):
+        at, height = values[study.best_recipe], sign * mean[study.best_recipe]
+        panel.plot(at, height, "o", color=line, markersize=9, fillstyle="none",
+                   markeredgewidth=1.6, label="best recipe")  # fmt: skip
+    diverged = study.diverged_epoch.reshape(scores.shape) > 0
+    if diverged.any():
+        bottom = np.nanmin(scores, initial=np.inf) if np.isfinite(scores).any() else 0.0
+        panel.plot(lane_values[diverged], np.full(diverged.sum(), bottom), "x", color="black",
+                   markersize=5, label="diverged")  # fmt: skip
+    if values.min() > 0 and values.max() >= 10 * values.min():
+        panel.set_xscale("log")
+    panel.set_xlabel(in_words(name))
+    remove_frame(panel)
 
 
 if not TYPE_CHECKING:  # a type checker is to report unknown names

@@ -1,7 +1,7 @@
 """The one style of all figures: palette, frame and sizes, readable in print and in grey."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import matplotlib
@@ -12,6 +12,8 @@ Drawn = TypeVar("Drawn")
 Dashes = str | tuple[int, tuple[int, ...]]
 """A line style of matplotlib: a name, or an offset and the lengths of dashes and gaps."""
 
+ON_DARK, ON_LIGHT = "#fdfdfd", "#111111"
+"""Texts on colours, which stay as they are on a dark page, where black is shown as white."""
 RED, BLUE, BLACK, LIGHT_BLUE, GREY = "#b3402a", "#0072b2", "#1a1a1a", "#7aa6c2", "#7f7f7f"
 # Okabe and Ito's colours, with a line style each: readable in grey and by the colour-blind.
 COLOURS = (RED, BLUE, BLACK, "#c98a00", "#009e73", "#a8508c", "#56b4e9", GREY)
@@ -31,6 +33,8 @@ SEQUENTIAL, DIVERGING = "viridis", "PuOr"
 """Colour maps of amounts, and of differences from 0."""
 WIDTH = 7.0
 """The width of most figures in inches: that of a printed text, where sizes are what they say."""
+MOST_DOTS = 300
+"""Dots that an SVG file has one by one: more are pixels, which take less space."""
 SETTINGS: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -51,6 +55,26 @@ SETTINGS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # journals refuse matplotlib's own Type 3 fonts
 }
 """The settings of matplotlib."""
+
+
+def ink_on(colour: Iterable[float]) -> str:
+    """The colour of a text on a coloured ground: the one of two that stands out more.
+
+    Args:
+      colour: red, green and blue of the ground, from 0 to 1.
+
+    Returns:
+      `ON_DARK` or `ON_LIGHT`.
+
+    Source: Web Content Accessibility Guidelines 2.2, relative luminance and contrast ratio.
+
+    >>> ink_on((0.0, 0.0, 0.5)), ink_on((0.1, 0.6, 0.6))
+    ('#fdfdfd', '#111111')
+    """
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+             for part in [*colour][:3]]  # fmt: skip
+    luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return ON_DARK if luminance < 0.18 else ON_LIGHT  # where both inks have the same contrast
 
 
 class LineStyle(TypedDict):

@@ -51,7 +51,9 @@ def plain(text):
 def test_what_a_terminal_shows_fits_it_and_is_the_golden_text(here, capsys, monkeypatch, command):
     if command == "compare":
         shutil.copytree(OLD_COMPARISON, here / "comparison")
-        monkeypatch.setattr(comparison_page, "publish", comparison_folder.read)
+        monkeypatch.setattr(
+            comparison_page, "publish", lambda folder, command: comparison_folder.read(folder)
+        )
     for name, value in {"FORCE_COLOR": "1", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
     for width in WIDTHS:

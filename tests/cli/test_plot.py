@@ -11,7 +11,7 @@ import pytest
 import jaxnet as jn
 from jaxnet.cli import main as cli
 from jaxnet.io import csv
-from jaxnet.reporting import pictures, plots
+from jaxnet.reporting import pictures, plots, study_plots
 
 COMPARISON = Path(__file__).parents[1] / "data" / "version_0_2_0" / "comparison"
 NET, DATA = jn.Network((2, 3, 2)), jn.datasets.xor(n=40)
@@ -40,7 +40,7 @@ def _plot(capsys, *args):
 
 KINDS = {
     "runs": {"curves", "monitors"},
-    "study": {"sweep"},
+    "study": {"sweep", "parallel", "heat_map"},
     "comparison": {"curves", "strips", "differences", "time_to_target"},
 }
 
@@ -75,7 +75,7 @@ def test_a_picture_shows_the_numbers_of_the_files(folders):
     np.testing.assert_allclose(lines["validation"], np.linspace(0.5, 0.9, 3) + 0.01)
     assert [len(axes.lines) for axes in drawings["monitors"]().axes] == [2, 1]
     study = jn.open_study(folders / "study")
-    assert pictures.varied_numbers(study) == ["learning_rate", "l2"]
+    assert study_plots.varied_numbers(study) == ["learning_rate", "l2"]
     left, right = pictures.figures_of(folders / "study")["sweep"]().axes
     assert (left.get_xlabel(), right.get_xlabel()) == ("learning rate η", "L2 penalty λ")
     best = study.settings[study.best_recipe]

@@ -36,6 +36,8 @@ def test_a_sweep_prints_the_best_recipes_writes_them_and_goes_on(here, capsys):
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 2 * 2
     assert {row["learning_rate"] for row in rows} == {"0.10000000149011612", "1.0"}
+    assert "open found/study.html in a browser" in out
+    assert "Choose recipe" in (here / "found" / "study.html").read_text()
     assert (here / "found" / "sweep.png").read_bytes().startswith(b"\x89PNG")
     best = json.loads((here / "found" / "best.json").read_text())
     assert best["test_accuracy"] > 0.5
@@ -144,7 +146,7 @@ def test_a_second_sweep_in_a_folder_says_what_else_the_folder_holds(here, capsys
     assert cli.main([*SMALL, *options, "--hidden", "tanh"]) == 0
     assert (
         "The folder also holds 4 networks of earlier calls with other settings or seeds: "
-        "study.csv, sweep.png, best.json and the network are of this call."
+        "study.csv, study.html, sweep.png, best.json and the network are of this call."
     ) in capsys.readouterr().out
     with open(here / "found" / "study.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2 * 2 * 2

@@ -53,7 +53,9 @@ def test_train_prints_and_writes_what_it_says(here, capsys):
         "network.safetensors",
         "report.json",
         "report.txt",
+        "run.html",
     ]
+    assert f"Open {folder.relative_to(here) / 'run.html'} in a browser" in out
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"]["epochs"] == 3

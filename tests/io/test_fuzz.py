@@ -94,6 +94,7 @@ READ_IN = {
     "reporting/pictures.py": {"history.csv", "monitors.csv", "config.json"},
     "reporting/experiment.py": {"results.json"},
     "reporting/experiment_index.py": {"experiment's script"},
+    "reporting/page_pictures.py": {"experiment's picture"},
     "cli/saved_options.py": {"config.json"},
     "io/picture_files.py": {
         "image .png", "image .jpg", "image .gif", "image .bmp", "image .tif", "pictures .csv",

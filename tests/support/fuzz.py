@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 import data_files
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 from rich.console import Console
 
 import jaxnet as jn
@@ -42,7 +43,7 @@ from jaxnet.comparison import comparison_folder
 from jaxnet.data import file_sets
 from jaxnet.data.resampling import Fold
 from jaxnet.io import csv, idx_files, parquet, table_files
-from jaxnet.reporting import experiment, experiment_index, pictures
+from jaxnet.reporting import experiment, experiment_index, page_pictures, pictures
 from jaxnet.sweeps import call_file, store
 from jaxnet.sweeps.ensemble import Member
 from jaxnet.sweeps.folds import LaneFold
@@ -361,6 +362,12 @@ def _script(folder: Path) -> Reader:
     return Reader(path, lambda: experiment_index.catalogue(folder))
 
 
+def _picture_of_a_page(folder: Path) -> Reader:
+    path = folder / "coin.svg"
+    path.write_bytes(page_pictures.svg(Figure((1, 1))))
+    return Reader(path, lambda: page_pictures.of_svg_file("coin", path))
+
+
 READERS: dict[str, Callable[[Path], Reader]] = {
     "network .json": _network(".json"),
     "network .safetensors": _network(".safetensors"),
@@ -407,6 +414,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "pictures .csv": _picture_list,
     "results.json": _results,
     "experiment's script": _script,
+    "experiment's picture": _picture_of_a_page,
 }
 
 

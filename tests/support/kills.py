@@ -38,7 +38,7 @@ from jaxnet.training import devices
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f-]{8,}|\.lock.*")
 """Names of files that only a killed process leaves."""
-TIMES = ("timing.json", "report.html")
+TIMES = ("timing.json", "report.html", "run.html", "study.html")
 """Files that hold times."""
 DATA, NET = jn.datasets.xor(n=60), jn.Network((2, 4, 2))
 WEIGHTED = DATA._replace(train=DATA.train._replace(weight=np.linspace(0.0, 2.0, len(DATA.train.x))))
