@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args, get_origin, get_type_hints
 
 from jaxnet.cli import manual
@@ -15,6 +15,8 @@ OPTIONS_FOR_PYTHON = (
     ("CrossEntropy()", "--cost cross-entropy"),
     ('metric="cost"', "--decides evaluation-cost"),
     ("choose sizes that", "choose --sizes that"),
+    ("sizes must be two or more", "--sizes must be two or more"),
+    ("such as (784, 30, 10), not", "such as 784 30 10, not"),
     ("n_folds must", "--folds must"),
     ("target must be a number", "--stop-at must be a number"),
     ("pass y - 1", "subtract 1 from them"),
@@ -81,7 +83,9 @@ def number_complaint(complaint: str, args: Sequence[str], command: type | None) 
     if faulty is None or command is None:
         return complaint
     hint = get_type_hints(command).get(faulty[1].replace("-", "_"))
-    number = next((kind for kind in (int, float) if kind in (hint, *get_args(hint))), None)
+    parts = (hint, *get_args(hint))  # those of a type, and of a list of numbers or None
+    parts = (*parts, *(inner for part in parts for inner in get_args(part)))
+    number = next((kind for kind in (int, float) if kind in parts), None)
     typed = _typed_values(f"--{faulty[1]}", args)
     wrong = next((value for value in typed if number and not _is_number(value, number)), None)
     if number is None or wrong is None:
@@ -110,6 +114,31 @@ def _is_number(text: str, kind: type[int] | type[float]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def other_command(
+    complaint: str, args: Sequence[str], command: type | None, commands: Mapping[str, type]
+) -> str | None:
+    """The call of another command that has an option which this one has not.
+
+    Args:
+      complaint: what the parser says.
+      args: the arguments.
+      command: the class of the command that they name; `None` if they name none.
+      commands: the classes of all commands by name.
+
+    Returns:
+      A sentence; `None` if no command has it.
+    """
+    unknown = re.match(r"Unrecognized options: --([\w-]+)", complaint)
+    if unknown is None or command is None:
+        return None
+    name = unknown[1].replace("-", "_")
+    for other, options in commands.items():
+        if name in (field.name for field in dataclasses.fields(options)):
+            typed = " ".join([f"--{unknown[1]}", *_typed_values(f"--{unknown[1]}", args)])
+            return f"Another command has it: jaxnet {other} {typed}."
+    return None
 
 
 def hint(complaint: str, args: Sequence[str], command: type | None) -> str | None:

@@ -162,7 +162,9 @@ def test_a_large_picture_is_reduced_to_means(tmp_path, suffix, mode):
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path):
     for side in (8_200, 13_500):  # beyond jaxnet's limit, and beyond Pillow's
         Image.new("1", (side, side)).save(tmp_path / "bomb.png")
-        with pytest.raises(ValueError, match=r"bomb\.png is not a readable picture: it has .*pixel"):
+        with pytest.raises(
+            ValueError, match=r"bomb\.png is not a readable picture: it has .*pixel"
+        ):
             picture_files.read_picture(tmp_path / "bomb.png")
 
 
