@@ -7,6 +7,7 @@
     python experiments/throughput.py --overheads   # first call, second process, a call: 5 minutes
     python experiments/throughput.py --ensembles   # marginal epochs, as on a GPU: 5 minutes
     python experiments/throughput.py --searches    # beside scikit-learn's grid search: 8 minutes
+    python experiments/throughput.py --watching    # the live page of a sweep: 6 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again
 
@@ -30,6 +31,9 @@ hand, and `MLPClassifier` on all cores, whose seconds are scaled up from a sampl
 digits and of MNIST by `jaxnet.sklearn.SweepSearchCV`, and by scikit-learn's `GridSearchCV` with two
 workers over its own `MLPClassifier`, whose seconds are scaled up from a sample of 8 candidates.
 
+`--watching` runs `jaxnet sweep` alone, beside an open page, and beside 10,000 requests a minute,
+whose sender shares the processor, and counts the processor's time of a request.
+
 Why the sweeps are fast, and what was tried without success: docs/why_sweeps_are_fast.md.
 """
 
@@ -43,7 +47,7 @@ from pathlib import Path
 
 import jax
 import tyro
-from benchmarks import book, ensembles, overheads, peers, searches, small, tables
+from benchmarks import book, ensembles, overheads, peers, searches, small, tables, watching
 from benchmarks.contestants import measure
 
 import jaxnet as jn
@@ -71,6 +75,8 @@ class Config:
     """Measure marginal epochs of ensembles on one device instead."""
     searches: bool = False
     """Measure searches beside scikit-learn's instead."""
+    watching: bool = False
+    """Measure what the live page of a sweep costs it instead."""
     smoke: bool = False
     """A round of few examples and few contestants on one core: does it run?"""
     plot_only: bool = False
@@ -81,7 +87,7 @@ class Config:
     @property
     def part(self) -> str:
         """What is measured, which names the file of results."""
-        parts = ("features", "folds", "small", "overheads", "ensembles", "searches")
+        parts = ("features", "folds", "small", "overheads", "ensembles", "searches", "watching")
         return next((part for part in parts if getattr(self, part)), "results")
 
 
@@ -114,6 +120,7 @@ def run(config: Config) -> dict:
         "overheads": lambda: overheads.run(config.rounds, smoke),
         "ensembles": lambda: ensemble_rows(config),
         "searches": lambda: searches.run(config.rounds, smoke),
+        "watching": lambda: watching.run(config.rounds, smoke),
     }
     rate = None
     if config.part in separate:
@@ -155,7 +162,7 @@ def main(config: Config) -> None:
         if results["gflops_matrix_product"] is None:
             modules = {
                 "small": small, "overheads": overheads, "ensembles": ensembles,
-                "searches": searches,
+                "searches": searches, "watching": watching,
             }  # fmt: skip
             columns = modules[config.part].COLUMNS
             tables.print_rows(results["rows"], columns, f"On {results['device']}")

@@ -19,12 +19,13 @@ from jaxnet.cli.options import (
     CostName,
     FailedError,
     HyperOption,
+    OptimizerName,
     ScheduleName,
     Training,
     check_sizes,
     cost_function,
 )
-from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
+from jaxnet.comparison import Comparison, compare, result_tables, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
@@ -52,7 +53,7 @@ class Compare:
     manifest.json. After an interruption at any moment, run the same command again to continue.
     """
 
-    optimizers: tuple[str, ...] = ("sgd", "momentum", "rmsprop", "adam")
+    optimizers: tuple[OptimizerName, ...] = ("sgd", "momentum", "rmsprop", "adam")  # pyright: ignore[reportInvalidTypeForm]
     """Optimizers to compare."""
     tasks: tuple[str, ...] = ("book",)
     """Tasks to compare them on: book ([784, 30, 10] on MNIST), book-100, deepobs-mlp,
@@ -120,8 +121,6 @@ class Compare:
     def __call__(self, out: Console) -> None:
         """Compare, print, write."""
         chosen = {name: tasks.named(name) for name in self.tasks}
-        for optimizer in self.optimizers:
-            tuning.named(optimizer)
         for names in (self.optimizers, self.tasks):
             if repeated := [name for name in names if names.count(name) > 1]:
                 raise ValueError(f"{repeated[0]} is named twice; name each once.")

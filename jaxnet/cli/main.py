@@ -224,6 +224,9 @@ def _parse_once(args: Sequence[str]) -> Command:
     if not {"-h", "--help"}.isdisjoint(args) or not args:
         manual.show(parse, name if command is not None else "")
         raise SystemExit(0)
+    if "--tyro-print-completion" in args[:1]:
+        manual.print_completion(lambda: _without_boxes(parse, args, command))
+        raise SystemExit(0)
     parsed = _without_boxes(parse, args, command)
     return manual.flat(command, parsed) if command is not None else parsed
 

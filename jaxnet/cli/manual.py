@@ -28,6 +28,8 @@ from typing import (
 import docstring_parser
 import tyro
 
+from jaxnet.cli.data_options import DATA_SETS
+
 
 class Group(NamedTuple):
     """A group of options on a help page."""
@@ -294,6 +296,26 @@ def show(parse: Callable[[], object], command: str) -> None:
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         text = re.sub(r"^ (\w.*)$(?=\n -)", "\033[1m \\1\033[0m", text, flags=re.MULTILINE)
     print(text)
+
+
+def print_completion(parse: Callable[[], object]) -> None:
+    """Print the script of the completion by the Tab key, which offers data sets besides files.
+
+    Args:
+      parse: the parser, which is asked for the script.
+    """
+    script = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(script):
+        parse()
+    # The parser's own script completes a path, or choices, and no option that may be both.
+    text = re.sub(
+        r"('flags': \['--data'\][^{}]*?'type': 'path')",
+        lambda spec: f"{spec[1]}, 'names': {list(DATA_SETS)!r}",
+        script.getvalue(),
+    )
+    names = "[name for name in opt.get('names', []) if name.startswith(current_word)]"
+    text = re.sub(r'return (\[\\?"__TYRO_COMPLETE_FILES__\\?"\])', rf"return {names} or \1", text)
+    print(text, end="")
 
 
 def _wrapped(line: str, width: int) -> list[str]:

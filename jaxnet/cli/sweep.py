@@ -129,7 +129,7 @@ class Sweep(Training):
             console.say(out, f"To be written to {folder}/")
 
             def log(line: str) -> None:
-                _write_options(folder, asked)  # the folder has taken the study by now
+                write_options(folder, asked)  # the folder has taken the study by now
                 console.say(out, line)
 
             study = self._sweep(net, data, recipe, folder, out, page, log)
@@ -295,8 +295,13 @@ def _check_is_of_a_study(folder: Path) -> None:
         )
 
 
-def _write_options(folder: Path, options: Sweep) -> None:
-    """Write the options of a sweep, with which a call with its folder alone goes on."""
+def write_options(folder: Path, options: Sweep) -> None:
+    """Write the options of a sweep, with which a call with its folder alone goes on.
+
+    Args:
+      folder: the folder of the study.
+      options: those of its last call.
+    """
     settings = {
         name: value
         for name, value in dataclasses.asdict(options).items()

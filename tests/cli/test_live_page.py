@@ -333,19 +333,15 @@ def test_a_port_that_is_taken_costs_a_warning_and_a_wrong_one_is_refused(here, c
 
 def test_the_end_by_an_error_is_shown_and_the_error_goes_on(tmp_path, monkeypatch):
     ends = []
-    monkeypatch.setattr(live_page.LivePage, "finish", lambda _, *args: ends.append(args))
-    pages = []
+    monkeypatch.setattr(live_page.LivePage, "finish", lambda *args: ends.append(args))
     for error in (ValueError("by zero"), FailedError("stopped", 130), KeyboardInterrupt()):
-        with (
-            pytest.raises(type(error)),
-            live_page.watched((), tmp_path, live.HEADING, Console(quiet=True)) as page,
-        ):
-            pages.append(page)
+        watched = live_page.watched((), tmp_path, live.HEADING, Console(quiet=True))
+        with pytest.raises(type(error)), watched:
             raise error
-    assert ends == [
+    assert [end[1:] for end in ends] == [
         (["by zero"], "failed"), (["stopped"], "interrupted"), (["KeyboardInterrupt"], "failed"),
     ]  # fmt: skip
-    assert all(page.server is None for page in pages)
+    assert all(page.server is None for page, *_ in ends)
     assert list(tmp_path.iterdir()) == []
 
 

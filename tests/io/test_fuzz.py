@@ -94,7 +94,7 @@ READ_IN = {
     "reporting/pictures.py": {"history.csv", "monitors.csv", "config.json"},
     "reporting/experiment.py": {"results.json"},
     "reporting/experiment_index.py": {"experiment's script"},
-    "cli/saved_options.py": {"config.json"},
+    "cli/saved_options.py": {"config.json", "sweep.json"},
     "io/picture_files.py": {
         "image .png", "image .jpg", "image .gif", "image .bmp", "image .tif", "pictures .csv",
     },

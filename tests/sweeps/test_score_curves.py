@@ -28,10 +28,10 @@ def test_the_last_report_holds_the_curves_of_the_history(tmp_path):
 
 
 def test_costs_are_higher_for_worse_networks_and_their_best_is_as_a_score():
-    data = jn.datasets.quadratic(n=20)
+    data = jn.datasets.quadratic(n=20, n_in=3)
     reports = []
     recipe = jn.Recipe(jn.sgd([0.01, 0.1]), l2=1.0)
-    net = jn.Network((data.train.x.shape[1], 3, 1), cost=LINEAR)
+    net = jn.Network((3, 2, 1), cost=LINEAR)
     study = jn.sweep(net, data, recipe, epochs=2, log=None, on_progress=reports.append)
     curves = reports[-1].curves
     assert (curves.name, curves.higher_is_better) == ("evaluation_data_cost", False)
