@@ -56,6 +56,7 @@ class LivePage:
         self.server: subprocess.Popen[str] | None = None
         self.path = Path()
         self.next_time = 0.0
+        self.latest: tuple[SweepReport, str] | None = None
 
     def report(self, report: SweepReport, stage: str = "") -> None:
         """Show the progress, unless that has just been done.
@@ -64,7 +65,7 @@ class LivePage:
           report: the progress.
           stage: the name of the stage of a comparison; empty for a sweep.
         """
-        began = time.perf_counter()
+        began, self.latest = time.perf_counter(), (report, stage)
         if self.server is None or (began < self.next_time and not report.interrupted):
             return
         try:
@@ -86,6 +87,8 @@ class LivePage:
         if self.server is None or self.last["is_over"]:
             return
         try:
+            if self.latest is not None:
+                self.last = live_status.of_report(self.heading, *self.latest)
             self._write(live_status.at_the_end(self.last, state, result))
         except Exception as error:
             self.give_up(error)

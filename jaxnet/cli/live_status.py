@@ -128,9 +128,7 @@ def _scores(curves: ScoreCurves | None, names: Sequence[str]) -> JsonObject:
     score = f"{split} {'cost' if metric == 'data_cost' else metric}"
     text, sign = fitted_tables.number_of(curves.name), 1 if curves.higher_is_better else -1
     columns = _columns([curves.settings[k] for k in order], names)
-    columns[f"mean ± SD of the {score}"] = [
-        _mean_and_sd(sign * best[k][has_score[k]], text) for k in order
-    ]
+    columns["mean ± SD"] = [_mean_and_sd(sign * best[k][has_score[k]], text) for k in order]
     columns["networks"] = [str(np.count_nonzero(has_score[k])) for k in order]
     n_epochs = np.isfinite(curves.values[order]).any(axis=1)
     columns["epochs"] = [str(np.flatnonzero(row)[-1] + 1) for row in n_epochs]
@@ -175,12 +173,12 @@ def _cell(value: Any) -> str:
 
 def _mean_and_sd(scores: np.ndarray, text: Callable[[float], str]) -> str:
     """The mean over the seeds, and the standard deviation where there are several."""
-    mean = text(scores.mean())
-    return f"{mean} ± {text(scores.std(ddof=1))}" if scores.size > 1 else mean
+    mean = text(float(scores.mean()))
+    return f"{mean} ± {text(float(scores.std(ddof=1)))}" if scores.size > 1 else mean
 
 
 def _drawn(values: np.ndarray) -> JsonObject:
-    """The mean over networks after each epoch that all of those begun have had, in few points."""
+    """The mean, after each epoch, over the networks that have had it, in few points."""
     begun = values[np.isfinite(values).any(axis=1)]
     epochs = np.flatnonzero(np.isfinite(begun).any(axis=0))
     if len(epochs) > POINTS:

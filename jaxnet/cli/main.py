@@ -179,8 +179,9 @@ def _parse(args: Sequence[str]) -> Command:
     for field in dataclasses.fields(command):
         _check_whole_numbers(field.name, getattr(command, field.name))
     if isinstance(command, Sweep):
-        command.check_not_given(_typed_flags(args))
-        if (resumed := resumed_sweep(command.folder, args[1:])) is not None:
+        resumed = resumed_sweep(command.folder, args[1:])
+        (resumed or command).check_not_given(_typed_flags(args))
+        if resumed is not None:
             return _expanded(resumed)
     if isinstance(command, Train) and command.resume is not None:
         return _expanded(resumed_options(command.resume, args[1:]))

@@ -134,8 +134,11 @@ def other_command(
     if unknown is None or command is None:
         return None
     name = unknown[1].replace("-", "_")
+    names = {each: [f.name for f in dataclasses.fields(each)] for each in commands.values()}
+    if f"{name}s" in names[command]:  # --seed of a command that takes several --seeds
+        return None
     for other, options in commands.items():
-        if name in (field.name for field in dataclasses.fields(options)):
+        if name in names[options]:
             typed = " ".join([f"--{unknown[1]}", *_typed_values(f"--{unknown[1]}", args)])
             return f"Another command has it: jaxnet {other} {typed}."
     return None

@@ -16,6 +16,8 @@ def page(tmp_path):
     page = live_page.LivePage(live.HEADING)
     address = page.begin(0, tmp_path)
     yield page, address
+    if page.server is not None:
+        page.server.kill()  # it would wait for the page that a test has opened
     page.end()
 
 
@@ -43,7 +45,7 @@ def test_progress_leaderboard_and_curves_fit_the_window(page, visit, width, sche
     assert seen.problems == []
     assert seen.wider() == []
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert seen.page.inner_text("#word") == "training"
+    assert seen.page.inner_text("#word") == "Training"
     assert "576 of 1,440" in seen.page.inner_text("#facts")
     assert seen.page.get_attribute("#track", "aria-valuenow") == "40"
     assert seen.page.title() == "40% · jaxnet sweep"
@@ -56,17 +58,17 @@ def test_progress_leaderboard_and_curves_fit_the_window(page, visit, width, sche
 
 def test_the_page_follows_the_command_to_its_end(page, visit):
     seen = visit(page[1], 800)
-    seen.page.wait_for_function("document.getElementById('word').textContent === 'preparing'")
+    seen.page.wait_for_selector("#word:text-is('preparing')")
     assert seen.page.is_hidden("#board")
     page[0].report(live.report_after(1))
     seen.page.wait_for_selector("#rows tr")
     assert seen.page.is_visible("#chart circle")  # a curve of one epoch is a point
     page[0].next_time = 0.0
     page[0].report(live.report_after(20))
-    seen.page.wait_for_function("document.title.startsWith('66%')")
+    seen.page.wait_for_selector("#track[aria-valuenow='66']")
     hostile = "<img src=x onerror=alert(1)>"
     page[0].finish([f"Choose recipe 3: validation accuracy 97.10%. {hostile}"])
-    seen.page.wait_for_function("document.getElementById('word').textContent === 'finished'")
+    seen.page.wait_for_selector("#word:text-is('finished')")
     assert hostile in seen.page.inner_text("#result")
     assert seen.page.title() == "finished · jaxnet sweep"
     page[0].end()

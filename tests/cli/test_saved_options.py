@@ -232,6 +232,13 @@ def test_an_option_that_contradicts_the_study_is_refused_by_name(study, capsys, 
     )
 
 
+def test_what_is_lost_is_judged_by_what_the_study_varies(study, capsys):
+    sweep.write_options(study, dataclasses.replace(STUDY, vary=("l2=0,1",)))
+    assert cli._parse(["sweep", *as_typed("--learning-rate", "0.1")]).learning_rate == 0.1
+    assert cli.main(["sweep", *as_typed("--l2", "5")]) == 2
+    assert "--vary names l2, so that --l2 would be lost" in capsys.readouterr().err
+
+
 def test_sizes_that_are_typed_take_the_place_of_those_of_the_study(study):
     assert resumed_sweep(study, as_typed("--sizes", "64", "5", "10")).hidden_sizes == ()
     sweep.write_options(study, dataclasses.replace(STUDY, hidden_sizes=(), sizes=(64, 9, 10)))

@@ -28,7 +28,7 @@ def report_after(epoch: int, n_epochs: int = 30, n_settings: int = 12, **changes
     )
     values = np.full((n_settings, 4, n_epochs), np.nan, np.float32)
     random, epochs = np.random.default_rng(0), np.arange(1, n_epochs + 1)
-    levels = 0.90 + 0.006 * np.arange(n_settings)[::-1] + 0.004 * random.random((4, n_settings)).T
+    levels = 0.90 + 0.006 * np.arange(n_settings)[::-1, None] + 0.004 * random.random((1, 4))
     rates = 1 - np.exp(-epochs / (2 + random.random((n_settings, 1, 1))))
     values[..., :epoch] = (levels[..., None] * (0.6 + 0.4 * rates))[..., :epoch]
     curves = ScoreCurves(settings, values, None, "evaluation_accuracy" if epoch else "")

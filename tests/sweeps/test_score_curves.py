@@ -4,10 +4,8 @@ import numpy as np
 
 import jaxnet as jn
 
-NET, DATA = (
-    jn.Network((2, 3, 2), "relu", jn.costs.Quadratic(jn.activations.linear)),
-    jn.datasets.xor(n=20),
-)
+LINEAR = jn.costs.Quadratic(jn.activations.linear)
+NET, DATA = jn.Network((2, 3, 2), jn.activations.relu, LINEAR), jn.datasets.xor(n=20)
 
 
 def test_the_last_report_holds_the_curves_of_the_history(tmp_path):
