@@ -1,5 +1,6 @@
 """What the live page costs a sweep while a browser, or 10,000 requests a minute, ask for it."""
 
+import os
 import re
 import socket
 import statistics
@@ -19,6 +20,8 @@ COLUMNS = {
     "requests": "requests",
     "a minute": "a_minute",
     "ms of processor a request": "ms_a_request",
+    "share of the processors": "share",
+    "of the sender": "senders_share",
 }
 
 
@@ -33,7 +36,7 @@ class Requests(threading.Thread):
     def __init__(self, address: str, a_minute: int) -> None:
         super().__init__(daemon=True)
         self.port, self.pause, self.n = port_of(address), 60 / a_minute, 0
-        self.seconds = 0.0
+        self.seconds = self.own_seconds = 0.0
 
     def run(self) -> None:
         """Ask, and read what is answered."""
@@ -45,6 +48,7 @@ class Requests(threading.Thread):
                 return
             assert answer.startswith(b"HTTP/1.1 200 ")
             self.n += 1
+            self.own_seconds = time.thread_time()
             self.seconds = time.perf_counter() - began
             time.sleep(max(0.0, self.n * self.pause - self.seconds))
 
@@ -123,7 +127,11 @@ def run(rounds: int, smoke: bool) -> list[dict]:
     rows = []
     for name in pace:
         ratios = [own / alone for own, alone in zip(seconds[name], seconds["alone"], strict=True)]
-        n, asked = (sum(getattr(r, k) for r in counts[name]) for k in ("n", "seconds"))
+        n, asked, own = (
+            sum(getattr(requests, k) for requests in counts[name])
+            for k in ("n", "seconds", "own_seconds")
+        )
+        capacity = asked * (os.cpu_count() or 1)
         rows.append({
             "sweep": name,
             "seconds": statistics.median(seconds[name]),
@@ -132,5 +140,7 @@ def run(rounds: int, smoke: bool) -> list[dict]:
             "requests": n,
             "a_minute": 60 * n / asked if n else 0,
             "ms_a_request": 1000 * each if n else 0,
+            "share": n * each / capacity if n else 0,
+            "senders_share": own / capacity if n else 0,
         })  # fmt: skip
     return rows

@@ -209,15 +209,16 @@ def port_of(watch: tuple[int, ...]) -> int:
 
 def _started(port: int, status: Path) -> subprocess.Popen[str]:
     """The server's process, which ends when its standard input is closed."""
-    # Isolated, so that no module of the working directory is taken for one of Python's; in a
-    # session of its own, so that Ctrl-C does not end it before the command has.
+    # Isolated, so that no module of the working directory is taken for one of Python's; in a group
+    # of its own, so that Ctrl-C does not end it before the command has, but in the same session,
+    # within which alone Linux may heed its priority.
     return subprocess.Popen(
         [sys.executable, "-I", live_server.__file__, str(PAGE), str(status), str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        start_new_session=True,
+        process_group=0 if os.name == "posix" else None,
     )
 
 

@@ -24,8 +24,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 HOST = "127.0.0.1"
-NICENESS = 10
-"""How much the server stands back behind whatever trains on the same processor."""
+NICENESS = 19
+"""How much the server stands back behind whatever trains on the same processor: all that it can."""
 MOST_BYTES = 8192
 """The longest request."""
 MOST_CONNECTIONS = 128

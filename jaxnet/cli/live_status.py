@@ -135,7 +135,7 @@ def _scores(curves: ScoreCurves | None, names: Sequence[str]) -> JsonObject:
     drawn = [_drawn(np.where(np.isfinite(c), c, np.nan)) for c in curves.values[order[:CURVES]]]
     return {
         "score": score,
-        "caption": f"{len(order)} of {len(curves.settings):,} settings, by their {score} so far: "
+        "caption": f"{len(order)} of {len(curves.settings):,} settings, by their {score}: "
         "each network's best epoch, mean over the seeds.",
         "is_share": curves.name.endswith("_accuracy"),
         "n_epochs": curves.values.shape[-1],

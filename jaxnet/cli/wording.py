@@ -37,8 +37,14 @@ def in_options(message: str) -> str:
     """
     for python, options in OPTIONS_FOR_PYTHON:
         message = message.replace(python, options)
+    message = re.sub(r"not \((\d[\d, ]*)\)\.$", lambda sizes: _typed_sizes(sizes[1]), message)
     message = re.sub(r"drop=\['([^']*)'\]", r"--drop \1", message)
     return re.sub(r"^(drop|groups|categories|target) names", r"--\1 names", message)
+
+
+def _typed_sizes(sizes: str) -> str:
+    """The end of a message about a tuple of sizes, as they are typed."""
+    return f"not {' '.join(sizes.replace(',', ' ').split())}."
 
 
 def unknown_command(name: str, commands: Sequence[str]) -> str:
