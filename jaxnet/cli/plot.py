@@ -42,8 +42,6 @@ class Plot:
         from jaxnet.reporting import pictures, plots
 
         folder = _folder_with_results(self.folder)
-        if folder != self.folder:
-            console.say(out, f"The newest in {self.folder} is drawn: {folder}/")
         title = ""
         if (folder / "history.csv").exists() and (folder / "config.json").exists():
             options = run_options(folder)
@@ -61,6 +59,8 @@ class Plot:
             content = plots.rendered(drawings[kind](), path.suffix[1:].lower())
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_atomic(path, content)
+        if folder != self.folder:
+            console.say(out, f"The newest in {self.folder} is drawn: {folder}/")
         console.say(out, f"Written: {', '.join(map(str, paths))}")
 
     def _paths(self, kinds: tuple[str, ...], folder: Path) -> list[Path]:

@@ -142,7 +142,7 @@ def test_bash_completes_names_and_files(page, tmp_path, typed, offered):
     (tmp_path / "script").write_text(page(["--tyro-print-completion", "bash"]))
     words = " ".join(["jaxnet", *typed.split()])
     asking = (
-        f"source script; COMP_WORDS=({words}); COMP_CWORD={len(typed.split())}; "
+        f"source ./script; COMP_WORDS=({words}); COMP_CWORD={len(typed.split())}; "
         r"$(complete -p jaxnet | sed 's/.*-F \([^ ]*\) .*/\1/'); "
         r"printf '%s\n' ${COMPREPLY[@]}"
     )
