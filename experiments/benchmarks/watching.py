@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 
 REQUESTS_A_MINUTE = 10_000
+# `server` and `sender` are shares of the time of all processors.
 COLUMNS = {
     "sweep": "sweep",
     "seconds": "seconds",
     "ratio": "ratio",
-    "range of ratios": "ratios",
-    "requests": "requests",
+    "range": "ratios",
     "a minute": "a_minute",
-    "ms of processor a request": "ms_a_request",
-    "share of the processors": "share",
-    "of the sender": "senders_share",
+    "ms each": "ms_a_request",
+    "server": "share",
+    "sender": "senders_share",
 }
 
 
