@@ -163,7 +163,9 @@ def pairs_table(out: Console, comparison: Comparison) -> Table:
     columns = [
         Column("pair", [f"{row['a']} − {row['b']}" for row in pairs], justify="left"),
         Column("difference", [score(row["difference"]) for row in pairs]),
-        Column("over seeds", [interval(row, ("low", "high")) for row in pairs], rank=1),
+        Column(
+            "95% interval\nover seeds", [interval(row, ("low", "high")) for row in pairs], rank=1
+        ),
         Column(
             "over seeds\nand examples",
             [interval(row, ("low_examples", "high_examples")) for row in pairs],
@@ -175,7 +177,7 @@ def pairs_table(out: Console, comparison: Comparison) -> Table:
         ),
         Column("the first is", [row["verdict"] for row in pairs], justify="left"),
     ]
-    title = f"Differences of the test {comparison.manifest['score']}{points}, with 95% intervals"
+    title = f"Differences of the test {comparison.manifest['score']}{points}"
     return fitted(out, columns, title)
 
 

@@ -185,7 +185,7 @@ def watched(watch: Watch, folder: Path, heading: Heading, out: Console) -> Itera
         page.end()
 
 
-def port_of(watch: tuple[int, ...]) -> int:
+def port_of(watch: Sequence[int]) -> int:
     """The port that --watch names; 0 for a free one.
 
     Args:

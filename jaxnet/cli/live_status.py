@@ -130,8 +130,9 @@ def _scores(curves: ScoreCurves | None, names: Sequence[str]) -> JsonObject:
     columns = _columns([curves.settings[k] for k in order], names)
     columns["mean ± SD"] = [_mean_and_sd(sign * best[k][has_score[k]], text) for k in order]
     columns["networks"] = [str(np.count_nonzero(has_score[k])) for k in order]
-    n_epochs = np.isfinite(curves.values[order]).any(axis=1)
-    columns["epochs"] = [str(np.flatnonzero(row)[-1] + 1) for row in n_epochs]
+    was_scored = np.asarray(np.isfinite(curves.values[order]).any(axis=1))
+    last_epochs = was_scored.shape[1] - was_scored[:, ::-1].argmax(axis=1)
+    columns["epochs"] = list(map(str, last_epochs.tolist()))
     drawn = [_drawn(np.where(np.isfinite(c), c, np.nan)) for c in curves.values[order[:CURVES]]]
     return {
         "score": score,

@@ -26,6 +26,7 @@ from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import METRICS
 from jaxnet.sweeps import search_space, sweep
+from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.settings import CHOICES
 from jaxnet.sweeps.study import Study
 from jaxnet.training import devices, metrics
@@ -180,6 +181,11 @@ class Sweep(Training):
         with console.sweeping(out) as move, warnings.catch_warnings():
             # `sweep` warns when it is interrupted; that is printed after the results.
             warnings.simplefilter("ignore", RuntimeWarning)
+
+            def on_progress(report: SweepReport) -> None:
+                move(report)
+                page.report(report)
+
             return sweep(
                 net,
                 data,
@@ -194,7 +200,7 @@ class Sweep(Training):
                 folder=folder,
                 successive_halving=None if factor is None else int(factor),
                 tune_plan=self.tune_plan,
-                on_progress=lambda report: (move(report), page.report(report)),
+                on_progress=on_progress,
                 log=log,
                 progress=False,
             )
