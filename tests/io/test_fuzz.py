@@ -173,6 +173,7 @@ ACCEPTED = {
     # A folder of no experiments, and a script that is skipped as no file.
     ("experiment's script", "missing"),
     ("chunk", "missing"), ("chunk of 0.2", "missing"),  # they are trained again
+    ("sweep.json", "missing"),  # all options are those of the call
 }  # fmt: skip
 """Where there is no fault: a new file is begun, or there is nothing to read."""
 
