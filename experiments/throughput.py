@@ -8,6 +8,7 @@
     python experiments/throughput.py --ensembles   # marginal epochs, as on a GPU: 5 minutes
     python experiments/throughput.py --searches    # beside scikit-learn's grid search: 8 minutes
     python experiments/throughput.py --trials      # Optuna's, beside one at a time: 3 minutes
+    python experiments/throughput.py --watching    # the live page of a sweep: 6 minutes
     python experiments/throughput.py --smoke       # seconds, for the tests
     python experiments/throughput.py --plot-only   # draws the picture again
 
@@ -33,6 +34,9 @@ workers over its own `MLPClassifier`, whose seconds are scaled up from a sample 
 `--trials` trains 256 trials of Optuna in batches of 64 by `jaxnet.optuna.optimize`, and one after
 the other by `MLPClassifier`, scaled up from 32.
 
+`--watching` runs `jaxnet sweep` alone, beside an open page, and beside 10,000 requests a minute,
+whose sender shares the processor, and counts the processor's time of a request.
+
 Why the sweeps are fast, and what was tried without success: docs/why_sweeps_are_fast.md.
 """
 
@@ -46,7 +50,17 @@ from pathlib import Path
 
 import jax
 import tyro
-from benchmarks import book, ensembles, overheads, peers, searches, small, tables, trials
+from benchmarks import (
+    book,
+    ensembles,
+    overheads,
+    peers,
+    searches,
+    small,
+    tables,
+    trials,
+    watching,
+)
 from benchmarks.contestants import measure
 
 import jaxnet as jn
@@ -77,6 +91,8 @@ class Config:
     """Measure searches beside scikit-learn's instead."""
     trials: bool = False
     """Measure Optuna's trials in batches, beside one at a time, instead."""
+    watching: bool = False
+    """Measure what the live page of a sweep costs it instead."""
     smoke: bool = False
     """A round of few examples and few contestants on one core: does it run?"""
     plot_only: bool = False
@@ -87,7 +103,10 @@ class Config:
     @property
     def part(self) -> str:
         """What is measured, which names the file of results."""
-        parts = ("features", "folds", "small", "overheads", "ensembles", "searches", "trials")
+        parts = (
+            "features", "folds", "small", "overheads", "ensembles", "searches", "trials",
+            "watching",
+        )  # fmt: skip
         return next((part for part in parts if getattr(self, part)), "results")
 
 
@@ -121,6 +140,7 @@ def run(config: Config) -> dict:
         "ensembles": lambda: ensemble_rows(config),
         "searches": lambda: searches.run(config.rounds, smoke),
         "trials": lambda: trials.run(config.rounds, smoke),
+        "watching": lambda: watching.run(config.rounds, smoke),
     }
     rate = None
     if config.part in separate:
@@ -162,7 +182,7 @@ def main(config: Config) -> None:
         if results["gflops_matrix_product"] is None:
             modules = {
                 "small": small, "overheads": overheads, "ensembles": ensembles,
-                "searches": searches, "trials": trials,
+                "searches": searches, "trials": trials, "watching": watching,
             }  # fmt: skip
             columns = modules[config.part].COLUMNS
             tables.print_rows(results["rows"], columns, f"On {results['device']}")

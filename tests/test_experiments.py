@@ -94,6 +94,7 @@ def test_what_the_features_cost_is_measured(tmp_path):
             {"jaxnet, in memory", "jaxnet, in SQLite", "scikit-learn, in memory"},
             marks=pytest.mark.exhaustive,
         ),
+        pytest.param("watching", {"alone", "10,000 requests"}, marks=pytest.mark.exhaustive),
     ],
 )
 def test_small_networks_overheads_and_ensembles_are_measured(part, names, tmp_path):
@@ -111,6 +112,8 @@ def test_small_networks_overheads_and_ensembles_are_measured(part, names, tmp_pa
         assert by_name["no cache"]["fetches_1_epoch"] > 0
     if part == "searches":
         assert len({row["best"] for row in rows}) == 1  # the same networks, and the same scores
+    if part == "watching":
+        assert by_name["10,000 requests"]["requests"] > 0
     if part == "small":
         assert by_name["digits"]["compilations_again"] == 0
         assert all(0.05 < row["best"] <= 1 for row in rows)

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from jaxnet.cli import console, fitted_tables
+from jaxnet.cli import console, fitted_tables, live_page
 from jaxnet.cli.data_options import n_inputs, read
+from jaxnet.cli.live_status import Heading
 from jaxnet.cli.options import (
     TAKE_OUTPUT,
     WHOLE_OPTION,
@@ -18,12 +19,14 @@ from jaxnet.cli.options import (
     CostName,
     FailedError,
     HyperOption,
+    OptimizerName,
     ScheduleName,
     Training,
+    check_sizes,
     cost_function,
 )
 from jaxnet.cli.typed_command import command_of
-from jaxnet.comparison import Comparison, compare, result_tables, tasks, tuning
+from jaxnet.comparison import Comparison, compare, result_tables, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
@@ -51,7 +54,7 @@ class Compare:
     manifest.json. After an interruption at any moment, run the same command again to continue.
     """
 
-    optimizers: tuple[str, ...] = ("sgd", "momentum", "rmsprop", "adam")
+    optimizers: tuple[OptimizerName, ...] = ("sgd", "momentum", "rmsprop", "adam")  # pyright: ignore[reportInvalidTypeForm]
     """Optimizers to compare."""
     tasks: tuple[str, ...] = ("book",)
     """Tasks to compare them on: book ([784, 30, 10] on MNIST), book-100, deepobs-mlp,
@@ -110,24 +113,32 @@ class Compare:
     """Where to write the folder."""
     wait: bool = False
     """Wait while another process writes into the folder, instead of refusing."""
+    watch: live_page.WatchOption = None
+    """Show progress, leaderboard and curves in a browser of this machine, at http://127.0.0.1:PORT
+    (without a PORT a free one; no page)."""
     plot_only: bool = False
     """Draw pictures and page again from the folder's files, and train nothing."""
 
     def __call__(self, out: Console) -> None:
         """Compare, print, write."""
         chosen = {name: tasks.named(name) for name in self.tasks}
-        for optimizer in self.optimizers:
-            tuning.named(optimizer)
         for names in (self.optimizers, self.tasks):
             if repeated := [name for name in names if names.count(name) > 1]:
                 raise ValueError(f"{repeated[0]} is named twice; name each once.")
         if not chosen:
             raise ValueError("--tasks needs at least one task, such as book.")
-        folder = self._folder()
-        with locks.locked(folder, console.waiting(out, self.wait), lend=True):
-            self._run(chosen, folder, out)
+        if self.watch is not None and self.plot_only:
+            raise ValueError("--plot-only trains nothing to --watch; leave one of the two out.")
+        folder, heading = self._folder(), Heading("jaxnet compare", (), ())
+        with (
+            locks.locked(folder, console.waiting(out, self.wait), lend=True),
+            live_page.watched(self.watch, folder, heading, out) as page,
+        ):
+            self._run(chosen, folder, out, page)
 
-    def _run(self, chosen: dict[str, Task], folder: Path, out: Console) -> None:
+    def _run(
+        self, chosen: dict[str, Task], folder: Path, out: Console, page: live_page.LivePage
+    ) -> None:
         """Compare the optimizers on each task, and draw pictures and pages."""
         # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
         from jaxnet.reporting import comparison_page
@@ -138,23 +149,35 @@ class Compare:
         for name, task in chosen.items():
             where = folder / name if len(chosen) > 1 else folder
             if not self.plot_only:
-                self._compare(name, task, where, out)
+                self._compare(name, task, where, out, page)
             results[name] = comparison_page.publish(where, command=command)
             _show(results[name], out)
             console.say(out, f"Written to {where}/: open {where / 'report.html'} in a browser.")
         if len(results) > 1:
             _show_profile(results, folder, out)
+        page.finish([
+            f"{name}: {sentence}" if len(results) > 1 else sentence
+            for name, result in results.items()
+            for sentence in result.conclusion
+        ])  # fmt: skip
 
-    def _compare(self, name: str, task: Task, folder: Path, out: Console) -> None:
+    def _compare(
+        self, name: str, task: Task, folder: Path, out: Console, page: live_page.LivePage
+    ) -> None:
         """Compare the optimizers on one task, and write a folder."""
         devices.use_all_cores()
         data = self._data(task)
         net = self._network(task, data)
         settings = self._settings(task)
         recipes = self._recipes(settings["epochs"])
-        console.say(out, f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}")
-        console.say(out, console.architecture(net))
-        console.say(out, console.describe(self.data or name, data))
+        about = (
+            f"{name}: {task.about}" if self._is_the_tasks() else f"as {name}",
+            console.architecture(net),
+            console.describe(self.data or name, data),
+        )
+        for line in about:
+            console.say(out, line)
+        page.heading = page.heading._replace(about=about)
         began, reports = time.perf_counter(), {}
         try:
             with console.sweeping(out) as move:
@@ -162,6 +185,7 @@ class Compare:
                 def on_progress(stage: str, report: Any) -> None:
                     reports[stage] = report
                     move(report, stage)
+                    page.report(report, stage)
 
                 result = compare(
                     net,
@@ -198,11 +222,7 @@ class Compare:
             net = dataclasses.replace(net, cost=cost_function(self.cost, self.output))
         elif self.output is not None:
             raise ValueError(f"--output needs a --cost: {TAKE_OUTPUT} take it.")
-        if self.sizes and self.hidden_sizes:
-            raise ValueError(
-                "--hidden-sizes are those between the first and the last of --sizes; give one of "
-                "the two options."
-            )
+        check_sizes(self.sizes, self.hidden_sizes)
         sizes = self.sizes
         if not sizes and (self.hidden_sizes or self.data is not None):
             n_last = n_outputs(data) * (2 if self.cost == "gaussian-nll" else 1)
@@ -302,6 +322,7 @@ def _show(result: Comparison, out: Console) -> None:
         f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
     )
     out.print(fitted_tables.report_table(out, result))
+    out.print(fitted_tables.pairs_table(out, result))
     for sentence in result.conclusion:
         console.say(out, f"• {sentence}")
     for sentence in result.warnings:

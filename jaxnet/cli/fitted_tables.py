@@ -154,6 +154,33 @@ def report_table(out: Console, comparison: Comparison) -> Table:
     return fitted(out, columns, title)
 
 
+def pairs_table(out: Console, comparison: Comparison) -> Table:
+    """The difference of each pair of a comparison, what it was tested by, and the verdict."""
+    pairs, score = comparison.pairwise, conclusions.score_text(comparison.manifest["score"])
+    interval = lambda row, ends: " to ".join(score(row[end]) for end in ends)
+    points = " (points)" if comparison.manifest["score"] == "accuracy" else ""
+    corrected = f", corrected\nfor {len(pairs)} pairs" if len(pairs) > 1 else ""
+    columns = [
+        Column("pair", [f"{row['a']} − {row['b']}" for row in pairs], justify="left"),
+        Column("difference", [score(row["difference"]) for row in pairs]),
+        Column(
+            "95% interval\nover seeds", [interval(row, ("low", "high")) for row in pairs], rank=1
+        ),
+        Column(
+            "over seeds\nand examples",
+            [interval(row, ("low_examples", "high_examples")) for row in pairs],
+            rank=2,
+        ),
+        Column(
+            f"p{corrected}",
+            [f"{row['p_holm']:.2g}" if row["p_holm"] >= 1e-4 else "< 0.0001" for row in pairs],
+        ),
+        Column("the first is", [row["verdict"] for row in pairs], justify="left"),
+    ]
+    title = f"Differences of the test {comparison.manifest['score']}{points}"
+    return fitted(out, columns, title)
+
+
 def checks_table(out: Console, net: Network, checks: Sequence[Check]) -> Table:
     """The errors of a gradient check, a row for each layer's weights and biases."""
     columns = [

@@ -24,7 +24,7 @@ from jaxnet.cli.demo import Demo
 from jaxnet.cli.options import RENAMED_OPTIONS, FailedError, Training
 from jaxnet.cli.plot import Plot
 from jaxnet.cli.predict import Predict
-from jaxnet.cli.saved_options import resumed_options
+from jaxnet.cli.saved_options import resumed_options, resumed_sweep
 from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import Train
 from jaxnet.core.deprecation import renaming
@@ -181,7 +181,10 @@ def _parse(args: Sequence[str]) -> Command:
     for field in dataclasses.fields(command):
         _check_whole_numbers(field.name, getattr(command, field.name))
     if isinstance(command, Sweep):
-        command.check_not_given(_typed_flags(args))
+        resumed = resumed_sweep(command.folder, args[1:])
+        (resumed or command).check_not_given(_typed_flags(args))
+        if resumed is not None:
+            return _expanded(resumed)
     if isinstance(command, Train) and command.resume is not None:
         return _expanded(resumed_options(command.resume, args[1:]))
     if isinstance(command, Training):
@@ -224,6 +227,9 @@ def _parse_once(args: Sequence[str]) -> Command:
     if not {"-h", "--help"}.isdisjoint(args) or not args:
         manual.show(parse, name if command is not None else "")
         raise SystemExit(0)
+    if "--tyro-print-completion" in args[:1]:
+        manual.print_completion(lambda: _without_boxes(parse, args, command))
+        raise SystemExit(0)
     parsed = _without_boxes(parse, args, command)
     return manual.flat(command, parsed) if command is not None else parsed
 
@@ -259,6 +265,8 @@ def _without_boxes(
         message = wording.number_complaint(message, args, command)
         if (hint := wording.hint(message, args, command)) is not None:
             message = hint if message.startswith("Missing") else f"{message} {hint}"
+        if (other := wording.other_command(message, args, command, COMMANDS)) is not None:
+            message = f"{message} {other}"
         raise ValueError(f"{message} See {page} --help.") from None
     finally:
         os.environ.pop("COLUMNS", None)

@@ -28,6 +28,8 @@ from typing import (
 import docstring_parser
 import tyro
 
+from jaxnet.cli.data_options import DATA_SETS
+
 
 class Group(NamedTuple):
     """A group of options on a help page."""
@@ -90,10 +92,10 @@ GROUPS = (
     ),
     Group(
         "output",
-        "The folder that is written.",
+        "The folder that is written, and what is shown.",
         (
             "folder", "runs", "name", "comparisons", "resume", "checkpoint_every", "tensorboard",
-            "wait", "plot_only",
+            "wait", "watch", "plot_only",
         ),
     ),
 )  # fmt: skip
@@ -119,6 +121,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("all pairs", "jaxnet sweep --vary learning_rate=0.1:1:5 l2=0,1,5"),
         ("the best third goes on", "jaxnet sweep --successive-halving 3"),
         ("go on after an interruption", "jaxnet sweep --folder studies/TIME-NAME"),
+        ("progress and curves in a browser", "jaxnet sweep --watch"),
     ),
     "compare": (
         ("a first look, within a minute", "jaxnet compare --quick"),
@@ -290,6 +293,9 @@ def show(parse: Callable[[], object], command: str) -> None:
     width = shutil.get_terminal_size().columns
     wrapped = [part for line in page.getvalue().splitlines() for part in _wrapped(line, width)]
     rule = " " + "-" * (width - 2)
+    if not command:
+        place = next(k for k, line in enumerate(wrapped) if line.lstrip().startswith("-h, --help"))
+        wrapped[place + 1 : place + 1] = _parser_options(width)
     text = "\n".join([*wrapped, " examples", rule, *_examples(command, width)])
     # Below a text that fills its line, the parser leaves one for the default that is not shown.
     text = re.sub(r"\n\n(?=  -)", "\n", text)
@@ -298,12 +304,46 @@ def show(parse: Callable[[], object], command: str) -> None:
     print(text)
 
 
+def print_completion(parse: Callable[[], object]) -> None:
+    """Print the script of the completion by the Tab key, which offers data sets besides files.
+
+    Args:
+      parse: the parser, which is asked for the script.
+    """
+    script = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(script):
+        parse()
+    # The parser's own script completes a path, or choices, and no option that may be both.
+    text = re.sub(
+        r"('flags': \['--data'\][^{}]*?'type': 'path')",
+        lambda spec: f"{spec[1]}, 'names': {list(DATA_SETS)!r}",
+        script.getvalue(),
+    )
+    names = "[name for name in opt.get('names', []) if name.startswith(current_word)]"
+    text = re.sub(r'return (\[\\?"__TYRO_COMPLETE_FILES__\\?"\])', rf"return {names} or \1", text)
+    print(text, end="")
+
+
 def _wrapped(line: str, width: int) -> list[str]:
     """A line in lines of this width; tyro wraps neither the usage nor the description."""
     line = line.rstrip()
     if len(line) <= width:
         return [line]
     return textwrap.wrap(line, width, break_on_hyphens=False)
+
+
+def _parser_options(width: int) -> list[str]:
+    """The options of the program itself that the parser leaves out of its overview."""
+    options = {
+        "-V, --version": "print the versions of jaxnet and JAX",
+        "--tyro-print-completion {bash,zsh,fish,tcsh}": "print a script that completes commands, "
+        "options and names by the Tab key",
+    }
+    lines = []
+    for flags, about in options.items():
+        wrapped = textwrap.wrap(about, width - 6)
+        lines += [f"  {flags}", *(f"      {line}" for line in wrapped)]
+    return lines
 
 
 def _examples(command: str, width: int) -> list[str]:

@@ -309,16 +309,7 @@ class Training(Architecture):
         elif cost is None:
             cost = "cross-entropy" if encoding is None else "log-likelihood"
         sizes = self.sizes
-        if sizes and self.hidden_sizes:
-            raise ValueError(
-                "--hidden-sizes are those between the first and the last of --sizes; give one of "
-                "the two options."
-            )
-        if any(size < 1 for size in self.hidden_sizes):
-            raise ValueError(
-                "--hidden-sizes must be positive whole numbers, such as 64 32, not "
-                f"{' '.join(map(str, self.hidden_sizes))}."
-            )
+        check_sizes(sizes, self.hidden_sizes)
         if not sizes:
             n_last = n_outputs(data) * (2 if cost == "gaussian-nll" else 1)
             hidden_sizes = self.hidden_sizes or HIDDEN_SIZES
@@ -423,6 +414,20 @@ class Training(Architecture):
         if self.reduce_on_plateau and self.patience is not None:
             return stopping.reduce_on_plateau(self.patience, **where)
         return stopping.Stopping(patience=self.patience, **where)
+
+
+def check_sizes(sizes: Sequence[int], hidden_sizes: Sequence[int]) -> None:
+    """Raise a ValueError for --hidden-sizes that are none, or stand beside --sizes."""
+    if sizes and hidden_sizes:
+        raise ValueError(
+            "--hidden-sizes are those between the first and the last of --sizes; give one of the "
+            "two options."
+        )
+    if any(size < 1 for size in hidden_sizes):
+        raise ValueError(
+            "--hidden-sizes must be positive whole numbers, such as 64 32, not "
+            f"{' '.join(map(str, hidden_sizes))}."
+        )
 
 
 def cost_function(

@@ -13,6 +13,8 @@ from jaxnet.core.registry import suggestion
 from jaxnet.io import files
 
 FormatName = Literal["svg", "pdf", "png"]
+RESULTS = ("history.csv", "study.json", "manifest.json")
+"""The files by which the folder of a run, a sweep or a comparison is known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Plot:
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
-    """The folder of a run, a sweep or a comparison, or a folder of runs: its newest."""
+    """The folder of a run, a sweep or a comparison, or a folder of several: its newest."""
     kind: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KIND", help_behavior_hint="")] = ()
     """Kinds of pictures (all)."""
     format: FormatName = "svg"
@@ -57,6 +59,8 @@ class Plot:
             content = plots.rendered(drawings[kind](), path.suffix[1:].lower())
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_atomic(path, content)
+        if folder != self.folder:
+            console.say(out, f"The newest in {self.folder} is drawn: {folder}/")
         console.say(out, f"Written: {', '.join(map(str, paths))}")
 
     def _paths(self, kinds: tuple[str, ...], folder: Path) -> list[Path]:
@@ -76,10 +80,10 @@ class Plot:
 
 
 def _folder_with_results(path: Path) -> Path:
-    """A folder, or the newest run in it."""
+    """A folder, or the newest of the runs, sweeps and comparisons in it."""
     if not path.is_dir():
         raise ValueError(f"the folder {path} does not exist; name that of a run, or of runs.")
-    if any((path / name).exists() for name in ("history.csv", "study.json", "manifest.json")):
+    if any((path / name).exists() for name in RESULTS):
         return path
-    runs = list(path.glob("*/history.csv"))
-    return max(runs, key=lambda file: file.stat().st_mtime).parent if runs else path
+    files = [file for name in RESULTS for file in path.glob(f"*/{name}")]
+    return max(files, key=lambda file: file.stat().st_mtime).parent if files else path

@@ -1,4 +1,4 @@
-"""The options of a run, read from its config.json, for `jaxnet train --resume`."""
+"""Saved options: those of a run, for `train --resume`, and of a study, for `sweep --folder`."""
 
 import dataclasses
 import types
@@ -8,14 +8,22 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
+from jaxnet.cli import sweep
 from jaxnet.cli.data_options import DATA_SETS
 from jaxnet.cli.options import RENAMED_OPTIONS
+from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
 from jaxnet.io import reading
 from jaxnet.training import checkpoints
 
 CHANGEABLE = ("epochs", "time_budget", "checkpoint_every", "tensorboard", *OPTIONS_OF_A_CALL)
 """The options that may differ when a run goes on: none of them changes what an epoch learns."""
+
+OF_A_STUDY = (
+    "data", "target", "task", "drop", "categories", "groups", "class_weight", "order", "metrics",
+    "select_by", "evaluate_training",
+)  # fmt: skip
+"""The options that all calls for the folder of a study share: data, and what is measured."""
 
 LATER_OPTIONS: dict[str, Any] = {
     "cost_hyper": (),
@@ -68,6 +76,45 @@ def resumed_options(folder: Path, args: Sequence[str]) -> Train:
         raise ValueError(
             f"the run's data, {now.data}, does not exist; name its new place with --data."
         )
+    return now
+
+
+def resumed_sweep(folder: Path | None, args: Sequence[str]) -> Sweep | None:
+    """The options of a sweep that goes on in the folder of an earlier one.
+
+    Args:
+      folder: the folder; `None` for a new one.
+      args: the options of the call.
+
+    Returns:
+      The options of the earlier sweep with those of the call; `None` if there is no earlier one, or
+      if its options were not kept, as by a call in Python.
+
+    Raises:
+      ValueError: the file of the options is damaged, or an option of the call would make it another
+        study; the message names the file or the option.
+    """
+    path = None if folder is None else folder.expanduser() / sweep.OPTIONS_FILE
+    if path is None or not path.exists():
+        return None
+    before = reading.read_content(path, "the options of a sweep", _saved_sweep)
+    now = tyro.cli(Sweep, prog="jaxnet sweep", args=args, default=before)
+    for name in OF_A_STUDY:
+        old, new = getattr(before, name), getattr(now, name)
+        may_move = name == "data" and not {old, new} & set(DATA_SETS)  # study.json knows the data
+        if old != new and not may_move:
+            raise ValueError(
+                f"--{name.replace('_', '-')} of the study in {folder} was {_text(old)} and is "
+                f"{_text(new)}: that would be another study; leave it out, or name another folder."
+            )
+    if now.data not in DATA_SETS and not Path(now.data).exists():
+        raise ValueError(
+            f"the study's data, {now.data}, does not exist; name its new place with --data."
+        )
+    if now.sizes != before.sizes and now.hidden_sizes == before.hidden_sizes:
+        return dataclasses.replace(now, hidden_sizes=())
+    if now.hidden_sizes != before.hidden_sizes and now.sizes == before.sizes:
+        return dataclasses.replace(now, sizes=())
     return now
 
 
@@ -136,7 +183,7 @@ def _saved_options(content: bytes) -> Train:
     """The options in the content of a run's config.json; errors are bare reasons."""
     document = reading.json_object(content)
     reading.check_types(document, {"settings": dict})
-    options = Train(**_checked(document["settings"]))
+    options = Train(**_checked(Train, document["settings"], OPTIONS_OF_A_CALL))
     if not options.sizes or options.cost is None:
         raise ValueError("its settings lack the sizes or the cost of the network")
     options.full_network()  # what these refuse is the file's fault, not this command's
@@ -144,15 +191,24 @@ def _saved_options(content: bytes) -> Train:
     return options
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+def _saved_sweep(content: bytes) -> Sweep:
+    """The options in the content of a study's file of options; errors are bare reasons."""
+    document = reading.json_object(content)
+    reading.check_types(document, {"settings": dict})
+    return Sweep(**_checked(Sweep, document["settings"], sweep.OPTIONS_OF_A_CALL))
+
+
+def _checked(
+    command: type[Train] | type[Sweep], settings: dict[str, Any], of_a_call: Sequence[str]
+) -> dict[str, Any]:
     """The values of all saved options by name, of the options' own types."""
     settings = {RENAMED_OPTIONS.get(name, name): value for name, value in settings.items()}
     if "stop_at" not in settings and not isinstance(settings.get("target", ""), str):
         settings["stop_at"] = settings.pop("target")  # as it was called, before tables had one
-    hints = get_type_hints(Train)
-    names = [field.name for field in dataclasses.fields(Train)]
-    wanted = [name for name in names if name not in OPTIONS_OF_A_CALL]
-    settings = LATER_OPTIONS | settings
+    hints = get_type_hints(command)
+    names = [field.name for field in dataclasses.fields(command)]
+    wanted = [name for name in names if name not in of_a_call]
+    settings = {name: value for name, value in LATER_OPTIONS.items() if name in wanted} | settings
     if missing := [name for name in wanted if name not in settings]:
         raise ValueError(f"its settings lack {missing[0]}")
     if unknown := [name for name in settings if name not in wanted]:

@@ -7,7 +7,7 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +15,8 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from jaxnet.cli import console, final_words, fitted_tables
-from jaxnet.cli.data_options import examples_text
+from jaxnet.cli import console, final_words, fitted_tables, live_page, live_status
+from jaxnet.cli.data_options import absolute, examples_text
 from jaxnet.cli.options import FailedError, HyperOption, RankName, Training
 from jaxnet.cli.train import scores_on_test_set
 from jaxnet.cli.typed_command import command_of
@@ -27,12 +27,17 @@ from jaxnet.io import files, locks, network_files
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.recipes.stopping import METRICS
 from jaxnet.sweeps import search_space, sweep
+from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.settings import CHOICES
 from jaxnet.sweeps.study import Study
 from jaxnet.training import devices, metrics
 from jaxnet.training.metrics import MetricFunction
 
 _RANGE = re.compile(r"(?P<low>[^:]+):(?P<high>[^:]+)(?::(?P<n>\d+))?")
+OPTIONS_FILE = "sweep.json"
+"""The file in the folder of a study that keeps the options of its last call."""
+OPTIONS_OF_A_CALL = ("folder", "wait", "watch", "tune_plan")
+"""The options of a call and not of the study: the file does not keep them."""
 TABLE_VARY = ("learning_rate=0.001:0.1:5",)
 """What a sweep varies for a table, if nothing else is typed."""
 SHOWN = 10
@@ -45,8 +50,9 @@ class Sweep(Training):
 
     Shows its progress, prints the best recipes, and writes a folder studies/TIME-NAME/: study.csv,
     a row for each epoch of each network, sweep.png, a network, the best recipe's under its median
-    seed, after its best epoch, and study.html, a page of all results. The same call with --folder
-    goes on where an earlier one ended; more --seeds, --epochs or values train only what is missing.
+    seed, after its best epoch, and study.html, a page of all results. With the --folder of an
+    earlier sweep it goes on with the options of that one; more --seeds, --epochs or values train
+    only what is missing.
     """
 
     epochs: int = 10
@@ -74,9 +80,13 @@ class Sweep(Training):
     tune_plan: bool = False
     """Time how many networks make the fastest program, instead of calculating it."""
     folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Where to keep the study (studies/TIME-NAME)."""
+    """Where to keep the study (studies/TIME-NAME). With that of an earlier sweep it goes on, with
+    all options that are not typed as they were."""
     wait: bool = False
     """Wait while another process writes into --folder, instead of refusing."""
+    watch: live_page.WatchOption = None
+    """Show progress, leaderboard and curves in a browser of this machine, at http://127.0.0.1:PORT
+    (without a PORT a free one; no page)."""
 
     def with_table_defaults(self, flags: Collection[str]) -> "Sweep":
         """The options with the defaults for tables; learning rates are then about AdamW's.
@@ -93,9 +103,10 @@ class Sweep(Training):
         """Train, compare, write."""
         devices.use_all_cores()
         data = self.training_data()
-        self.for_data(data)._run(data, out)
+        self.for_data(data)._run(data, self, out)
 
-    def _run(self, data: Dataset, out: Console) -> None:
+    def _run(self, data: Dataset, asked: "Sweep", out: Console) -> None:
+        """Train, compare, write; `asked` are the options without those that the data decided."""
         net = self.full_network()
         recipe = self._varied(self.recipe())
         names = [option.partition("=")[0] for option in self.vary]
@@ -104,42 +115,44 @@ class Sweep(Training):
             raise ValueError(
                 f"--successive-halving must be a whole number of at least 2, not {factor:g}."
             )
-        console.say(out, f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}")
-        console.say(out, console.describe(self.data, data))
-        for line in console.columns(data):
-            console.say(out, line)
+        about = [
+            f"{console.architecture(net)}, batch {self.batch_size}; {self.recipe()}",
+            console.describe(self.data, data),
+            *console.columns(data),
+        ]
         if data.valid is None:
-            console.say(out, "There is no validation set: the training set ranks the recipes.")
-        with self._locked_folder(out) as folder:
+            about.append("There is no validation set: the training set ranks the recipes.")
+        for line in about:
+            console.say(out, line)
+        heading = live_status.Heading("jaxnet sweep", tuple(about), tuple(names))
+        with (
+            self._locked_folder(out) as folder,
+            live_page.watched(self.watch, folder, heading, out) as page,
+        ):
             console.say(out, f"To be written to {folder}/")
-            study = self._sweep(net, data, recipe, folder, out)
+
+            def log(line: str) -> None:
+                write_options(folder, asked)  # the folder has taken the study by now
+                console.say(out, line)
+
+            study = self._sweep(net, data, recipe, folder, out, page, log)
             # Before anything is printed, since it may fail.
             conclusion = final_words.choice(study, names)
             if np.isfinite(study.score[study.best_lane]):
                 chosen = self.chosen_metrics()
                 conclusion.append(_write_network(study, names, data, folder, chosen))
-            lines = _write(study, names, folder)
+            lines = [*conclusion, *_write(study, names, folder)]
             self._write_page(folder, study, data, conclusion)
-        out.print(fitted_tables.recipes_table(out, study, names, SHOWN))
-        for line in (*conclusion, *lines):
-            console.say(out, line)
-        if data.test is not None:
-            console.say_command(out, "Next", console.prediction_command(folder, self.data))
-        if (comparison := self._comparison_command(data)) is not None:
-            console.say_command(out, "Compare optimizers on it", comparison)
-        if study.interruption is not None:
-            raise FailedError(
-                f"interrupted: {study.interruption}; run the same command with --folder "
-                f"{console.quoted(folder)} to continue.",
-                130,
-            )
-        if not np.isfinite(study.score).any():
-            if np.all(study.diverged_epoch > 0):
-                raise FailedError("all networks diverged; try smaller learning rates.")
-            raise FailedError(
-                f"no network has a value of {study.ranked_by}, which ranks them; choose another "
-                "metric."
-            )
+            out.print(fitted_tables.recipes_table(out, study, names, SHOWN))
+            for line in lines:
+                console.say(out, line)
+            if data.test is not None:
+                console.say_command(out, "Next", console.prediction_command(folder, self.data))
+            if (comparison := self._comparison_command(data)) is not None:
+                console.say_command(out, "Compare optimizers on it", comparison)
+            if (failure := _failure(study, folder)) is not None:
+                raise failure
+            page.finish(lines)
 
     def _write_page(self, folder: Path, study: Study, data: Dataset, conclusion: list[str]) -> None:
         """Write study.html, which shows all of it."""
@@ -170,13 +183,25 @@ class Sweep(Training):
         return locks.new_folder(Path("studies") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}")
 
     def _sweep(
-        self, net: Network, data: Dataset, recipe: Recipe, folder: Path, out: Console
+        self,
+        net: Network,
+        data: Dataset,
+        recipe: Recipe,
+        folder: Path,
+        out: Console,
+        page: live_page.LivePage,
+        log: Callable[[str], None],
     ) -> Study:
         """Train all networks, with a display of the progress."""
         factor = self.successive_halving
         with console.sweeping(out) as move, warnings.catch_warnings():
             # `sweep` warns when it is interrupted; that is printed after the results.
             warnings.simplefilter("ignore", RuntimeWarning)
+
+            def on_progress(report: SweepReport) -> None:
+                move(report)
+                page.report(report)
+
             return sweep(
                 net,
                 data,
@@ -191,8 +216,8 @@ class Sweep(Training):
                 folder=folder,
                 successive_halving=None if factor is None else int(factor),
                 tune_plan=self.tune_plan,
-                on_progress=move,
-                log=lambda line: console.say(out, line),
+                on_progress=on_progress,
+                log=log,
                 progress=False,
             )
 
@@ -262,6 +287,23 @@ class Sweep(Training):
         return search_space.grid(recipe, **columns)  # pyright: ignore
 
 
+def _failure(study: Study, folder: Path) -> FailedError | None:
+    """Why a sweep has failed, or was interrupted; None if it is complete and ranked."""
+    if study.interruption is not None:
+        return FailedError(
+            f"interrupted: {study.interruption}; jaxnet sweep --folder {console.quoted(folder)} "
+            "goes on.",
+            130,
+        )
+    if np.isfinite(study.score).any():
+        return None
+    if np.all(study.diverged_epoch > 0):
+        return FailedError("all networks diverged; try smaller learning rates.")
+    return FailedError(
+        f"no network has a value of {study.ranked_by}, which ranks them; choose another metric."
+    )
+
+
 def _check_is_of_a_study(folder: Path) -> None:
     """Raise a ValueError for a folder of other things, such as runs, which a study would mix up."""
     if not folder.is_dir() or (folder / "study.json").exists():
@@ -273,6 +315,23 @@ def _check_is_of_a_study(folder: Path) -> None:
             f"--folder {folder} holds {others[0]} and no study; name a new folder, such as "
             f"{folder / 'study'}, or that of an earlier sweep."
         )
+
+
+def write_options(folder: Path, options: Sweep) -> None:
+    """Write the options of a sweep, with which a call with its folder alone goes on.
+
+    Args:
+      folder: the folder of the study.
+      options: those of its last call.
+    """
+    settings = {
+        name: value
+        for name, value in dataclasses.asdict(options).items()
+        if name not in OPTIONS_OF_A_CALL
+    }
+    settings["data"] = absolute(options.data)  # so that it goes on from anywhere
+    text = json.dumps({"settings": settings}, indent=2, allow_nan=False) + "\n"
+    files.write_atomic(folder / OPTIONS_FILE, text.encode())
 
 
 def _write(study: Study, names: list[str], folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args, get_origin, get_type_hints
 
 from jaxnet.cli import manual
@@ -15,6 +15,8 @@ OPTIONS_FOR_PYTHON = (
     ("CrossEntropy()", "--cost cross-entropy"),
     ('metric="cost"', "--decides evaluation-cost"),
     ("choose sizes that", "choose --sizes that"),
+    ("sizes must be two or more", "--sizes must be two or more"),
+    ("such as (784, 30, 10), not", "such as 784 30 10, not"),
     ("n_folds must", "--folds must"),
     ("target must be a number", "--stop-at must be a number"),
     ("pass y - 1", "subtract 1 from them"),
@@ -35,8 +37,14 @@ def in_options(message: str) -> str:
     """
     for python, options in OPTIONS_FOR_PYTHON:
         message = message.replace(python, options)
+    message = re.sub(r"not \((\d[\d, ]*)\)\.$", lambda sizes: _typed_sizes(sizes[1]), message)
     message = re.sub(r"drop=\['([^']*)'\]", r"--drop \1", message)
     return re.sub(r"^(drop|groups|categories|target) names", r"--\1 names", message)
+
+
+def _typed_sizes(sizes: str) -> str:
+    """The end of a message about a tuple of sizes, as they are typed."""
+    return f"not {' '.join(sizes.replace(',', ' ').split())}."
 
 
 def unknown_command(name: str, commands: Sequence[str]) -> str:
@@ -81,7 +89,9 @@ def number_complaint(complaint: str, args: Sequence[str], command: type | None) 
     if faulty is None or command is None:
         return complaint
     hint = get_type_hints(command).get(faulty[1].replace("-", "_"))
-    number = next((kind for kind in (int, float) if kind in (hint, *get_args(hint))), None)
+    parts = (hint, *get_args(hint))  # those of a type, and of a list of numbers or None
+    parts = (*parts, *(inner for part in parts for inner in get_args(part)))
+    number = next((kind for kind in (int, float) if kind in parts), None)
     typed = _typed_values(f"--{faulty[1]}", args)
     wrong = next((value for value in typed if number and not _is_number(value, number)), None)
     if number is None or wrong is None:
@@ -110,6 +120,34 @@ def _is_number(text: str, kind: type[int] | type[float]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def other_command(
+    complaint: str, args: Sequence[str], command: type | None, commands: Mapping[str, type]
+) -> str | None:
+    """The call of another command that has an option which this one has not.
+
+    Args:
+      complaint: what the parser says.
+      args: the arguments.
+      command: the class of the command that they name; `None` if they name none.
+      commands: the classes of all commands by name.
+
+    Returns:
+      A sentence; `None` if no command has it.
+    """
+    unknown = re.match(r"Unrecognized options: --([\w-]+)", complaint)
+    if unknown is None or command is None:
+        return None
+    name = unknown[1].replace("-", "_")
+    names = {each: [f.name for f in dataclasses.fields(each)] for each in commands.values()}
+    if f"{name}s" in names[command]:  # --seed of a command that takes several --seeds
+        return None
+    for other, options in commands.items():
+        if name in names[options]:
+            typed = " ".join([f"--{unknown[1]}", *_typed_values(f"--{unknown[1]}", args)])
+            return f"Another command has it: jaxnet {other} {typed}."
+    return None
 
 
 def hint(complaint: str, args: Sequence[str], command: type | None) -> str | None:

@@ -98,12 +98,12 @@ def conclusion(
     Returns:
       The sentences.
     """
-    rows = {row["optimizer"]: row for row in summary}
+    rows, n_pairs = {row["optimizer"]: row for row in summary}, len(pairs)
     if all(row["diverged"] == row["seeds"] for row in summary):
         return ["Nothing can be concluded: all runs of the report diverged."]
     return [
         _best_sentence(summary, score),
-        *(_pair_sentence(p, rows, score, margin) for p in pairs),
+        *(_pair_sentence(p, rows, score, margin, n_pairs) + _at_odds(p, n_pairs) for p in pairs),
     ]
 
 
@@ -133,7 +133,36 @@ def _name(row: Row) -> str:
     return row["optimizer"] + " (EDGE)" * bool(row["edge"])
 
 
-def _pair_sentence(row: Row, summary: dict[str, Row], score: str, margin: float) -> str:
+def _p_text(row: Row, n_pairs: int) -> str:
+    """The p-value of a pair, which is corrected where there are several pairs."""
+    p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
+    return p if n_pairs == 1 else f"{p} (corrected for {n_pairs} pairs)"
+
+
+def _at_odds(row: Row, n_pairs: int) -> str:
+    """What decided, in a sentence, where an interval seems to say otherwise; "" elsewhere."""
+    is_different = not row["verdict"].startswith("indistinguishable")
+    ends = [(row[f"low{suffix}"], row[f"high{suffix}"]) for suffix in ("", "_examples")]
+    if row["verdict"] == UNDECIDED or not all(map(math.isfinite, (*ends[0], *ends[1]))):
+        return ""
+    odd = [(low > 0 or high < 0) != is_different for low, high in ends]
+    if not any(odd):
+        return ""
+    which = ("Both intervals", "The interval over seeds", "The interval over seeds and examples")
+    subject = which[0] if all(odd) else which[1 + odd.index(True)]
+    verb = ("include" if is_different else "exclude") + ("" if all(odd) else "s")
+    test = "the signed-rank test over seeds"
+    if n_pairs == 1:
+        return f" {subject} {verb} 0, but {test} decides, at p < {ALPHA:g}."
+    return (
+        f" {subject} {verb} 0, but {'is' if not all(odd) else 'are'} for this pair alone: {test} "
+        f"decides, corrected for {n_pairs} pairs, at p < {ALPHA:g}."
+    )
+
+
+def _pair_sentence(
+    row: Row, summary: dict[str, Row], score: str, margin: float, n_pairs: int
+) -> str:
     """The result of one pair in a sentence or two; the optimizer that is ahead comes first."""
     is_different = not row["verdict"].startswith("indistinguishable")
     b_is_ahead = row["verdict"].startswith("worse") if is_different else row["difference"] < 0
@@ -142,7 +171,7 @@ def _pair_sentence(row: Row, summary: dict[str, Row], score: str, margin: float)
     if row["verdict"] == UNDECIDED:
         return f"{a} and {b} cannot be compared: all their runs diverged."
     text, unit = score_text(score), " points" if score == "accuracy" else ""
-    p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
+    p = _p_text(row, n_pairs)
     difference = sign * row["difference"]
     if not math.isfinite(difference):
         outcome = f"{a} and {b} are indistinguishable"

@@ -235,8 +235,7 @@ def sweep(
             store = None if folder is None else Folder(folder, _description(loaded, choices, order))
             ledger = _read_ledger(settings, seed_list, store, choices, epochs, folds, starts)
             planner = ChunkPlanner(ledger, loaded, ledger.choices, order, tune_plan, runner.devices)
-            reported = with_line(on_progress, line)
-            counts = Progress(ledger.lane_scores.size, reported, ledger.choices)
+            counts = _progress(ledger, with_line(on_progress, line), epochs)
             loop = _RungLoop(ledger, loaded, planner, runner, counts, log, epochs)
             _train(loop, halving, order)
         return _study(loop, time.perf_counter() - start_time, test, order, dtype)
@@ -384,6 +383,14 @@ def _read_ledger(
             f"{most_epochs} already; ask for as many or more, or choose another folder."
         )
     return ledger
+
+
+def _progress(
+    ledger: Ledger, on_progress: Callable[[SweepReport], None] | None, epochs: int
+) -> Progress:
+    """What counts the epochs to come, and notes their scores if somebody asks for reports."""
+    curves = None if on_progress is None else ledger.score_curves(epochs)
+    return Progress(ledger.lane_scores.size, on_progress, ledger.choices, curves)
 
 
 def _warn_of_versions(study: Study) -> None:

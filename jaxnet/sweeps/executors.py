@@ -34,6 +34,7 @@ from jaxnet.data import datasets
 from jaxnet.sweeps.chunk import ChunkResult, ChunkSpec, TrainedChunk, train_chunk
 from jaxnet.sweeps.layout import layout_of
 from jaxnet.sweeps.ranking import ranking_scores
+from jaxnet.sweeps.score_curves import ScoreCurves
 from jaxnet.sweeps.store import Lane, first_examples, select_lanes
 from jaxnet.training.measured import Measured
 
@@ -112,6 +113,10 @@ class SweepReport(NamedTuple):
       first_epoch: seconds until an epoch of this process had ended, most of them to compile; 0
         before it.
       evaluating: whether all networks are trained, and a comparison evaluates them.
+      curves: the scores of the networks after each epoch so far, which go on being filled: an
+        object with `settings`, with `values` of shape (settings, networks of a setting, epochs),
+        NaN for epochs to come, with the `name` of their curve, and with `best()`. None in a report
+        that no sweep has made.
 
     >>> import jaxnet as jn
     >>> reports = []
@@ -133,6 +138,7 @@ class SweepReport(NamedTuple):
     planned: float = 0.0
     first_epoch: float = 0.0
     evaluating: bool = False
+    curves: ScoreCurves | None = None
 
     @property
     def alive(self) -> int:
@@ -154,6 +160,8 @@ class Progress:
       n_lanes: networks of the whole sweep.
       on_progress: called by `report`, or None.
       choices: what the networks measure, and what ranks them.
+      curves: the scores of networks that were trained before, where those to come are noted; None
+        notes none.
     """
 
     def __init__(
@@ -161,8 +169,10 @@ class Progress:
         n_lanes: int,
         on_progress: Callable[[SweepReport], None] | None,
         choices: Measured,
+        curves: ScoreCurves | None = None,
     ) -> None:
         self.n_lanes, self.on_progress, self.choices = n_lanes, on_progress, choices
+        self.curves = curves
         self.start_time = time.perf_counter()
         self.n_lane_epochs_expected = self.n_lane_epochs_trained = 0
         self.n_ended = self.n_diverged = 0
@@ -198,6 +208,8 @@ class Progress:
                 newest, np.ones(n_lanes, int), np.zeros(n_lanes, bool), self.choices.rank_by
             )
             self.best_score = max(self.best_score, scores.max())
+            if self.curves is not None:
+                self.curves.add(job.lanes, newest, until=curves.shape[-1])
 
     def add_result(self, job: Job, result: ChunkResult) -> None:
         """Count a job that has ended."""
@@ -208,7 +220,11 @@ class Progress:
                     result.history, result.best_epoch, result.diverged_epoch, self.choices.rank_by
                 )
                 self.best_score = max(self.best_score, scores.max())
-            goes_on = result.history.training_cost.shape[1] < job.spec.epochs  # after Ctrl-C
+            n_epochs = result.history.training_cost.shape[1]
+            goes_on = n_epochs < job.spec.epochs  # after Ctrl-C
+            if self.curves is not None:
+                diverged = result.diverged_epoch > 0
+                self.curves.add(job.lanes, result.history, until=n_epochs, diverged=diverged)
             self.n_ended += len(job.lanes) - int(goes_on and result.alive().sum())
             n_diverged_before = (
                 0 if job.before is None else np.count_nonzero(job.before.result.diverged_epoch)
@@ -237,6 +253,7 @@ class Progress:
                 interrupted=bool(interrupted),
                 planned=self.planned_seconds,
                 first_epoch=self.first_epoch_seconds,
+                curves=self.curves,
             )
         try:
             self.on_progress(report)

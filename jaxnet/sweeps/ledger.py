@@ -18,6 +18,7 @@ from jaxnet.sweeps.chunk_params import ChunkParams, ParamsKeeper, chunk_params
 from jaxnet.sweeps.folds import LaneFold, Room, fold_of_first, room_for, room_for_first
 from jaxnet.sweeps.planning import Plan
 from jaxnet.sweeps.ranking import best_epochs, ranking_scores
+from jaxnet.sweeps.score_curves import ScoreCurves
 from jaxnet.sweeps.source import Source
 from jaxnet.sweeps.starts import LaneStart, stacked_masks
 from jaxnet.sweeps.store import (
@@ -107,6 +108,23 @@ class Ledger:
         """The most epochs that a lane of these settings and seeds has had."""
         indices = {index for index, _ in self.row_by_lane.values()}
         return max((self.records[index].n_epochs for index in indices), default=0)
+
+    def score_curves(self, epochs: int) -> ScoreCurves:
+        """The scores, after each of at most so many epochs, of the lanes that have started."""
+        shape = (*self.lane_scores.shape, epochs)
+        curves = ScoreCurves(
+            self.settings, np.full(shape, np.nan, np.float32), self.choices.rank_by
+        )
+        places_by_record: dict[int, list[tuple[Lane, int]]] = {}
+        for lane, (index, row) in self.row_by_lane.items():
+            places_by_record.setdefault(index, []).append((lane, row))
+        for index, places in places_by_record.items():
+            lanes, rows = zip(*places, strict=True)
+            result = self.records[index].result
+            history = jax.tree.map(lambda curve, rows=rows: curve[list(rows)], result.history)
+            diverged = result.diverged_epoch[list(rows)] > 0
+            curves.add(lanes, history, until=self.records[index].n_epochs, diverged=diverged)
+        return curves
 
     def lanes_to_start(self, lanes: Sequence[Lane]) -> list[Lane]:
         """One lane of each run, also of those that have started; none if all have started.

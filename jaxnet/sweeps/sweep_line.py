@@ -31,6 +31,25 @@ def seconds_left(report: SweepReport) -> float:
     return report.planned - report.seconds if report.planned > report.seconds else float("nan")
 
 
+def stage_of(report: SweepReport) -> str:
+    """The stage of a sweep, in a word or a few.
+
+    Args:
+      report: the progress.
+
+    >>> stage_of(SweepReport(lanes=4, done=0, training=0, diverged=0, best=-np.inf, trained=0,
+    ...                      total=40, seconds=2.0))
+    'compiling'
+    """
+    if report.evaluating:
+        return "evaluating"
+    if report.done == report.lanes:
+        return "trained"
+    if report.interrupted:
+        return "ending after this epoch"
+    return "training" if report.trained else "compiling"
+
+
 def words_of(report: SweepReport) -> list[str]:
     """The progress of a sweep in words, those that matter most first.
 
@@ -46,12 +65,9 @@ def words_of(report: SweepReport) -> list[str]:
     """
     best, left, has_ended = report.best, seconds_left(report), report.done == report.lanes
     score = f"{best:.2%}" if 0 <= best <= 1 else f"{-best:.4g}"
-    seconds = report.seconds - report.first_epoch
+    seconds, stage = report.seconds - report.first_epoch, stage_of(report)
     words = {
-        "ending after this epoch": report.interrupted and not has_ended,
-        "evaluating": report.evaluating,
-        "compiling": not (report.interrupted or report.trained or has_ended),
-        "training": report.trained and not (report.interrupted or has_ended),
+        stage: stage != "trained",
         f"{report.done:,} of {report.lanes:,} networks": True,
         f"best {score}": np.isfinite(best),
         f"{duration(left)} left": np.isfinite(left) and not (report.interrupted or has_ended),

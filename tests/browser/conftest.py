@@ -45,6 +45,11 @@ class Visit:
         """The beginnings of all elements that are wider than the window."""
         return self.page.evaluate(WIDER)
 
+    def shoot(self, name: str) -> None:
+        """Write a screenshot of the page as it is now, where SCREENSHOTS names a folder."""
+        if shots := os.environ.get("SCREENSHOTS"):
+            self.page.screenshot(path=str(Path(shots) / f"{name}.png"), full_page=True)
+
 
 @pytest.fixture
 def visit(chromium):
@@ -63,10 +68,9 @@ def visit(chromium):
             lambda message: message.type in ("error", "warning") and problems.append(message.text),
         )
         page.goto(address.resolve().as_uri() if isinstance(address, Path) else address)
-        if shots := os.environ.get("SCREENSHOTS"):
-            name = f"{Path(str(address)).stem}_{width}_{scheme}.png"
-            page.screenshot(path=str(Path(shots) / name), full_page=True)
-        return Visit(page, problems)
+        seen = Visit(page, problems)
+        seen.shoot(f"{Path(str(address)).stem}_{width}_{scheme}")
+        return seen
 
     yield open_page
     for context in contexts:

@@ -126,6 +126,31 @@ def test_completion_of_commands_options_and_choices(page, shell):
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("compare --optimizers sgd ada", {"adagrad", "adam", "adamw", "adadelta"}),
+        ("train --data di", {"digits"}),
+        ("predict net.json --data xo", {"xor"}),
+        ("sweep --data my", {"my.npz"}),
+        ("compare --wat", {"--watch"}),
+    ],
+)
+def test_bash_completes_names_and_files(page, tmp_path, typed, offered):
+    """By the shell itself; the last word is completed."""
+    (tmp_path / "my.npz").touch()
+    (tmp_path / "script").write_text(page(["--tyro-print-completion", "bash"]))
+    words = " ".join(["jaxnet", *typed.split()])
+    asking = (
+        f"source ./script; COMP_WORDS=({words}); COMP_CWORD={len(typed.split())}; "
+        r"$(complete -p jaxnet | sed 's/.*-F \([^ ]*\) .*/\1/'); "
+        r"printf '%s\n' ${COMPREPLY[@]}"
+    )
+    shell = subprocess.run(["bash", "-c", asking], cwd=tmp_path, capture_output=True, text=True)
+    assert shell.stderr == ""
+    assert offered <= set(shell.stdout.split())
+
+
 def test_headings_are_bold_on_a_terminal_unless_colours_are_unwanted(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     pages = []

@@ -205,7 +205,7 @@ CUT = Cell("--data cut", r"cut/emnist-letters-train-labels-idx1-ubyte\.gz is not
 REGRESSION = "--data regression.npz --cost quadratic --output linear"
 CELLS = {
     "train": {
-        "unknown option": Cell("--lerning-rate 1", "--lerning-rate"),
+        "unknown option": Cell("--seeds 5", "command has it: jaxnet sweep --seeds 5[.] See jaxnet"),
         "unknown name": Cell("--data nonesuch", "nonesuch does not exist"),
         "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
         "missing folder": Cell("--resume gone", "cannot resume from gone: there is no such folder"),
@@ -270,7 +270,7 @@ CELLS = {
         "damaged files": NO_DATA,
     },
     "check": {
-        "unknown option": Cell("--epochs 1", "--epochs"),
+        "unknown option": Cell("--epochs 1", "command has it: jaxnet train --epochs 1[.] See"),
         "unknown name": Empty("see the choices above"),
         "missing file": NO_DATA,
         "missing folder": NO_DATA,

@@ -1,5 +1,6 @@
 """`jaxnet plot`: the pictures of a run, a sweep and a comparison, from their files alone."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_all_pictures_are_drawn_again_as_svg(folders, capsys, tmp_path, name):
     for path in tmp_path.iterdir():
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
         assert str(path) in out.replace("\n", "")
+
+
+def test_of_several_studies_the_newest_is_drawn(folders, capsys, tmp_path):
+    for k, name in enumerate(("new", "older", "oldest")):
+        shutil.copytree(folders / "study", tmp_path / "studies" / name)
+        seconds = 1e9 - 1000 * k
+        os.utime(tmp_path / "studies" / name / "study.json", (seconds, seconds))
+    status, out, err = _plot(capsys, tmp_path / "studies")
+    assert (status, err) == (0, "")
+    assert f"The newest in {tmp_path / 'studies'} is drawn: {tmp_path / 'studies' / 'new'}/" in out
+    drawn = [path.parent.name for path in (tmp_path / "studies").glob("*/sweep.svg")]
+    assert drawn == ["new"]
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])

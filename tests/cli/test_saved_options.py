@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from jaxnet.cli import main as cli
-from jaxnet.cli.saved_options import CHANGEABLE, LATER_OPTIONS, resumed_options
+from jaxnet.cli import sweep
+from jaxnet.cli.saved_options import (
+    CHANGEABLE,
+    LATER_OPTIONS,
+    OF_A_STUDY,
+    resumed_options,
+    resumed_sweep,
+)
+from jaxnet.cli.sweep import Sweep
 from jaxnet.cli.train import OPTIONS_OF_A_CALL, Train
 from jaxnet.training import checkpoints
 
@@ -170,3 +178,91 @@ def test_a_file_without_sizes_is_refused(folder, capsys):
     write(folder, SETTINGS | {"sizes": []})
     assert cli.main(["train", "--resume", str(folder)]) == 2
     assert "its settings lack the sizes or the cost of the network" in capsys.readouterr().err
+
+
+# --- The options of a sweep, of which --folder names the study -----------------------------------
+
+STUDY = Sweep(
+    data="digits", hidden_sizes=(12,), optimizer="adam", vary=("learning_rate=0.01,0.1",), l2=None,
+    seeds=3, epochs=20, batch_size=32, metrics=("f1",), successive_halving=3.0,
+)  # fmt: skip
+
+
+def as_typed(*args: str) -> list[str]:
+    """A call of which the folder is that of the study."""
+    return ["--folder", "study", *args]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    sweep.write_options(tmp_path / "study", STUDY)
+    return Path("study")
+
+
+def test_options_of_a_study_that_are_not_typed_are_as_they_were(study):
+    resumed = resumed_sweep(study, as_typed())
+    assert resumed == dataclasses.replace(STUDY, folder=study)
+    resumed = cli._parse(["sweep", *as_typed("--epochs", "10", "--seeds=4", "--watch")])
+    changes = {"epochs": 10, "seeds": 4, "watch": (), "folder": study}  # 10 and 4 are defaults
+    assert resumed == dataclasses.replace(STUDY, **changes)
+
+
+def test_a_new_folder_and_one_of_another_caller_have_no_options(study, tmp_path):
+    assert resumed_sweep(None, []) is None
+    assert resumed_sweep(tmp_path / "new", as_typed()) is None
+    (study / sweep.OPTIONS_FILE).unlink()
+    assert resumed_sweep(study, as_typed()) is None
+
+
+@pytest.mark.parametrize(
+    "args",
+    ["--data mnist", "--order sequential", "--metrics", "--select-by cost", "--evaluate-training",
+     "--class-weight balanced", "--target ill", "--drop a", "--groups g", "--categories c",
+     "--task regression"],
+)  # fmt: skip
+def test_an_option_that_contradicts_the_study_is_refused_by_name(study, capsys, args):
+    assert args.split()[0].removeprefix("--").replace("-", "_") in OF_A_STUDY
+    assert cli.main(["sweep", *as_typed(*args.split())]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"jaxnet: {args.split()[0]} of the study in study was ")
+    assert message.endswith(
+        ": that would be another study; leave it out, or name another folder.\n"
+    )
+
+
+def test_what_is_lost_is_judged_by_what_the_study_varies(study, capsys):
+    sweep.write_options(study, dataclasses.replace(STUDY, vary=("l2=0,1",)))
+    assert cli._parse(["sweep", *as_typed("--learning-rate", "0.1")]).learning_rate == 0.1
+    assert cli.main(["sweep", *as_typed("--l2", "5")]) == 2
+    assert "--vary names l2, so that --l2 would be lost" in capsys.readouterr().err
+
+
+def test_sizes_that_are_typed_take_the_place_of_those_of_the_study(study):
+    assert resumed_sweep(study, as_typed("--sizes", "64", "5", "10")).hidden_sizes == ()
+    sweep.write_options(study, dataclasses.replace(STUDY, hidden_sizes=(), sizes=(64, 9, 10)))
+    assert resumed_sweep(study, as_typed("--hidden-sizes", "7")).sizes == ()
+
+
+def test_options_of_a_table_are_those_that_its_defaults_were(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = cli._parse(["sweep", "--data", "a.csv", "--target", "ill", "--folder", "study"])
+    (tmp_path / "study").mkdir()
+    sweep.write_options(tmp_path / "study", before)
+    (tmp_path / "a.csv").touch()
+    after = cli._parse(["sweep", "--folder", "study"])
+    assert after == dataclasses.replace(before, data=str(tmp_path / "a.csv"))
+    assert after.optimizer == "adamw"
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(ValueError, match=r"a\.csv, does not exist; name its new place"):
+        resumed_sweep(Path("study"), [])
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"settings": 1}', '{"settings": {"seeds": 2}}'])
+def test_a_damaged_file_of_a_study_is_one_line(study, capsys, content):
+    (study / sweep.OPTIONS_FILE).write_text(content)
+    assert cli.main(["sweep", *as_typed()]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("jaxnet: study/sweep.json is ")
+    assert message.count("\n") == 1

@@ -94,14 +94,15 @@ def test_ctrl_c_ends_with_its_own_status_and_says_how_to_go_on(here, capsys, mon
     assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 130
     captured = capsys.readouterr()
     assert captured.err == (
-        "jaxnet: interrupted: none of 4 networks has had an epoch; run the same command with "
-        "--folder found to continue.\n"
+        "jaxnet: interrupted: none of 4 networks has had an epoch; jaxnet sweep --folder found "
+        "goes on.\n"
     )
     assert "4 networks, " not in captured.out
     monkeypatch.undo()
     monkeypatch.chdir(here)
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)
-    assert cli.main([*SMALL, "--vary", "learning_rate=0.1,1", "--folder", "found"]) == 0
+    assert cli.main(["sweep", "--folder", "found"]) == 0
+    assert "4 networks, 8 epochs in all" in capsys.readouterr().out
     assert (here / "found" / "best.json").exists()
 
 

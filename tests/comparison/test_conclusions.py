@@ -60,3 +60,28 @@ def test_an_infinite_difference_is_told_by_the_runs_that_diverged():
     assert sentence.startswith("good is ahead of bad in most seeds, p = ")
     assert sentence.endswith("no finite mean, since 3 of 12 runs of bad diverged.")
     assert "∞" not in best + sentence
+
+
+AHEAD_IN_SIX = np.array([-1e-3, -2e-3, 0.010, 0.011, 0.012, 0.013, 0.014, 0.015])
+"""Differences of which the signed-rank test has p = 2·(1 + 1 + 1 + 2)/2⁸ = 0.039: the sums 0 to 3
+of ranks of one sign have 1, 1, 1 and 2 patterns of signs."""
+
+
+def test_a_verdict_that_an_interval_seems_to_deny_says_what_decided():
+    """0.039 would be below 0.05 for one pair, and is not when corrected for three."""
+    a = np.linspace(0.8, 0.9, 8)
+    others = _report("b", a - AHEAD_IN_SIX), _report("c", a - AHEAD_IN_SIX[::-1])
+    sentence = _sentences(_report("a", a), *others)[1]
+    assert sentence.startswith("a and b are indistinguishable: the difference is 0.0090 ")
+    assert "p = 0.12 (corrected for 3 pairs)." in sentence
+    assert sentence.endswith(
+        " The interval over seeds excludes 0, but is for this pair alone: the signed-rank test "
+        "over seeds decides, corrected for 3 pairs, at p < 0.05."
+    )
+    sentence = _sentences(_report("a", a), others[0])[1]
+    assert sentence.startswith("a is better than b by 0.0090 ")
+    assert ", p = 0.039." in sentence
+    assert sentence.endswith(
+        " The interval over seeds and examples includes 0, but the signed-rank test over seeds "
+        "decides, at p < 0.05."
+    )

@@ -95,7 +95,7 @@ READ_IN = {
     "reporting/experiment.py": {"results.json"},
     "reporting/experiment_index.py": {"experiment's script"},
     "reporting/page_pictures.py": {"experiment's picture"},
-    "cli/saved_options.py": {"config.json"},
+    "cli/saved_options.py": {"config.json", "sweep.json"},
     "io/picture_files.py": {
         "image .png", "image .jpg", "image .gif", "image .bmp", "image .tif", "pictures .csv",
     },
@@ -174,6 +174,7 @@ ACCEPTED = {
     # A folder of no experiments, and a script that is skipped as no file.
     ("experiment's script", "missing"),
     ("chunk", "missing"), ("chunk of 0.2", "missing"),  # they are trained again
+    ("sweep.json", "missing"),  # all options are those of the call
 }  # fmt: skip
 """Where there is no fault: a new file is begun, or there is nothing to read."""
 

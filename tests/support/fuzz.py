@@ -38,7 +38,8 @@ from rich.console import Console
 
 import jaxnet as jn
 from jaxnet.cli import predict
-from jaxnet.cli.saved_options import resumed_options
+from jaxnet.cli.saved_options import resumed_options, resumed_sweep
+from jaxnet.cli.sweep import OPTIONS_FILE, Sweep, write_options
 from jaxnet.comparison import comparison_folder
 from jaxnet.data import file_sets
 from jaxnet.data.resampling import Fold
@@ -176,6 +177,11 @@ def _config(folder: Path) -> Reader:
         return options.full_network(), options.recipe(), options._monitors()
 
     return Reader(path, read)
+
+
+def _sweep_options(folder: Path) -> Reader:
+    write_options(folder, Sweep(optimizer="adam", hyper=("eps=1e-7",), hidden=("relu",), seeds=3))
+    return Reader(folder / OPTIONS_FILE, lambda: resumed_sweep(folder, []))
 
 
 def _comparison(name: str) -> Callable[[Path], Reader]:
@@ -382,6 +388,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "ensemble": _ensemble,
     "study.json": _study_json,
     "config.json": _config,
+    "sweep.json": _sweep_options,
     "manifest": _comparison("manifest.json"),
     "manifest, unfinished": _identity,
     "manifest of 0.2": _old_comparison("manifest.json"),
