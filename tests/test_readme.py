@@ -22,13 +22,6 @@ def _blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def _command_lines():
-    """The commands of the README, and those of the page about the command line."""
-    page = (ROOT / "docs" / "command_line.md").read_text()
-    lines = _blocks("sh")[2] + re.search(r"```sh\n(.*?)```", page, re.DOTALL)[1]
-    return sorted({*lines.splitlines()})
-
-
 def test_the_main_job_gives_the_numbers_of_the_readme(tmp_path):
     assert ".venv/bin/jaxnet train" in _blocks("sh")[0]
     command = [sys.executable, "-m", "jaxnet", "train"]
@@ -74,7 +67,7 @@ def test_it_has_no_more_words_than_a_reader_has_minutes_for():
     assert len(README.split()) <= 1200
 
 
-@pytest.mark.parametrize("line", _command_lines())
+@pytest.mark.parametrize("line", _blocks("sh")[2].splitlines())
 def test_every_command_line_parses_and_starts(line, tmp_path, monkeypatch):
     """The commands with their real options; cut short, since each is trained elsewhere."""
     monkeypatch.chdir(tmp_path)

@@ -148,7 +148,8 @@ class _NotebookLine:
         now = time.perf_counter()
         if now - self.last_time > REDRAW_SECONDS or done == total:
             self.last_time = now
-            self.handle.update(self._drawn(done, total, words))
+            if self.handle is not None:  # a notebook's display has one
+                self.handle.update(self._drawn(done, total, words))
 
     def _drawn(self, done: float, total: float | None, words: str) -> object:
         """The line as an object that a notebook shows."""

@@ -103,7 +103,7 @@ def page_commands():
 
 @pytest.mark.parametrize("typed", page_commands())
 def test_every_command_of_the_page_can_be_typed(typed):
-    _, command, *options = shlex.split(typed)
+    _, command, *options = shlex.split(typed, comments=True)
     assert isinstance(cli._parse_once([command, *options]), cli.COMMANDS[command])
 
 
