@@ -87,7 +87,7 @@ def score_text(score: str) -> Callable[[float], str]:
 def conclusion(
     summary: Sequence[Row], pairs: Sequence[Row], score: str, margin: float
 ) -> list[str]:
-    """The results in sentences: the best optimizer, then each pair.
+    """The results in sentences: what was found, the best mean, then each pair.
 
     Args:
       summary: the rows of `result_tables.summary_row`.
@@ -102,9 +102,48 @@ def conclusion(
     if all(row["diverged"] == row["seeds"] for row in summary):
         return ["Nothing can be concluded: all runs of the report diverged."]
     return [
+        _finding(summary, pairs),
         _best_sentence(summary, score),
         *(_pair_sentence(p, rows, score, margin, n_pairs) + _at_odds(p, n_pairs) for p in pairs),
     ]
+
+
+def _finding(summary: Sequence[Row], pairs: Sequence[Row]) -> str:
+    """Which optimizers are better than which, by the tests; no means, which may differ by luck."""
+    names = {row["optimizer"]: _name(row) for row in summary}
+    better_than: dict[str, list[str]] = {label: [] for label in names}
+    for pair in pairs:
+        if pair["verdict"].startswith(("better", "worse")):
+            first, second = ("a", "b") if pair["verdict"].startswith("better") else ("b", "a")
+            better_than[pair[first]].append(pair[second])
+    beaten = {loser for losers in better_than.values() for loser in losers}
+    leaders = [label for label in names if label not in beaten]
+    others = [label for label in names if label in beaten]
+    if not beaten:
+        cannot = _smallest_p(summary[0]["seeds"], len(pairs)) > ALPHA
+        how = "could be found: there are too few seeds" if cannot else "could be found"
+        return f"No difference between {_listed(list(names.values()))} {how}."
+    if len(leaders) == 1 and set(better_than[leaders[0]]) == {*others}:
+        return f"{names[leaders[0]]} is better than {_listed([names[label] for label in others])}."
+    worse = [
+        f"{names[label]} is worse than "
+        + _listed([names[winner] for winner in names if label in better_than[winner]])
+        for label in others
+    ]
+    if len(leaders) == 1:
+        return f"{names[leaders[0]]} is worse than none. {'; '.join(worse)}."
+    equal = _listed([names[label] for label in leaders])
+    return f"No difference between {equal} could be found; {'; '.join(worse)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _smallest_p(n_seeds: int, n_pairs: int) -> float:
+    """The smallest p-value that the test of a pair can give, corrected for the number of pairs."""
+    return min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs)
 
 
 def _best_sentence(summary: Sequence[Row], score: str) -> str:
@@ -251,7 +290,7 @@ def warnings(
         for row in summary
         if row["edge"]
     ]
-    smallest_p_holm = min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs)
+    smallest_p_holm = _smallest_p(n_seeds, n_pairs)
     if smallest_p_holm > ALPHA:
         sentences.append(
             f"{n_seeds} seeds can never show a difference: the smallest p-value of the test, "

@@ -196,7 +196,7 @@ def differences(comparison: Comparison) -> Figure:
     largest = max(finite.max(initial=0.0), *np.nan_to_num(ends), 1e-9)
     image = axes.imshow(scale * table, cmap=DIVERGING, vmin=-scale * largest, vmax=scale * largest,
                         aspect="auto")  # fmt: skip
-    grounds = np.asarray(image.cmap(image.norm(np.nan_to_num(scale * table))))
+    grounds = np.asarray(image.cmap(image.norm(scale * np.where(np.isfinite(table), table, 0))))
     for i, j in np.ndindex(n, n):
         if i != j:
             text = f"{scale * table[i, j] + 0.0:+.2f}".replace("-", "−").replace("inf", "∞")

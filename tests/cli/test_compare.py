@@ -130,7 +130,7 @@ def test_labels_are_escaped(here):
     [
         (
             ["--optimizers", "sgd", "adamm"],
-            "adamm is not a known optimizer; did you mean adam",
+            "invalid choice 'adamm' for argument '--optimizers'; did you mean adam",
         ),
         (["--seeds", "1"], "seeds must be a whole number of at least 2, not 1"),
         (["--targets", "0.9", "1.5"], "targets are validation scores in (0, 1), such as 0.95"),

@@ -147,7 +147,8 @@ def test_a_thousandth_of_the_learning_rate_is_found_worse():
     assert row["verdict"] == "better"
     assert row["p_holm"] < 0.05
     assert row["low"] > 0
-    assert "adam is better than slow by" in result.conclusion[1]
+    assert result.conclusion[0] == "adam is better than slow."
+    assert "adam is better than slow by" in result.conclusion[2]
 
 
 def test_an_optimum_at_the_edge_extends_all_searches_twice_and_is_marked():
@@ -258,7 +259,7 @@ def test_one_lost_run_does_not_turn_the_verdict_round():
     assert pairs[0]["verdict"] == "better"
     summary = [{"optimizer": k, "edge": "", "test_score": 0.9, "test_score_low": 0.8,
                 "test_score_high": 1.0, "seeds": 32, "diverged": 0} for k in "ab"]  # fmt: skip
-    sentence = conclusions.conclusion(summary, pairs, "accuracy", 0.0)[1]
+    sentence = conclusions.conclusion(summary, pairs, "accuracy", 0.0)[2]
     assert sentence.startswith("a is ahead of b in most seeds, p < 0.0001; but its mean is lower")
 
 

@@ -32,7 +32,54 @@ def _sentences(*reports, score="−rmse"):
          "test_score_low": math.nan, "test_score_high": math.nan}
         for runs in reports
     ]  # fmt: skip
-    return conclusions.conclusion(summary, pairs, score, 0.0)
+    return conclusions.conclusion(summary, pairs, score, 0.0)[1:]
+
+
+FOUND = {
+    "best of all": ((3, 1, 0), "a is better than b and c."),
+    "one is behind": (
+        (1, 1, 0),
+        "No difference between a and b could be found; c is worse than a and b.",
+    ),
+    "none": ((1, 1, 1), "No difference between a, b and c could be found."),
+    "in steps": ((0, 1, 2), "c is better than a and b."),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_the_first_sentence_is_what_the_tests_found(case):
+    """Scores in steps of 1 with noise of which the signed ranks of equal levels cancel out."""
+    levels, expected = FOUND[case]
+    noise = np.array([[1, -2, 3, -4, -5, 6, -7, 8, 9, -10], [0.0] * 10]) / 100
+    reports = [
+        _report(label, level + noise[place % 2])
+        for place, (label, level) in enumerate(zip("abc", levels))
+    ]
+    pairs = result_tables.pair_rows(reports, np.zeros((10, 3)), 0.0, 0)
+    summary = [{"optimizer": runs.label, "edge": "", "seeds": 10} for runs in reports]
+    assert conclusions._finding(summary, pairs) == expected
+
+
+def test_one_that_is_only_in_part_better_is_worse_than_none():
+    verdicts = {"ab": "better", "ac": "indistinguishable", "bc": "worse"}
+    pairs = [{"a": a, "b": b, "verdict": verdict} for (a, b), verdict in verdicts.items()]
+    summary = [{"optimizer": label, "edge": edge, "seeds": 10} for label, edge in
+               zip("abc", ("EDGE (low)", "", ""))]  # fmt: skip
+    assert conclusions._finding(summary, pairs) == (
+        "No difference between a (EDGE) and c could be found; b is worse than a (EDGE) and c."
+    )
+    pairs[2]["verdict"] = "better"
+    assert conclusions._finding(summary, pairs) == (
+        "a (EDGE) is worse than none. b is worse than a (EDGE); c is worse than b."
+    )
+
+
+def test_too_few_seeds_can_find_no_difference():
+    pairs = [{"a": "a", "b": "b", "verdict": "indistinguishable"}]
+    summary = [{"optimizer": label, "edge": "", "seeds": 4} for label in "ab"]
+    assert conclusions._finding(summary, pairs) == (
+        "No difference between a and b could be found: there are too few seeds."
+    )
 
 
 @pytest.mark.filterwarnings("error")

@@ -75,7 +75,7 @@ def test_a_metric_selects_on_validation_rows_and_judges_on_test_rows(metric, nam
         key = lambda row: (row["phase"], row["optimizer"], row["seed"])
         last = next(r for r in result.curves if r["epoch"] == 2 and key(r) == key(row))
         assert last["valid_score"] == pytest.approx(row["valid_score"], abs=1e-5)
-    assert f"best mean test {name}: " in result.conclusion[0]
+    assert f"best mean test {name}: " in result.conclusion[1]
     assert result.time_to_target == []
 
 
