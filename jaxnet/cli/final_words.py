@@ -37,6 +37,12 @@ def choice(study: Study, names: Sequence[str]) -> list[str]:
         value += f" ± {text(score.std(ddof=1))} (mean ± SD of {score.size} seeds)"
     rank = f", the {most} of {n_recipes} recipes" if n_recipes > 1 else ""
     metric = {"data_cost": "cost"}.get(metric, metric)
+    if study.interruption:
+        fewest, last = study.epochs.min(), study.epochs.max()
+        return [
+            f"So far recipe {recipe} ({numbers}) leads: {split} {metric} {value}{rank}. "
+            f"Networks have had {fewest} to {last} epochs, so that they cannot be compared yet."
+        ]
     sentences = [f"Choose recipe {recipe} ({numbers}): {split} {metric} {value}{rank}."]
     if (corrected := _corrected(study)) is not None:
         # An estimate from resampled examples may come out above the best, which is no correction.
@@ -50,7 +56,7 @@ def choice(study: Study, names: Sequence[str]) -> list[str]:
 
 def _corrected(study: Study) -> float | None:
     """The best recipe's score without the bias of selection; None where it is not known."""
-    if len(study.settings) == 1 or study.interruption or study.epochs.size > CORRECTED_UP_TO:
+    if len(study.settings) == 1 or study.epochs.size > CORRECTED_UP_TO:
         return None
     try:
         corrected = study.corrected_score().corrected

@@ -241,6 +241,12 @@ class Sweep(Training):
           flags: the options that were typed, such as "--l2"; what has its default value, too.
         """
         for name in (option.partition("=")[0] for option in self.vary):
+            if name in (*CHOICES, "sizes", "hidden_sizes"):
+                of_widths = name in ("sizes", "hidden_sizes")
+                raise ValueError(
+                    "--vary takes numbers of the recipe; "
+                    f"jaxnet.grid varies {'widths' if of_widths else name}, in Python."
+                )
             lost = [flag for flag in flags if flag == f"--{name.replace('_', '-')}"]
             options = (("--hyper", self.hyper), ("--schedule-hyper", self.schedule_hyper))
             for option, items in options:
@@ -256,8 +262,6 @@ class Sweep(Training):
         columns: dict[str, Any] = {}
         for option in self.vary:
             name, _, values = option.partition("=")
-            if name in CHOICES:
-                raise ValueError(f"--vary takes numbers of the recipe; jaxnet.grid varies {name}.")
             if name in columns:
                 raise ValueError(f"--vary names {name} twice; give all its values at once.")
             match = _RANGE.fullmatch(values)

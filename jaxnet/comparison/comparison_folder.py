@@ -230,11 +230,19 @@ def read(folder: str | Path) -> Comparison:
 
     >>> read("comparisons/none")
     Traceback (most recent call last):
-    ValueError: comparisons/none holds no comparison: No such file or directory.
+    ValueError: comparisons/none holds no comparison: there is no such folder.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).exists():
-        raise ValueError(f"{folder} holds no comparison: No such file or directory.")
+        reason = "there is no such folder"
+        if folder.exists():
+            is_study = (folder / "study.json").exists()
+            reason = (
+                "it is that of a study, which jaxnet plot draws"
+                if is_study
+                else f"it has no {MANIFEST}"
+            )
+        raise ValueError(f"{folder} holds no comparison: {reason}.")
     kind = "the manifest of a finished comparison"
     manifest = reading.read_content(folder / MANIFEST, kind, _finished, REMEDY)
     hashes = manifest.pop("sha256", {})

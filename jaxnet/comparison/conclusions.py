@@ -236,8 +236,11 @@ def _pair_sentence(
     elif is_different:
         sentence = f"{a} is better than {b} by {amount}, {p}."
     else:
-        sentence = f"{a} and {b} are indistinguishable: the difference is {amount}, {p}."
-        if math.isfinite(row["detectable"]) and row["detectable"] > 0:
+        is_hopeless = _smallest_p(first["seeds"], n_pairs) > ALPHA
+        outcome = f"cannot be told apart by {first['seeds']} seeds, which are too few"
+        outcome = outcome if is_hopeless else "are indistinguishable"
+        sentence = f"{a} and {b} {outcome}: the difference is {amount}, {p}."
+        if not is_hopeless and math.isfinite(row["detectable"]) and row["detectable"] > 0:
             sentence += (
                 f" With {first['seeds']} seeds, a true difference of "
                 f"{text(row['detectable'])}{unit} would be detected with a probability of 80%."

@@ -1,6 +1,7 @@
 """A comparison's tables and its protocol as a paper prints them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from jaxnet.comparison.result_tables import ALPHA, TEXT
@@ -10,16 +11,17 @@ from jaxnet.io.reading import JsonObject
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "summary": (
         "optimizer", "learning_rate", "test_score", "test_score_sd", "test_score_low",
-        "test_score_high", "test_score_low_examples", "test_score_high_examples",
+        "test_score_high",
     ),
     "pairwise": (
-        "a", "b", "difference", "low", "high", "low_examples", "high_examples", "p_holm", "verdict",
+        "a", "b", "difference", "low", "high", "p_holm", "verdict",
     ),
 }  # fmt: skip
 """The columns that a printed table has, of those tables that are too wide for a page."""
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "\N{MINUS SIGN}": "$-$",
 }  # fmt: skip
 """What LaTeX writes for characters that mean something else to it."""
 
@@ -156,4 +158,5 @@ def _text(value: object, missing: str) -> str:
 
 
 def _in_latex(text: str) -> str:
+    text = text if not re.fullmatch(r"-[\d.]+(e[+-]\d+)?", text) else f"\N{MINUS SIGN}{text[1:]}"
     return "".join(ESCAPES.get(character, character) for character in text)

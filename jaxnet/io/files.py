@@ -422,7 +422,12 @@ def _checked_header(file: ArrayFile, kind: str, format: int) -> tuple[dict[str, 
     text = file.metadata[METADATA_KEY]
     document = json_object(text.encode())
     if document["kind"] != kind:
-        raise ValueError(f"it is a {document['kind']} and not a {kind}")
+        if document["kind"] == "ensemble":
+            raise ValueError(
+                f"it is an ensemble and not a {kind}, which jaxnet.Ensemble.load reads"
+            )
+        article = "an" if kind == "ensemble" else "a"
+        raise ValueError(f"it is a {document['kind']} and not {article} {kind}")
     check_format(document["format"], format)
     document = _unsealed_header(text)
     digests = document.pop("sections")

@@ -179,6 +179,11 @@ def _check_rule(rule: object) -> None:
             "numbers are fixed: write jaxnet.custom(optax.adam, learning_rate=0.001) in place of "
             "optax.adam(0.001)."
         )
+    if isinstance(rule, partial):
+        raise ValueError(
+            f"rule must be a function with a name, not a partial: write one that calls "
+            f"{brief(rule.func)}, such as def rule(learning_rate): return …"
+        )
     if not isinstance(rule, UpdateRule) or isinstance(rule, (type, Optimizer)):
         raise ValueError(
             "rule must be a function of hyperparameters such as optax.adam, with a name: "

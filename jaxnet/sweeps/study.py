@@ -483,10 +483,15 @@ class Study(NamedTuple):
         lanes = [
             divmod(int(place), scores.shape[1]) for place in best if scores.flat[place] > -np.inf
         ]
+        if not any(allowed):
+            raise ValueError(
+                f"there is no network for an ensemble: where allows none of the "
+                f"{len(self.settings)} settings; their numbers are floats of 32 bits, so compare "
+                "them by math.isclose."
+            )
         if not lanes:
             raise ValueError(
-                "there is no network for an ensemble: all of these settings diverged, or where "
-                "allows none; allow others."
+                "there is no network for an ensemble: all of these settings diverged; allow others."
             )
         return Ensemble(tuple(map(self._networks.member, lanes)))
 

@@ -65,6 +65,8 @@ def unknown_names(description: Mapping[str, object]) -> list[str]:
 def _names(description: Mapping[str, object]) -> Iterator[str]:
     """All texts at places where a fingerprint names parts."""
     for key, value in description.items():
+        if key == "device":  # whose kind is no part
+            continue
         if isinstance(value, Mapping):
             yield from _names(value)
             if key == "metrics":

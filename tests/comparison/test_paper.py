@@ -28,7 +28,8 @@ def test_latex_is_that_of_pandas(table, compared):
     expected = frame.rename(columns=lambda name: name.replace("_", " ")).to_latex(
         index=False, float_format="%.4g", na_rep="--", escape=True, column_format=alignment
     )
-    assert compared[1].to_latex(table) == expected.strip()
+    signed = re.sub(r"(?<= )-(?=[\d.]+(e[+-]\d+)? )", "$-$", expected.strip())
+    assert compared[1].to_latex(table) == signed
 
 
 def test_markdown_has_a_cell_for_each_value(compared):
