@@ -199,6 +199,9 @@ def _drawn(
 def digits() -> Dataset:
     """scikit-learn's handwritten digits, small enough for seconds: 1,197 / 300 / 300 examples.
 
+    The last rows are of other writers than the first ones, so that the test split is harder than
+    the validation split.
+
     Returns:
       A `Dataset` of images of 8×8 pixels in [0, 1], (n, 64), and labels 0 to 9.
 

@@ -240,7 +240,7 @@ function showTable() {
     racer.row.classList.toggle("off", !racer.isOn);
     racer.lossCell.textContent = isOut(racer) ? "∞" : numberText(nowOf(racer).loss, 4);
     const place = order.indexOf(racer) + 1;
-    racer.placeCell.textContent = !racer.isOn ? "" : isOut(racer) ? "out" : `${place}.`;
+    racer.placeCell.textContent = !racer.isOn || demo.time === 0 ? "" : isOut(racer) ? "out" : `${place}.`;
   }
 }
 
