@@ -11,6 +11,15 @@ RED, BLUE, BLACK = "#b3402a", "#0072b2", "#1a1a1a"
 KINDS = {RED: "a sweep of jaxnet", BLUE: "jaxnet.train", BLACK: "others"}
 """What the colours of the picture mean."""
 
+TIMES = {
+    "first call": "first",
+    "again": "again",
+    "times as fast": "times_first",
+    "again, times": "times_again",
+    "best": "best",
+}
+"""Columns of a table of seconds beside those of another library."""
+
 
 def color(row: dict) -> str:
     """Red for jaxnet's sweeps, blue for its `train`, black for others."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tables
 from benchmarks.processes import in_fresh_process
 
 EXAMPLES, BATCH, EPOCHS, EVERY = 1437, 32, 50, 5
@@ -116,14 +117,7 @@ def run(rounds: int, smoke: bool) -> list[dict]:
     ]
 
 
-COLUMNS = {
-    "trials": "contestant",
-    "first call": "first",
-    "again": "again",
-    "times as fast": "times_first",
-    "again, times": "times_again",
-    "best": "best",
-}
+COLUMNS = {"trials": "contestant", **tables.TIMES}
 
 
 if __name__ == "__main__":
