@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxnet.cli.data_options import examples_text
+from jaxnet.core.arguments import reason_of
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.encoding import Category, Number
@@ -230,3 +232,19 @@ def classes(confusion: np.ndarray, names: Sequence[str] | None) -> str:
         for label in np.flatnonzero(counts).tolist()
     ]
     return ", ".join(each)
+
+
+@contextlib.contextmanager
+def as_warning(path: Path) -> Iterator[None]:
+    """A context in which an error costs a page, and not the results of a training.
+
+    Args:
+      path: what is written in the context.
+
+    Yields:
+      Nothing.
+    """
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(f"{path} could not be written: {reason_of(error)}", stacklevel=3)

@@ -46,11 +46,12 @@ def choice(study: Study, names: Sequence[str]) -> list[str]:
     sentences = [f"Choose recipe {recipe} ({numbers}): {split} {metric} {value}{rank}."]
     if (corrected := _corrected(study)) is not None:
         # An estimate from resampled examples may come out above the best, which is no correction.
-        worst = min if study.higher_is_better else max
+        is_worse = sign * corrected < score.mean()
+        expected = f"expect {text(corrected)} on other validation data."
         sentences.append(
-            f"Corrected for the choice of the best of {n_recipes}, expect "
-            f"{text(worst(corrected, sign * score.mean()))} on other validation data."
-        )
+            f"Corrected for the choice of the best of {n_recipes}, {expected}" if is_worse else
+            f"That it is the best of {n_recipes} gives it no lead by chance that can be measured."
+        )  # fmt: skip
     return sentences
 
 

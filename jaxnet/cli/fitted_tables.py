@@ -82,7 +82,10 @@ def recipes_table(out: Console, study: Study, names: Sequence[str], n: int) -> T
             )
             for place, name in enumerate(names)
         ),
-        Column(f"mean ± SD{unit}", [_mean_and_sd(sign * score, bare) for score in scores]),
+        Column(
+            f"{'mean ± SD' if len(study.seeds) > 1 else 'score'}{unit}",
+            [_mean_and_sd(sign * score, bare) for score in scores],
+        ),
         Column(f"range{unit}", ["–".join(map(bare, pair)) or "–" for pair in ends], rank=50),
         Column("diverged", list(map(str, diverged)), rank=0 if any(diverged) else 100),
         Column("epochs", list(map(str, epochs)), rank=40 if len({*epochs}) > 1 else 99),
@@ -110,8 +113,9 @@ def _mean_and_sd(scores: np.ndarray, text: Callable[[float], str]) -> str:
     """The mean and the standard deviation of the scores of a recipe's seeds."""
     if not scores.size:
         return "–"
-    sd = scores.std(ddof=1) if scores.size > 1 else 0.0
-    return f"{text(scores.mean())} ± {text(sd)}"
+    if scores.size == 1:
+        return text(scores.mean())
+    return f"{text(scores.mean())} ± {text(scores.std(ddof=1))}"
 
 
 def report_table(out: Console, comparison: Comparison) -> Table:

@@ -146,12 +146,12 @@ class Sweep(Training):
             out.print(fitted_tables.recipes_table(out, study, names, SHOWN))
             for line in lines:
                 console.say(out, line)
-            if data.test is not None:
+            if data.test is not None and np.isfinite(study.score).any():
                 console.say_command(out, "Next", console.prediction_command(folder, self.data))
-            if (comparison := self._comparison_command(data)) is not None:
-                console.say_command(out, "Compare optimizers on it", comparison)
             if (failure := _failure(study, folder)) is not None:
                 raise failure
+            if (comparison := self._comparison_command(data)) is not None:
+                console.say_command(out, "Compare optimizers on it", comparison)
             page.finish(lines)
 
     def _write_page(self, folder: Path, study: Study, data: Dataset, conclusion: list[str]) -> None:
@@ -159,10 +159,11 @@ class Sweep(Training):
         # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
         from jaxnet.reporting import study_page
 
-        study_page.write(
-            folder / "study.html", study, data_text=examples_text(self.data, data),
-            command=command_of("sweep", self), conclusion=conclusion,
-        )  # fmt: skip
+        with console.as_warning(folder / "study.html"):
+            study_page.write(
+                folder / "study.html", study, data_text=examples_text(self.data, data),
+                command=command_of("sweep", self), conclusion=conclusion,
+            )  # fmt: skip
 
     def _comparison_command(self, data: Dataset) -> str | None:
         """The command that compares optimizers on this network and data; None if it cannot."""

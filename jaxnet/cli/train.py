@@ -158,7 +158,9 @@ class Train(Training):
         console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         console.say(out, f"Written to {folder}/: {', '.join(names)}")
-        console.say(out, f"Open {folder / 'run.html'} in a browser: curves, errors and weights.")
+        if "run.html" in names:
+            page = folder / "run.html"
+            console.say(out, f"Open {page} in a browser: curves, errors and weights.")
         if data.test is not None:
             console.say_command(out, "Next", console.prediction_command(folder, self.data))
         further = f"Go on with jaxnet train --resume {console.quoted(folder)}"
@@ -176,10 +178,11 @@ class Train(Training):
         # Imported here, since matplotlib's figures take 0.3 s, for which training would wait.
         from jaxnet.reporting import run_page
 
-        run_page.write(
-            folder / "run.html", run, data, data_text=examples_text(self.data, data),
-            command=command_of("train", self), report=report,
-        )  # fmt: skip
+        with console.as_warning(folder / "run.html"):
+            run_page.write(
+                folder / "run.html", run, data, data_text=examples_text(self.data, data),
+                command=command_of("train", self), report=report,
+            )  # fmt: skip
 
     def _cross_validated(self, net: Network, recipe: Recipe, data: Dataset) -> str:
         """The scores of networks that are trained on each fold of the training examples."""

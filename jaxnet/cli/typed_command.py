@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 from typing import Any
 
-OF_A_CALL = ("resume", "wait", "watch", "plot_only")
+OF_A_CALL = ("folder", "resume", "wait", "watch", "plot_only")
 """Options that are about one call and not about what it makes."""
 
 

@@ -112,6 +112,7 @@ def methods(manifest: JsonObject, summary: Sequence[Row]) -> str:
         f"seeds rejects at {ALPHA:.0%}{pairs}. Intervals have a level of {1 - ALPHA:.0%}: those "
         "over seeds by the BCa bootstrap, those over seeds and test examples by the pigeonhole "
         "bootstrap.",
+        *_equivalent(manifest),
         f"Of the {len(labels) * len(seeds)} runs of the report {n_diverged or 'none'} diverged"
         + ("; each counts with the worst score." if n_diverged else "."),
         f"In all, {manifest['networks']:,} networks were trained for "
@@ -119,6 +120,17 @@ def methods(manifest: JsonObject, summary: Sequence[Row]) -> str:
         f"{versions['jax']} on {manifest['device']['kind']} ({manifest['dtype']}).",
     ]
     return " ".join(sentences) + "\n"
+
+
+def _equivalent(manifest: JsonObject) -> list[str]:
+    """When two optimizers are called equivalent; nothing where none are."""
+    margin = manifest["protocol"]["margin"]
+    if not margin:
+        return []
+    return [
+        "Two are called equivalent if the interval of their difference over seeds and test "
+        f"examples lies within ±{margin:g}."
+    ]
 
 
 def _tuning(protocol: JsonObject, summary: Sequence[Row]) -> list[str]:

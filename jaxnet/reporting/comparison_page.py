@@ -290,15 +290,18 @@ def _protocol_text(comparison: Comparison) -> str:
     """The protocol in sentences."""
     protocol = comparison.manifest["protocol"]
     unit = " points" if comparison.manifest["score"] == "accuracy" else ""
+    equivalent = (
+        " They are called equivalent if the 95% interval of their difference over seeds and test "
+        f"examples lies within ±{_score_text(comparison)(protocol['margin'])}{unit}."
+    )
     return (
         f"{_tuning_text(comparison)} The report trains the selected recipes under "
         f"{len(protocol['report_seeds'])} other seeds and gives scores on the test set, which "
         "selected nothing. Under each seed, all "
         f"{len(comparison.manifest['searches'])} optimizers have the same initial weights and "
         "mini-batches. Two optimizers are called different if the Wilcoxon signed-rank test over "
-        "these seeds, with Holm's correction for all pairs, rejects at the 5% level. They are "
-        "called equivalent if the 95% interval of their difference over seeds and test examples "
-        f"lies within ±{_score_text(comparison)(protocol['margin'])}{unit}."
+        "these seeds, with Holm's correction for all pairs, rejects at the 5% level."
+        + (equivalent if protocol["margin"] else "")
     )
 
 

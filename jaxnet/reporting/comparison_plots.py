@@ -21,6 +21,7 @@ from jaxnet.reporting.style import (
     WIDTH,
     ink_on,
     line_style,
+    literal,
     remove_frame,
     styled,
 )
@@ -122,7 +123,7 @@ def sensitivity(comparison: Comparison) -> Figure:
         axes.plot(rates[chosen], mean[chosen], "o", color=colour, markersize=10, fillstyle="none",
                   markeredgewidth=1.6)  # fmt: skip
         edge = f"  {summary['edge']}" if summary["edge"] else ""
-        axes.set(title=f"{_literal(label)}: η = {summary['learning_rate']:.3g}{edge}", xscale="log")
+        axes.set(title=f"{literal(label)}: η = {summary['learning_rate']:.3g}{edge}", xscale="log")
         axes.set_xlabel("learning rate η")
     score_axis.set_axis(panels, f"validation {score_axis.quantity}")
     return figure
@@ -280,7 +281,7 @@ def search(comparison: Comparison) -> Figure:
         summary = _summary(comparison, label)
         axes.plot(summary["learning_rate"], coordinate(summary[second]), "o", fillstyle="none",
                   markersize=13, color=RED, markeredgewidth=2)  # fmt: skip
-        axes.set(xscale="log", yscale="log", title=_literal(label), xlabel="learning rate η",
+        axes.set(xscale="log", yscale="log", title=literal(label), xlabel="learning rate η",
                  ylabel=f"1 − {second}" if near_one else second)  # fmt: skip
     if image is not None:
         label = "log₁₀ of the validation error"
@@ -305,7 +306,7 @@ def profile(rows: Sequence[Row]) -> Figure:
     for k, label in enumerate(dict.fromkeys(row["optimizer"] for row in rows)):
         steps = _rows_of(rows, label)
         factors, fractions = ([row[name] for row in steps] for name in ("factor", "fraction"))
-        axes.step(factors, fractions, where="post", label=_literal(label), linewidth=1.8,
+        axes.step(factors, fractions, where="post", label=literal(label), linewidth=1.8,
                   **line_style(k))  # fmt: skip
     axes.set(xscale="log", xlabel="steps, relative to the fastest optimizer", ylim=(-0.02, 1.02),
              ylabel="fraction of tasks and targets")  # fmt: skip
@@ -333,18 +334,8 @@ def _summary(comparison: Comparison, label: str) -> Row:
 
 def _legend(comparison: Comparison, label: str) -> str:
     """A label, with (EDGE) if the chosen learning rate is at an edge of the searched range."""
-    text = _literal(label)
+    text = literal(label)
     return f"{text} (EDGE)" if _summary(comparison, label)["edge"] else text
-
-
-def _literal(label: str) -> str:
-    """A label that matplotlib shows as it is.
-
-    Between two "$" it would read a formula, and it leaves labels that begin with "_" out of
-    legends; nobody sees the space of no width in front of them.
-    """
-    text = label.replace("$", r"\$")
-    return f"\u200b{text}" if text.startswith("_") else text
 
 
 def _score_curves(comparison: Comparison, label: str, of_diverged: float) -> np.ndarray:

@@ -110,21 +110,26 @@ def of_svg(name: str, content: bytes, caption: str = "") -> Picture:
     """
     text = reading.utf8(content)
     opening = re.search(r'<svg [^>]*?width="([\d.]+)pt" height="[\d.]+pt" ([^>]*)>', text)
-    if opening is None or re.search(r"<script|\son\w+=", text):
+    if opening is None or re.search(r"<script|<[^>]*\son\w+=", text):
         raise ValueError("it is no SVG file that matplotlib has written")
     body = text[opening.end() : text.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", body, flags=re.S)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # nothing refers to these
     prefix = re.sub(r"\W+", "-", name)  # the same names stand in other figures, too
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body)
-    body = re.sub(r"px '[^;\"]*sans-serif", "px system-ui, sans-serif", body)
-    body = re.sub(r"#[0-9a-f]{6}\b", lambda colour: PAGE_COLOURS.get(colour[0], colour[0]), body)
+    body = re.sub(r"<[^>]*>", lambda tag: _adapted_tag(tag[0], prefix), body)  # texts stay
     body = re.sub(r"\s*\n\s*", "\n", body)
     view_box = re.search(r'viewBox="[^"]*"', opening[2])
     label = Markup.escape(name)
     tag = f'<svg role="img" aria-label="{label}" {view_box[0] if view_box else ""}>'
     return Picture(name, Markup(f"{tag}{body}</svg>"), caption, round(float(opening[1]) * 96 / 72))
+
+
+def _adapted_tag(tag: str, prefix: str) -> str:
+    """A tag of an SVG file with names of its own, the page's font and the page's colours."""
+    tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
+    tag = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", tag)
+    tag = re.sub(r"px '[^;\"]*sans-serif", "px system-ui, sans-serif", tag)
+    return re.sub(r"#[0-9a-f]{6}\b", lambda colour: PAGE_COLOURS.get(colour[0], colour[0]), tag)
 
 
 def of_svg_file(name: str, path: Path) -> Picture:

@@ -18,7 +18,7 @@ from jaxnet.core.types import History
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.reporting.axis_names import in_words, score_in_words
 from jaxnet.reporting.curve_plots import STYLES, draw_accuracies, draw_costs
-from jaxnet.reporting.style import MOST_DOTS, SEQUENTIAL, WIDTH, remove_frame, styled
+from jaxnet.reporting.style import MOST_DOTS, SEQUENTIAL, WIDTH, literal, remove_frame, styled
 from jaxnet.sweeps.study import Study
 
 MOST_STEPS = 24
@@ -54,7 +54,7 @@ def curves(history: History, best_epoch: int = 0, title: str = "") -> Figure:
         if panel.lines:
             panel.legend()
     if title:
-        figure.suptitle(textwrap.fill(title, 110))
+        figure.suptitle(literal(textwrap.fill(title, 110)))
     return figure
 
 

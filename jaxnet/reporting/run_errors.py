@@ -141,21 +141,19 @@ def _wrong(data: Dataset, split: Split, report: ClassificationReport) -> dict[st
         ]
         return {"wrong_images": images}
     encoding = encoding_of(data)
-    rows: list[Row] = []
-    for example in report.wrong:
-        x = np.asarray(split.x[example.row], float)
-        rows.append(
-            {
-                "row": str(example.row),
-                "is": names[example.label],
-                "taken for": names[example.predicted],
-                "probability": f"{example.probability:.1%}",
-                **cells_of_example(encoding, x),
-            }
-        )
-    texts = [name for name in rows[0] if name not in ("probability", *_numbers(encoding))]
-    columns = [(name, lambda row, name=name: row[name]) for name in rows[0]]
-    return {"wrong_rows": table("Rows of the test set, from 0", rows, columns, texts)}
+    cells = [
+        cells_of_example(encoding, np.asarray(split.x[example.row], float))
+        for example in report.wrong
+    ]
+    rows: list[list[str]] = [
+        [str(example.row), str(names[example.label]), str(names[example.predicted]),
+         f"{example.probability:.1%}", *own.values()]
+        for example, own in zip(report.wrong, cells, strict=True)
+    ]  # fmt: skip
+    numbers = _numbers(encoding)
+    headings = [("row", True), ("is", True), ("taken for", True), ("probability", False)]
+    headings += [(name, name not in numbers) for name in cells[0]]  # which may be called "row", too
+    return {"wrong_rows": Table("Rows of the test set, from 0", headings, rows)}
 
 
 def _numbers(encoding: Encoding | None) -> set[str]:

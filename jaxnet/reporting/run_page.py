@@ -138,8 +138,8 @@ def _sentences(run: Run, data: Dataset, report: Report | None) -> list[str]:
     has_penalty = run.recipe.l1 is not None or run.recipe.l2 is not None
     if has_penalty and _has_data_cost(run):
         sentences.append(
-            "Costs on this page are without penalties, so that training and other sets can be "
-            "compared; history.csv has those with them, too."
+            "Costs are without penalties, so that training and other sets can be compared; the "
+            "numbers by epoch have those with them, too."
         )
     elif has_penalty:
         sentences.append(
@@ -166,7 +166,7 @@ def _calibration(report: ClassificationReport) -> str:
         f"Calibration: on the test set the probability of an answer is {curve.error:.1%} away "
         "from the share that is right, on average."
     )
-    if scaled is None:
+    if scaled is None or scaled.error >= curve.error:
         return text
     return f"{text} With logits divided by {temperature:.3g} it would be {scaled.error:.1%}."
 

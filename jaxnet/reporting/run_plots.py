@@ -11,7 +11,7 @@ from jaxnet.core.types import Dataset
 from jaxnet.data.tables import encoding_of
 from jaxnet.reporting import curve_plots
 from jaxnet.reporting.page_pictures import Picture, Thumbnail, of_figure, signed_image
-from jaxnet.reporting.style import BLUE, DIVERGING, RED, WIDTH, remove_frame, styled
+from jaxnet.reporting.style import BLUE, DIVERGING, RED, WIDTH, literal, remove_frame, styled
 from jaxnet.training.run import Run
 
 SMALLEST_IMAGE = 7
@@ -77,7 +77,7 @@ def weight_map(
     order = np.argsort(-norms, kind="stable")[:MOST_INPUTS]
     shown = w[order, :MOST_UNITS]
     all_names = [f"input {k}" for k in range(len(w))] if names is None else list(names)
-    labels = [_short(all_names[int(k)]) for k in order]
+    labels = [literal(_short(all_names[int(k)])) for k in order]
     figure = Figure(figsize=(WIDTH, 0.9 + 0.19 * len(order)), layout="constrained")
     axes = figure.subplots()
     largest = float(np.quantile(np.abs(shown), 0.995)) or 1.0
@@ -116,7 +116,8 @@ def residuals(
     axes.plot(ends, ends, "-", color=RED, linewidth=1.2)
     axes.plot(targets[::step], predicted[::step], "o", color=BLUE, markersize=3, alpha=0.5,
               markeredgewidth=0)  # fmt: skip
-    axes.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
+    target = literal(name)
+    axes.set(xlabel=f"{target}, true", ylabel=f"{target}, predicted")
     remove_frame(axes)
     shown = "every test example" if step == 1 else f"every {step}th test example"
     against = of_figure(
@@ -126,7 +127,7 @@ def residuals(
     axes = figure.subplots()
     axes.hist(predicted - targets, bins=min(40, max(5, len(targets) // 8)), color=BLUE, alpha=0.7)
     axes.axvline(0, color=RED, linewidth=1.2)
-    axes.set(xlabel=f"error of {name}, predicted − true", ylabel="test examples")
+    axes.set(xlabel=f"error of {target}, predicted − true", ylabel="test examples")
     remove_frame(axes)
     return [against, of_figure(f"errors of {name}", figure, "How the errors are distributed.")]
 

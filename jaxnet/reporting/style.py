@@ -100,6 +100,22 @@ def line_style(k: int) -> LineStyle:
     return {"color": COLOURS[k % n], "linestyle": DASHES[(k + k // n) % n]}
 
 
+def literal(text: str) -> str:
+    r"""A text that matplotlib draws letter by letter.
+
+    Between two "$" it would read a formula, and it leaves labels that begin with "_" out of
+    legends; nobody sees the space of no width in front of them.
+
+    Args:
+      text: the text, such as the name of a column.
+
+    >>> literal("$5-$10")
+    '\\$5-\\$10'
+    """
+    text = text.replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text
+
+
 def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
     """A function that draws in this style, whatever matplotlib is set to.
 

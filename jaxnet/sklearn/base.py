@@ -18,7 +18,7 @@ from jaxnet.core.arguments import brief
 from jaxnet.core.conversion import weight_array
 from jaxnet.core.dtypes import computing_in
 from jaxnet.core.network import Network
-from jaxnet.core.types import Layer, Params
+from jaxnet.core.types import Dataset, Layer, Params, Split
 from jaxnet.sklearn.lbfgs import minimize
 from jaxnet.sklearn.mapping import (
     COSTS,
@@ -37,6 +37,7 @@ from jaxnet.sklearn.programs import (
 )
 from jaxnet.sklearn.stopping import Progress
 from jaxnet.sklearn.training import Examples, Networks, random_states, train
+from jaxnet.training.measured import check_metrics, measured
 
 
 def has_epochs(estimator: "MultilayerPerceptron") -> bool:
@@ -240,7 +241,11 @@ def prepared(
     weight = weight_array(sample_weight, len(x), "sample_weight")
     weight = None if weight is None else np.asarray(weight)
     examples = estimator._targets(x, y, weight, is_partial)
-    return architecture(estimator, examples), examples
+    net = architecture(estimator, examples)
+    if estimator.metrics:
+        split = Split(examples.x, estimator._metric_targets(examples.y))
+        check_metrics(net, Dataset(split, split), measured(("validation",), estimator.metrics))
+    return net, examples
 
 
 def architecture(estimator: MultilayerPerceptron, examples: Examples) -> Network:

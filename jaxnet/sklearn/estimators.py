@@ -60,7 +60,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         the members in front, and curves are means over them.
       metrics: what to measure on the validation examples of `early_stopping` after each epoch, by
         name, as in `{"auc": jaxnet.metrics.roc_auc}`: metrics, or functions of outputs, targets and
-        weights; `None` for nothing.
+        weights that are written with `jax.numpy`; `None` for nothing.
       dtype: "float32" or "float64", to compute in; `None` for that of `X`.
       device: the platform to compute on, such as "cpu" or "gpu"; `None` for JAX's default.
       class_weight: "balanced", or a weight for each class by its label, which multiply the

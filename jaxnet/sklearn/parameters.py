@@ -87,12 +87,17 @@ def check_parameters(parameters: Parameters) -> None:
         count("verbose", parameters.verbose, low=0)
     for name, high in (("power_t", np.inf), ("tol", np.inf), ("validation_fraction", 1)):
         leaf(name, getattr(parameters, name), high=high)
-    if parameters.metrics is not None:
+    if parameters.metrics:
         measured(("validation",), parameters.metrics)
         if not parameters.early_stopping:
             raise ValueError(
                 "metrics are measured on validation examples, which early_stopping=True sets "
                 "apart; set it, or leave metrics out."
+            )
+        if parameters.solver == "lbfgs":
+            raise ValueError(
+                'metrics are measured after each epoch, which solver="lbfgs" does not have; take '
+                'solver="adam".'
             )
     if parameters.dtype is not None:
         require_choice("dtype", parameters.dtype, get_args(FloatType))

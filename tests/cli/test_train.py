@@ -614,3 +614,18 @@ def test_the_table_shows_the_costs_that_choose_the_best_epoch(here, capsys, monk
     best_of_sweep = json.loads((here / "study" / "best.json").read_text())
     assert best_of_sweep["test_data_cost"] == pytest.approx(best["test_data_cost"], rel=1e-3)
     assert best_of_sweep["test_cost"] == pytest.approx(best["test_cost"], rel=1e-3)
+
+
+def test_a_page_that_cannot_be_written_costs_no_results(here, monkeypatch, capsys):
+    from jaxnet.reporting import run_page
+
+    def fail(*_, **__):
+        raise ValueError("it is no picture.")
+
+    monkeypatch.setattr(run_page, "write", fail)
+    options = ["--data", "xor", "--sizes", "2", "2", "2", "--epochs", "1"]
+    status, out, err = _run(capsys, "train", *options)
+    assert status == 0
+    assert "run.html could not be written: it is no picture" in err
+    assert "validation accuracy" in out
+    assert "Open " not in out

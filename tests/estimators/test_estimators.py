@@ -398,6 +398,13 @@ def test_metrics_need_a_validation_split():
         small("classifier", metrics={"auc": jn.metrics.roc_auc}).fit(X, CLASSES)
     with pytest.raises(ValueError, match="the name of a metric must be an ident"):
         small("classifier", metrics={"cost": jn.metrics.mae}, early_stopping=True).fit(X, CLASSES)
+    with pytest.raises(ValueError, match="the metric f1 is for classes, but the targets are numb"):
+        small("regressor", metrics={"f1": jn.metrics.f1}, early_stopping=True).fit(X, NUMBERS)
+    with pytest.raises(ValueError, match='which solver="lbfgs" does not have'):
+        small(
+            "regressor", metrics={"mae": jn.metrics.mae}, early_stopping=True, solver="lbfgs"
+        ).fit(X, NUMBERS)
+    assert small("classifier", metrics={}).fit(X, CLASSES).validation_metrics_ == {}
 
 
 def test_the_validation_split_keeps_the_shares_of_two_classes():

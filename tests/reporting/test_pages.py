@@ -45,7 +45,7 @@ def test_a_page_of_images_shows_what_is_confused_and_most_confidently(tmp_path):
         (str(labels[k]), str(predicted[k]), f"{100 * outputs[k].max():.1f}") for k in order
     ]
     assert len(re.findall(r"<img", page)) == 10 + 12  # the wrong examples, and the hidden units
-    assert "Costs on this page are without penalties" in page
+    assert "Costs are without penalties" in page
     results, _, epochs = page.partition("The numbers by epoch")
     assert "0.6000" in results  # the validation cost of the best epoch without penalties
     assert "1.5000" not in results
@@ -75,6 +75,31 @@ def test_a_page_of_numbers_shows_residuals_in_their_own_unit(tmp_path):
     assert f"<td>{rmse:.4g}</td>" in page
     assert "Errors of the predictions" in page
     assert 'class="matrix"' not in page
+
+
+def test_names_are_neither_formulas_nor_scripts_nor_headings_of_the_page(tmp_path):
+    random = np.random.default_rng(0)
+    cells = {
+        "row": random.choice(["sold online=yes", "$5%-$10", "#1a1a1a"], 60),
+        "taken for": random.normal(size=60),
+        "$\\frac{$": random.normal(size=60),
+    }
+    table = jn.datasets.table(
+        cells | {"label": np.repeat(["a", "b"], 30)}, "label", valid=0.2, test=0.4
+    )
+    net = jn.Network((table.n_inputs, 2, 2))
+    run = jn.train(net, table, jn.Recipe(jn.sgd(0.1)), epochs=1)
+    run_page.write(tmp_path / "run.html", run, table)
+    page = (tmp_path / "run.html").read_text()
+    assert "sold online=yes" in page
+    assert "$5%-$10" in page
+    wrong = page[page.index("Rows of the test set, from 0") :]
+    outputs = jn.predict(run.network, run.best_params, table.test.x)
+    first = re.findall(r"<td[^>]*>([^<]*)</td>", wrong)[:4]
+    row = int(first[0])
+    assert first[1] == "ab"[table.test.y[row]]
+    assert first[2] == "ab"[int(outputs[row].argmax())] != first[1]
+    assert first[3] == f"{run.report(table.test).wrong[0].probability:.1%}"
 
 
 def test_without_a_test_set_the_page_says_so(tmp_path):
