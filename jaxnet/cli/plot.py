@@ -85,5 +85,12 @@ def _folder_with_results(path: Path) -> Path:
         raise ValueError(f"the folder {path} does not exist; name that of a run, or of runs.")
     if any((path / name).exists() for name in RESULTS):
         return path
-    files = [file for name in RESULTS for file in path.glob(f"*/{name}")]
-    return max(files, key=lambda file: file.stat().st_mtime).parent if files else path
+    folders = {file.parent for name in RESULTS for file in path.glob(f"*/{name}")}
+    return max(folders, key=_trained_at) if folders else path
+
+
+def _trained_at(folder: Path) -> float:
+    """When the newest of its files was written that is no picture: a sweep may have gone on."""
+    drawn = (".svg", ".pdf", ".png", ".html")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in drawn)
+    return max(path.stat().st_mtime for path in files)

@@ -79,8 +79,8 @@ def write(
     facts = [
         ("Recipe", recipe),
         ("Data", data_text or _sizes_text(data)),
-        ("Date", html_page.date_text()),
-        ("Versions", html_page.versions_text()),
+        ("Written", html_page.date_text()),
+        ("By", html_page.versions_text()),
     ]
     top = Top("Training run", architecture, facts, command, _warnings(run))
     content = {

@@ -71,15 +71,16 @@ def write(
     """
     path = Path(path)
     n_networks, n_recipes = study.epochs.size, len(study.settings)
+    recipes = f"{n_recipes:,} recipe" + "s" * (n_recipes > 1)
     facts = [
         ("Data", data_text),
-        ("Networks", f"{n_networks:,} of {n_recipes:,} recipes, {int(study.epochs.sum()):,} epochs "
+        ("Networks", f"{n_networks:,} of {recipes}, {int(study.epochs.sum()):,} epochs "
                      f"in all, in {study.seconds:.1f} s"),
-        ("Date", html_page.date_text()),
-        ("Versions", html_page.versions_text()),
+        ("Trained by", "; ".join(map(str, study.origins))),
+        ("Written", html_page.date_text()),
     ]  # fmt: skip
     net = study.settings[study.best_recipe].network
-    title = f"{n_recipes:,} recipes for {'-'.join(map(str, net.sizes))}"
+    title = f"{recipes} for {'-'.join(map(str, net.sizes))}"
     top = Top("Study", title, facts, command, _warnings(study))
     content = {
         "conclusion": list(conclusion),

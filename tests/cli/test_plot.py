@@ -59,8 +59,9 @@ def test_all_pictures_are_drawn_again_as_svg(folders, capsys, tmp_path, name):
 def test_of_several_studies_the_newest_is_drawn(folders, capsys, tmp_path):
     for k, name in enumerate(("new", "older", "oldest")):
         shutil.copytree(folders / "study", tmp_path / "studies" / name)
-        seconds = 1e9 - 1000 * k
-        os.utime(tmp_path / "studies" / name / "study.json", (seconds, seconds))
+        for file in (tmp_path / "studies" / name).rglob("*.*"):
+            os.utime(file, (1e9 - 1000 * k,) * 2)
+    os.utime(tmp_path / "studies" / "new" / "study.json", (1e8, 1e8))  # its chunks are newer
     status, out, err = _plot(capsys, tmp_path / "studies")
     assert (status, err) == (0, "")
     assert f"The newest in {tmp_path / 'studies'} is drawn: {tmp_path / 'studies' / 'new'}/" in out
