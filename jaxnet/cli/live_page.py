@@ -174,7 +174,7 @@ def watched(watch: Watch, folder: Path, heading: Heading, out: Console) -> Itera
         yield page
         return
     try:
-        address = page.begin(watch[0] if watch else 0, folder)
+        address = page.begin(next(iter(watch), 0), folder)
         console.say_command(out, "Watch it in a browser of this machine", address)
     except OSError as error:
         page.give_up(error, has_begun=False)
@@ -195,7 +195,7 @@ def check(watch: Watch) -> None:
     Args:
       watch: the value of the option.
     """
-    if watch and (len(watch) > 1 or not 1 <= watch[0] <= 65535):
+    if watch and (len(watch) > 1 or not all(1 <= port <= 65535 for port in watch)):
         raise ValueError(
             "--watch takes one port in [1, 65535], or none for a free one, not "
             f"{' '.join(map(str, watch))}."

@@ -404,8 +404,9 @@ def test_the_playground_exports_what_jaxnet_can_train(open_demo):
     page = open_demo("playground").page
     page.click("text=This run as a jaxnet script")
     assert page.inner_text("#copied") == "There is nothing to export yet: train for an epoch."
-    page.click("#step")
+    page.evaluate("() => { runner.start(); trainFor(1); show(true); }")
     assert (page.inner_text("#copied"), page.is_enabled("#save")) == ("", True)
+    page.evaluate("runner.stop()")
     assert "validation cost" in page.input_value("#script")
     page.select_option("#data-name", "own")  # all points train
     page.click("#step")

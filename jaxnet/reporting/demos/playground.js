@@ -386,6 +386,7 @@ function show(all) {
     showCounts();
   }
   if (!runner.running) describe();
+  else if (query("#copy").disabled) showScript(); // there may be an epoch to export by now
 }
 
 function showSettings() {
