@@ -121,6 +121,7 @@ class Compare:
 
     def __call__(self, out: Console) -> None:
         """Compare, print, write."""
+        live_page.check(self.watch)
         chosen = {name: tasks.named(name) for name in self.tasks}
         for names in (self.optimizers, self.tasks):
             if repeated := [name for name in names if names.count(name) > 1]:

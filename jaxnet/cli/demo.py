@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from jaxnet.cli import console
-from jaxnet.cli.questions import networks_in
+from jaxnet.cli.questions import network_file
 from jaxnet.io import files, network_files
 from jaxnet.reporting import demo_pages
 
@@ -37,11 +37,16 @@ class Demo:
         if not self.name:
             self._list(out)
             return
-        network = None if self.run is None else network_files.load(_network_file(self.run))
+        demo_pages.check(self.name, self.run is not None)
+        network = None if self.run is None else network_files.load(network_file(self.run))
         page = demo_pages.demo_page(self.name, network)
         path = self.output or Path(f"jaxnet-{self.name}.html")
         if path.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"--output must be a file that ends with .html, not {path}.")
+        if path.is_file() and not demo_pages.is_demo_page(path):
+            raise ValueError(
+                f"{path} exists, and is no page of jaxnet demo; name another file by --output."
+            )
         files.write_atomic(path, page.encode())
         console.say(out, str(path.resolve()))
         if out.is_terminal:
@@ -55,15 +60,3 @@ class Demo:
         for name, title in demo_pages.TITLES.items():
             console.say(out, f"{name:{widest}}  {title}")
         console.say_command(out, "Open one", f"jaxnet demo {next(iter(demo_pages.TITLES))}")
-
-
-def _network_file(path: Path) -> Path:
-    """The network's file: in a folder, that of the newest run."""
-    if not path.exists():
-        raise ValueError(f"{path} does not exist; name the folder of a run, or a network file.")
-    if not path.is_dir():
-        return path
-    networks = list(networks_in(path))
-    if not networks:
-        raise ValueError(f"the folder {path} holds no network; name the folder of a run.")
-    return max(networks, key=lambda file: file.stat().st_mtime)

@@ -23,6 +23,7 @@ from rich.console import Console
 from jaxnet.cli import console, live_server, live_status
 from jaxnet.cli.live_status import Heading
 from jaxnet.cli.options import FailedError
+from jaxnet.io import files
 from jaxnet.io.reading import JsonObject
 from jaxnet.sweeps.executors import SweepReport
 
@@ -114,16 +115,18 @@ class LivePage:
             raise OSError(line or "its server does not start")
         return f"http://{live_server.HOST}:{line}/"
 
-    def give_up(self, error: Exception) -> None:
+    def give_up(self, error: Exception, has_begun: bool = True) -> None:
         """Go on without the page, after a warning.
 
         Args:
           error: the reason.
+          has_begun: whether there has been a page.
         """
         self.end()
         reason = getattr(error, "strerror", None) or error
+        any_more = " any more" if has_begun else ""
         warnings.warn(
-            f"there is no live page any more: {reason}; the command goes on without it.",
+            f"there is no live page{any_more}: {reason}; the command goes on without it.",
             UserWarning,
             stacklevel=2,
         )
@@ -147,12 +150,13 @@ class LivePage:
             self.path.unlink(missing_ok=True)
 
     def _write(self, status: JsonObject) -> None:
-        """Replace the status file; unlike a result it need not outlive the machine's power."""
+        """Replace the status file."""
         self.last = status
-        beside = self.path.with_name(f"{STATUS}.new")
-        beside.write_text(json.dumps(status, allow_nan=False), encoding="utf-8")
-        with contextlib.suppress(PermissionError):  # on Windows, while it is read
-            os.replace(beside, self.path)
+        try:
+            files.write_atomic(self.path, json.dumps(status, allow_nan=False).encode())
+        except PermissionError:
+            if os.name != "nt":  # where a file that is being read cannot be replaced
+                raise
 
 
 @contextlib.contextmanager
@@ -170,10 +174,10 @@ def watched(watch: Watch, folder: Path, heading: Heading, out: Console) -> Itera
         yield page
         return
     try:
-        address = page.begin(port_of(watch), folder)
+        address = page.begin(next(iter(watch), 0), folder)
         console.say_command(out, "Watch it in a browser of this machine", address)
     except OSError as error:
-        page.give_up(error)
+        page.give_up(error, has_begun=False)
     try:
         yield page
     except BaseException as error:
@@ -185,26 +189,17 @@ def watched(watch: Watch, folder: Path, heading: Heading, out: Console) -> Itera
         page.end()
 
 
-def port_of(watch: Sequence[int]) -> int:
-    """The port that --watch names; 0 for a free one.
+def check(watch: Watch) -> None:
+    """Raise a ValueError unless --watch names a port, or none; a command begins with it.
 
     Args:
       watch: the value of the option.
-
-    Raises:
-      ValueError: it is no port, or there are several.
-
-    >>> port_of(()), port_of((8000,))
-    (0, 8000)
     """
-    if not watch:
-        return 0
-    if len(watch) > 1 or not 1 <= watch[0] <= 65535:
+    if watch and (len(watch) > 1 or not all(1 <= port <= 65535 for port in watch)):
         raise ValueError(
             "--watch takes one port in [1, 65535], or none for a free one, not "
             f"{' '.join(map(str, watch))}."
         )
-    return watch[0]
 
 
 def _started(port: int, status: Path) -> subprocess.Popen[str]:

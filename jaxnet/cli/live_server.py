@@ -2,9 +2,10 @@
 
     python -I live_server.py PAGE STATUS PORT
 
-It answers on 127.0.0.1 alone: `/` with the page and `/status.json` with the present content of the
-file STATUS. No part of a request ever becomes a path. It prints the port, or why there is none, and
-ends when its standard input does, which is when the command ends, however that dies.
+It answers on 127.0.0.1 alone: `/`, with any query, with the page, and `/status.json` with the
+present content of the file STATUS. No part of a request ever becomes a path. It prints the port, or
+why there is none, and ends when its standard input does, which is when the command ends, however
+that dies.
 
 This file imports nothing but the standard library, so that it starts at once and in no process with
 JAX: the command that trains gives it none of its time.
@@ -101,7 +102,7 @@ class LiveServer:
             return HTTPStatus.FORBIDDEN, b"", "text/plain"
         if method not in METHODS:
             return HTTPStatus.METHOD_NOT_ALLOWED, b"", "text/plain"
-        if target == "/":
+        if target.partition("?")[0] == "/":
             return HTTPStatus.OK, self.page, "text/html"
         if target != "/status.json":
             return HTTPStatus.NOT_FOUND, b"", "text/plain"

@@ -99,7 +99,10 @@ def at_the_end(status: JsonObject, state: str, result: Sequence[str]) -> JsonObj
       state: one of `STATES`.
       result: what it came to, in sentences.
     """
-    facts = [[name, text] for name, text in status["facts"] if name != "time left"]
+    # Those of a network that has diverged count as trained while the command goes on, since they
+    # will not be; the result has the sum without them.
+    dropped = {"time left", "epochs"} if state == "finished" else {"time left"}
+    facts = [[name, text] for name, text in status["facts"] if name not in dropped]
     over = {"state": state, "stage": "", "is_over": True, "facts": facts, "result": list(result)}
     return status | over | {"time": time.time()}
 
@@ -133,7 +136,7 @@ def _scores(curves: ScoreCurves | None, names: Sequence[str]) -> JsonObject:
     was_scored = np.asarray(np.isfinite(curves.values[order]).any(axis=1))
     last_epochs = was_scored.shape[1] - was_scored[:, ::-1].argmax(axis=1)
     columns["epochs"] = list(map(str, last_epochs.tolist()))
-    drawn = [_drawn(np.where(np.isfinite(c), c, np.nan)) for c in curves.values[order[:CURVES]]]
+    drawn = [_drawn(curve) for curve in curves.values[order[:CURVES]]]
     return {
         "score": score,
         "caption": f"{len(order)} of {len(curves.settings):,} settings, by their {score}: "
@@ -174,12 +177,14 @@ def _cell(value: Any) -> str:
 
 def _mean_and_sd(scores: np.ndarray, text: Callable[[float], str]) -> str:
     """The mean over the seeds, and the standard deviation where there are several."""
-    mean = text(float(scores.mean()))
-    return f"{mean} ± {text(float(scores.std(ddof=1)))}" if scores.size > 1 else mean
+    scores = scores.astype(float)  # in float32 the squares of large costs overflow
+    mean = text(scores.mean())
+    return f"{mean} ± {text(scores.std(ddof=1))}" if scores.size > 1 else mean
 
 
 def _drawn(values: np.ndarray) -> JsonObject:
     """The mean, after each epoch, over the networks that have had it, in few points."""
+    values = np.where(np.isfinite(values), values.astype(float), np.nan)
     begun = values[np.isfinite(values).any(axis=1)]
     epochs = np.flatnonzero(np.isfinite(begun).any(axis=0))
     if len(epochs) > POINTS:

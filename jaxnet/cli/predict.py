@@ -17,7 +17,7 @@ from jaxnet.cli.questions import (
     doubt_of,
     holds_network,
     is_input,
-    networks_in,
+    network_file,
     questions_in,
 )
 from jaxnet.cli.saved_options import data_of_run
@@ -114,10 +114,10 @@ class Predict:
         """The network's file, and the other files; says which network it is if it was chosen."""
         paths = [path.expanduser() for path in self.files]
         if paths and not is_input(paths[0]):
-            file, inputs = _network_file(paths[0]), paths[1:]
+            file, inputs = network_file(paths[0]), paths[1:]
             is_chosen = file.parent not in (paths[0], paths[0].parent)
         elif RUNS.is_dir():
-            file, inputs, is_chosen = _network_file(RUNS), paths, True
+            file, inputs, is_chosen = network_file(RUNS), paths, True
         else:
             raise ValueError(
                 f"there is no folder {RUNS} of which the newest network would answer; train one "
@@ -230,21 +230,6 @@ def _print_outputs(
 def _in_percent(net: Network) -> bool:
     """Whether a network's outputs lie in [0, 1]."""
     return isinstance(net.cost.output, Softmax) or net.cost.output == sigmoid
-
-
-def _network_file(path: Path) -> Path:
-    """The network file at a path; in a folder of runs, that of the newest run."""
-    if not path.exists() and not path.suffix:
-        raise ValueError(
-            f"the folder {path} does not exist; train a network first, or name another folder."
-        )
-    if not path.is_dir():
-        return path
-    if networks := list(networks_in(path)):
-        return max(networks, key=lambda file: file.stat().st_mtime)
-    raise ValueError(
-        f"the folder {path} holds no network.safetensors; name the folder of a run, or of runs."
-    )
 
 
 def _encoding_of(file: Path) -> Encoding | None:

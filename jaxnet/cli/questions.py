@@ -1,4 +1,4 @@
-"""What `jaxnet predict` asks a network about: pictures, arrays, and rows of pixels."""
+"""What commands ask a network about: pictures, arrays, and rows of pixels; and where it is."""
 
 import math
 import warnings
@@ -69,6 +69,28 @@ def networks_in(folder: Path) -> Iterator[Path]:
     """
     own = folder / "network.safetensors"
     yield from [own] if own.exists() else folder.glob("*/network.safetensors")
+
+
+def network_file(path: Path) -> Path:
+    """The network file at a path; in a folder of runs, that of the newest run.
+
+    Args:
+      path: a file, or the folder of a run, or of runs.
+
+    Raises:
+      ValueError: there is no such folder, or it holds no network.
+    """
+    if not path.exists() and not path.suffix:
+        raise ValueError(
+            f"the folder {path} does not exist; train a network first, or name another folder."
+        )
+    if not path.is_dir():
+        return path
+    if networks := list(networks_in(path)):
+        return max(networks, key=lambda file: file.stat().st_mtime)
+    raise ValueError(
+        f"the folder {path} holds no network.safetensors; name the folder of a run, or of runs."
+    )
 
 
 def questions_in(path: Path, n_in: int, invert: bool) -> list[Question]:

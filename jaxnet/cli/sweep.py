@@ -101,6 +101,7 @@ class Sweep(Training):
 
     def __call__(self, out: Console) -> None:
         """Train, compare, write."""
+        live_page.check(self.watch)
         devices.use_all_cores()
         data = self.training_data()
         self.for_data(data)._run(data, self, out)

@@ -39,6 +39,11 @@ COSTS = {
 """The costs that `network.js` has, by its names for them."""
 DIGITS = (784, 10)
 """The numbers of inputs and outputs of a network for the page `digits`."""
+BEGINNING = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+    '<meta name="generator" content="jaxnet demo">\n'
+)
+"""What all pages begin with."""
 
 
 def demo_page(name: str, network: tuple[Network, Params] | None = None) -> str:
@@ -58,20 +63,40 @@ def demo_page(name: str, network: tuple[Network, Params] | None = None) -> str:
     >>> "<title>Why a neuron" in demo_page("neuron")
     True
     """
-    if name not in TITLES:
-        raise ValueError(f"there is no demo {name!r}; {suggestion(name, TITLES)}")
-    if network is not None and name != "digits":
-        raise ValueError(f"the demo digits alone takes a network, and not {name}; leave it out.")
+    check(name, network is not None)
     styles = "".join(_part(part) for part in ("shared.css", f"{name}.css"))
     scripts = "".join(
         f"<script>\n{_part(part)}</script>\n" for part in ("network.js", "page.js", f"{name}.js")
     )
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f"{BEGINNING}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(TITLES[name])} · jaxnet</title>\n<style>\n{styles}</style></head>\n"
         f"<body>\n{_part(f'{name}.html')}{_data(name, network)}{scripts}</body></html>\n"
     )
+
+
+def check(name: str, has_network: bool) -> None:
+    """Raise a ValueError unless there is a page of a name, and it takes a network if it has one.
+
+    Args:
+      name: the name.
+      has_network: whether a network is to answer on the page.
+    """
+    if name not in TITLES:
+        raise ValueError(f"there is no demo {name!r}; {suggestion(name, TITLES)}")
+    if has_network and name != "digits":
+        raise ValueError(f"the demo digits alone takes a network, and not {name}; leave it out.")
+
+
+def is_demo_page(path: Path) -> bool:
+    """Whether a file is one of the pages, by its first bytes.
+
+    Args:
+      path: the file.
+    """
+    with path.open("rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING.encode()
 
 
 def network_data(net: Network, params: Params) -> dict[str, object]:
@@ -86,7 +111,7 @@ def network_data(net: Network, params: Params) -> dict[str, object]:
       w, b, w, b, …
 
     Raises:
-      ValueError: it has a part that `network.js` has not.
+      ValueError: it has a part that `network.js` has not, or a parameter that is no 16-bit float.
 
     >>> from jaxnet.core.types import Layer
     >>> data = network_data(Network((2, 1)), (Layer(w=np.ones((2, 1)), b=np.zeros(1)),))
@@ -101,12 +126,18 @@ def network_data(net: Network, params: Params) -> dict[str, object]:
             f"the pages compute with one hidden activation of {', '.join(HIDDEN)} and a cost of "
             f"{', '.join(map(repr, COSTS.values()))}, not with {net}."
         )
-    flat = np.asarray(ravel_pytree(params)[0], "<f2")
+    flat = np.asarray(ravel_pytree(params)[0])
+    largest, most = np.abs(flat).max(), np.finfo("<f2").max
+    if not largest <= most:
+        raise ValueError(
+            f"the pages have parameters as 16-bit floats, up to {most:,.0f} in size, but the "
+            f"network's reach {largest:g}; train one with a lower learning rate."
+        )
     return {
         "sizes": list(net.sizes),
         "hidden": hidden.pop(),
         "cost": cost,
-        "params": base64.b64encode(flat.tobytes()).decode(),
+        "params": base64.b64encode(flat.astype("<f2").tobytes()).decode(),
     }
 
 

@@ -164,7 +164,7 @@ def test_backprop_has_the_numbers_of_jaxnet(open_demo, in_float64, sizes, hidden
 
 def test_backprop_goes_step_by_step_and_names_the_product_of_a_weight(open_demo):
     page = open_demo("backprop").page
-    page.click("#first")
+    assert page.inner_text("#step-text") == "1 of 10"
     lit = []
     for _ in range(page.evaluate("demo.steps.length")):
         lit += page.evaluate("[...document.querySelectorAll('#equations .lit')].map(li => li.id)")
@@ -184,6 +184,19 @@ def test_backprop_goes_step_by_step_and_names_the_product_of_a_weight(open_demo)
     page.fill("#sizes", "2-0-1")
     page.press("#sizes", "Enter")
     assert "not “2-0-1”" in page.inner_text("#sizes-error")
+
+
+def test_backprop_shows_numbers_that_overflow(open_demo):
+    seen = open_demo("backprop")
+    seen.page.click("#last")
+    seen.page.select_option("#cost", "quadratic-linear")
+    seen.page.fill("#y-0", "1e308")
+    seen.page.fill("#tables .panel:last-child input >> nth=0", "1e308")
+    seen.page.fill("#rate", "1e308")
+    assert "The numbers have overflowed" in seen.page.inner_text("#vanishing")
+    seen.page.click("#descend-100")
+    assert seen.page.evaluate("demo.flat.some(Number.isNaN)")
+    assert seen.problems == []
 
 
 def test_the_error_vanishes_in_a_deep_network_of_sigmoids(open_demo):
@@ -370,9 +383,41 @@ def test_the_playground_takes_points_that_are_clicked_or_pasted(open_demo):
     assert page.input_value("#data-name") == "own"
     page.click("#step")
     assert page.evaluate("epochNow()") == 1
-    page.fill("#csv", "1,2,a\n3,4")
-    page.click("#use-csv")
-    assert "Point 2 must be two numbers and a class" in page.inner_text("#csv-error")
+    wrong = {
+        "1,2,a\n3,4": "Point 2 must be two numbers and a class, not “3, 4”.",
+        "NaN,1,a\n1,2,a\n3,4,b": "Point 1 must be two numbers and a class, not “NaN, 1, a”.",
+        "1.2x,3,a\n1,2,a\n3,4,b": "Point 1 must be two numbers and a class, not “1.2x, 3, a”.",
+        "x,y,kind\n1,2,a\n0x10,4,b": "Point 2 must be two numbers and a class, not “0x10, 4, b”.",
+        "1,2,\n3,4,a": "Point 1 must be two numbers and a class, not “1, 2, ”.",
+        "1,1e308,a\n3,-1e308,b": (
+            "Point 1 must have numbers of at most 1.0·10¹⁰⁰ in size, not 1e308."
+        ),
+    }
+    for text, sentence in wrong.items():
+        page.fill("#csv", text)
+        page.click("#use-csv")
+        assert page.inner_text("#csv-error") == sentence
+    assert len(page.evaluate("demo.xs")) == 3
+
+
+def test_the_playground_exports_what_jaxnet_can_train(open_demo):
+    page = open_demo("playground").page
+    page.click("text=This run as a jaxnet script")
+    assert page.inner_text("#copied") == "There is nothing to export yet: train for an epoch."
+    page.evaluate("() => { runner.start(); trainFor(1); show(true); }")
+    assert (page.inner_text("#copied"), page.is_enabled("#save")) == ("", True)
+    page.evaluate("runner.stop()")
+    assert "validation cost" in page.input_value("#script")
+    page.select_option("#data-name", "own")  # all points train
+    page.click("#step")
+    assert 'print("training cost' in page.input_value("#script")
+    assert "valid" not in page.input_value("#script")
+    page.fill("#rate", "1e308")
+    page.press("#rate", "Enter")
+    assert page.input_value("#rate") == "0.02"
+    page.click("#clear")
+    assert page.inner_text("#copied") == "There are no points, and so there is nothing to export."
+    assert (page.input_value("#script"), page.is_enabled("#copy")) == ("", False)
 
 
 def test_the_playground_shows_the_map_of_a_unit(open_demo):
@@ -459,3 +504,8 @@ def test_a_network_that_the_page_does_not_have_is_refused():
         page_of((784, 3, 10), hidden=jn.activations.gelu)
     with pytest.raises(ValueError, match="digits alone takes a network"):
         page_of((784, 10), name="neuron")
+    net = jn.Network((784, 10))
+    for weight in (65_520, np.nan):
+        params = (jn.Layer(np.zeros((784, 10)), np.array([weight] + [0] * 9)),)
+        with pytest.raises(ValueError, match="up to 65,504 in size, but the network's reach"):
+            demo_pages.demo_page("digits", (net, params))

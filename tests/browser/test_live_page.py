@@ -5,7 +5,7 @@ import re
 import live
 import pytest
 
-from jaxnet.cli import live_page
+from jaxnet.cli import live_page, live_status
 
 pytestmark = pytest.mark.browser
 
@@ -76,6 +76,33 @@ def test_the_page_follows_the_command_to_its_end(page, visit):
     assert seen.page.is_hidden("#gone")  # a command that has ended need not answer
     assert seen.problems == []
     seen.shoot("live_finished")
+
+
+@pytest.mark.parametrize("size", ["1e-200", "1e300"])
+def test_tiny_and_huge_costs_are_drawn(page, visit, size):
+    status = live_status.of_report(live.HEADING, live.report_after(12))
+    for curve in status["curves"]:
+        curve["values"] = [float(size) * value for value in curve["values"]]
+    page[0]._write(status | {"is_share": False})
+    seen = visit(page[1], 800)
+    seen.page.wait_for_selector("#chart path.line")
+    ticks = seen.page.locator("#chart text").all_text_contents()[:3]
+    power = int(size[2:]) - 1
+    assert ticks == [f"{digit}e{power}" for digit in (7, 8, 9)]
+    assert seen.problems == []
+    assert seen.page.is_hidden("#gone")
+
+
+def test_what_cannot_be_drawn_is_no_silence_of_the_command(page, visit):
+    seen = visit(page[1], 800)
+    seen.page.evaluate("""() => {
+      const later = setTimeout;
+      Object.assign(globalThis, { nErrors: 0, setTimeout: poll => later(poll, 50) });
+      showTable = () => { nErrors += 1; null.x };
+    }""")
+    seen.page.wait_for_timeout(1800)
+    assert seen.page.evaluate("nErrors") >= 3  # it goes on asking
+    assert seen.page.is_hidden("#gone")
 
 
 def test_the_page_says_that_nothing_answers_any_more(page, visit):

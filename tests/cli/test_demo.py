@@ -59,9 +59,9 @@ def test_digits_are_read_by_the_network_of_a_run(opened, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["demo", "digits", "gone"], "gone does not exist; name the folder of a run"),
+        (["demo", "digits", "gone"], "the folder gone does not exist; train a network first"),
         (["demo", "digits", "."], "the folder . holds no network"),
-        (["demo", "neuron", "gone"], "gone does not exist"),
+        (["demo", "neuron", "gone"], "the demo digits alone takes a network, and not neuron"),
         (["demo", "neuro"], "there is no demo 'neuro'; did you mean neuron?"),
         (["demo", "--output", "page.html"], "--output needs the NAME of a page"),
         (["demo", "neuron", "--output", "page.txt"], "must be a file that ends with .html"),
@@ -71,3 +71,15 @@ def test_a_wrong_call_is_refused_and_writes_nothing(opened, tmp_path, capsys, ar
     assert cli.main(args) == 2
     assert message in capsys.readouterr().err
     assert opened == [] == list(tmp_path.iterdir())
+
+
+def test_a_page_replaces_no_file_but_a_page(opened, tmp_path, capsys):
+    path = tmp_path / "jaxnet-neuron.html"
+    path.write_text(demo_pages.demo_page("backprop"), "utf-8")
+    assert cli.main(["demo", "neuron"]) == 0
+    assert path.read_text("utf-8") == demo_pages.demo_page("neuron")
+    for content in ("", "<!doctype html>\n<p>mine</p>"):
+        path.write_text(content)
+        assert cli.main(["demo", "neuron"]) == 2
+        assert "jaxnet-neuron.html exists, and is no page of jaxnet demo" in capsys.readouterr().err
+        assert path.read_text() == content

@@ -67,6 +67,7 @@ def test_the_page_and_the_status_are_answered_with_headers_that_protect_them(pag
     live_page_, port = page
     code, headers, content = get(port, "/")
     assert (code, content) == (200, live_page.PAGE.read_bytes())
+    assert get(port, "/?x=1")[0] == 200
     assert headers["Cache-Control"] == "no-store"
     policy = headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
@@ -130,6 +131,7 @@ def test_what_is_no_request_of_http_is_refused_and_the_next_one_answered(page):
 def test_a_link_in_place_of_the_status_is_not_followed(page, tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("SECRET")
+    page[0].path.with_name(".watch.json.new").symlink_to(secret)
     page[0].path.unlink()
     page[0].path.symlink_to(secret)
     assert get(page[1], "/status.json")[::2] == (503, b"503 Service Unavailable\n")
@@ -287,6 +289,31 @@ def test_costs_rank_from_the_lowest():
     assert not status["is_share"]
 
 
+def test_costs_as_large_as_float32_has_them_are_numbers_still():
+    report = live.report_after(5)
+    report.curves.name = "evaluation_data_cost"
+    random = np.random.default_rng(1)
+    values = report.curves.values
+    values[..., :5] = (3e38 * random.random(values[..., :5].shape)).astype(np.float32)
+    values[0, 0, 2] = np.inf
+    status = live_status.of_report(live.HEADING, report)  # a warning would be an error
+    json.dumps(status, allow_nan=False)
+    best = np.nanmin(values, axis=-1).astype(float)
+    k = int(best.mean(axis=1).argmin())
+    mean, sd = best[k].mean(), best[k].std(ddof=1)
+    assert status["rows"][0][2] == f"{mean:.4g} ± {sd:.4g}"
+    expected = values[k, :, :5].astype(float).mean(axis=0)
+    np.testing.assert_allclose(status["curves"][0]["values"], expected, rtol=1e-3)
+
+
+def test_at_the_end_the_result_alone_says_how_many_epochs_were_trained():
+    """Until then those of a network that has diverged are counted, too."""
+    status = live_status.of_report(live.HEADING, live.report_after(30))
+    names = lambda state: {name for name, _ in live_status.at_the_end(status, state, [])["facts"]}
+    assert "epochs" in names("interrupted")
+    assert "epochs" not in names("finished")
+
+
 # --- On the command line -----------------------------------------------------------------------
 
 
@@ -325,18 +352,19 @@ def test_a_port_that_is_taken_costs_a_warning(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         watched = live_page.watched((port,), tmp_path, live.HEADING, Console(quiet=True))
-        with pytest.warns(UserWarning, match="no live page any more: .*in use"), watched as page:
+        with pytest.warns(UserWarning, match="there is no live page: .*in use"), watched as page:
             page.report(live.report_after(1))
     assert page.server is None
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ports", ["0", "65536", "-1", "8000 8001", "x"])
-def test_what_is_no_port_is_refused(here, capsys, ports):
-    assert cli.main([*SWEEP, "--watch", *ports.split(), "--folder", "study"]) == 2
+@pytest.mark.parametrize("command", ["sweep", "compare"])
+def test_what_is_no_port_is_refused_before_data_are_read(here, capsys, command, ports):
+    assert cli.main([command, "--data", "gone.csv", "--watch", *ports.split()]) == 2
     message = capsys.readouterr().err
     assert re.fullmatch(r"jaxnet: [^\n]*--watch [^\n]*\n", message), message
-    assert not (here / "study").exists()
+    assert list(here.iterdir()) == []
 
 
 def test_the_end_by_an_error_is_shown_and_the_error_goes_on(tmp_path, monkeypatch):

@@ -232,6 +232,8 @@ function boxText(x) {
   return isTiny ? x.toExponential(0).replaceAll("-", "−") : numberText(x, 2);
 }
 
+// A size as a share of the largest one; 1 where numbers have overflowed and there is none.
+const shareOf = (size, largest) => (Number.isFinite(size / largest) ? size / largest : 1);
 const signOf = (x) => (x < 0 ? "negative" : "positive");
 
 function showEdges() {
@@ -240,7 +242,7 @@ function showEdges() {
   const largest = isGradient ? Math.max(...demo.gradient.map(Math.abs), 1e-300) : 1.5;
   for (const { node, seen, text, l, i, j } of picture.edges) {
     const number = numbers[l].w[i][j];
-    const size = Math.min(Math.abs(number) / largest, 2);
+    const size = Math.min(shareOf(Math.abs(number), largest), 2);
     setAttributes(seen, { stroke: `var(--${signOf(number)})`, "stroke-width": 0.6 + 4.4 * size });
     text.textContent = numberText(number, isGradient ? 3 : 2);
     const gradientPart = isShown("bp4") ? weightText(l, i, j) : "gradient not computed yet";
@@ -254,7 +256,7 @@ function showBoxes() {
   for (const { node, tint, bar, values, l, j } of picture.boxes) {
     const isComputed = l < 0 || isShown("forward", l);
     const a = demo.passed.as[l + 1][j];
-    setAttributes(tint, { fill: `var(--soft-${signOf(a)})`, opacity: isComputed ? Math.min(0.15 + Math.abs(a), 1) : 0 });
+    setAttributes(tint, { fill: `var(--soft-${signOf(a)})`, opacity: isComputed ? Math.min(0.15 + shareOf(Math.abs(a), 1), 1) : 0 });
     const isActive = step.l === l || (step.kind === "input" && l < 0) || (step.kind === "cost" && l === demo.sizes.length - 2);
     node.classList.toggle("active", isActive);
     const texts = [isComputed ? boxText(a) : "·"];
@@ -263,7 +265,7 @@ function showBoxes() {
       const delta = demo.deltas[l][j];
       texts.unshift(isComputed ? boxText(demo.passed.zs[l][j]) : "·");
       texts.push(isDeltaShown(l) ? boxText(delta) : "·");
-      if (isDeltaShown(l)) setAttributes(bar, { width: Math.max(1, (BOX.width - 10) * (Math.abs(delta) / largest)), fill: `var(--${signOf(delta)})` });
+      if (isDeltaShown(l)) setAttributes(bar, { width: Math.max(1, (BOX.width - 10) * shareOf(Math.abs(delta), largest)), fill: `var(--${signOf(delta)})` });
     }
     values.forEach((value, row) => (value.textContent = texts[row]));
     node.setAttribute("aria-label", explainChosen({ kind: "unit", l, j }).join("; "));
@@ -298,7 +300,7 @@ function showNorms() {
   const largest = Math.max(...norms, 1e-300);
   const bars = element("div", { class: "bars", role: "img", "aria-label": norms.map((norm, l) => `layer ${l + 1}: ${numberText(norm, 4)}`).join(", ") });
   norms.forEach((norm, l) => {
-    const width = isDeltaShown(l) ? (100 * norm) / largest : 0;
+    const width = isDeltaShown(l) ? 100 * shareOf(norm, largest) : 0;
     bars.append(
       element("span", {}, `‖δ${superscript(l + 1)}‖`),
       element("span", {}, element("span", { class: "bar", style: `display: block; width: ${width}%` })),
@@ -318,7 +320,7 @@ function showTables() {
   for (const { cell, input, span, l, i, j } of tableCells) {
     const layer = demo.layers[l];
     const [number, slope] = i < 0 ? [layer.b[j], demo.gradientLayers[l].b[j]] : [layer.w[i][j], demo.gradientLayers[l].w[i][j]];
-    if (document.activeElement !== input) input.value = Number(number.toFixed(3));
+    if (document.activeElement !== input) input.value = Number.isFinite(number) ? Number(number.toFixed(3)) : "";
     span.textContent = isShown(i < 0 ? "bp3" : "bp4") ? numberText(slope, 5) : "·";
     span.className = `gradient ${signOf(slope)}`;
     cell.title = i < 0 ? "" : weightName(l, i, j);
@@ -466,3 +468,4 @@ for (const radio of document.querySelectorAll("[name=lines]")) {
 query("#network").addEventListener("pointerleave", () => { demo.chosen = null; showChosen(); });
 new ResizeObserver(() => { build(); show(); }).observe(query("#network").parentElement);
 setSizes(demo.sizes);
+goTo(0);

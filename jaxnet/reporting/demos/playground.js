@@ -8,7 +8,7 @@ const N_POINTS = 300;
 const TRAINED = 2 / 3; // of the points; the others validate
 const RATES = { sgd: 0.5, momentum: 0.1, rmsprop: 0.01, adam: 0.02 };
 const SOURCES = { sgd: "jn.sgd", momentum: "jn.momentum", rmsprop: "jn.rmsprop", adam: "jn.adam" };
-const MOST = { layers: 4, units: 8, epochs: 20000 };
+const MOST = { layers: 4, units: 8, epochs: 20000, rate: 1e3, l2: 1e6, batch: 1e6, coordinate: 1e100 };
 const N_DRAWN = 400; // points of a curve that are drawn
 const SPLIT_STYLES = { training: { colour: "series-0" }, validation: { colour: "series-1", dash: "6 4" } };
 const LAYER_STYLES = [null, "7 4", "2 4", "10 3 2 3", "4 2"].map((dash, l) => ({ colour: `series-${l}`, dash }));
@@ -62,14 +62,20 @@ function usePoints(xs, ys) {
   restart();
 }
 
+const isDecimal = (cell) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell);
+// A cell of a heading is a name, and nothing that was meant to be a number, such as "1.2x" or "NaN".
+const isName = (cell) => cell !== "" && Number.isNaN(parseFloat(cell)) && !/^[+-]?nan$/i.test(cell);
+
 // The points of a text with lines "x, y, class", moved and scaled into the map.
 function readPoints(text) {
   const rows = text.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => line.split(/\s*[,;\t]\s*/));
-  if (rows.length && !rows[0].slice(0, 2).every((cell) => cell !== "" && Number.isFinite(Number(cell)))) rows.shift(); // a heading
+  if (rows.length && rows[0].every(isName)) rows.shift(); // a heading
   if (rows.length < 2) throw new Error("There must be two points at least.");
   rows.forEach((row, k) => {
-    const isRight = row.length === 3 && row.slice(0, 2).every((cell) => cell !== "" && Number.isFinite(Number(cell)));
+    const isRight = row.length === 3 && row.slice(0, 2).every(isDecimal) && row[2] !== "";
     if (!isRight) throw new Error(`Point ${k + 1} must be two numbers and a class, not “${row.join(", ")}”.`);
+    const large = row.slice(0, 2).find((cell) => Math.abs(cell) > MOST.coordinate);
+    if (large) throw new Error(`Point ${k + 1} must have numbers of at most ${numberText(MOST.coordinate)} in size, not ${large}.`);
   });
   const classes = [...new Set(rows.map((row) => row[2]))].sort();
   if (classes.length !== 2) throw new Error(`There must be two classes, not ${classes.length}.`);
@@ -358,7 +364,16 @@ function describe() {
     : "There are no points: click on the map, or paste some.";
   query("#summary").textContent = text;
   maps.large.setAttribute("aria-label", `Map of the plane, with ${demo.xs.length} points. ${text}`);
-  query("#script").value = script();
+  showScript();
+}
+
+// The script; before there are points and epochs, what it lacks.
+function showScript() {
+  const lack = !demo.nTrain ? "There are no points, and so there is nothing to export."
+    : !epochNow() ? "There is nothing to export yet: train for an epoch." : "";
+  for (const id of ["copy", "save"]) query(`#${id}`).disabled = lack !== "";
+  query("#copied").textContent = lack;
+  query("#script").value = lack ? "" : script();
 }
 
 let nFrames = 0;
@@ -371,6 +386,7 @@ function show(all) {
     showCounts();
   }
   if (!runner.running) describe();
+  else if (query("#copy").disabled) showScript(); // there may be an epoch to export by now
 }
 
 function showSettings() {
@@ -391,6 +407,7 @@ function script() {
   // Four numbers a line.
   const numbers = (values) => `[\n    ${Array.from(values).map((x, k) => x + ((k + 1) % 4 ? ", " : ",\n    ")).join("").trim()}\n]`;
   const cost = demo.cost === "quadratic" ? "Quadratic" : "CrossEntropy";
+  const hasValid = demo.xs.length > demo.nTrain;
   return `"""A run of jaxnet's playground: ${demo.data}, ${demo.sizes.join("-")}, ${demo.optimizer}."""
 
 import jaxnet as jn
@@ -406,8 +423,7 @@ for n_in, n_out in zip(sizes, sizes[1:]):
     w, b, start = np.split(start, [n_in * n_out, (n_in + 1) * n_out])
     params.append(jn.Layer(w.reshape(n_in, n_out), b))
 
-valid = (x[n_train:], y[n_train:]) if len(x) > n_train else None
-data = jn.datasets.arrays(x[:n_train], y[:n_train], valid=valid)
+data = jn.datasets.arrays(x[:n_train], y[:n_train]${hasValid ? ", valid=(x[n_train:], y[n_train:])" : ""})
 net = jn.Network(sizes, hidden=jn.activations.${demo.hidden}, cost=jn.costs.${cost}())
 run = jn.train(
     net,
@@ -420,8 +436,7 @@ run = jn.train(
     dtype="float64",
 )
 print("training cost:", run.history.training_data_cost[-1])
-print("validation cost:", run.history.evaluation_data_cost[-1])
-`;
+${hasValid ? 'print("validation cost:", run.history.evaluation_data_cost[-1])\n' : ""}`;
 }
 
 // ---- Controls ----
@@ -451,12 +466,13 @@ function setHidden(hidden, focused) {
   restart();
 }
 
-// A number of a field, if it is one of at least `low`.
+// A number of a field, if it is one of at least `low` and at most `MOST[id]`.
 function readNumber(id, low, isWhole = false) {
   const field = query(`#${id}`);
+  field.max = MOST[id];
   field.addEventListener("change", () => {
     const value = Number(field.value);
-    const isRight = field.value !== "" && Number.isFinite(value) && value >= low;
+    const isRight = field.value !== "" && value >= low && value <= MOST[id];
     if (isRight) demo[id] = isWhole ? Math.round(value) : value;
     showSettings();
     if (isRight) restart();
@@ -537,7 +553,7 @@ query("#use-csv").addEventListener("click", () => {
   }
 });
 query("#copy").addEventListener("click", async () => {
-  query("#script").value = script();
+  showScript();
   query("#script").select();
   try {
     await navigator.clipboard.writeText(query("#script").value);
