@@ -50,7 +50,7 @@ class Demo:
         files.write_atomic(path, page.encode())
         console.say(out, str(path.resolve()))
         if out.is_terminal:
-            webbrowser.open(path.resolve().as_uri())
+            webbrowser.open_new_tab(path.resolve().as_uri())
 
     def _list(self, out: Console) -> None:
         """Print the names and titles of all pages."""

@@ -15,7 +15,7 @@ from jaxnet.reporting import demo_pages
 def opened(monkeypatch, tmp_path):
     """The addresses that a browser was asked for; the working directory is an empty folder."""
     addresses = []
-    monkeypatch.setattr(webbrowser, "open", addresses.append)
+    monkeypatch.setattr(webbrowser, "open_new_tab", addresses.append)
     monkeypatch.chdir(tmp_path)
     return addresses
 

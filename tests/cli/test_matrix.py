@@ -457,7 +457,7 @@ def test_json_has_no_nan(here):
     paths = [os.path.join(top, n) for top, _, names in os.walk("json") for n in names]
     paths = [path for path in paths if path.endswith(".json")]
     assert {os.path.basename(path) for path in paths} == {
-        "config.json", "network.json", "report.json", "study.json", "best.json"
+        "config.json", "network.json", "report.json", "study.json", "best.json", "sweep.json"
     }  # fmt: skip
     for path in paths:
         with open(path) as file:

@@ -168,7 +168,12 @@ def test_a_callback_that_could_not_begin_is_not_told_of_the_end():
 def test_ctrl_c_at_the_end_of_a_callback_keeps_the_finished_run():
     slow, recorder = _Recorder(), _Recorder()
     slow.end = lambda run: signal.raise_signal(signal.SIGINT)
-    with pytest.warns(RuntimeWarning, match=r"^Ctrl-C ended a callback's end"):
-        run = jn.train(NET, XOR, RECIPE, epochs=1, on_epoch=[slow, recorder])
+    # A process in the background of a shell ignores Ctrl-C.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.warns(RuntimeWarning, match=r"^Ctrl-C ended a callback's end"):
+            run = jn.train(NET, XOR, RECIPE, epochs=1, on_epoch=[slow, recorder])
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert (run.ending, len(run.history.training_cost)) == ("done", 1)
     assert recorder.ended[0] is run
