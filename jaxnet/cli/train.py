@@ -158,8 +158,7 @@ class Train(Training):
         console.say(out, f"{n_epochs} epoch{plural}; this took {seconds:.1f} s.")
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         console.say(out, f"Written to {folder}/: {', '.join(names)}")
-        if "run.html" in names:
-            page = folder / "run.html"
+        if (page := folder / "run.html").exists():
             console.say(out, f"Open {page} in a browser: curves, errors and weights.")
         if data.test is not None:
             console.say_command(out, "Next", console.prediction_command(folder, self.data))

@@ -181,8 +181,8 @@ def _check_rule(rule: object) -> None:
         )
     if isinstance(rule, partial):
         raise ValueError(
-            f"rule must be a function with a name, not a partial: write one that calls "
-            f"{brief(rule.func)}, such as def rule(learning_rate): return …"
+            "rule must be a function with a name, not a functools.partial: define one that calls "
+            f"{getattr(rule.func, '__name__', 'its function')}."
         )
     if not isinstance(rule, UpdateRule) or isinstance(rule, (type, Optimizer)):
         raise ValueError(

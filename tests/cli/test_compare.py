@@ -152,7 +152,7 @@ def test_labels_are_escaped(here):
         ),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),
-        (["--plot-only"], "holds no comparison: No such file"),
+        (["--plot-only"], "holds no comparison: it has no manifest.json"),
         (["--optimizers", "sgd", "lbfgs", "--range"], "lbfgs has no learning rate to be tuned"),
     ],
 )
