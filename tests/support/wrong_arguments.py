@@ -278,7 +278,7 @@ WRITE_INSTEAD = {
     "jn.custom(optax.adam(1e-3))": r"write jaxnet.custom\(optax.adam, learning_rate=0.001\) in",
     "jn.custom(optax.sgd, lr=0.1)": r"sgd\(lr=0.1\): sgd takes no lr; .* are learning_rate, mom",
     "jn.custom(optax.sgd)": "missing 1 required positional argument: 'learning_rate'",
-    "jn.custom(partial(optax.sgd, 0.1))": "must be a function with a name, not a functools.partial: define one",
+    "jn.custom(partial(optax.sgd, 0.1))": "must be a function with a name, not a functools.part",
     "jn.custom(jn.sgd, learning_rate=0.1)": "jaxnet's own optimizers are called as they are",
     "jn.custom(_branching, learning_rate=0.1)": "traced, so a rule must not branch on their valu",
     "jn.compare(NET, DATA, [optax.adam, jn.sgd])": r"give jaxnet.custom\(optax.adam, learning_ra",
