@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxnet.cli import fitted_tables
+from jaxnet.reporting.axis_names import curve_in_words
 from jaxnet.sweeps.study import Study
 
 CORRECTED_UP_TO = 2000
@@ -28,30 +29,31 @@ def choice(study: Study, names: Sequence[str]) -> list[str]:
         return []
     text = fitted_tables.number_of(curve)
     sign = 1 if study.higher_is_better else -1
-    split, _, metric = curve.partition("_")
-    split = {"evaluation": "validation"}.get(split, split)
     numbers = ", ".join(f"{name} {study.settings[recipe].number(name):.4g}" for name in names)
     n_recipes, most = len(study.settings), "highest" if study.higher_is_better else "lowest"
     value = text(sign * score.mean())
     if score.size > 1:
         value += f" ± {text(score.std(ddof=1))} (mean ± SD of {score.size} seeds)"
     rank = f", the {most} of {n_recipes} recipes" if n_recipes > 1 else ""
-    metric = {"data_cost": "cost"}.get(metric, metric)
     if study.interruption:
-        fewest, last = study.epochs.min(), study.epochs.max()
+        fewest, most_epochs = study.epochs.min(), study.epochs.max()
+        trained = f"All networks have had {most_epochs} epochs."
+        if fewest < most_epochs:
+            trained = f"Networks have had {fewest} to {most_epochs} epochs: wait to compare them."
         return [
-            f"So far recipe {recipe} ({numbers}) leads: {split} {metric} {value}{rank}. "
-            f"Networks have had {fewest} to {last} epochs, so that they cannot be compared yet."
+            f"So far recipe {recipe} ({numbers}) leads: {curve_in_words(curve)} {value}{rank}. "
+            f"{trained}"
         ]
-    sentences = [f"Choose recipe {recipe} ({numbers}): {split} {metric} {value}{rank}."]
+    sentences = [f"Choose recipe {recipe} ({numbers}): {curve_in_words(curve)} {value}{rank}."]
     if (corrected := _corrected(study)) is not None:
         # An estimate from resampled examples may come out above the best, which is no correction.
         is_worse = sign * corrected < score.mean()
-        expected = f"expect {text(corrected)} on other validation data."
+        expected = text(corrected if is_worse else sign * score.mean())
+        changes = "," if is_worse else " nothing changes:"
         sentences.append(
-            f"Corrected for the choice of the best of {n_recipes}, {expected}" if is_worse else
-            f"That it is the best of {n_recipes} gives it no lead by chance that can be measured."
-        )  # fmt: skip
+            f"Corrected for the choice of the best of {n_recipes}{changes} expect {expected} on "
+            "other validation data."
+        )
     return sentences
 
 

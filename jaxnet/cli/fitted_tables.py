@@ -84,7 +84,7 @@ def recipes_table(out: Console, study: Study, names: Sequence[str], n: int) -> T
         ),
         Column(
             f"{'mean ± SD' if len(study.seeds) > 1 else 'score'}{unit}",
-            [_mean_and_sd(sign * score, bare) for score in scores],
+            [mean_and_sd(sign * score, bare) for score in scores],
         ),
         Column(f"range{unit}", ["–".join(map(bare, pair)) or "–" for pair in ends], rank=50),
         Column("diverged", list(map(str, diverged)), rank=0 if any(diverged) else 100),
@@ -109,8 +109,14 @@ def number_of(curve: str) -> Callable[[float], str]:
     return console.percent if curve.endswith("_accuracy") else "{:.4g}".format
 
 
-def _mean_and_sd(scores: np.ndarray, text: Callable[[float], str]) -> str:
-    """The mean and the standard deviation of the scores of a recipe's seeds."""
+def mean_and_sd(scores: np.ndarray, text: Callable[[float], str]) -> str:
+    """The mean over the seeds of a recipe, and the standard deviation where there are several.
+
+    Args:
+      scores: the finite scores, of any float type.
+      text: how a score is written.
+    """
+    scores = scores.astype(float)  # in float32 the squares of large costs overflow
     if not scores.size:
         return "–"
     if scores.size == 1:

@@ -1,13 +1,14 @@
 """What the live page shows: the status of a sweep or a comparison, as it stands in JSON."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxnet.cli import fitted_tables
 from jaxnet.io.reading import JsonObject
+from jaxnet.reporting.axis_names import curve_in_words
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.score_curves import ScoreCurves
@@ -126,12 +127,12 @@ def _scores(curves: ScoreCurves | None, names: Sequence[str]) -> JsonObject:
     order = [k for k in recipe_order(best)[:ROWS].tolist() if has_score[k].any()]
     if not order:
         return empty
-    split, _, metric = curves.name.partition("_")
-    split = {"evaluation": "validation"}.get(split, split)
-    score = f"{split} {'cost' if metric == 'data_cost' else metric}"
+    score = curve_in_words(curves.name)
     text, sign = fitted_tables.number_of(curves.name), 1 if curves.higher_is_better else -1
     columns = _columns([curves.settings[k] for k in order], names)
-    columns["mean ± SD"] = [_mean_and_sd(sign * best[k][has_score[k]], text) for k in order]
+    columns["mean ± SD"] = [
+        fitted_tables.mean_and_sd(sign * best[k][has_score[k]], text) for k in order
+    ]
     columns["networks"] = [str(np.count_nonzero(has_score[k])) for k in order]
     was_scored = np.asarray(np.isfinite(curves.values[order]).any(axis=1))
     last_epochs = was_scored.shape[1] - was_scored[:, ::-1].argmax(axis=1)
@@ -173,13 +174,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else _NUMBER(value)
-
-
-def _mean_and_sd(scores: np.ndarray, text: Callable[[float], str]) -> str:
-    """The mean over the seeds, and the standard deviation where there are several."""
-    scores = scores.astype(float)  # in float32 the squares of large costs overflow
-    mean = text(scores.mean())
-    return f"{mean} ± {text(scores.std(ddof=1))}" if scores.size > 1 else mean
 
 
 def _drawn(values: np.ndarray) -> JsonObject:

@@ -139,14 +139,14 @@ class Comparison(NamedTuple):
 
         Args:
           table: which one, as in `to_frame`.
-          columns: the names of its columns, in order; `None`, the default, for those that fit a
-            page.
+          columns: the names of its columns, in order; `None`, the default, for all, or those of
+            a wide table that matter most.
 
         Returns:
           The table.
 
         Raises:
-          ValueError: there is no such table, or no such column.
+          ValueError: there is no such table or column, or the table has no rows.
         """
         return paper.markdown(*self._printed(table, columns))
 
@@ -161,7 +161,7 @@ class Comparison(NamedTuple):
           A `tabular` environment.
 
         Raises:
-          ValueError: there is no such table, or no such column.
+          ValueError: there is no such table or column, or the table has no rows.
         """
         return paper.latex(*self._printed(table, columns))
 
@@ -174,8 +174,11 @@ class Comparison(NamedTuple):
     ) -> tuple[list[Row], Sequence[str]]:
         """The rows of a table, and the names of the columns to print."""
         rows = self._rows_of(table)
+        if not rows:
+            raise ValueError(f"the table {table} of this comparison has no rows; choose another.")
         known = tuple(dict.fromkeys(name for row in rows for name in row))
-        columns = paper.COLUMNS.get(table, known) if columns is None else columns
+        if columns is None:
+            columns = [name for name in paper.COLUMNS.get(table, known) if name in known]
         for name in columns:
             require_choice("columns", name, known)
         return rows, columns
@@ -236,12 +239,9 @@ def read(folder: str | Path) -> Comparison:
     if not (folder / MANIFEST).exists():
         reason = "there is no such folder"
         if folder.exists():
-            is_study = (folder / "study.json").exists()
-            reason = (
-                "it is that of a study, which jaxnet plot draws"
-                if is_study
-                else f"it has no {MANIFEST}"
-            )
+            reason = f"it has no {MANIFEST}"
+            if (folder / "study.json").exists():
+                reason = "it is that of a study, which jaxnet plot draws"
         raise ValueError(f"{folder} holds no comparison: {reason}.")
     kind = "the manifest of a finished comparison"
     manifest = reading.read_content(folder / MANIFEST, kind, _finished, REMEDY)

@@ -131,9 +131,11 @@ def _finding(summary: Sequence[Row], pairs: Sequence[Row]) -> str:
         for label in others
     ]
     if len(leaders) == 1:
-        return f"{names[leaders[0]]} is worse than none. {'; '.join(worse)}."
-    equal = _listed([names[label] for label in leaders])
-    return f"No difference between {equal} could be found; {'; '.join(worse)}."
+        worse.insert(0, f"None is better than {names[leaders[0]]}")
+    elif leaders:  # there are none if each is worse than some other
+        equal = _listed([names[label] for label in leaders])
+        worse.insert(0, f"No difference between {equal} could be found")
+    return f"{'; '.join(worse)}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,9 +13,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "optimizer", "learning_rate", "test_score", "test_score_sd", "test_score_low",
         "test_score_high",
     ),
-    "pairwise": (
-        "a", "b", "difference", "low", "high", "p_holm", "verdict",
-    ),
+    "pairwise": ("a", "b", "difference", "low", "high", "p_holm", "verdict"),
 }  # fmt: skip
 """The columns that a printed table has, of those tables that are too wide for a page."""
 ESCAPES = {
@@ -41,7 +39,7 @@ def markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:
     |---|---:|
     | sgd | 0.958 |
     """
-    escaped = lambda text: text.replace("|", r"\|")
+    escaped = lambda text: " ".join(text.replace("|", r"\|").split())  # a cell is one line
     lines = [
         [escaped(_heading(name)) for name in columns],
         *([escaped(_text(row.get(name), "–")) for name in columns] for row in rows),

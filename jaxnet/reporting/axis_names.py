@@ -24,6 +24,19 @@ def in_words(name: str) -> str:
     return labels.get(name, name.replace("_", " "))
 
 
+def curve_in_words(curve: str) -> str:
+    """The name of a curve in words, without "data" in those of costs.
+
+    Args:
+      curve: its name in `History.curves`.
+
+    >>> curve_in_words("evaluation_data_cost"), curve_in_words("test_accuracy")
+    ('validation cost', 'test accuracy')
+    """
+    words = curve.replace("evaluation_", "validation ").replace("data_cost", "cost")
+    return words.replace("_", " ")
+
+
 def score_in_words(study: Study) -> str:
     """What ranks the networks of a study, in words.
 
@@ -33,6 +46,4 @@ def score_in_words(study: Study) -> str:
     Returns:
       Such as "validation accuracy".
     """
-    split, _, metric = study.ranked_by.partition("_")
-    split = {"evaluation": "validation"}.get(split, split)
-    return f"{split} {metric.removeprefix('data_').replace('_', ' ')}"
+    return curve_in_words(study.ranked_by)

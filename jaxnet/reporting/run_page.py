@@ -10,6 +10,7 @@ from jaxnet.data.tables import encoding_of
 from jaxnet.io import files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import html_page, plots, run_errors, run_plots
+from jaxnet.reporting.axis_names import curve_in_words
 from jaxnet.reporting.html_page import Column, Table, Top, table
 from jaxnet.reporting.page_pictures import Picture, of_figure
 from jaxnet.training import evaluation
@@ -182,7 +183,7 @@ def _results(run: Run, data: Dataset) -> Table:
         if is_other_cost or not np.isfinite(np.asarray(curve)).any():
             continue
         best = float(curve[run.best_epoch - 1]) if 0 < run.best_epoch <= n_epochs else math.nan
-        rows.append({"": words_of(name), "best": number_text(name, best),
+        rows.append({"": curve_in_words(name), "best": number_text(name, best),
                      "last": number_text(name, float(curve[-1]))})  # fmt: skip
     if data.test is not None:
         rows += _test_rows(run, data.test)
@@ -213,19 +214,6 @@ def _test_rows(run: Run, split: Split) -> list[Row]:
             texts = [number_text(name, number) for number in numbers]
             rows.append({"": f"test {name}", "best": texts[0], "last": texts[1]})
     return rows
-
-
-def words_of(curve: str) -> str:
-    """The name of a curve in words, without "data" in those of costs.
-
-    Args:
-      curve: its name in `History.curves`.
-
-    >>> words_of("evaluation_data_cost")
-    'validation cost'
-    """
-    words = curve.replace("evaluation_", "validation ").replace("data_cost", "cost")
-    return words.replace("_", " ")
 
 
 def number_text(curve: str, number: float) -> str:
@@ -267,9 +255,9 @@ def _epochs(run: Run) -> Table | None:
 def _heading(curve: str) -> str:
     """The name of a curve where both kinds of costs are shown."""
     if not curve.endswith("cost"):
-        return words_of(curve)
+        return curve_in_words(curve)
     kind = "without" if curve.endswith("data_cost") else "with"
-    return f"{words_of(curve)}, {kind} penalties"
+    return f"{curve_in_words(curve)}, {kind} penalties"
 
 
 def _weights(run: Run, data: Dataset) -> dict[str, object]:

@@ -157,7 +157,7 @@ def _program_of(size: Size) -> Hashable:
     """What programs are compiled for: equal for two sizes that share one."""
     return (
         size.network, jax.tree.structure(size.recipe), size.batch_size, size.groups, size.lanes,
-        size.evaluated > 0, jax.dtypes.canonicalize_dtype(float),
+        size.examples, size.evaluated, jax.dtypes.canonicalize_dtype(float),
     )  # fmt: skip
 
 

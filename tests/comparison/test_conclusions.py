@@ -70,7 +70,11 @@ def test_one_that_is_only_in_part_better_is_worse_than_none():
     )
     pairs[2]["verdict"] = "better"
     assert conclusions._finding(summary, pairs) == (
-        "a (EDGE) is worse than none. b is worse than a (EDGE); c is worse than b."
+        "None is better than a (EDGE); b is worse than a (EDGE); c is worse than b."
+    )
+    pairs[1]["verdict"] = "worse"  # a before b before c before a
+    assert conclusions._finding(summary, pairs) == (
+        "a (EDGE) is worse than c; b is worse than a (EDGE); c is worse than b."
     )
 
 

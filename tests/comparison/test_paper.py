@@ -45,9 +45,9 @@ def test_markdown_has_a_cell_for_each_value(compared):
 
 
 def test_a_cell_without_value_is_a_dash_and_a_bar_ends_no_cell():
-    rows = [{"optimizer": "a|b", "low": float("nan"), "high": None}]
+    rows = [{"optimizer": "a|b\nc", "low": float("nan"), "high": None}]
     last = paper.markdown(rows, ["optimizer", "low", "high"]).split("\n")[-1]
-    assert last == r"| a\|b | – | – |"
+    assert last == r"| a\|b c | – | – |"
 
 
 def test_the_methods_have_this_comparisons_numbers(compared):
@@ -72,3 +72,14 @@ def test_unknown_tables_and_columns_are_refused(compared):
         compared[1].to_frame("summaries")
     with pytest.raises(ValueError, match='columns must be "optimizer", "learning_rate"'):
         compared[1].to_markdown(columns=["score"])
+    with pytest.raises(ValueError, match="the table time_to_target of this comparison has no rows"):
+        compared[1]._replace(time_to_target=[]).to_latex("time_to_target", columns=["target"])
+
+
+def test_a_table_without_a_usual_column_is_printed_without_it(compared):
+    rows = [
+        {name: value for name, value in row.items() if name != "learning_rate"}
+        for row in compared[1].summary
+    ]
+    head = compared[1]._replace(summary=rows).to_markdown().split("\n")[0]
+    assert head.startswith("| optimizer | test score | test score sd |")

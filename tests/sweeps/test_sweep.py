@@ -442,6 +442,10 @@ def test_a_plan_counts_the_compiling_that_is_left(monkeypatch):
         for own in (net, net, jn.Network((2, 5, 5, 2)))
     ]
     first, again, another = (plan.seconds for plan in plans)
+    of_other_data = jn.sweep(
+        net, jn.datasets.xor(n=30), jn.Recipe(jn.sgd([0.1, 0.2])), seeds=2, epochs=1, log=None
+    ).plan.seconds
+    assert of_other_data - again == pytest.approx(2 * 1.0 + 0.2, abs=0.1)
     assert first - again == pytest.approx(1.0 + 2 * 1.0 + 0.2)  # tracing, two layers, the draws
     assert another - again == pytest.approx(3 * 1.0 + 0.2, abs=0.1)
 
