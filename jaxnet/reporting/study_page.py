@@ -1,6 +1,7 @@
 """The page of a study: leaderboard, sensitivity, parallel coordinates, heat maps, curves."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def write(
     content = {
         "conclusion": list(conclusion),
         "leaderboard": _leaderboard(study),
+        "importance": _importance(study),
         "sensitivity": _sensitivity(study),
         "parallel": _parallel(study),
         "heat_maps": _heat_maps(study),
@@ -96,16 +98,16 @@ def write(
 
 def _warnings(study: Study) -> tuple[str, ...]:
     """What makes the results doubtful."""
-    warnings = []
+    sentences = []
     if study.interruption is not None:
-        warnings.append(f"Interrupted: {study.interruption}.")
+        sentences.append(f"Interrupted: {study.interruption}.")
     n_diverged = int(np.count_nonzero(study.diverged_epoch))
     if n_diverged:
-        warnings.append(f"{n_diverged:,} of {study.epochs.size:,} networks diverged.")
+        sentences.append(f"{n_diverged:,} of {study.epochs.size:,} networks diverged.")
     if len(study.origins) > 1:
         texts = "; ".join(map(str, study.origins))
-        warnings.append(f"Networks were trained by different versions or devices: {texts}.")
-    return tuple(warnings)
+        sentences.append(f"Networks were trained by different versions or devices: {texts}.")
+    return tuple(sentences)
 
 
 def _leaderboard(study: Study) -> Table:
@@ -153,6 +155,26 @@ def _sensitivity(study: Study) -> list[Picture]:
     """The scores by each number that was varied."""
     names = study_plots.varied_numbers(study)[:MOST_NUMBERS]
     return [of_figure(f"scores by {in_words(name)}", plots.sweep(study, [name])) for name in names]
+
+
+def _importance(study: Study) -> Picture | None:
+    """What the differences between recipes are due to, where several things were varied."""
+    if not 2 <= len(study_plots.varied(study)) <= MOST_NUMBERS or len(study.settings) > MOST_ROWS:
+        return None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            rows = study.importance()
+        except (ValueError, ImportError):  # no network has a score; scikit-learn is missing
+            return None
+    if not rows[0]["share"]:
+        return None
+    doubts = [f"Doubtful: {doubt.message}" for doubt in caught]
+    caption = " ".join([
+        "How much of the variance between recipes is due to each number alone, and to pairs beyond "
+        "their numbers. Lines: 95% of 100 resampled trees.", *doubts,
+    ])  # fmt: skip
+    return of_figure("shares of the variance", study_plots.importance(rows), caption)
 
 
 def _parallel(study: Study) -> Picture | None:

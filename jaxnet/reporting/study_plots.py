@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
+from jaxnet.io.csv import Row
 from jaxnet.reporting.axis_names import in_words, score_in_words
 from jaxnet.reporting.style import (
     BLUE,
@@ -36,6 +37,8 @@ MOST_VALUES = 24
 """Different values of a number up to which scores are drawn in cells."""
 MOST_RANKS = 8
 """Different values of a number up to which lines stand at their ranks, and each has its text."""
+MOST_EFFECTS = 8
+"""Effects whose shares are drawn."""
 MOST_TEXTS = 64
 """Cells up to which each has its score as a text."""
 
@@ -132,6 +135,41 @@ def parallel(study: Study) -> Figure:
              xlim=(-0.1, len(columns) - 0.7))  # fmt: skip
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    return figure
+
+
+@styled
+def importance(rows: Sequence[Row]) -> Figure:
+    """Draw the shares of effects as bars, the largest first, with the range of their draws.
+
+    Args:
+      rows: the rows of `Study.importance`; of more than `MOST_EFFECTS` the first ones.
+
+    Returns:
+      The figure.
+
+    >>> row = {"effect": "learning_rate", "share": 0.8, "low": 0.7, "high": 0.9}
+    >>> len(importance([row]).axes)
+    1
+    """
+    rows = rows[:MOST_EFFECTS]
+    names = [" × ".join(in_words(part.rpartition(".")[2]) for part in row["effect"].split(" × "))
+             for row in rows]  # fmt: skip
+    shares, low, high = (np.array([row[name] for row in rows]) for name in ("share", "low", "high"))
+    figure = Figure(figsize=(WIDTH * 0.56, 0.7 + 0.3 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(names, shares, color=BLUE, height=0.6)
+    axes.errorbar(shares, names, xerr=[shares - low, high - shares], fmt="none", ecolor="black",
+                  elinewidth=1.2, capsize=2.5)  # fmt: skip
+    for place, (share, end) in enumerate(zip(shares, high, strict=True)):
+        axes.annotate(f"{share:.0%}" if share >= 0.005 else "< 0.5%", (end, place), (5, 0),
+                      textcoords="offset points", va="center", fontsize=8)  # fmt: skip
+    axes.set(xlabel="share of the differences between recipes", xlim=(0, 1.15))
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_xticks((0, 0.25, 0.5, 0.75, 1))
+    axes.tick_params(axis="y", length=0)
+    remove_frame(axes)
     return figure
 
 
