@@ -11,7 +11,7 @@ from rich.table import Table
 
 from jaxnet.cli import console
 from jaxnet.cli.streams import ANY_WIDTH
-from jaxnet.comparison import Comparison, conclusions
+from jaxnet.comparison import Comparison, conclusions, looks
 from jaxnet.core.gradient_check import Check
 from jaxnet.core.network import Network
 from jaxnet.sweeps.ranking import recipe_order
@@ -128,7 +128,7 @@ def report_table(out: Console, comparison: Comparison) -> Table:
     """The test scores of each optimizer of a comparison, the best first."""
     accuracy = comparison.manifest["score"] == "accuracy"
     score = conclusions.score_text(comparison.manifest["score"])
-    seeds = len(comparison.manifest["protocol"]["report_seeds"])
+    seeds = len(looks.taken_seeds(comparison.manifest))
     unit = " (%)" if accuracy else ""
     title = f"Test {comparison.manifest['score']}{unit} over {seeds} fresh seeds"
     target = max((row["target"] for row in comparison.time_to_target), default=None)
@@ -169,7 +169,9 @@ def pairs_table(out: Console, comparison: Comparison) -> Table:
     pairs, score = comparison.pairwise, conclusions.score_text(comparison.manifest["score"])
     interval = lambda row, ends: " to ".join(score(row[end]) for end in ends)
     points = " (points)" if comparison.manifest["score"] == "accuracy" else ""
-    corrected = f", corrected\nfor {len(pairs)} pairs" if len(pairs) > 1 else ""
+    n_looks = len(comparison.manifest.get("looks", {}).get("seeds", ()))
+    correction = conclusions.correction(len(pairs), n_looks).replace(" ", "\n", 1)
+    corrected = f", {correction}" if correction else ""
     columns = [
         Column("pair", [f"{row['a']} − {row['b']}" for row in pairs], justify="left"),
         Column("difference", [score(row["difference"]) for row in pairs]),

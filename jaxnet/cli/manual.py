@@ -81,8 +81,9 @@ GROUPS = (
         (
             "tier", "trials", "epochs", "batch_size", "order", "tuning_seeds", "seeds", "seed",
             "patience", "reduce_on_plateau", "stop_at", "decides", "time_budget", "metric",
-            "metrics", "targets", "margin", "range", "sample", "successive_halving", "select_by",
-            "evaluate_on", "evaluate_training", "monitors", "monitors_every", "folds", "tune_plan",
+            "metrics", "targets", "margin", "until", "range", "sample", "successive_halving",
+            "select_by", "evaluate_on", "evaluate_training", "monitors", "monitors_every", "folds",
+            "tune_plan",
         ),
     ),
     Group(
@@ -126,6 +127,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "compare": (
         ("a first look, within a minute", "jaxnet compare --quick"),
         ("two optimizers", "jaxnet compare --optimizers sgd adam"),
+        ("no more seeds than needed", "jaxnet compare --seeds 64 --until 0.002"),
         ("on your own images", "jaxnet compare --data my.npz --hidden-sizes 30"),
         ("draw the pictures again", "jaxnet compare --plot-only"),
     ),

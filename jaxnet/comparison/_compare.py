@@ -13,14 +13,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import SupportsIndex
 
-import numpy as np
-
-from jaxnet.comparison import comparison_folder, conclusions, result_tables, statistics, tuning
+from jaxnet.comparison import (
+    comparison_folder,
+    conclusions,
+    looks,
+    result_tables,
+    statistics,
+    tuning,
+)
 from jaxnet.comparison.comparison_folder import Comparison
 from jaxnet.comparison.protocol import Protocol, check, check_splits
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.scores import chosen_score
-from jaxnet.comparison.stages import Stages, tune
+from jaxnet.comparison.stages import Report, Stages, tune
 from jaxnet.comparison.timing import known_seconds, measured_seconds
 from jaxnet.comparison.tuning import Contender, Range, Search, Tier
 from jaxnet.core.arguments import brief, path_of, require_function, require_kind
@@ -56,6 +61,7 @@ def compare(
     targets: float | Sequence[float] | None = None,
     margin: float | None = None,
     ranges: Mapping[str, Mapping[str, Range]] | None = None,
+    until: float | None = None,
     timing: bool = True,
     seed: SupportsIndex = 0,
     folder: str | Path | None = None,
@@ -104,6 +110,12 @@ def compare(
         value, whose unit is not known, such as "rmse".
       ranges: ranges to search in place of the built-in ones, by label and number, such as
         `{"adam": {"learning_rate": (1e-4, 1)}}`.
+      until: adds the seeds of the report in looks, such as 16, 32 and 64 of 64, and stops where
+        each pair has a verdict, or an interval of its difference that is narrower than this:
+        0.002 is 0.2 points of accuracy. It is a width above 0, in the score's unit; `seeds` are
+        the most that may be trained, and need to be enough for two looks (15 for one pair). The
+        error of 5% and the level of 95% hold over all looks. `None` (the default) trains all
+        seeds.
       timing: whether to measure the seconds per epoch of each optimizer in a run of its own.
       seed: the seed of the Sobol points and of the resampling, at least 0.
       folder: where all runs, tables and the manifest are written; `None` (the default) writes
@@ -149,7 +161,7 @@ def compare(
     check_splits(data)
     score = chosen_score(net, data, metric)
     protocol = Protocol.checked(
-        tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed, score
+        tier, trials, epochs, batch_size, tuning_seeds, seeds, targets, margin, seed, score, until
     )
     check(net, data, contenders, protocol)
     warn_if_doubtful(data, "the data")
@@ -166,11 +178,11 @@ def compare(
         stages = Stages(net, data, protocol, score, where / "study", reported, log)
         searches, tuned = tune(searches, stages)
         chosen = {runs.label: [runs.recipes[result_tables.best_trial(runs)]] for runs in tuned}
-        reports, on_test = stages.train_report(chosen)
+        report = stages.train_report(chosen)
         seconds = (
             measured_seconds(where, net, data, chosen, protocol) if timing else known_seconds(where)
         )
-        comparison = _make_comparison(identity, stages, searches, tuned, reports, on_test, seconds)
+        comparison = _make_comparison(identity, stages, searches, tuned, report, seconds)
         if folder is not None:
             comparison.write(where)
     return comparison
@@ -206,8 +218,7 @@ def _make_comparison(
     stages: Stages,
     searches: list[Search],
     tuned: list[Runs],
-    reports: list[Runs],
-    on_test: np.ndarray,
+    report: Report,
     seconds: dict[str, float],
 ) -> Comparison:
     """The comparison from its runs: all tables, and the manifest.
@@ -217,21 +228,22 @@ def _make_comparison(
       stages: trained all runs.
       searches: each contender's search, extended.
       tuned: the runs of each under the tuning seeds.
-      reports: the runs of each under the report's seeds.
-      on_test: score and loss of each test example, shape (2, contenders, seeds, examples).
+      report: the runs of each under the report's seeds.
       seconds: seconds per epoch by label.
     """
-    protocol, data, score = stages.protocol, stages.data, stages.score
+    protocol, data, score, reports = stages.protocol, stages.data, stages.score, report.runs
+    plan, last_look = protocol.looks(len(reports)), looks.last_of(report.looks)
+    alpha = last_look[0]["alpha"] if last_look else result_tables.ALPHA
     scores, losses = (
-        statistics.pigeonhole_bootstrap(by_example, protocol.seed) for by_example in on_test
+        statistics.pigeonhole_bootstrap(by_example, protocol.seed) for by_example in report.on_test
     )
     summary = [
         result_tables.summary_row(
-            *parts, (scores[:, k], losses[:, k]), protocol.seed, score.is_bounded
+            *parts, (scores[:, k], losses[:, k]), protocol.seed, score.is_bounded, alpha
         )
         for k, parts in enumerate(zip(searches, tuned, reports, strict=True))
     ]
-    pairs = result_tables.pair_rows(reports, scores, protocol.margin, protocol.seed)
+    pairs = result_tables.pair_rows(reports, scores, protocol.margin, protocol.seed, last_look)
     audits = conclusions.audits(searches, tuned, pairs)
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
     manifest = identity | {
@@ -241,8 +253,14 @@ def _make_comparison(
         "network_epochs": stages.network_epochs,
         "audits": [sentence for _, sentence in audits],
         "warnings": conclusions.warnings(summary, tuned, pairs, audits, score, protocol.margin),
-        "conclusion": conclusions.conclusion(summary, pairs, score.name, protocol.margin),
+        "conclusion": conclusions.conclusion(
+            summary, pairs, score.name, protocol.margin, len(plan)
+        ),
     }  # fmt: skip
+    if protocol.until is not None:
+        manifest["looks"] = taken = looks.description(plan, last_look, len(reports))
+        sentence = looks.sentence(taken, last_look, protocol.until, score.name)
+        manifest["conclusion"].append(sentence)
     steps_per_epoch = -(-len(data.train.x) // protocol.batch_size)
     return Comparison(
         manifest=manifest,
@@ -259,6 +277,7 @@ def _make_comparison(
         ),
         usual_study=list(result_tables.single_seed_rows(tuned, protocol.seed)),
         timing=seconds,
+        looks=report.looks,
     )
 
 

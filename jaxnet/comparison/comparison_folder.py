@@ -37,6 +37,9 @@ TABLES = (
 )  # fmt: skip
 """The tables of a comparison: its fields, and the names of its CSV files."""
 
+LOOKS = "looks"
+"""The table that only a comparison with `until` has."""
+
 OLDER_TABLES = {"expected_performance": "luck"}
 """The names that tables had in version 0.2."""
 
@@ -72,6 +75,9 @@ class Comparison(NamedTuple):
         above b.
       timing: seconds per epoch of each optimizer, trained as a single network; empty if not
         measured.
+      looks: with `until`, a row for each look and pair: the seeds so far, the look's part of the
+        error, the difference with its interval and width, p-values, and the state: "better",
+        "worse", "narrow" or "open"; empty without.
 
     >>> import jaxnet as jn
     >>> comparison = jn.compare(
@@ -92,6 +98,7 @@ class Comparison(NamedTuple):
     expected_performance: list[Row]
     usual_study: list[Row]
     timing: dict[str, float]
+    looks: Sequence[Row] = ()
 
     @property
     def luck(self) -> list[Row]:
@@ -119,7 +126,7 @@ class Comparison(NamedTuple):
 
         Args:
           table: which one: "runs", "curves", "summary" (the default), "pairwise",
-            "time_to_target", "divergence", "expected_performance" or "usual_study".
+            "time_to_target", "divergence", "expected_performance", "usual_study" or "looks".
 
         Returns:
           A DataFrame with the rows of the attribute of that name.
@@ -165,13 +172,13 @@ class Comparison(NamedTuple):
         """
         return paper.latex(*self._printed(table, columns))
 
-    def _rows_of(self, table: str) -> list[Row]:
-        require_choice("table", table, TABLES)
+    def _rows_of(self, table: str) -> Sequence[Row]:
+        require_choice("table", table, (*TABLES, LOOKS))
         return getattr(self, table)
 
     def _printed(
         self, table: str, columns: Sequence[str] | None
-    ) -> tuple[list[Row], Sequence[str]]:
+    ) -> tuple[Sequence[Row], Sequence[str]]:
         """The rows of a table, and the names of the columns to print."""
         rows = self._rows_of(table)
         if not rows:
@@ -200,14 +207,15 @@ class Comparison(NamedTuple):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        contents = {f"{name}.csv": csv.encode_rows(getattr(self, name)) for name in TABLES} | {
+        names = (*TABLES, LOOKS) if self.looks else TABLES
+        contents = {f"{name}.csv": csv.encode_rows(getattr(self, name)) for name in names} | {
             TIMING: _json_bytes(self.timing),
             METHODS: self.methods.encode(),
         }
         for name, content in contents.items():
             files.write_atomic(folder / name, content)
         if parquet.has_parquet():
-            for name in TABLES:
+            for name in names:
                 parquet.write_parquet(folder / f"{name}.parquet", getattr(self, name))
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         write_json(folder / MANIFEST, files.seal(self.manifest | {"sha256": hashes}))
@@ -246,7 +254,8 @@ def read(folder: str | Path) -> Comparison:
     kind = "the manifest of a finished comparison"
     manifest = reading.read_content(folder / MANIFEST, kind, _finished, REMEDY)
     hashes = manifest.pop("sha256", {})
-    tables = {name: _read_table(folder, name, hashes.get(f"{name}.csv")) for name in TABLES}
+    names = (*TABLES, LOOKS) if LOOKS in manifest else TABLES
+    tables = {name: _read_table(folder, name, hashes.get(f"{name}.csv")) for name in names}
     timing = read_timing(folder / TIMING, hashes.get(TIMING))
     return Comparison(manifest=manifest, **tables, timing=timing)
 

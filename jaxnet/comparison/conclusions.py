@@ -85,7 +85,7 @@ def score_text(score: str) -> Callable[[float], str]:
 
 
 def conclusion(
-    summary: Sequence[Row], pairs: Sequence[Row], score: str, margin: float
+    summary: Sequence[Row], pairs: Sequence[Row], score: str, margin: float, n_looks: int = 0
 ) -> list[str]:
     """The results in sentences: what was found, the best mean, then each pair.
 
@@ -94,18 +94,30 @@ def conclusion(
       pairs: the rows of `result_tables.pair_rows`.
       score: what the score is called.
       margin: the difference of scores below which two optimizers are equivalent.
+      n_looks: for how many looks p-values are corrected; 0 for none.
 
     Returns:
       The sentences.
     """
     rows, n_pairs = {row["optimizer"]: row for row in summary}, len(pairs)
+    corrected = correction(n_pairs, n_looks)
     if all(row["diverged"] == row["seeds"] for row in summary):
         return ["Nothing can be concluded: all runs of the report diverged."]
     return [
         _finding(summary, pairs),
         _best_sentence(summary, score),
-        *(_pair_sentence(p, rows, score, margin, n_pairs) + _at_odds(p, n_pairs) for p in pairs),
+        *(
+            _pair_sentence(p, rows, score, margin, n_pairs, corrected)
+            + _at_odds(p, n_pairs, corrected)
+            for p in pairs
+        ),
     ]
+
+
+def correction(n_pairs: int, n_looks: int = 0) -> str:
+    """What p-values are corrected for, such as "corrected for 3 pairs"; "" for one pair."""
+    counts = [f"{n} {noun}" for n, noun in ((n_pairs, "pairs"), (n_looks, "looks")) if n > 1]
+    return f"corrected for {' and '.join(counts)}" if counts else ""
 
 
 def _finding(summary: Sequence[Row], pairs: Sequence[Row]) -> str:
@@ -174,13 +186,13 @@ def _name(row: Row) -> str:
     return row["optimizer"] + " (EDGE)" * bool(row["edge"])
 
 
-def _p_text(row: Row, n_pairs: int) -> str:
-    """The p-value of a pair, which is corrected where there are several pairs."""
+def _p_text(row: Row, corrected: str) -> str:
+    """The p-value of a pair, and what it is corrected for."""
     p = "p < 0.0001" if row["p_holm"] < 1e-4 else f"p = {row['p_holm']:.2g}"
-    return p if n_pairs == 1 else f"{p} (corrected for {n_pairs} pairs)"
+    return f"{p} ({corrected})" if corrected else p
 
 
-def _at_odds(row: Row, n_pairs: int) -> str:
+def _at_odds(row: Row, n_pairs: int, corrected: str) -> str:
     """What decided, in a sentence, where an interval seems to say otherwise; "" elsewhere."""
     is_different = not row["verdict"].startswith("indistinguishable")
     ends = [(row[f"low{suffix}"], row[f"high{suffix}"]) for suffix in ("", "_examples")]
@@ -194,15 +206,21 @@ def _at_odds(row: Row, n_pairs: int) -> str:
     verb = ("include" if is_different else "exclude") + ("" if all(odd) else "s")
     test = "the signed-rank test over seeds"
     if n_pairs == 1:
-        return f" {subject} {verb} 0, but {test} decides, at p < {ALPHA:g}."
+        how = f"{corrected}, at" if corrected else "at"
+        return f" {subject} {verb} 0, but {test} decides, {how} p < {ALPHA:g}."
     return (
         f" {subject} {verb} 0, but {'is' if not all(odd) else 'are'} for this pair alone: {test} "
-        f"decides, corrected for {n_pairs} pairs, at p < {ALPHA:g}."
+        f"decides, {corrected}, at p < {ALPHA:g}."
     )
 
 
 def _pair_sentence(
-    row: Row, summary: dict[str, Row], score: str, margin: float, n_pairs: int
+    row: Row,
+    summary: dict[str, Row],
+    score: str,
+    margin: float,
+    n_pairs: int,
+    corrected: str,
 ) -> str:
     """The result of one pair in a sentence or two; the optimizer that is ahead comes first."""
     is_different = not row["verdict"].startswith("indistinguishable")
@@ -212,7 +230,7 @@ def _pair_sentence(
     if row["verdict"] == UNDECIDED:
         return f"{a} and {b} cannot be compared: all their runs diverged."
     text, unit = score_text(score), " points" if score == "accuracy" else ""
-    p = _p_text(row, n_pairs)
+    p = _p_text(row, corrected)
     difference = sign * row["difference"]
     if not math.isfinite(difference):
         outcome = f"{a} and {b} are indistinguishable"

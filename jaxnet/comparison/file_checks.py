@@ -16,6 +16,10 @@ MANIFEST = {
     "data_sha256": str, "networks": int, "network_epochs": int,
 }  # fmt: skip
 """The entries of a finished manifest that are read, and their types."""
+LOOKS = {
+    "seeds": list, "alphas": list, "taken": int, "seeds_saved": int, "networks_saved": int,
+}  # fmt: skip
+"""The entries of the looks in a manifest that has them, and their types."""
 PROTOCOL = {
     "tier": str, "trials": int, "epochs": int, "batch_size": int, "tuning_seeds": list,
     "report_seeds": list, "targets": list, "margin": (int, float), "seed": int,
@@ -45,6 +49,10 @@ COLUMNS = {
     "divergence": ("optimizer", "trial", "seeds", "diverged"),
     "expected_performance": ("optimizer", "trials", "expected", "low", "high"),
     "usual_study": ("a", "b", "trials", "p_a_better"),
+    "looks": (
+        "look", "seeds", "alpha", "a", "b", "difference", "low", "high", "width", "p", "p_holm",
+        "p_adjusted", "state",
+    ),
 }  # fmt: skip
 """The columns that each table has whatever was compared; hyperparameters are further ones."""
 
@@ -61,6 +69,10 @@ def check_manifest(manifest: JsonObject) -> None:
     reading.check_types(manifest, MANIFEST)
     reading.check_types(manifest["protocol"], PROTOCOL)
     reading.check_types(manifest["device"], {"kind": str})
+    if "looks" in manifest:
+        reading.check_types(manifest, {"looks": dict})
+        reading.check_types(manifest["looks"], LOOKS)
+        reading.check_types(manifest["protocol"], {"until": (int, float)})
     reading.check_types(manifest["searches"], dict.fromkeys(manifest["searches"], dict))
     for search in manifest["searches"].values():
         reading.check_types(search, {"tier": str})

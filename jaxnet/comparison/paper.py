@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from jaxnet.comparison.looks import taken_seeds
 from jaxnet.comparison.result_tables import ALPHA, TEXT
 from jaxnet.io.csv import Row
 from jaxnet.io.reading import JsonObject
@@ -95,7 +96,7 @@ def methods(manifest: JsonObject, summary: Sequence[Row]) -> str:
     labels = list(manifest["contenders"])
     n_train, n_valid, n_test = manifest["examples"]
     n_pairs = len(labels) * (len(labels) - 1) // 2
-    seeds = protocol["report_seeds"]
+    seeds = taken_seeds(manifest)
     n_diverged = sum(row["diverged"] for row in summary)
     pairs = f", with Holm's correction for {n_pairs} pairs" if n_pairs > 1 else ""
     sentences = [
@@ -106,10 +107,7 @@ def methods(manifest: JsonObject, summary: Sequence[Row]) -> str:
         f"The selected recipes were trained under {len(seeds)} other seeds ({seeds[0]} to "
         f"{seeds[-1]}); under each of them all optimizers have the same initial weights and "
         f"mini-batches. The score is the test {manifest['score']} after the last epoch.",
-        f"Two optimizers are called different if a two-sided Wilcoxon signed-rank test over these "
-        f"seeds rejects at {ALPHA:.0%}{pairs}. Intervals have a level of {1 - ALPHA:.0%}: those "
-        "over seeds by the BCa bootstrap, those over seeds and test examples by the pigeonhole "
-        "bootstrap.",
+        *(_in_looks(manifest, pairs) if "looks" in manifest else [_fixed(pairs)]),
         *_equivalent(manifest),
         f"Of the {len(labels) * len(seeds)} runs of the report {n_diverged or 'none'} diverged"
         + ("; each counts with the worst score." if n_diverged else "."),
@@ -118,6 +116,38 @@ def methods(manifest: JsonObject, summary: Sequence[Row]) -> str:
         f"{versions['jax']} on {manifest['device']['kind']} ({manifest['dtype']}).",
     ]
     return " ".join(sentences) + "\n"
+
+
+def _fixed(pairs: str) -> str:
+    """The test and the intervals of a number of seeds that was fixed in advance."""
+    return (
+        f"Two optimizers are called different if a two-sided Wilcoxon signed-rank test over these "
+        f"seeds rejects at {ALPHA:.0%}{pairs}. Intervals have a level of {1 - ALPHA:.0%}: those "
+        "over seeds by the BCa bootstrap, those over seeds and test examples by the pigeonhole "
+        "bootstrap."
+    )
+
+
+def _in_looks(manifest: JsonObject, pairs: str) -> list[str]:
+    """The looks, their tests and their intervals."""
+    looks, until = manifest["looks"], manifest["protocol"]["until"]
+    sizes, alphas = (
+        f"{', '.join(texts[:-1])} and {texts[-1]}"
+        for texts in (list(map(str, looks["seeds"])), [f"{part:.2%}" for part in looks["alphas"]])
+    )
+    return [
+        f"The seeds were added in looks that were fixed before the training, at {sizes} seeds, "
+        "until each pair had a verdict, or an interval of its difference over seeds narrower than "
+        f"{until:g}; after {looks['taken']} seeds the report stopped.",
+        f"The error of {ALPHA:.0%} is spent over the looks in proportion to the seeds that they "
+        f"add ({alphas}). Two optimizers are called different if at one look the exact two-sided "
+        f"signed-rank test over all seeds so far rejects at the look's part{pairs}; p-values are "
+        "adjusted for it.",
+        f"Intervals have at each look a level of 1 minus its part, and so over all looks one of at "
+        f"least {1 - ALPHA:.0%}: those of differences over seeds by Student's t, those of scores "
+        "over seeds by the BCa bootstrap, those over seeds and test examples by the pigeonhole "
+        "bootstrap.",
+    ]
 
 
 def _equivalent(manifest: JsonObject) -> list[str]:

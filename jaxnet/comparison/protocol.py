@@ -7,6 +7,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from jaxnet.comparison import tuning
+from jaxnet.comparison.looks import Look, fewest_seeds, preset
 from jaxnet.comparison.scores import AccuracyScore, Score
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core.arguments import brief
@@ -44,6 +45,8 @@ class Protocol:
       seed: the seed of the Sobol points and of the resampling, at least 0.
       metric: what selects hyperparameters and judges, or `None` for the validation loss, and the
         accuracy or R².
+      until: the width of an interval of a difference, above 0 and in the score's unit, until which
+        seeds are added in looks; `None` for all `report_seeds` at once.
 
     >>> protocol = Protocol.checked("lr", None, 10, 10, 5, 32, 0.9, 0.002, 0)
     >>> protocol.trials, protocol.tuning_seeds
@@ -60,6 +63,7 @@ class Protocol:
     margin: float
     seed: int
     metric: MetricFunction | None = None
+    until: float | None = None
 
     @classmethod
     def checked(
@@ -74,6 +78,7 @@ class Protocol:
         margin: float | None,
         seed: SupportsIndex,
         score: Score | None = None,
+        until: float | None = None,
     ) -> "Protocol":
         """The protocol from the arguments of `compare`, each validated.
 
@@ -90,6 +95,7 @@ class Protocol:
           margin: see `Protocol.margin`; `None` is 0.002, or 0 for a metric without a `worst` value.
           seed: see `Protocol.seed`.
           score: what judges; `None` (the default) for the accuracy.
+          until: see `Protocol.until`; `None` by default.
 
         Returns:
           The protocol.
@@ -109,7 +115,21 @@ class Protocol:
             margin=_margin(margin, score),
             seed=count("seed", seed, low=0, high=2**64),
             metric=score.metric,
+            until=None if until is None else _until(until),
         )
+
+    def looks(self, n_contenders: int) -> tuple[Look, ...]:
+        """The preset looks of a report until an interval is narrow; none without `until`.
+
+        Args:
+          n_contenders: how many contenders are compared.
+
+        Returns:
+          The looks in turn, each with its number of seeds and its part of the error.
+        """
+        if self.until is None:
+            return ()
+        return preset(len(self.report_seeds), n_contenders)
 
 
 def check_splits(data: Dataset) -> None:
@@ -161,6 +181,12 @@ def check(
             f"seed {min(shared)} would tune and report; seeds and tuning_seeds must have no number "
             "in common."
         )
+    if protocol.until is not None and len(protocol.looks(len(contenders))) < 2:
+        raise ValueError(
+            "until needs seeds for at least two looks, which for "
+            f"{len(contenders)} optimizers are {fewest_seeds(len(contenders))} or more, not "
+            f"{len(protocol.report_seeds)}; give more seeds, or leave it out."
+        )
 
 
 def _seeds(
@@ -182,6 +208,17 @@ def _margin(margin: float | None, score: Score) -> float:
     if margin is None:
         return DEFAULT_MARGIN if score.is_bounded else 0.0
     return constant("margin", margin, low=0)
+
+
+def _until(until: object) -> float:
+    """The width at which a pair needs no more seeds, validated."""
+    width = constant("until", until, low=0)
+    if width == 0:
+        raise ValueError(
+            "until must be a width above 0, such as 0.002 for 0.2 points of accuracy, not "
+            f"{brief(until)}."
+        )
+    return width
 
 
 def _targets(targets: object, score: Score) -> tuple[float, ...]:

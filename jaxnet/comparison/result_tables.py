@@ -23,7 +23,7 @@ GOOD = 0.01
 """A learning rate is good if its mean validation score is within this distance of the best one."""
 UNDECIDED = "undecided: all runs diverged"
 """The verdict on a pair of contenders of which no run has a score."""
-TEXT = ("phase", "optimizer", "edge", "a", "b", "verdict")
+TEXT = ("phase", "optimizer", "edge", "a", "b", "verdict", "state")
 """The columns that hold text; all others hold numbers."""
 
 
@@ -110,6 +110,7 @@ def summary_row(
     resampled: Sequence[np.ndarray],
     seed: int,
     is_bounded: bool = True,
+    alpha: float = ALPHA,
 ) -> Row:
     """The row of one contender in the summary: chosen numbers, test scores, robustness.
 
@@ -121,6 +122,7 @@ def summary_row(
         two arrays of shape (resamples,).
       seed: the seed of the resampling.
       is_bounded: whether there is a worst score; without one `GOOD` has no meaning.
+      alpha: the intervals have the level 1 − alpha.
 
     Returns:
       The row.
@@ -134,9 +136,9 @@ def summary_row(
         "tuning_seeds": len(tuned.seeds),
         "seeds": len(report.seeds),
         "diverged": int(np.count_nonzero(report.diverged_epoch)),
-        **_mean_columns("test_score", report.test_score[0], resampled[0], seed),
+        **_mean_columns("test_score", report.test_score[0], resampled[0], seed, alpha),
         "test_score_q10": quantile(report.test_score[0], 0.1),
-        **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed),
+        **_mean_columns("test_loss", report.test_loss[0], resampled[1], seed, alpha),
         "valid_loss": float(report.valid_loss.mean()),
         "valid_score": float(report.valid_score.mean()),
         "good_decades": good_decades(search, tuned) if is_bounded else math.nan,
@@ -145,7 +147,7 @@ def summary_row(
 
 
 def _mean_columns(
-    name: str, values: np.ndarray, resampled_means: np.ndarray, seed: int
+    name: str, values: np.ndarray, resampled_means: np.ndarray, seed: int, alpha: float
 ) -> dict[str, float]:
     """Mean, SD and IQM of values over seeds, with intervals; these are NaN if a value is infinite.
 
@@ -154,10 +156,11 @@ def _mean_columns(
       values: one per seed, shape (seeds,).
       resampled_means: means with seeds and examples resampled, shape (resamples,).
       seed: the seed of the bootstrap over seeds.
+      alpha: the intervals have the level 1 − alpha.
     """
-    over_seeds = statistics.bootstrap(values, seed=seed)
-    iqm_over_seeds = statistics.bootstrap(values, statistics.iqm, seed=seed)
-    over_seeds_and_examples = statistics.percentiles(resampled_means)
+    over_seeds = statistics.bootstrap(values, level=1 - alpha, seed=seed)
+    iqm_over_seeds = statistics.bootstrap(values, statistics.iqm, 1 - alpha, seed)
+    over_seeds_and_examples = statistics.percentiles(resampled_means, 1 - alpha)
     return {
         name: float(values.mean()),
         f"{name}_sd": float(np.std(values, ddof=1)) if np.isfinite(values).all() else math.nan,
@@ -199,7 +202,11 @@ def good_decades(search: Search, tuned: Runs) -> float:
 
 
 def pair_rows(
-    reports: Sequence[Runs], resampled: np.ndarray, margin: float, seed: int
+    reports: Sequence[Runs],
+    resampled: np.ndarray,
+    margin: float,
+    seed: int,
+    looks: Sequence[Row] = (),
 ) -> list[Row]:
     """A row for each pair of contenders (a, b): the difference of their test scores, and its test.
 
@@ -208,27 +215,25 @@ def pair_rows(
       resampled: mean test scores with seeds and examples resampled, shape (resamples, contenders).
       margin: the difference below which two contenders are called equivalent; none are at 0.
       seed: the seed of the bootstrap over seeds.
+      looks: of a report that was taken in looks, the rows of the last one: its tests and intervals
+        take the place of those of a report with a fixed number of seeds. See `looks`.
 
     Returns:
       The rows.
     """
     rows = []
+    alpha = looks[0]["alpha"] if looks else ALPHA
     pairs = list(itertools.combinations(range(len(reports)), 2))
     scores = [runs.test_score[0] for runs in reports]
     all_diverged = [bool((runs.diverged_epoch > 0).all()) for runs in reports]
-    p_values = np.array([
-        statistics.wilcoxon(_differences(scores[i], scores[j])) for i, j in pairs
-    ])  # fmt: skip
-    for (i, j), p, p_holm in zip(pairs, p_values, statistics.holm(p_values), strict=True):
-        difference = _differences(scores[i], scores[j])
-        over_seeds = statistics.bootstrap(difference, seed=seed)
-        over_both = statistics.percentiles(resampled[:, i] - resampled[:, j])
+    differences = [paired_differences(scores[i], scores[j]) for i, j in pairs]
+    tests = [_look_test(row) for row in looks] if looks else _fixed_tests(differences, seed)
+    for (i, j), difference, test in zip(pairs, differences, tests, strict=True):
+        over_both = statistics.percentiles(resampled[:, i] - resampled[:, j], 1 - alpha)
         sd = float(difference.std(ddof=1)) if np.isfinite(difference).all() else math.nan
-        # The test compares ranks, so its direction is theirs: one failed run can turn the mean.
-        a_is_ahead = statistics.signed_ranks(difference) > 0
         verdict = "indistinguishable"
-        if p_holm < ALPHA:
-            verdict = "better" if a_is_ahead else "worse"
+        if test.p_holm < ALPHA:
+            verdict = "better" if test.a_is_ahead else "worse"
         if -margin < over_both.low and over_both.high < margin:
             verdict += ", equivalent"
         if all_diverged[i] and all_diverged[j]:
@@ -236,28 +241,63 @@ def pair_rows(
         rows.append({
             "a": reports[i].label,
             "b": reports[j].label,
-            "difference": _mean(difference),
-            "low": over_seeds.low,
-            "high": over_seeds.high,
+            "difference": mean_of(difference),
+            "low": test.interval.low,
+            "high": test.interval.high,
             "low_examples": over_both.low,
             "high_examples": over_both.high,
             "sd": sd,
             "p_a_better": statistics.probability_of_superiority(scores[i], scores[j]),
-            "p": float(p),
-            "p_holm": float(p_holm),
+            "p": test.p,
+            "p_holm": test.p_holm,
             "verdict": verdict,
-            "detectable": statistics.detectable_difference(sd, len(difference), ALPHA / len(pairs)),
+            "detectable": statistics.detectable_difference(sd, len(difference), alpha / len(pairs)),
         })  # fmt: skip
     return rows
 
 
-def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+class _Test(NamedTuple):
+    """What the seeds say about a pair."""
+
+    p: float
+    """The p-value of the signed-rank test."""
+    p_holm: float
+    """The p-value corrected for the number of pairs, and of looks; `ALPHA` is its limit."""
+    a_is_ahead: bool
+    """The direction of the test, which compares ranks: one failed run can turn the mean."""
+    interval: statistics.Interval
+    """The interval of the mean difference over seeds."""
+
+
+def _fixed_tests(differences: Sequence[np.ndarray], seed: int) -> list[_Test]:
+    """The test of each pair, of a number of seeds that was fixed in advance."""
+    p_values = np.array([statistics.wilcoxon(difference) for difference in differences])
+    return [
+        _Test(
+            float(p),
+            float(p_holm),
+            statistics.signed_ranks(difference) > 0,
+            statistics.bootstrap(difference, seed=seed),
+        )
+        for difference, p, p_holm in zip(
+            differences, p_values, statistics.holm(p_values), strict=True
+        )
+    ]
+
+
+def _look_test(row: Row) -> _Test:
+    """The test of a pair at the last look, and its interval."""
+    interval = statistics.Interval(row["low"], row["high"])
+    return _Test(row["p"], row["p_adjusted"], row["state"] == "better", interval)
+
+
+def paired_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The differences a − b, 0 where both are the same infinity."""
     same = a == b
     return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
 
 
-def _mean(differences: np.ndarray) -> float:
+def mean_of(differences: np.ndarray) -> float:
     """The mean; NaN, without a warning, of infinities of both signs."""
     with np.errstate(invalid="ignore"):
         return float(differences.mean())

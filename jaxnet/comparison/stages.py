@@ -1,13 +1,14 @@
 """The stages of a comparison: tuning, extensions of the searches, report. Each one is a sweep."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from jaxnet.comparison import result_tables, tuning
+from jaxnet.comparison import looks, result_tables, tuning
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.scores import CURVE, Score
@@ -15,10 +16,22 @@ from jaxnet.comparison.tuning import Search
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.interrupts import interruptible
+from jaxnet.io.csv import Row
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps import sweep
 from jaxnet.sweeps.executors import SweepReport
 from jaxnet.sweeps.study import Study
+
+
+class Report(NamedTuple):
+    """The runs under the report's seeds."""
+
+    runs: list[Runs]
+    """Those of each label, one trial."""
+    on_test: np.ndarray
+    """The score and the loss of each test example, shape (2, labels, seeds, examples)."""
+    looks: list[Row]
+    """A row for each look and pair; none if all seeds were trained at once."""
 
 
 class Stages:
@@ -52,16 +65,39 @@ class Stages:
         """The runs of each label's recipes under the tuning seeds."""
         return [runs for runs, _ in self._train(name, recipes, self.protocol.tuning_seeds)]
 
-    def train_report(self, recipes: Mapping[str, list[Recipe]]) -> tuple[list[Runs], np.ndarray]:
+    def train_report(self, recipes: Mapping[str, list[Recipe]]) -> Report:
         """The runs of each label's recipe under the report's seeds, and their test scores.
 
-        Returns:
-          The runs of each label; and the score and the loss of each test example, shape
-          (2, labels, seeds, examples).
+        With `Protocol.until` seeds are added until a look leaves no pair open.
         """
-        pairs = self._train("Report", recipes, self.protocol.report_seeds)
+        seeds, until = self.protocol.report_seeds, self.protocol.until
+        if until is None:
+            return self._train_report("Report", recipes, seeds)
+        plan = self.protocol.looks(len(recipes))
+        parts: list[Report] = []
+
+        def scores_of(place: int) -> list[np.ndarray]:
+            """The scores of each label, after training the seeds that a look adds."""
+            name = f"Report, look {place + 1} of {len(plan)}"
+            begin = plan[place - 1].seeds if place else 0
+            parts.append(self._train_report(name, recipes, seeds[begin : plan[place].seeds]))
+            each = zip(*(part.runs for part in parts), strict=True)
+            return [np.concatenate([runs.test_score[0] for runs in of]) for of in each]
+
+        rows = looks.take(plan, tuple(recipes), until, scores_of)
+        return Report(
+            [_with_all_seeds(of) for of in zip(*(part.runs for part in parts), strict=True)],
+            np.concatenate([part.on_test for part in parts], axis=2),
+            rows,
+        )
+
+    def _train_report(
+        self, name: str, recipes: Mapping[str, list[Recipe]], seeds: tuple[int, ...]
+    ) -> Report:
+        """The runs under some of the report's seeds."""
+        pairs = self._train(name, recipes, seeds)
         on_test = np.stack([by_example[:, 0] for _, by_example in pairs], axis=1)
-        return [runs for runs, _ in pairs], on_test
+        return Report([runs for runs, _ in pairs], on_test, [])
 
     def _train(
         self, name: str, recipes: Mapping[str, list[Recipe]], seeds: tuple[int, ...]
@@ -178,6 +214,16 @@ def tune(searches: list[Search], stages: Stages) -> tuple[list[Search], list[Run
             new_runs = stages.train_tuning(name, new_trials)
             runs = [_joined(*parts) for parts in zip(runs, new_runs, strict=True)]
     return searches, runs
+
+
+def _with_all_seeds(parts: Sequence[Runs]) -> Runs:
+    """The runs of one label under the seeds of several looks."""
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=1)
+        for name in Runs._fields[3:]
+    }
+    seeds = tuple(seed for part in parts for seed in part.seeds)
+    return Runs(parts[0].label, parts[0].recipes, seeds, **arrays)
 
 
 def _joined(a: Runs, b: Runs) -> Runs:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxnet.comparison import Comparison, conclusions, read
+from jaxnet.comparison import Comparison, conclusions, looks, read
 from jaxnet.core.deprecation import renamed_arguments, renamed_attributes
 from jaxnet.io import csv, files
 from jaxnet.io.csv import Row
@@ -124,7 +124,16 @@ def _page(
         Top("Comparison of optimizers", title, facts, command, tuple(comparison.warnings)),
         conclusion=comparison.conclusion,
         scores=table("", ranked, _summary_columns(comparison), ("chosen",)),
-        pairs=table("", comparison.pairwise, _pair_columns(comparison), ("verdict",), _PAIRS_NOTE),
+        pairs=table(
+            "",
+            comparison.pairwise,
+            _pair_columns(comparison),
+            ("verdict",),
+            _pairs_note(comparison),
+        ),
+        looks=table(
+            "", comparison.looks, _look_columns(comparison), ("pair", "state"), _LOOKS_NOTE
+        ),
         speed=table("", comparison.time_to_target, _speed_columns(comparison), note=_SPEED_NOTE),
         robustness=table(
             "", ranked, _robustness_columns(comparison), note=_ROBUSTNESS_NOTE + timing
@@ -139,10 +148,16 @@ _PAIRS_NOTE = (
     "The difference is the first optimizer's test score minus the second's, paired by seed. "
     "P(first better) is the fraction of seeds in which the first scores higher; ties count one "
     "half. p is the p-value of the Wilcoxon signed-rank test over the seeds, with Holm's "
-    "correction for all pairs. Detectable is the true difference that the test would detect with a "
-    "probability of 80%. Single-seed studies are simulated: the number says how often the first "
-    "optimizer would rank above the second if each were tuned, with all trials, and reported under "
-    "one of the tuning seeds (usual_study.csv has smaller numbers of trials)."
+    "correction for all pairs{looks}. Detectable is the true difference that the test would detect "
+    "with a probability of 80%. Single-seed studies are simulated: the number says how often the "
+    "first optimizer would rank above the second if each were tuned, with all trials, and reported "
+    "under one of the tuning seeds (usual_study.csv has smaller numbers of trials)."
+)
+_LOOKS_NOTE = (
+    "Each look has all seeds so far, and its part of the error of 5%. Its intervals have a level "
+    "of 1 minus this part, so that those of all looks together hold with a probability of at least "
+    "95%. p is the p-value of the exact signed-rank test, corrected for all pairs and looks; a "
+    "verdict of an earlier look stands."
 )
 _SPEED_NOTE = (
     "Medians are Kaplan–Meier estimates, to a whole epoch. A run that did not reach the target, or "
@@ -155,12 +170,17 @@ _ROBUSTNESS_NOTE = (
 _TIMING_NOTE = "Seconds per epoch are of a network that trains alone, without compilation."
 
 
+def _pairs_note(comparison: Comparison) -> str:
+    """What has to be known to read the table of pairs."""
+    return _PAIRS_NOTE.format(looks=" and looks" if comparison.looks else "")
+
+
 def _settings_text(comparison: Comparison) -> str:
     """Network, mini-batches, epochs and seeds in a sentence."""
     manifest, protocol = comparison.manifest, comparison.manifest["protocol"]
     return (
         f"{manifest['network']}, mini-batches of {protocol['batch_size']}, {protocol['epochs']} "
-        f"epochs; {len(protocol['report_seeds'])} fresh seeds"
+        f"epochs; {len(looks.taken_seeds(manifest))} fresh seeds"
     )
 
 
@@ -212,12 +232,46 @@ def _pair_columns(comparison: Comparison) -> list[Column]:
         ("over seeds and examples",
          lambda row: f"{text(row['low_examples'])} to {text(row['high_examples'])}"),
         ("P(first better)", lambda row: f"{row['p_a_better']:.2f}"),
-        ("p", lambda row: f"{row['p_holm']:.2g}" if row["p_holm"] >= 1e-4 else "< 0.0001"),
+        ("p", lambda row: _p(row["p_holm"])),
         ("verdict", lambda row: row["verdict"]),
         ("detectable",
          lambda row: text(row["detectable"]) if math.isfinite(row["detectable"]) else "–"),
         ("first ahead in single-seed studies", single_seed_studies),
     ]  # fmt: skip
+
+
+def _look_columns(comparison: Comparison) -> list[Column]:
+    """The columns of the table of looks, for rows of `Comparison.looks`."""
+    text = _score_text(comparison)
+    return [
+        ("look", lambda row: str(row["look"])),
+        ("seeds", lambda row: str(row["seeds"])),
+        ("part of the error", lambda row: f"{row['alpha']:.2%}"),
+        ("pair", lambda row: f"{row['a']} − {row['b']}"),
+        ("difference", lambda row: text(row["difference"])),
+        ("interval over seeds", lambda row: f"{text(row['low'])} to {text(row['high'])}"),
+        ("width", lambda row: text(row["width"]) if math.isfinite(row["width"]) else "–"),
+        ("p", lambda row: _p(row["p_adjusted"])),
+        ("state", lambda row: row["state"]),
+    ]
+
+
+def _p(p: float) -> str:
+    """A p-value."""
+    return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
+
+
+def _looks_text(comparison: Comparison) -> str:
+    """When the report stopped, in a sentence; "" for a fixed number of seeds."""
+    if not comparison.looks:
+        return ""
+    sizes = list(map(str, comparison.manifest["looks"]["seeds"]))
+    score, until = comparison.manifest["score"], comparison.manifest["protocol"]["until"]
+    return (
+        f"Seeds were added in looks that were fixed before the training, at "
+        f"{', '.join(sizes[:-1])} and {sizes[-1]} seeds, until each pair had a verdict or an "
+        f"interval narrower than {looks.width_text(until, score)}. "
+    )
 
 
 def _speed_columns(comparison: Comparison) -> list[Column]:
@@ -296,11 +350,13 @@ def _protocol_text(comparison: Comparison) -> str:
     )
     return (
         f"{_tuning_text(comparison)} The report trains the selected recipes under "
-        f"{len(protocol['report_seeds'])} other seeds and gives scores on the test set, which "
-        "selected nothing. Under each seed, all "
+        f"{len(looks.taken_seeds(comparison.manifest))} other seeds and gives scores on the test "
+        "set, which selected nothing. Under each seed, all "
         f"{len(comparison.manifest['searches'])} optimizers have the same initial weights and "
-        "mini-batches. Two optimizers are called different if the Wilcoxon signed-rank test over "
-        "these seeds, with Holm's correction for all pairs, rejects at the 5% level."
+        f"mini-batches. {_looks_text(comparison)}Two optimizers are called different if the "
+        "Wilcoxon signed-rank test over these seeds, with Holm's correction for all pairs"
+        + (" and looks" if comparison.looks else "")
+        + ", rejects at the 5% level."
         + (equivalent if protocol["margin"] else "")
     )
 

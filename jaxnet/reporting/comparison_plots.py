@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from jaxnet.comparison import Comparison
+from jaxnet.comparison import Comparison, looks
 from jaxnet.comparison.result_tables import reaches
 from jaxnet.io.csv import Row
 from jaxnet.reporting.score_axis import ScoreAxis
@@ -343,7 +343,7 @@ def _score_curves(comparison: Comparison, label: str, of_diverged: float) -> np.
 
     After a divergence they are `of_diverged`.
     """
-    seeds = comparison.manifest["protocol"]["report_seeds"]
+    seeds = looks.taken_seeds(comparison.manifest)
     shape = (len(seeds), comparison.manifest["protocol"]["epochs"])
     table = np.full(shape, of_diverged)
     for row in _rows_of(comparison.curves, label):

@@ -95,6 +95,19 @@ def test_ctrl_c_ends_with_its_own_status_and_the_same_command_goes_on(here, caps
     assert "was not finished; repeat the same command" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_until_an_interval_is_narrow_takes_few_of_the_seeds(here, capsys):
+    options = ["--tier", "defaults", "--seeds", "15", "--quick", "--until", "0.99"]
+    assert cli.main(with_options(SMALL[: SMALL.index("--trials")], *options)) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "then 8 fresh seeds, of 2 optimizers" in out
+    assert "over 8 fresh seeds" in out
+    assert "The report stopped after 8 of at most 15 seeds, at look 1 of 2" in out
+    folder = here / "comparisons" / "xor-sgd-momentum-quick"
+    assert (folder / "looks.csv").read_text().startswith("look,seeds,alpha,a,b,difference,")
+    assert "<h2>Looks</h2>" in (folder / "report.html").read_text()
+
+
 def _interrupted(*_, **__):
     raise KeyboardInterrupt
 
@@ -150,6 +163,11 @@ def test_labels_are_escaped(here):
             ["--output", "linear"],
             "--output needs a --cost: quadratic, absolute-error",
         ),
+        (
+            ["--until", "0"],
+            "until must be a width above 0, such as 0.002 for 0.2 points",
+        ),
+        (["--until", "0.1", "--seeds", "8"], "for 2 optimizers are 15 or more, not 8"),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),
         (["--plot-only"], "holds no comparison: it has no manifest.json"),

@@ -176,6 +176,7 @@ ALLOWED = {
     "successive_halving": {"huge", "2**32"}, "every": {"huge", "2**32"},
     "time_budget": {"2**32", "fraction", "whole float"},
     "margin": {"2**32", "fraction", "whole float"},
+    "until": {"2**32", "fraction", "whole float"},
     "l1": {"2**32", "fraction", "whole float", "empty", "matrix", "untyped key"},
     "l2": {"2**32", "fraction", "whole float", "empty", "matrix", "untyped key"},
 }  # fmt: skip
