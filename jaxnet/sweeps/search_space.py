@@ -279,6 +279,41 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe
     if not ranges:
         raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
+    return _at_points(recipe, points, ranges)
+
+
+def sample_independently(
+    recipe: Recipe, n: int, *, seed: int = 0, **ranges: object
+) -> Recipe | Settings:
+    """A recipe, or settings, of n independent random points of the given ranges and choices.
+
+    They cover the ranges less evenly than the points of `sample`. But the results of some are a
+    random sample of what such points give, from which the distribution of any others follows.
+
+    Args:
+      recipe: what all points have in common.
+      n: the number of points, at least 1.
+      seed: the seed of the draws, at least 0.
+      ranges: what to draw from, by name, as in `sample`.
+
+    Returns:
+      The recipe with an array of n numbers for each name; with choices, n settings.
+
+    Raises:
+      ValueError: the recipe or a range is refused, as by `sample`.
+
+    >>> from jaxnet.recipes.optimizers import sgd
+    >>> rates = sample_independently(Recipe(sgd()), 3, learning_rate=(0.01, 1.0)).optimizer.hyper
+    >>> rates["learning_rate"].shape
+    (3,)
+    """
+    _check_recipe("sample_independently", recipe)
+    points = np.random.default_rng(seed).random((n, len(ranges)))
+    return _at_points(recipe, points, ranges)
+
+
+def _at_points(recipe: Recipe, points: np.ndarray, ranges: dict[str, object]) -> Recipe | Settings:
+    """The recipe with the values of ranges and choices at points of [0, 1), shape (n, ranges)."""
     columns = []
     for (name, choices_or_range), unit_points in zip(ranges.items(), points.T, strict=True):
         if name in CHOICES:
