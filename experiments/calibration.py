@@ -80,8 +80,8 @@ def tuning_band_rows(config: Config) -> list[dict]:
         ])  # fmt: skip
         low, high = ends[:, :, 0], ends[:, :, 1]  # (repetition, search, number of trials)
         medians = truth.ppf(0.5 ** (1 / trials))
-        holds = ((low <= medians) & (medians <= high)).all(axis=(1, 2))
-        is_ahead = (low > high[:, ::-1]).any(axis=(1, 2))
+        holds = np.asarray(((low <= medians) & (medians <= high)).all(axis=(1, 2)))
+        is_ahead = np.asarray((low > high[:, ::-1]).any(axis=(1, 2)))
         rows += [
             experiment.share_row(
                 f"tuning curves, {name}: both bands hold", holds, 1 - SIGNIFICANCE - error

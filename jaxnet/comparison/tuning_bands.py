@@ -73,7 +73,7 @@ def tuning_band(
 
     >>> band = tuning_band(np.linspace(0, 1, 64), bounds=(0, 1))
     >>> band.expected[:2].round(2).tolist(), band.high[-1].item()
-    ([0.5, 0.66], 1.0)
+    ([0.5, 0.67], 1.0)
     """
     level = constant("level", level)
     if not 0 < level < 1:

@@ -279,25 +279,30 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe
     if not ranges:
         raise ValueError("sample takes one or more names, each with a range (low, high).")
     points = qmc.Sobol(len(ranges), rng=seed).random_base2(math.ceil(math.log2(max(n, 2))))[:n]
-    return _at_points(recipe, points, ranges)
+    columns = []
+    for (name, choices_or_range), unit_points in zip(ranges.items(), points.T, strict=True):
+        if name in CHOICES:
+            choices = _values(name, choices_or_range)
+            columns.append([choices[int(place * len(choices))] for place in unit_points])
+        else:
+            columns.append(_in_range(name, choices_or_range, unit_points).tolist())
+    return _from_rows(recipe, list(ranges), list(zip(*columns, strict=True)))
 
 
-def sample_independently(
-    recipe: Recipe, n: int, *, seed: int = 0, **ranges: object
-) -> Recipe | Settings:
-    """A recipe, or settings, of n independent random points of the given ranges and choices.
+def sample_independently(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
+    """A recipe of n independent random points of the given ranges.
 
-    They cover the ranges less evenly than the points of `sample`. But the results of some are a
-    random sample of what such points give, from which the distribution of any others follows.
+    They cover the ranges less evenly than the points of `sample`. But their results are a random
+    sample, from which the distribution of the best of any number of such points follows.
 
     Args:
       recipe: what all points have in common.
       n: the number of points, at least 1.
       seed: the seed of the draws, at least 0.
-      ranges: what to draw from, by name, as in `sample`.
+      ranges: the range of each hyperparameter to vary, by name, as in `sample`.
 
     Returns:
-      The recipe with an array of n numbers for each name; with choices, n settings.
+      The recipe with an array of n numbers for each name.
 
     Raises:
       ValueError: the recipe or a range is refused, as by `sample`.
@@ -309,19 +314,9 @@ def sample_independently(
     """
     _check_recipe("sample_independently", recipe)
     points = np.random.default_rng(seed).random((n, len(ranges)))
-    return _at_points(recipe, points, ranges)
-
-
-def _at_points(recipe: Recipe, points: np.ndarray, ranges: dict[str, object]) -> Recipe | Settings:
-    """The recipe with the values of ranges and choices at points of [0, 1), shape (n, ranges)."""
-    columns = []
-    for (name, choices_or_range), unit_points in zip(ranges.items(), points.T, strict=True):
-        if name in CHOICES:
-            choices = _values(name, choices_or_range)
-            columns.append([choices[int(place * len(choices))] for place in unit_points])
-        else:
-            columns.append(_in_range(name, choices_or_range, unit_points).tolist())
-    return _from_rows(recipe, list(ranges), list(zip(*columns, strict=True)))
+    pairs = zip(ranges.items(), points.T, strict=True)
+    columns = {name: _in_range(name, span, unit_points) for (name, span), unit_points in pairs}
+    return _with_numbers(recipe, columns)
 
 
 def _in_range(name: str, given_range: object, unit_points: np.ndarray) -> np.ndarray:
