@@ -6,7 +6,8 @@
 A/A: SGD against SGD on scikit-learn's digits, [64, 30, 10], 32 report seeds each, disjoint and
 fixed in advance, 200 times. A test at 5% should find a difference in 5% of them, and a 95%
 interval of the difference should hold 0 in 95%. A/B: differences planted into the same scores
-should be found as often as the stated power says.
+should be found as often as the stated power says. Tuning curves: of scores that are drawn from
+known distributions, the joint bands of two searches should hold in 95% of 2,000 repetitions.
 
 Source: the thresholds are the project's own; Henderson et al., Deep reinforcement learning that
 matters, 2018, section 4, split runs of one algorithm in two in the same way.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 import jaxnet as jn
 from jaxnet.reporting import experiment
@@ -35,6 +37,10 @@ class Config(experiment.Config):
     """Seeds of each of the two contestants in every comparison."""
     epochs: int = 10
     """Epochs of each run."""
+    bands: int = 2000
+    """Pairs of searches with drawn scores, for the bands of tuning curves."""
+    trials: int = 64
+    """Random trials of each of these searches."""
 
 
 def paired_differences(config: Config) -> np.ndarray:
@@ -61,6 +67,32 @@ def stated_power(config: Config, differences: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
+def tuning_band_rows(config: Config) -> list[dict]:
+    """How often joint bands of two tuning curves hold, and put one of two equals ahead."""
+    trials = np.arange(1, config.trials + 1)
+    rows, error = [], 2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / config.bands)
+    for name, truth in (("uniform", stats.uniform()), ("skewed", stats.beta(0.3, 2.0))):
+        random = np.random.default_rng(0)
+        scores = truth.rvs((config.bands, 2, config.trials), random_state=random)
+        ends = np.array([
+            [jn.statistics.tuning_band(of_one, 1 - SIGNIFICANCE / 2)[1:3] for of_one in pair]
+            for pair in scores
+        ])  # fmt: skip
+        low, high = ends[:, :, 0], ends[:, :, 1]  # (repetition, search, number of trials)
+        medians = truth.ppf(0.5 ** (1 / trials))
+        holds = np.asarray(((low <= medians) & (medians <= high)).all(axis=(1, 2)))
+        is_ahead = np.asarray((low > high[:, ::-1]).any(axis=(1, 2)))
+        rows += [
+            experiment.share_row(
+                f"tuning curves, {name}: both bands hold", holds, 1 - SIGNIFICANCE - error
+            ),
+            experiment.share_row(
+                f"tuning curves, {name}: an equal ahead", is_ahead, 0.0, SIGNIFICANCE + error
+            ),
+        ]
+    return rows
+
+
 def run(config: Config) -> tuple[list[dict], dict]:
     """All comparisons: p-values, intervals, and the power."""
     differences = paired_differences(config)
@@ -85,6 +117,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
             note=f", stated {100 * stated:.0f}%",
         )
         rows.append(row)
+    rows += tuning_band_rows(config)
     curves = {
         "p": p_values[0],
         "intervals": intervals,
@@ -128,5 +161,5 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    smoke = Config(repetitions=4, seeds=8, epochs=1)
+    smoke = Config(repetitions=4, seeds=8, epochs=1, bands=100, trials=16)
     experiment.main(__file__, __doc__, Config(), smoke, run, plot)

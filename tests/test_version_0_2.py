@@ -136,7 +136,10 @@ def test_a_comparison_is_read_and_not_gone_on_with(old, data):
     assert comparison.conclusion == EXPECTED["comparison"]["conclusion"]
     with pytest.warns(DeprecationWarning, match="now called Comparison.expected_performance"):
         assert comparison.luck == comparison.expected_performance
-    for name, n in EXPECTED["comparison"]["rows"].items():
+    rows = dict(EXPECTED["comparison"]["rows"])
+    curves = [*comparison.tuning_curves, *comparison.report_curves]
+    assert len(curves) == rows.pop("curves")
+    for name, n in rows.items():
         name = "expected_performance" if name == "luck" else name
         assert len(getattr(comparison, name)) == n
     options: dict[str, Any] = {"epochs": 2, "seeds": 8, "tuning_seeds": 1, "timing": False}

@@ -62,9 +62,10 @@ class Compare:
     profiles, too."""
     tier: Tier = "lr"
     """Numbers to tune: lr, the learning rate on a grid; full, all usual numbers at Sobol points;
+    random, the same at independent random points, for confidence bands of the tuning curves;
     defaults, none."""
     trials: WholeOption = None
-    """Trials of each optimizer (21 for lr, 64 for full)."""
+    """Trials of each optimizer (21 for lr, 64 for full and random)."""
     epochs: WholeOption = None
     """Number of times that every example is visited (the task's: 30 for book)."""
     batch_size: WholeOption = None
@@ -109,7 +110,7 @@ class Compare:
     """A first look, within a minute: 9 trials, 2 tuning seeds, 8 seeds, 2 epochs of 10,000
     examples, and no timing of single runs."""
     seed: int = 0
-    """Seed of the Sobol points and of the bootstrap."""
+    """Seed of Sobol and random points and of the bootstrap."""
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="")] = ""
     """Name of the folder (the tasks and optimizers)."""
     comparisons: Path = Path("comparisons")

@@ -20,6 +20,7 @@ from jaxnet.comparison import (
     result_tables,
     statistics,
     tuning,
+    tuning_curves,
 )
 from jaxnet.comparison.comparison_folder import Comparison
 from jaxnet.comparison.protocol import Protocol, check, check_splits
@@ -87,9 +88,12 @@ def compare(
         or recipes, whose numbers are used unless they are tuned. A sequence, or a mapping from
         labels to contenders; the default labels are the optimizers' names.
       tier: what is tuned: "lr" (the default) the learning rate, on a grid; "full" all usual
-        numbers, at Sobol points; "defaults" nothing. See `jaxnet.comparison.tuning`.
+        numbers, at Sobol points; "random" the same at independent random points, which are not
+        extended, but of which confidence bands of the tuning curves can be given; "defaults"
+        nothing. See `jaxnet.comparison.tuning`.
       trials: trials of each optimizer before any extension, at least 5 and for "lr" one more than a
-        multiple of 4; `None` (the default) is 21 for "lr", 64 for "full", 1 for "defaults".
+        multiple of 4; `None` (the default) is 21 for "lr", 64 for "full" and "random", 1 for
+        "defaults".
       epochs: epochs of every run, at least 1; 10 by default.
       batch_size: examples per mini-batch, at least 1; 10 by default.
       tuning_seeds: the tuning seeds, or their number n: then 0, …, n − 1; 5 by default.
@@ -117,7 +121,7 @@ def compare(
         error of 5% and the level of 95% hold over all looks. `None` (the default) trains all
         seeds.
       timing: whether to measure the seconds per epoch of each optimizer in a run of its own.
-      seed: the seed of the Sobol points and of the resampling, at least 0.
+      seed: the seed of Sobol and random points and of the resampling, at least 0.
       folder: where all runs, tables and the manifest are written; `None` (the default) writes
         nothing. The comparison locks it. After an interruption, the same call continues, and ends
         with the same files.
@@ -245,6 +249,7 @@ def _make_comparison(
     ]
     pairs = result_tables.pair_rows(reports, scores, protocol.margin, protocol.seed, last_look)
     audits = conclusions.audits(searches, tuned, pairs)
+    bands = tuning_curves.band_rows(tuned, score) if protocol.tier == "random" else []
     phases = [("tuning", runs) for runs in tuned] + [("report", runs) for runs in reports]
     manifest = identity | {
         **score.description(),
@@ -255,7 +260,8 @@ def _make_comparison(
         "warnings": conclusions.warnings(summary, tuned, pairs, audits, score, protocol.margin),
         "conclusion": conclusions.conclusion(
             summary, pairs, score.name, protocol.margin, len(plan)
-        ),
+        )
+        + tuning_curves.sentences(bands, score),
     }  # fmt: skip
     if protocol.until is not None:
         manifest["looks"] = taken = looks.description(plan, last_look, len(reports))
@@ -265,7 +271,8 @@ def _make_comparison(
     return Comparison(
         manifest=manifest,
         runs=_concatenated(result_tables.run_rows(*phase) for phase in phases),
-        curves=_concatenated(result_tables.curve_rows(*phase) for phase in phases),
+        tuning_curves=_concatenated(result_tables.curve_rows("tuning", runs) for runs in tuned),
+        report_curves=_concatenated(result_tables.curve_rows("report", runs) for runs in reports),
         summary=summary,
         pairwise=pairs,
         time_to_target=_concatenated(
@@ -275,6 +282,7 @@ def _make_comparison(
         expected_performance=_concatenated(
             result_tables.expected_performance_rows(runs, protocol.seed) for runs in tuned
         ),
+        tuning_bands=bands,
         usual_study=list(result_tables.single_seed_rows(tuned, protocol.seed)),
         timing=seconds,
         looks=report.looks,

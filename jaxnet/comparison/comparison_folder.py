@@ -26,17 +26,20 @@ from jaxnet.training.fingerprint import described, fingerprint, require_same
 if TYPE_CHECKING:
     import pandas  # pyright: ignore[reportMissingImports]
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 TIMING, METHODS = "timing.json", "methods.txt"
 REMEDY = "repeat the same command or call, which goes on and writes it again"
 """What a person can do about a file that is damaged or missing."""
 TABLES = (
-    "runs", "curves", "summary", "pairwise", "time_to_target", "divergence",
-    "expected_performance", "usual_study",
+    "runs", "tuning_curves", "report_curves", "summary", "pairwise", "time_to_target",
+    "divergence", "expected_performance", "tuning_bands", "usual_study",
 )  # fmt: skip
 """The tables of a comparison: its fields, and the names of its CSV files."""
 
+LATER_TABLES = ("tuning_curves", "report_curves", "tuning_bands")
+OLDER_COMMON = tuple(name for name in TABLES if name not in LATER_TABLES)
+"""The tables that folders of formats 1 and 2 have, too."""
 LOOKS = "looks"
 """The table that only a comparison with `until` has."""
 
@@ -62,7 +65,8 @@ class Comparison(NamedTuple):
       manifest: the content of manifest.json without its hashes: protocol, searches, versions,
         device, data, conclusion.
       runs: a row for each trained network: hyperparameters, losses and scores after the last epoch.
-      curves: a row for each epoch of each network: validation cost and score.
+      tuning_curves: a row for each epoch of each network of the search: validation cost and score.
+      report_curves: the same of the networks of the report.
       summary: a row for each optimizer: chosen hyperparameters, test score and loss with intervals.
       pairwise: a row for each pair of optimizers: the difference of test scores, its intervals,
         p-value, verdict, and the difference that would be detected with a probability of 80%.
@@ -71,6 +75,8 @@ class Comparison(NamedTuple):
       divergence: a row for each trial of each search: how many of its seeds diverged.
       expected_performance: a row for each optimizer and number of trials: the test score that a
         study with one seed reports after that number of trials, its mean and its middle 90%.
+      tuning_bands: in tier "random", a row for each optimizer and number of trials: the median of
+        the best validation loss or, with a metric, score, and its joint 95% confidence band.
       usual_study: a row for each pair and number of trials: how often a study with one seed ranks a
         above b.
       timing: seconds per epoch of each optimizer, trained as a single network; empty if not
@@ -90,12 +96,14 @@ class Comparison(NamedTuple):
 
     manifest: JsonObject
     runs: list[Row]
-    curves: list[Row]
+    tuning_curves: list[Row]
+    report_curves: list[Row]
     summary: list[Row]
     pairwise: list[Row]
     time_to_target: list[Row]
     divergence: list[Row]
     expected_performance: list[Row]
+    tuning_bands: list[Row]
     usual_study: list[Row]
     timing: dict[str, float]
     looks: Sequence[Row] = ()
@@ -105,6 +113,13 @@ class Comparison(NamedTuple):
         """The old name of `expected_performance`."""
         warn_renamed("Comparison.luck", "Comparison.expected_performance")
         return self.expected_performance
+
+    @property
+    def curves(self) -> list[Row]:
+        """The old name of `tuning_curves` and `report_curves` together."""
+        new = "Comparison.tuning_curves and Comparison.report_curves"
+        warn_renamed("Comparison.curves", new)
+        return [*self.tuning_curves, *self.report_curves]
 
     @property
     def conclusion(self) -> list[str]:
@@ -125,8 +140,9 @@ class Comparison(NamedTuple):
         """A table as a pandas DataFrame, with all of its columns.
 
         Args:
-          table: which one: "runs", "curves", "summary" (the default), "pairwise",
-            "time_to_target", "divergence", "expected_performance", "usual_study" or "looks".
+          table: which one: "runs", "tuning_curves", "report_curves", "summary" (the default),
+            "pairwise", "time_to_target", "divergence", "expected_performance", "tuning_bands",
+            "usual_study" or "looks".
 
         Returns:
           A DataFrame with the rows of the attribute of that name.
@@ -254,10 +270,24 @@ def read(folder: str | Path) -> Comparison:
     kind = "the manifest of a finished comparison"
     manifest = reading.read_content(folder / MANIFEST, kind, _finished, REMEDY)
     hashes = manifest.pop("sha256", {})
-    names = (*TABLES, LOOKS) if LOOKS in manifest else TABLES
+    is_older = "report_curves.csv" not in hashes
+    names = OLDER_COMMON if is_older else TABLES
+    names = (*names, LOOKS) if LOOKS in manifest else names
     tables = {name: _read_table(folder, name, hashes.get(f"{name}.csv")) for name in names}
+    if is_older:
+        tables |= {"tuning_bands": []} | _curves_by_phase(
+            _read_table(folder, "curves", hashes.get("curves.csv"))
+        )
     timing = read_timing(folder / TIMING, hashes.get(TIMING))
     return Comparison(manifest=manifest, **tables, timing=timing)
+
+
+def _curves_by_phase(rows: list[Row]) -> dict[str, list[Row]]:
+    """The two tables of curves that this version writes, from the table of both phases."""
+    return {
+        f"{phase}_curves": [row for row in rows if row["phase"] == phase]
+        for phase in ("tuning", "report")
+    }
 
 
 def _read_table(folder: Path, name: str, sha256: str | None) -> list[Row]:

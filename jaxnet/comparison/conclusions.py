@@ -19,8 +19,7 @@ def audits(
     """Whether each optimizer that includes another one as a special case did as well as that one.
 
     Momentum with decay = 0 is SGD, so a large enough search of momentum cannot lose to SGD. Only
-    pairs are audited in which the search of tier "full" covers the chosen numbers of the special
-    case.
+    pairs are audited in which a search of all numbers covers the chosen ones of the special case.
 
     Args:
       searches: each contender's search.
@@ -53,7 +52,7 @@ def _includes(general: Search, special: Search, tuned: Runs) -> bool:
       tuned: the runs of the special case under the tuning seeds.
     """
     special_name, numbers = CONTAINED.get(general.recipe.optimizer.name, ("", {}))
-    if general.tier != "full" or special_name != special.recipe.optimizer.name:
+    if general.tier not in ("full", "random") or special_name != special.recipe.optimizer.name:
         return False
     other_parts = [search.recipe.parts() | {"optimizer": ""} for search in (general, special)]
     if other_parts[0] != other_parts[1]:

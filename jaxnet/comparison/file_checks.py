@@ -26,6 +26,7 @@ PROTOCOL = {
 }  # fmt: skip
 """The entries of the protocol in a manifest, and their types."""
 _RUN = ("phase", "optimizer", "trial", "seed")
+_CURVES = (*_RUN, "epoch", "valid_cost", "valid_score")
 _MEANS = tuple(
     f"test_{quantity}{end}"
     for quantity in ("score", "loss")
@@ -33,7 +34,7 @@ _MEANS = tuple(
 )
 COLUMNS = {
     "runs": (*_RUN, "diverged_epoch", "valid_loss", "valid_score", "test_loss", "test_score"),
-    "curves": (*_RUN, "epoch", "valid_cost", "valid_score"),
+    **dict.fromkeys(("tuning_curves", "report_curves", "curves"), _CURVES),
     "summary": (
         "optimizer", "edge", "trials", "tuning_seeds", "seeds", "diverged", *_MEANS,
         "test_score_q10", "valid_loss", "valid_score", "good_decades", "tuning_diverged",
@@ -48,13 +49,16 @@ COLUMNS = {
     ),
     "divergence": ("optimizer", "trial", "seeds", "diverged"),
     "expected_performance": ("optimizer", "trials", "expected", "low", "high"),
+    "tuning_bands": ("optimizer", "trials", "median", "low", "high"),
     "usual_study": ("a", "b", "trials", "p_a_better"),
     "looks": (
         "look", "seeds", "alpha", "a", "b", "difference", "low", "high", "width", "p", "p_holm",
         "p_adjusted", "state",
     ),
 }  # fmt: skip
-"""The columns that each table has whatever was compared; hyperparameters are further ones."""
+"""The columns that each table has whatever was compared; hyperparameters are further ones.
+
+Older formats have the curves of both phases in one table, `curves`."""
 
 
 def check_manifest(manifest: JsonObject) -> None:

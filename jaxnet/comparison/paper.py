@@ -169,7 +169,10 @@ def _tuning(protocol: JsonObject, summary: Sequence[Row]) -> list[str]:
         len(protocol["tuning_seeds"]), protocol["trials"], summary[0]["trials"]
     )  # fmt: skip
     what = "The learning rate" if protocol["tier"] == "lr" else "All usual hyperparameters"
-    points = "values of a logarithmic grid" if protocol["tier"] == "lr" else "Sobol points"
+    points = {
+        "lr": "values of a logarithmic grid", "full": "Sobol points",
+        "random": "independent random points",
+    }[protocol["tier"]]  # fmt: skip
     by = "validation loss" if protocol.get("metric") is None else "validation score"
     extended = (
         f" The best learning rate of at least one was at an edge, so that all searches were "
@@ -178,7 +181,20 @@ def _tuning(protocol: JsonObject, summary: Sequence[Row]) -> list[str]:
     return [
         f"{what} of each optimizer had {n_first} trials, {points}, under "
         f"{_counted(n_seeds, 'seed')}.{extended} The recipe with the best mean {by} after the last "
-        "epoch was selected; the test examples took no part in it."
+        "epoch was selected; the test examples took no part in it.",
+        *_bands(protocol, by, len(summary)),
+    ]
+
+
+def _bands(protocol: JsonObject, by: str, n_contenders: int) -> list[str]:
+    """Which bands the tuning curves have; nothing where trials are not independent."""
+    if protocol["tier"] != "random":
+        return []
+    return [
+        f"The median of the best mean {by} of n trials has a simultaneous confidence band over all "
+        "n, from exact equal-tailed bands of the distribution function of one trial (Lourie et "
+        f"al., 2023), which hold for all {n_contenders} optimizers together at {1 - ALPHA:.0%} by "
+        "Bonferroni's correction, given the tuning seeds and the data."
     ]
 
 

@@ -32,7 +32,7 @@ class Protocol:
     """The settings of a comparison, besides network, data and contenders: see `compare`.
 
     Attributes:
-      tier: which hyperparameters are tuned: "defaults" (none), "lr" or "full".
+      tier: which hyperparameters are tuned: "defaults" (none), "lr", "full" or "random".
       trials: trials of each optimizer before any extension, at least 1.
       epochs: epochs of every run, at least 1.
       batch_size: examples per mini-batch, at least 1.
@@ -42,7 +42,7 @@ class Protocol:
         metric.
       margin: the difference of test scores, at least 0, below which two optimizers are equivalent;
         none are at 0.
-      seed: the seed of the Sobol points and of the resampling, at least 0.
+      seed: the seed of Sobol and random points and of the resampling, at least 0.
       metric: what selects hyperparameters and judges, or `None` for the validation loss, and the
         accuracy or R².
       until: the width of an interval of a difference, above 0 and in the score's unit, until which

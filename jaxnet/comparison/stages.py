@@ -190,6 +190,8 @@ class Stages:
 def tune(searches: list[Search], stages: Stages) -> tuple[list[Search], list[Runs]]:
     """Train all trials; extend all searches while any best learning rate is at an edge.
 
+    Independent random trials are not extended.
+
     Args:
       searches: each contender's search.
       stages: trains the trials.
@@ -200,7 +202,9 @@ def tune(searches: list[Search], stages: Stages) -> tuple[list[Search], list[Run
     seed = stages.protocol.seed
     trials = {search.label: search.points(seed) for search in searches}
     runs = stages.train_tuning("Tuning", trials)
-    for extension in range(1, tuning.EXTENSIONS + 1):
+    # What is added because of what was tried is not independent of it.
+    n_extensions = 0 if stages.protocol.tier == "random" else tuning.EXTENSIONS
+    for extension in range(1, n_extensions + 1):
         edges = {
             search.edge(tuning.rate_of(tried.recipes[result_tables.best_trial(tried)]))
             for search, tried in zip(searches, runs, strict=True)

@@ -19,6 +19,7 @@ from jaxnet.comparison.resampling import (
     percentiles,
     pigeonhole_bootstrap,
 )
+from jaxnet.comparison.tuning_bands import TuningBand, tuning_band
 from jaxnet.core.deprecation import renamed_attributes
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "N_RESAMPLES",
     "Interval",
     "TimeTo",
+    "TuningBand",
     "bootstrap",
     "detectable_difference",
     "holm",
@@ -37,6 +39,7 @@ __all__ = [
     "signed_ranks",
     "smallest_p_value",
     "time_to",
+    "tuning_band",
     "tuning_studies",
     "wilcoxon",
 ]

@@ -1,10 +1,11 @@
 """Tuning: which hyperparameters each optimizer tries, with the same number of trials for all.
 
-There are three tiers. `defaults` tries only the given numbers. `lr` tries a grid of learning rates,
+There are four tiers. `defaults` tries only the given numbers. `lr` tries a grid of learning rates,
 evenly spaced in their logarithm, over four decades around the power of ten nearest to the default
 learning rate. `full` tries Sobol points over the same learning rates and the optimizer's other
-numbers. If the best learning rate is at an edge of the searched range, the optimum may lie outside,
-and the search is extended on that side.
+numbers. `random` tries independent random points of the ranges of `full`. If the best learning rate
+is at an edge of the searched range, the optimum may lie outside, and the search is extended on that
+side; but not in tier `random`, whose trials would then depend on earlier ones.
 """
 
 import dataclasses
@@ -23,24 +24,31 @@ from jaxnet.recipes import optimizers
 from jaxnet.recipes.optimizers import Optimizer
 from jaxnet.recipes.recipe import Recipe
 from jaxnet.sweeps.recipe_batch import RecipeBatch
-from jaxnet.sweeps.search_space import LogUniform, OneMinus, Uniform, grid, sample
+from jaxnet.sweeps.search_space import (
+    LogUniform,
+    OneMinus,
+    Uniform,
+    grid,
+    sample,
+    sample_independently,
+)
 
-Tier = Literal["defaults", "lr", "full"]
+Tier = Literal["defaults", "lr", "full", "random"]
 Contender = str | Callable[..., Optimizer] | Optimizer | Recipe
 """An optimizer to compare: its name, its constructor, an instance, or a recipe that holds one."""
 Span = Uniform | LogUniform | OneMinus
 """A range of a hyperparameter, with the scale on which points are spread evenly."""
 Range = Span | Sequence[float]
 """A range as a caller gives it: (low, high) is short for `LogUniform(low, high)`."""
-TRIALS: dict[str, int] = {"defaults": 1, "lr": 21, "full": 64}
+TRIALS: dict[str, int] = {"defaults": 1, "lr": 21, "full": 64, "random": 64}
 """The default number of trials of each tier."""
 DECADES = 4
 """The decades of learning rates that a search covers before it is extended."""
 PLACES = 20
-"""The steps from the lowest to the highest learning rate in tier `full`, which has no grid: a
-learning rate within one step of an end is at the edge."""
+"""The steps from the lowest to the highest learning rate in the tiers without a grid: a learning
+rate within one step of an end is at the edge."""
 EXTENSIONS = 2
-"""The largest number of rounds in which searches are extended by a decade."""
+"""The largest number of rounds in which searches are extended by a decade; 0 in tier `random`."""
 OTHERS: dict[str, Span] = {
     "decay": OneMinus(1e-2, 1.0),
     "rho": OneMinus(1e-2, 1.0),
@@ -51,8 +59,8 @@ OTHERS: dict[str, Span] = {
     "eps": LogUniform(1e-10, 1e-2),
     "weight_decay": LogUniform(1e-5, 1e-1),
 }
-"""The ranges of other numbers than the learning rate in tier `full`. The range of a decay, as of
-momentum, ends at decay = 0."""
+"""The ranges of other numbers than the learning rate in the tiers without a grid. The range of a
+decay, as of momentum, ends at decay = 0."""
 CONTAINED: dict[str, tuple[str, dict[str, float]]] = {
     "momentum": ("sgd", {"decay": 0.0}),
     "nesterov": ("sgd", {"decay": 0.0}),
@@ -85,7 +93,7 @@ class Search:
     last: int
     """The place of the largest learning rate."""
     others: tuple[tuple[str, Span], ...] = ()
-    """The ranges of other numbers by name, in tier `full`."""
+    """The ranges of other numbers by name, in tiers `full` and `random`."""
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -93,7 +101,7 @@ class Search:
         return self._rate(self.first), self._rate(self.last)
 
     def points(self, seed: int) -> list[Recipe]:
-        """The recipes to try, sorted by learning rate; `seed` scrambles the Sobol points."""
+        """The recipes to try, sorted by learning rate; `seed` draws or scrambles the points."""
         if self.tier == "defaults":
             return [self.recipe]
         return self._points_between(self.first, self.last, self.trials, seed)
@@ -158,12 +166,13 @@ class Search:
         return dict(self.others) | {"learning_rate": LogUniform(low, high)}
 
     def _points_between(self, first: int, last: int, n: int, seed: int) -> list[Recipe]:
-        """The grid points from place `first` to `last`, or n Sobol points, by learning rate."""
+        """The grid points from place `first` to `last`, or n other points, by learning rate."""
         if self.tier == "lr":
             rates = [self._rate(place) for place in range(first, last + 1)]
             return RecipeBatch(grid(self.recipe, learning_rate=rates)).rows()
         ranges = self._ranges(self._rate(first), self._rate(last))
-        recipes = RecipeBatch(sample(self.recipe, n, seed=seed, **ranges)).rows()
+        draw = sample_independently if self.tier == "random" else sample
+        recipes = RecipeBatch(draw(self.recipe, n, seed=seed, **ranges)).rows()
         return sorted(recipes, key=rate_of)
 
 
@@ -194,7 +203,7 @@ def begin(
         if ranges:
             raise ValueError(
                 'ranges are for what is tuned, and tier "defaults" tunes nothing; leave them out, '
-                'or use tier "lr" or "full".'
+                'or use tier "lr", "full" or "random".'
             )
         return Search(label, recipe, tier, trials=1, low=1.0, step=1.0, first=0, last=0)
     if "learning_rate" not in hyper:
@@ -207,7 +216,8 @@ def begin(
     other_ranges = {name: span for name, span in ranges.items() if name != "learning_rate"}
     if tier == "lr" and other_ranges:
         raise ValueError(
-            f'tier "lr" tunes the learning rate alone, not {min(other_ranges)}; use tier "full".'
+            f'tier "lr" tunes the learning rate alone, not {min(other_ranges)}; use tier "full" or '
+            '"random".'
         )
     n_steps = trials - 1 if tier == "lr" else PLACES
     return Search(
@@ -238,7 +248,7 @@ def _rate_range(label: str, default_rate: float, rates: Range | None) -> tuple[f
 def _other_spans(
     label: str, optimizer: Optimizer, ranges: Mapping[str, Range]
 ) -> tuple[tuple[str, Span], ...]:
-    """The ranges of an optimizer's other numbers in tier `full`: built-in ones, then given ones."""
+    """The ranges of an optimizer's other numbers without a grid: built-in ones, then given ones."""
     if unknown := set(ranges) - set(optimizer.hyper):
         raise ValueError(
             f"{label} takes no {min(unknown)}; its numbers are {', '.join(optimizer.hyper)}."
@@ -345,7 +355,7 @@ def trials_of(tier: str, trials: SupportsIndex | None) -> int:
     """The number of trials, validated.
 
     Args:
-      tier: "defaults", "lr" or "full".
+      tier: "defaults", "lr", "full" or "random".
       trials: the number that the caller gives, or `None` for the tier's default (see `TRIALS`).
 
     Returns:
@@ -355,7 +365,7 @@ def trials_of(tier: str, trials: SupportsIndex | None) -> int:
       ValueError: the tier is unknown, or cannot have this number of trials.
     """
     if not isinstance(tier, str) or tier not in TRIALS:
-        raise ValueError(f'tier must be "defaults", "lr" or "full", not {brief(tier)}.')
+        raise ValueError(f'tier must be "defaults", "lr", "full" or "random", not {brief(tier)}.')
     n = count("trials", TRIALS[tier] if trials is None else trials, low=1, high=2**24)
     if tier == "defaults" and n != 1:
         raise ValueError(f'tier "defaults" has one trial, not {n}.')

@@ -369,6 +369,8 @@ def _tuning_text(comparison: Comparison) -> str:
     numbers = {
         "lr": "The learning rate was tuned on a grid, evenly spaced in its logarithm",
         "full": "The learning rate and other numbers were tuned at scrambled Sobol points",
+        "random": "The learning rate and other numbers were tuned at independent random points, "
+        "which no search may extend",
     }[protocol["tier"]]
     n_trials = max(row["trials"] for row in comparison.summary)
     extension = ""

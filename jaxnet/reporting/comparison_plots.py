@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
 from jaxnet.comparison import Comparison, looks
-from jaxnet.comparison.result_tables import reaches
+from jaxnet.comparison.result_tables import ALPHA, reaches
 from jaxnet.io.csv import Row
 from jaxnet.reporting.score_axis import ScoreAxis
 from jaxnet.reporting.style import (
@@ -39,11 +39,12 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
 def figures_of(comparison: Comparison) -> dict[str, Drawing]:
     """How to draw each figure of a comparison, by name.
 
-    Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "defaults" has
-    none.
+    Tier "lr" has figures of the search, tier "full" has one more than "lr", tier "random" has two
+    more, tier "defaults" has none.
     """
     score_axis = ScoreAxis(comparison)
-    shown = score_axis.quantity
+    shown, tier = score_axis.quantity, comparison.manifest["protocol"]["tier"]
+    is_random = tier == "random"
     figures: dict[str, Drawing] = {
         "sensitivity": (sensitivity, f"Validation {shown} by learning rate: the mean over the "
                         "tuning seeds, and the range over them. Grey: edges of the searched range; "
@@ -57,16 +58,27 @@ def figures_of(comparison: Comparison) -> dict[str, Drawing]:
                         "by seed. Bold: different by the Wilcoxon test with Holm's correction."),
         "expected_performance": (
             expected_performance, f"Test {shown} that a study with one seed reports, by its number "
-            "of trials: mean and middle 90%."),
+            "of trials: mean and middle 90% of simulated studies, which is no confidence band."
+            + ("" if is_random else " There is one only for independent random trials (tier "
+               "random): points of a grid, Sobol points and extensions are not independent.")),
         "time_to_target": (time_to_target, "Fraction of the report's seeds that have reached the "
                            "target by each epoch."),
     }  # fmt: skip
-    if any(search["tier"] == "full" for search in comparison.manifest["searches"].values()):
+    if is_random:
+        level = f"{1 - ALPHA:.0%}"
+        figures["tuning_bands"] = (
+            tuning_bands,
+            f"Median of {_best_quantity(comparison)} of n independent random trials, "
+            f"with joint {level} confidence bands for all n and all optimizers, given the tuning "
+            "seeds and the data. Where a band ends, so many trials cannot bound how good the best "
+            "is; dotted: how bad it is. The test score of the selected trial has no such band.",
+        )
+    if is_random or tier == "full":
         caption = (
             f"Validation {shown} at each searched point, mean over the tuning seeds. ○: chosen."
         )
         figures["search"] = (search, caption)
-    if comparison.manifest["protocol"]["tier"] == "defaults":
+    if tier == "defaults":
         del figures["sensitivity"], figures["expected_performance"]
     return figures
 
@@ -238,6 +250,46 @@ def expected_performance(comparison: Comparison) -> Figure:
     return figure
 
 
+def _best_quantity(comparison: Comparison) -> str:
+    """What the tuning curves of random trials show: the best of what selects trials."""
+    if _loss_selects(comparison):
+        return "the least validation loss"
+    return f"the best validation {comparison.manifest['score']}"
+
+
+def _loss_selects(comparison: Comparison) -> bool:
+    """Whether the validation loss selects trials, and not a metric."""
+    return comparison.manifest["protocol"].get("metric") is None
+
+
+@styled
+def tuning_bands(comparison: Comparison) -> Figure:
+    """The median of the best of n random trials, with simultaneous bands."""
+    quantity = _best_quantity(comparison)
+    figure, axes = _single()
+    for k, label in enumerate(_labels(comparison)):
+        rows = _rows_of(comparison.tuning_bands, label)
+        trials, *heights = (
+            np.array([row[name] for row in rows], float)
+            for name in ("trials", "median", "low", "high")
+        )
+        median, low, high = (np.where(np.isfinite(h), h, np.nan) for h in heights)
+        colour = line_style(k)["color"]
+        axes.fill_between(trials, low, high, color=colour, alpha=0.15, linewidth=0)
+        worst = high if _loss_selects(comparison) else low
+        axes.plot(trials, worst, ":", color=colour, linewidth=1)
+        axes.plot(trials, median, label=_legend(comparison, label), linewidth=1.8, **line_style(k))
+    if _loss_selects(comparison) and axes.dataLim.y0 > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter())
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="independent random trials", ylabel=f"median of {quantity}")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.legend()
+    return figure
+
+
 @styled
 def time_to_target(comparison: Comparison) -> Figure:
     """The fraction of seeds that have reached each target, by epoch."""
@@ -346,9 +398,8 @@ def _score_curves(comparison: Comparison, label: str, of_diverged: float) -> np.
     seeds = looks.taken_seeds(comparison.manifest)
     shape = (len(seeds), comparison.manifest["protocol"]["epochs"])
     table = np.full(shape, of_diverged)
-    for row in _rows_of(comparison.curves, label):
-        if row["phase"] == "report":
-            table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]
+    for row in _rows_of(comparison.report_curves, label):
+        table[seeds.index(row["seed"]), row["epoch"] - 1] = row["valid_score"]
     return table
 
 

@@ -39,7 +39,7 @@ class ScoreAxis:
         self.quantity = self._quantity(comparison)
 
     def _quantity(self, comparison: Comparison) -> Literal["error", "score"]:
-        rows = [*comparison.runs, *comparison.curves]
+        rows = [*comparison.runs, *comparison.tuning_curves, *comparison.report_curves]
         scores = np.array([
             row[name] for row in rows for name in ("valid_score", "test_score") if name in row
         ])  # fmt: skip

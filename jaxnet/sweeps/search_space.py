@@ -289,6 +289,36 @@ def sample(recipe: Recipe, n: int, *, seed: int = 0, **ranges: object) -> Recipe
     return _from_rows(recipe, list(ranges), list(zip(*columns, strict=True)))
 
 
+def sample_independently(recipe: Recipe, n: int, *, seed: int = 0, **ranges: Range) -> Recipe:
+    """A recipe of n independent random points of the given ranges.
+
+    They cover the ranges less evenly than the points of `sample`. But their results are a random
+    sample, from which the distribution of the best of any number of such points follows.
+
+    Args:
+      recipe: what all points have in common.
+      n: the number of points, at least 1.
+      seed: the seed of the draws, at least 0.
+      ranges: the range of each hyperparameter to vary, by name, as in `sample`.
+
+    Returns:
+      The recipe with an array of n numbers for each name.
+
+    Raises:
+      ValueError: the recipe or a range is refused, as by `sample`.
+
+    >>> from jaxnet.recipes.optimizers import sgd
+    >>> rates = sample_independently(Recipe(sgd()), 3, learning_rate=(0.01, 1.0)).optimizer.hyper
+    >>> rates["learning_rate"].shape
+    (3,)
+    """
+    _check_recipe("sample_independently", recipe)
+    points = np.random.default_rng(seed).random((n, len(ranges)))
+    pairs = zip(ranges.items(), points.T, strict=True)
+    columns = {name: _in_range(name, span, unit_points) for (name, span), unit_points in pairs}
+    return _with_numbers(recipe, columns)
+
+
 def _in_range(name: str, given_range: object, unit_points: np.ndarray) -> np.ndarray:
     """Points of [0, 1), mapped to a range."""
     span = given_range if isinstance(given_range, Uniform) else _log_range(name, given_range)

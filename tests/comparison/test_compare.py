@@ -11,6 +11,7 @@ from jaxnet.comparison import TABLES, conclusions, read, result_tables, statisti
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.scores import AccuracyScore
 from jaxnet.reporting import comparison_page, style
+from tests.support.json_schema import manifest_faults
 
 NET = jn.Network((2, 6, 2))
 DATA = jn.datasets.xor(n=120)
@@ -116,16 +117,43 @@ def test_its_files_are_all_of_it(compared):
     again = read(folder)
     for name in TABLES:
         rows = getattr(result, name)
-        assert len(getattr(again, name)) == len(rows) > 0
+        assert len(getattr(again, name)) == len(rows)
+        assert bool(rows) == (name != "tuning_bands")  # which only random trials have
         for row, row_read in zip(rows, getattr(again, name), strict=True):
             for key, value in row.items():
                 missing = value in ("", np.inf) or value != value
                 assert missing or row_read[key] == value, (name, key)
+    assert manifest_faults(folder) == []
     assert again.conclusion == result.conclusion
     assert str(again).startswith(result.conclusion[0])
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["networks"] == len(result.runs) == 3 * (2 * result.summary[0]["trials"] + 8)
     assert manifest["protocol"]["report_seeds"] == list(range(1000, 1008))
+
+
+def test_random_trials_are_not_extended_and_have_bands(tmp_path):
+    options = SMALL | {"tier": "random", "trials": 7, "epochs": 1, "folder": tmp_path / "random"}
+    far = {"learning_rate": (1e-6, 1e-4)}  # the best is at the upper edge
+    result = _compare(["sgd", "adam"], ranges={"sgd": far, "adam": far}, **options)
+    assert [row["trials"] for row in result.summary] == [7, 7]
+    assert [row["optimizer"] for row in result.tuning_bands] == ["sgd"] * 7 + ["adam"] * 7
+    assert any("EDGE" in sentence for sentence in result.warnings)
+    assert "overlap at all lengths" in result.conclusion[-1]
+    assert "independent random points" in result.methods
+    losses = np.reshape([
+        row["valid_loss"] for row in result.runs
+        if (row["phase"], row["optimizer"]) == ("tuning", "adam")
+    ], (7, 2)).mean(axis=1)  # fmt: skip
+    band = statistics.tuning_band(-losses, 0.975)
+    medians = [row["median"] for row in result.tuning_bands[7:]]
+    np.testing.assert_allclose(medians, -band.median)
+    assert str(read(tmp_path / "random").tuning_bands) == str(result.tuning_bands)
+    before = _files(tmp_path / "random")
+    _compare(["sgd", "adam"], ranges={"sgd": far, "adam": far}, **options)
+    assert _files(tmp_path / "random") == before
+    assert manifest_faults(tmp_path / "random") == []
+    page = comparison_page.page(result, {})
+    assert "tuned at independent random points, which no search may extend" in page
 
 
 def test_another_comparison_is_refused_in_the_same_folder(compared):
@@ -195,15 +223,16 @@ def test_float_targets_are_scored_by_r_squared():
     assert row["test_score"] == pytest.approx(expected, abs=0.02)
     assert result.manifest["score"] == "R²"
     last = {(r["optimizer"], r["trial"], r["seed"]): r["valid_score"]
-            for r in result.curves if r["phase"] == "report" and r["epoch"] == 3}  # fmt: skip
+            for r in result.report_curves if r["epoch"] == 3}  # fmt: skip
     for row in (row for row in result.runs if row["phase"] == "report"):
         key = row["optimizer"], row["trial"], row["seed"]
         assert last[key] == pytest.approx(row["valid_score"], abs=1e-4)
 
 
-def test_the_full_search_is_audited_by_inclusion():
-    ranges = {"sgd": WIDE, "momentum": WIDE}
-    result = _compare(["sgd", "momentum"], tier="full", trials=8, epochs=3, ranges=ranges)
+def test_the_full_search_is_audited_by_inclusion(tmp_path):
+    options = {"ranges": {"sgd": WIDE, "momentum": WIDE}, "folder": tmp_path}
+    result = _compare(["sgd", "momentum"], tier="full", trials=8, epochs=3, **options)
+    assert manifest_faults(tmp_path) == []
     assert result.manifest["audits"][0].startswith("sgd is momentum with decay = 0, and")
     assert result.manifest["searches"]["momentum"]["others"] == {"decay": "OneMinus(0.01, 1.0)"}
 

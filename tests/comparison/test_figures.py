@@ -31,8 +31,8 @@ def _comparison(description, curves):
     }
     summary = [{"optimizer": label, "edge": ""} for label in "ab"]
     tables = {name: [] for name in Comparison._fields}
-    return Comparison(**(tables | {"manifest": manifest, "summary": summary, "curves": rows,
-                                   "timing": {}}))  # fmt: skip
+    return Comparison(**(tables | {"manifest": manifest, "summary": summary, "timing": {},
+                                   "report_curves": rows}))  # fmt: skip
 
 
 def _lines(comparison):

@@ -68,7 +68,7 @@ def test_the_methods_have_this_comparisons_numbers(compared):
 
 
 def test_unknown_tables_and_columns_are_refused(compared):
-    with pytest.raises(ValueError, match='table must be "runs", "curves"'):
+    with pytest.raises(ValueError, match='table must be "runs", "tuning_curves"'):
         compared[1].to_frame("summaries")
     with pytest.raises(ValueError, match='columns must be "optimizer", "learning_rate"'):
         compared[1].to_markdown(columns=["score"])

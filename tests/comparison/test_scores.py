@@ -17,6 +17,7 @@ from jaxnet.comparison import result_tables, scores, statistics, tuning
 from jaxnet.comparison.protocol import Protocol
 from jaxnet.core.checks import check_data
 from jaxnet.reporting import comparison_page
+from tests.support.json_schema import manifest_faults
 
 NET = jn.Network((2, 6, 3))
 SMALL = {"tier": "defaults", "epochs": 2, "tuning_seeds": 1, "seeds": 3, "timing": False,
@@ -73,7 +74,7 @@ def test_a_metric_selects_on_validation_rows_and_judges_on_test_rows(metric, nam
                 _by_hand(name.removeprefix("−"), outputs, split.y), abs=2e-5
             )
         key = lambda row: (row["phase"], row["optimizer"], row["seed"])
-        last = next(r for r in result.curves if r["epoch"] == 2 and key(r) == key(row))
+        last = next(r for r in result.report_curves if r["epoch"] == 2 and key(r) == key(row))
         assert last["valid_score"] == pytest.approx(row["valid_score"], abs=1e-5)
     assert f"best mean test {name}: " in result.conclusion[1]
     assert result.time_to_target == []
@@ -148,6 +149,7 @@ def test_the_metric_is_part_of_what_a_folder_holds(tmp_path):
         call()
     with pytest.raises(ValueError, match=r"another comparison: protocol\.metric\.kind was 'F1' an"):
         call(metric="recall")
+    assert manifest_faults(tmp_path / "folder") == []
     manifest = json.loads((tmp_path / "folder" / "manifest.json").read_text())
     assert manifest["protocol"]["metric"] == {"kind": "F1"}
 
@@ -163,6 +165,7 @@ def test_a_run_that_diverges_is_infinitely_bad_where_the_metric_has_no_worst_val
     good, lost = result.summary
     assert -1 < good["test_score"] < 0
     assert lost["test_score"] == -np.inf
+    assert manifest_faults(tmp_path / "x") == []
     assert result.pairwise[0]["verdict"] == "better"
     assert "lost: 8 of 8 runs of the report diverged; each counts with a score of −∞." in (
         result.warnings

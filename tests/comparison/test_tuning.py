@@ -51,6 +51,21 @@ def test_the_full_search_reaches_all_usual_numbers_and_covers_what_it_says():
     assert fixed.covers({"learning_rate": 1.0, "decay": 0.0})
 
 
+def test_random_points_are_independent_draws_of_the_same_ranges():
+    full, search = (
+        tuning.begin("momentum", jn.Recipe(jn.momentum()), tier, 50, {})
+        for tier in ("full", "random")
+    )
+    assert (search.ends, search.others) == (full.ends, full.others)
+    points = search.points(7)
+    unit = np.random.default_rng(7).random((50, 2))
+    low, high = search.ends
+    order = np.argsort(unit[:, 1])
+    np.testing.assert_allclose(_rates(points), low * (high / low) ** unit[order, 1], rtol=1e-6)
+    decay = np.array([point.optimizer.hyper["decay"] for point in points])
+    np.testing.assert_allclose(1 - decay, 0.01 * 100 ** unit[order, 0], rtol=1e-4)
+
+
 def test_ranges_replace_the_searchs_own():
     ranges = {"learning_rate": (0.1, 10.0), "b1": jn.Uniform(0.5, 0.6)}
     search = tuning.begin("adam", jn.Recipe(jn.adam()), "full", 16, ranges)
@@ -80,7 +95,7 @@ def test_contenders_are_constructors_names_optimizers_and_recipes():
         (lambda: tuning.contenders([jn.adam, jn.sgd([1, 2])]), "holds arrays"),
         (lambda: tuning.contenders([jn.adam, jn.Recipe(
             jn.sgd(), stopping=jn.stopping.no_improvement_in(3))]), "leave stopping out"),
-        (lambda: tuning.trials_of("grid", None), 'tier must be "defaults", "lr" or "full"'),
+        (lambda: tuning.trials_of("grid", None), '"lr", "full" or "random", not .*grid'),
         (lambda: tuning.trials_of("lr", 20), "one more than a multiple of 4; not 20"),
         (lambda: tuning.trials_of("defaults", 2), 'tier "defaults" has one trial, not 2'),
         (lambda: _begin(jn.lbfgs(), "lr"), "lbfgs has no learning rate to be tuned"),

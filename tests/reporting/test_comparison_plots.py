@@ -15,7 +15,7 @@ LABELS = ("$\\frac{", "a$b$ \\$", "_hidden", "<b>&{}%s")
 def comparison() -> Comparison:
     optimizers = dict.fromkeys(LABELS, "momentum")
     return compare(
-        jn.Network((2, 4, 2)), jn.datasets.xor(n=40), optimizers, tier="full", trials=5, epochs=2,
+        jn.Network((2, 4, 2)), jn.datasets.xor(n=40), optimizers, tier="random", trials=5, epochs=2,
         seeds=3, tuning_seeds=1, timing=False, log=None,
     )  # fmt: skip
 
@@ -30,7 +30,7 @@ def drawn(figure: Figure) -> str:
 @pytest.mark.filterwarnings("error")
 def test_labels_stand_in_pictures_as_they_are(comparison):
     figures = comparison_plots.draw_figures(comparison)
-    assert {"sensitivity", "search", "curves", "strips"} <= set(figures)
+    assert {"sensitivity", "search", "curves", "strips", "tuning_bands"} <= set(figures)
     rows = [{"optimizer": label, "factor": factor, "fraction": 0.5}
             for label in LABELS for factor in (1.0, 2.0)]  # fmt: skip
     profile = comparison_plots.profile(rows)
