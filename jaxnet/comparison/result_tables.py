@@ -217,10 +217,10 @@ def pair_rows(
     scores = [runs.test_score[0] for runs in reports]
     all_diverged = [bool((runs.diverged_epoch > 0).all()) for runs in reports]
     p_values = np.array([
-        statistics.wilcoxon(_differences(scores[i], scores[j])) for i, j in pairs
+        statistics.wilcoxon(paired_differences(scores[i], scores[j])) for i, j in pairs
     ])  # fmt: skip
     for (i, j), p, p_holm in zip(pairs, p_values, statistics.holm(p_values), strict=True):
-        difference = _differences(scores[i], scores[j])
+        difference = paired_differences(scores[i], scores[j])
         over_seeds = statistics.bootstrap(difference, seed=seed)
         over_both = statistics.percentiles(resampled[:, i] - resampled[:, j])
         sd = float(difference.std(ddof=1)) if np.isfinite(difference).all() else math.nan
@@ -251,7 +251,7 @@ def pair_rows(
     return rows
 
 
-def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def paired_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The differences a − b, 0 where both are the same infinity."""
     same = a == b
     return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
