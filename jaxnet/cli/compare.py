@@ -160,6 +160,7 @@ class Compare:
             console.say(out, f"Written to {where}/: open {where / 'report.html'} in a browser.")
         if len(results) > 1:
             _show_profile(results, folder, out)
+            _show_across(results, folder, command, out)
         page.finish([
             f"{name}: {sentence}" if len(results) > 1 else sentence
             for name, result in results.items()
@@ -370,3 +371,23 @@ def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) ->
         f"Over all tasks: {folder}/profile.png. Profiles are relative: they may change "
         "with the optimizers that are compared, and with the tasks.",
     )
+
+
+def _show_across(results: dict[str, Comparison], folder: Path, command: str, out: Console) -> None:
+    """Print what all tasks say together, and write its tables and its page."""
+    if without := [name for name, result in results.items()
+                   if not result.manifest["protocol"]["targets"]]:  # fmt: skip
+        console.say(
+            out,
+            f"{without[0]} has no target, which would normalize its scores: there are no "
+            "statistics across tasks. --targets names one.",
+        )
+        return
+    from jaxnet.reporting import comparison_page
+
+    across = comparison_page.publish_across(folder, results, command=command)
+    for sentence in across.conclusion:
+        console.say(out, f"• {sentence}")
+    for sentence in across.warnings:
+        console.say(out, f"Warning: {sentence}")
+    console.say(out, f"Written to {folder}/: open {folder / 'report.html'} in a browser.")

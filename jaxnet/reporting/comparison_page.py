@@ -10,6 +10,7 @@ from jaxnet.core.deprecation import renamed_arguments, renamed_attributes
 from jaxnet.io import csv, files
 from jaxnet.io.csv import Row
 from jaxnet.reporting import comparison_plots, html_page, plots
+from jaxnet.reporting.across_page import publish_across as publish_across
 from jaxnet.reporting.html_page import Column, Top, table
 from jaxnet.reporting.page_pictures import Picture, of_figure, of_png
 

@@ -5,7 +5,7 @@ import pytest
 
 from jaxnet.cli import main as cli
 from jaxnet.cli.compare import Compare
-from jaxnet.comparison import TABLES, compare, read, tasks
+from jaxnet.comparison import TABLES, across_tables, compare, read, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.core.network import Network
 from jaxnet.core.registry import Registry
@@ -78,6 +78,13 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
     both = here / "comparisons" / "both"
     assert (both / "profile.png").read_bytes().startswith(b"\x89PNG")
     assert (both / "profile.csv").read_text().startswith("optimizer,factor,fraction")
+    assert "2 tasks can never show a difference over tasks" in " ".join(out.split())
+    names = {path.name for path in both.iterdir()}
+    assert {f"{name}.csv" for name in across_tables.TABLES} < names
+    assert {"score_profiles.png", "critical_difference.png", "report.html"} < names
+    page = (both / "report.html").read_text()
+    assert page.count("<svg") == 3
+    assert 'href="xor-2/report.html"' in page
     assert (both / "xor" / "search.png").exists()
     page = (both / "xor-2" / "report.html").read_text()
     assert "OneMinus(0.01, 1.0)" in page
