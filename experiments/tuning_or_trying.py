@@ -84,7 +84,7 @@ def standardized(table) -> jn.Dataset:
     return jn.datasets.arrays(*train, valid=valid, test=test)
 
 
-class Outcome(NamedTuple):
+class SelectedScores(NamedTuple):
     """What the optimizers reach on a task in one tier."""
 
     test: np.ndarray
@@ -93,7 +93,7 @@ class Outcome(NamedTuple):
     """The mean validation loss of each selected recipe under the tuning seeds."""
 
 
-def compare(config: Config, task: Task, tier) -> Outcome:
+def compare(config: Config, task: Task, tier) -> SelectedScores:
     """Select each optimizer's recipe, and test it."""
     smallest = {"lr": 5, "full": 5} if config.smoke else {}
     comparison = jn.compare(
@@ -113,21 +113,14 @@ def compare(config: Config, task: Task, tier) -> Outcome:
             if row["phase"] == "tuning" and row["optimizer"] == name:
                 losses.setdefault(row["trial"], []).append(row["valid_loss"])
         least.append(min(float(np.mean(of_trial)) for of_trial in losses.values()))
-    return Outcome(np.array(test, float), np.array(least))
-
-
-def stratified(differences: np.ndarray, seed: int = 0) -> experiment.Summary:
-    """The mean over tasks of (task, seed), with an interval that resamples seeds in each task."""
-    random = np.random.default_rng(seed)
-    n_tasks, n_seeds = differences.shape
-    draws = random.integers(n_seeds, size=(jn.statistics.N_RESAMPLES, n_tasks, n_seeds))
-    means = np.take_along_axis(differences[None], draws, axis=2).mean(axis=(1, 2))
-    return experiment.Summary(differences.mean(), *jn.statistics.percentiles(means))
+    return SelectedScores(np.array(test, float), np.array(least))
 
 
 def mean_row(name: str, differences: np.ndarray) -> dict:
-    """A row for the mean over the tasks: more, less or undecided."""
-    summary = stratified(differences)
+    """A row for the mean of (task, seed), with an interval over the seeds of each task."""
+    means = jn.statistics.stratified_bootstrap(differences, lambda x: x.mean(axis=(-2, -1)))
+    interval = jn.statistics.percentiles(means)
+    summary = experiment.Summary(float(differences.mean()), *interval)
     verdict = "more" if summary.low > 0 else "less" if summary.high < 0 else "undecided"
     return experiment.make_row(name, summary, differences.size, verdict, unit="%")
 
@@ -135,17 +128,17 @@ def mean_row(name: str, differences: np.ndarray) -> dict:
 def run(config: Config) -> tuple[list[dict], dict]:
     """All comparisons, and what is ahead of what."""
     names = ["noisy quadratic"] if config.smoke else tasks()
-    outcomes = {
+    selected = {
         name: {tier: compare(config, tasks()[name], tier) for tier in TIERS} for name in names
     }
     alone = config.optimizers.index(ALONE)
     tried = {
         name: of_task["defaults"].test[int(of_task["defaults"].valid_loss.argmin())]
-        for name, of_task in outcomes.items()
+        for name, of_task in selected.items()
     }
     rows, n_lost = [], []
     for tier, budget in (("lr", "21 learning rates"), ("full", "64 trials of all numbers")):
-        differences = {name: tried[name] - outcomes[name][tier].test[alone] for name in tried}
+        differences = {name: tried[name] - selected[name][tier].test[alone] for name in tried}
         rows += [
             experiment.difference_row(f"{name}: best default − {ALONE} with {budget}", row, 0 * row)
             for name, row in differences.items()
@@ -154,12 +147,12 @@ def run(config: Config) -> tuple[list[dict], dict]:
         rows.append(mean_row(f"mean of the tasks: best default − {ALONE} with {budget}", every))
     for k, optimizer in enumerate(config.optimizers):
         gains = [of_task["lr"].test[k] - of_task["defaults"].test[k]
-                 for of_task in outcomes.values()]  # fmt: skip
+                 for of_task in selected.values()]  # fmt: skip
         rows.append(mean_row(f"{optimizer}: what 21 learning rates bring", np.stack(gains)))
     including = [name for name in config.optimizers if name in INCLUDING]
-    for general, name in itertools.product(including, outcomes):
+    for general, name in itertools.product(including, selected):
         places = [config.optimizers.index(label) for label in (general, SPECIAL)]
-        pair = outcomes[name]["full"].test[places]
+        pair = selected[name]["full"].test[places]
         row = experiment.difference_row(f"{name}: {general} − {SPECIAL}, 64 trials each", *pair)
         n_lost.append(row["verdict"] == "less")
         rows.append(row)
@@ -171,9 +164,9 @@ def run(config: Config) -> tuple[list[dict], dict]:
         )
     )  # fmt: skip
     curves = {
-        f"{name}, {tier}": outcome.test.mean(axis=1)
-        for name, of_task in outcomes.items()
-        for tier, outcome in of_task.items()
+        f"{name}, {tier}": scores.test.mean(axis=1)
+        for name, of_task in selected.items()
+        for tier, scores in of_task.items()
     }
     curves |= {f"{name}, tried": scores.mean() for name, scores in tried.items()}
     curves["optimizers"] = np.array(config.optimizers)

@@ -14,6 +14,7 @@ import jaxnet as jn
 from jaxnet.comparison import comparison_folder, file_checks, looks, read
 from jaxnet.comparison.looks import exact_p_value, fewest_seeds, mean_interval, preset, take
 from jaxnet.reporting import comparison_page
+from tests.support.json_schema import manifest_faults
 
 REPORTS = 4000
 
@@ -306,6 +307,7 @@ def test_its_folder_has_the_looks_and_its_page_shows_them(both):
     assert result.conclusion == near.conclusion
     assert [row["state"] for row in result.looks] == [row["state"] for row in near.looks]
     assert str(result.looks) == str(near.looks)
+    assert manifest_faults(folder) == []
     for result, is_shown in ((narrow, True), (narrow._replace(looks=()), False)):
         page = comparison_page.page(result, {})
         assert ("<h2>Looks</h2>" in page) == is_shown
