@@ -82,7 +82,8 @@ def sentences(rows: Sequence[Row], score: Score) -> list[str]:
             )
     bound = [row["trials"] for row in rows if all(map(math.isfinite, (row["low"], row["high"])))]
     reach = max(bound, default=0)
-    extent = f"they reach to {reach} trial{'s' * (reach != 1)}; no longer search can be judged by {n_trials}"
+    trials = f"{reach} trial{'s' * (reach != 1)}"
+    extent = f"they reach to {trials}; no longer search can be judged by {n_trials}"
     if not ahead:
         listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
         return [f"The bands of the tuning curves of {listed} overlap at all lengths; {extent}."]
