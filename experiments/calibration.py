@@ -1,6 +1,6 @@
 """Are the statistics of a comparison right, where nothing differs and where a difference is known?
 
-    python experiments/calibration.py            # 2 minutes on 2 cores
+    python experiments/calibration.py            # 3 minutes on 2 cores
     python experiments/calibration.py --smoke    # seconds, for the tests
 
 A/A: SGD against SGD on scikit-learn's digits, [64, 30, 10], 32 report seeds each, disjoint and
@@ -8,21 +8,36 @@ fixed in advance, 200 times. A test at 5% should find a difference in 5% of them
 interval of the difference should hold 0 in 95%. A/B: differences planted into the same scores
 should be found as often as the stated power says.
 
+Looks: the same where `compare(until=…)` adds the seeds until the answer is clear, on the A/A scores
+and 2,000 times on drawn accuracies on 200 examples, of which many are equal. Over all looks and
+pairs false differences should be found in 5% at most, and the interval at which a report stops
+should hold the truth in at least 95%, both within two standard errors.
+
 Source: the thresholds are the project's own; Henderson et al., Deep reinforcement learning that
 matters, 2018, section 4, split runs of one algorithm in two in the same way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 import jaxnet as jn
+from jaxnet.comparison import looks
+from jaxnet.io.csv import Row
 from jaxnet.reporting import experiment
 
 PLANTED = np.array([0.0, 0.001, 0.003, 0.005, 0.0075, 0.01, 0.015])
 """Differences of accuracy; 0.003 is 0.3 points."""
 SIGNIFICANCE = 0.05
+MOST = 64
+"""Seeds of a drawn report at most, in looks at 16, 32 and 64."""
+EXAMPLES, ACCURACY = 200, 0.95
+"""Test examples, and their probability of a right answer, of a drawn accuracy."""
+UNTIL = 0.02
+"""Width at which a drawn report stops: 2 points, which takes 32 or 64 seeds."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,8 @@ class Config(experiment.Config):
     """Seeds of each of the two contestants in every comparison."""
     epochs: int = 10
     """Epochs of each run."""
+    drawn: int = 2000
+    """Reports of drawn accuracies."""
 
 
 def paired_differences(config: Config) -> np.ndarray:
@@ -61,6 +78,73 @@ def stated_power(config: Config, differences: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
+def drawn_accuracies(config: Config, n_contenders: int) -> np.ndarray:
+    """Accuracies of equal contenders, (report, contender, seed)."""
+    random = np.random.default_rng(n_contenders)
+    shape = (config.drawn, n_contenders, MOST)
+    return random.binomial(EXAMPLES, ACCURACY, shape) / EXAMPLES
+
+
+def last_looks(reports: np.ndarray, until: float) -> list[list[Row]]:
+    """The look at which each report of shape (contender, seed) stops: a row for each pair."""
+    _, n_contenders, most = reports.shape
+    plan = looks.preset(most, n_contenders)
+
+    def last(scores: np.ndarray) -> list[Row]:
+        scores_of = lambda place: list(scores[:, : plan[place].seeds])
+        return looks.last_of(looks.take(plan, "abc"[:n_contenders], until, scores_of))
+
+    return [last(scores) for scores in reports]
+
+
+def looks_rows(name: str, reports: np.ndarray, until: float) -> list[Row]:
+    """How often reports of equal contenders find a difference, and how often intervals hold 0."""
+    ends = last_looks(reports, until)
+    error = 2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / len(ends))
+    taken = np.mean([end[0]["seeds"] for end in ends])
+    note = f", {taken:.0f} of {reports.shape[2]} seeds on average"
+    is_different = [any(row["p_adjusted"] < SIGNIFICANCE for row in end) for end in ends]
+    # The first pair alone, so that outcomes are independent.
+    holds_zero = [end[0]["low"] <= 0 <= end[0]["high"] for end in ends]
+    low = 1 - SIGNIFICANCE - error
+    return [
+        experiment.share_row(
+            f"{name}: any declared different", is_different, 0, SIGNIFICANCE + error, note
+        ),
+        experiment.share_row(f"{name}: interval at the end holds 0", holds_zero, low),
+    ]
+
+
+def expected_in_looks(shift: float, plan: Sequence[looks.Look]) -> float:
+    """How often normal statistics with a mean of `shift` SDs a seed are beyond a look's limit."""
+    n_effective = np.array([look.seeds for look in plan]) * jn.statistics.EFFICIENCY
+    limits = stats.t.isf([look.alpha / 2 for look in plan], n_effective - 1)
+    steps = np.random.default_rng(0).normal(size=(100_000, len(plan)))
+    sums = np.cumsum(steps * np.sqrt(np.diff(n_effective, prepend=0)), axis=1)
+    statistics = sums / np.sqrt(n_effective) + shift * np.sqrt(n_effective)
+    return float((np.abs(statistics) > limits).any(axis=1).mean())
+
+
+def planted_rows(config: Config) -> list[Row]:
+    """How often reports in looks find planted differences, in examples."""
+    accuracies, rows = drawn_accuracies(config, 2), []
+    sd = np.sqrt(2 * ACCURACY * (1 - ACCURACY) / EXAMPLES)
+    for planted in (1 / EXAMPLES, 2 / EXAMPLES):
+        shifted = accuracies + np.array([planted, 0])[:, None]
+        ends = last_looks(shifted, until=1e-9)
+        expected = expected_in_looks(planted / sd, looks.preset(MOST, 2))
+        row = experiment.share_row(
+            f"looks, {100 * planted:g} points planted, found",
+            [end[0]["state"] == "better" for end in ends],
+            low=expected - 0.05,
+            high=expected + 0.05,
+            note=f", expected {100 * expected:.0f}%, "
+            f"{np.mean([end[0]['seeds'] for end in ends]):.0f} of {MOST} seeds on average",
+        )
+        rows.append(row)
+    return rows
+
+
 def run(config: Config) -> tuple[list[dict], dict]:
     """All comparisons: p-values, intervals, and the power."""
     differences = paired_differences(config)
@@ -85,6 +169,11 @@ def run(config: Config) -> tuple[list[dict], dict]:
             note=f", stated {100 * stated:.0f}%",
         )
         rows.append(row)
+    against_zero = np.stack([differences, np.zeros_like(differences)], axis=1)
+    rows += looks_rows("looks, A/A", against_zero, UNTIL)
+    for n in (2, 3):
+        rows += looks_rows(f"looks, {n} equal, drawn", drawn_accuracies(config, n), UNTIL)
+    rows += planted_rows(config)
     curves = {
         "p": p_values[0],
         "intervals": intervals,
@@ -128,5 +217,5 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    smoke = Config(repetitions=4, seeds=8, epochs=1)
+    smoke = Config(repetitions=4, seeds=16, epochs=1, drawn=20)
     experiment.main(__file__, __doc__, Config(), smoke, run, plot)
