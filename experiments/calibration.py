@@ -1,6 +1,6 @@
 """Are the statistics of a comparison right, where nothing differs and where a difference is known?
 
-    python experiments/calibration.py            # 2 minutes on 2 cores
+    python experiments/calibration.py            # 3 minutes on 2 cores
     python experiments/calibration.py --smoke    # seconds, for the tests
 
 A/A: SGD against SGD on scikit-learn's digits, [64, 30, 10], 32 report seeds each, disjoint and
@@ -9,10 +9,16 @@ interval of the difference should hold 0 in 95%. A/B: differences planted into t
 should be found as often as the stated power says. Tuning curves: of scores that are drawn from
 known distributions, the joint bands of two searches should hold in 95% of 2,000 repetitions.
 
+Looks: the same where `compare(until=…)` adds the seeds until the answer is clear, on the A/A scores
+and 2,000 times on drawn accuracies on 200 examples, of which many are equal. Over all looks and
+pairs false differences should be found in 5% at most, and the interval at which a report stops
+should hold the truth in at least 95%, both within two standard errors.
+
 Source: the thresholds are the project's own; Henderson et al., Deep reinforcement learning that
 matters, 2018, section 4, split runs of one algorithm in two in the same way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +26,19 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import jaxnet as jn
+from jaxnet.comparison import looks
+from jaxnet.io.csv import Row
 from jaxnet.reporting import experiment
 
 PLANTED = np.array([0.0, 0.001, 0.003, 0.005, 0.0075, 0.01, 0.015])
 """Differences of accuracy; 0.003 is 0.3 points."""
 SIGNIFICANCE = 0.05
+MOST = 64
+"""Seeds of a drawn report at most, in looks at 16, 32 and 64."""
+EXAMPLES, ACCURACY = 200, 0.95
+"""Test examples, and their probability of a right answer, of a drawn accuracy."""
+UNTIL = 0.02
+"""Width at which a drawn report stops: 2 points, which takes 32 or 64 seeds."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +51,8 @@ class Config(experiment.Config):
     """Seeds of each of the two contestants in every comparison."""
     epochs: int = 10
     """Epochs of each run."""
-    bands: int = 2000
-    """Pairs of searches with drawn scores, for the bands of tuning curves."""
+    drawn: int = 2000
+    """Repetitions with drawn scores: reports in looks, and pairs of searches."""
     trials: int = 64
     """Random trials of each of these searches."""
 
@@ -70,10 +84,10 @@ def stated_power(config: Config, differences: np.ndarray) -> np.ndarray:
 def tuning_band_rows(config: Config) -> list[dict]:
     """How often joint bands of two tuning curves hold, and put one of two equals ahead."""
     trials = np.arange(1, config.trials + 1)
-    rows, error = [], 2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / config.bands)
+    rows, error = [], 2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / config.drawn)
     for name, truth in (("uniform", stats.uniform()), ("skewed", stats.beta(0.3, 2.0))):
         random = np.random.default_rng(0)
-        scores = truth.rvs((config.bands, 2, config.trials), random_state=random)
+        scores = truth.rvs((config.drawn, 2, config.trials), random_state=random)
         ends = np.array([
             [jn.statistics.tuning_band(of_one, 1 - SIGNIFICANCE / 2)[1:3] for of_one in pair]
             for pair in scores
@@ -90,6 +104,73 @@ def tuning_band_rows(config: Config) -> list[dict]:
                 f"tuning curves, {name}: an equal ahead", is_ahead, 0.0, SIGNIFICANCE + error
             ),
         ]
+    return rows
+
+
+def drawn_accuracies(config: Config, n_contenders: int) -> np.ndarray:
+    """Accuracies of equal contenders, (report, contender, seed)."""
+    random = np.random.default_rng(n_contenders)
+    shape = (config.drawn, n_contenders, MOST)
+    return random.binomial(EXAMPLES, ACCURACY, shape) / EXAMPLES
+
+
+def last_looks(reports: np.ndarray, until: float) -> list[list[Row]]:
+    """The look at which each report of shape (contender, seed) stops: a row for each pair."""
+    _, n_contenders, most = reports.shape
+    plan = looks.preset(most, n_contenders)
+
+    def last(scores: np.ndarray) -> list[Row]:
+        scores_of = lambda place: list(scores[:, : plan[place].seeds])
+        return looks.last_of(looks.take(plan, "abc"[:n_contenders], until, scores_of))
+
+    return [last(scores) for scores in reports]
+
+
+def looks_rows(name: str, reports: np.ndarray, until: float) -> list[Row]:
+    """How often reports of equal contenders find a difference, and how often intervals hold 0."""
+    ends = last_looks(reports, until)
+    error = 2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / len(ends))
+    taken = np.mean([end[0]["seeds"] for end in ends])
+    note = f", {taken:.0f} of {reports.shape[2]} seeds on average"
+    is_different = [any(row["p_adjusted"] < SIGNIFICANCE for row in end) for end in ends]
+    # The first pair alone, so that outcomes are independent.
+    holds_zero = [end[0]["low"] <= 0 <= end[0]["high"] for end in ends]
+    low = 1 - SIGNIFICANCE - error
+    return [
+        experiment.share_row(
+            f"{name}: any declared different", is_different, 0, SIGNIFICANCE + error, note
+        ),
+        experiment.share_row(f"{name}: interval at the end holds 0", holds_zero, low),
+    ]
+
+
+def expected_in_looks(shift: float, plan: Sequence[looks.Look]) -> float:
+    """How often normal statistics with a mean of `shift` SDs a seed are beyond a look's limit."""
+    n_effective = np.array([look.seeds for look in plan]) * jn.statistics.EFFICIENCY
+    limits = stats.t.isf([look.alpha / 2 for look in plan], n_effective - 1)
+    steps = np.random.default_rng(0).normal(size=(100_000, len(plan)))
+    sums = np.cumsum(steps * np.sqrt(np.diff(n_effective, prepend=0)), axis=1)
+    statistics = sums / np.sqrt(n_effective) + shift * np.sqrt(n_effective)
+    return float((np.abs(statistics) > limits).any(axis=1).mean())
+
+
+def planted_rows(config: Config) -> list[Row]:
+    """How often reports in looks find planted differences, in examples."""
+    accuracies, rows = drawn_accuracies(config, 2), []
+    sd = np.sqrt(2 * ACCURACY * (1 - ACCURACY) / EXAMPLES)
+    for planted in (1 / EXAMPLES, 2 / EXAMPLES):
+        shifted = accuracies + np.array([planted, 0])[:, None]
+        ends = last_looks(shifted, until=1e-9)
+        expected = expected_in_looks(planted / sd, looks.preset(MOST, 2))
+        row = experiment.share_row(
+            f"looks, {100 * planted:g} points planted, found",
+            [end[0]["state"] == "better" for end in ends],
+            low=expected - 0.05,
+            high=expected + 0.05,
+            note=f", expected {100 * expected:.0f}%, "
+            f"{np.mean([end[0]['seeds'] for end in ends]):.0f} of {MOST} seeds on average",
+        )
+        rows.append(row)
     return rows
 
 
@@ -118,6 +199,11 @@ def run(config: Config) -> tuple[list[dict], dict]:
         )
         rows.append(row)
     rows += tuning_band_rows(config)
+    against_zero = np.stack([differences, np.zeros_like(differences)], axis=1)
+    rows += looks_rows("looks, A/A", against_zero, UNTIL)
+    for n in (2, 3):
+        rows += looks_rows(f"looks, {n} equal, drawn", drawn_accuracies(config, n), UNTIL)
+    rows += planted_rows(config)
     curves = {
         "p": p_values[0],
         "intervals": intervals,
@@ -161,5 +247,5 @@ def plot(curves: dict) -> Figure:
 
 
 if __name__ == "__main__":
-    smoke = Config(repetitions=4, seeds=8, epochs=1, bands=100, trials=16)
+    smoke = Config(repetitions=4, seeds=16, epochs=1, drawn=50, trials=16)
     experiment.main(__file__, __doc__, Config(), smoke, run, plot)

@@ -221,7 +221,6 @@ def both(tmp_path_factory):
     return folder, near, _compare(NEAR, until=0.9)
 
 
-@pytest.mark.slow
 def test_it_says_where_it_stopped_and_what_that_saved(both):
     _, near, narrow = both
     assert [row["seeds"] for row in near.looks] == [9, 18]
@@ -254,7 +253,6 @@ def test_it_says_where_it_stopped_and_what_that_saved(both):
     assert narrow.to_markdown("looks").count("\n") == 2
 
 
-@pytest.mark.slow
 def test_the_scores_are_those_of_the_same_seeds_at_once(both):
     at_once = _compare(NEAR)
     assert not at_once.looks
@@ -268,7 +266,6 @@ def test_the_scores_are_those_of_the_same_seeds_at_once(both):
     np.testing.assert_allclose(narrow, first, rtol=1e-3)
 
 
-@pytest.mark.slow
 def test_a_verdict_stops_it():
     far = _compare(FAR, until=1e-6, seeds=15, epochs=12)
     assert far.pairwise[0]["verdict"] == "better"
@@ -278,7 +275,6 @@ def test_a_verdict_stops_it():
     )
 
 
-@pytest.mark.slow
 def test_interrupted_between_looks_it_goes_on_to_the_same_files(both, tmp_path, monkeypatch):
     folder, sweep, calls = both[0], jn.sweep, []
 
@@ -300,7 +296,6 @@ def test_interrupted_between_looks_it_goes_on_to_the_same_files(both, tmp_path, 
     assert _files(again) == _files(folder)
 
 
-@pytest.mark.slow
 def test_its_folder_has_the_looks_and_its_page_shows_them(both):
     folder, near, narrow = both
     result = read(folder)
@@ -319,7 +314,6 @@ def test_its_folder_has_the_looks_and_its_page_shows_them(both):
         read(folder)
 
 
-@pytest.mark.slow
 def test_the_entries_of_looks_are_checked(both):
     manifest = json.loads(json.dumps(both[2].manifest))
     file_checks.check_manifest(manifest)
