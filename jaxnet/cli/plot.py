@@ -22,7 +22,8 @@ class Plot:
     """Draw the pictures of a run, a sweep or a comparison again, without training anything.
 
     Kinds: curves and monitors of a run; sweep, parallel and heat_map of a sweep; of a comparison
-    sensitivity, curves, strips, differences, expected_performance, time_to_target and search.
+    sensitivity, curves, strips, differences, expected_performance, time_to_target, search and
+    tuning_bands.
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from jaxnet.comparison import Comparison, looks
 from jaxnet.comparison.result_tables import ALPHA, reaches
@@ -281,8 +281,9 @@ def tuning_bands(comparison: Comparison) -> Figure:
         axes.plot(trials, median, label=_legend(comparison, label), linewidth=1.8, **line_style(k))
     if _loss_selects(comparison) and axes.dataLim.y0 > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xscale("log", base=2)
     axes.set(xlabel="independent random trials", ylabel=f"median of {quantity}")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

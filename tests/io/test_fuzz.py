@@ -89,7 +89,7 @@ READ_IN = {
     "sweeps/store.py": {"chunk", "chunk of 0.2", "study.json"},
     "comparison/comparison_folder.py": {
         "manifest", "manifest, unfinished", "manifest of 0.2", "timing.json", *TABLES,
-        "luck.csv of 0.2", "summary.csv of 0.2",
+        "luck.csv of 0.2", "curves.csv of 0.2", "summary.csv of 0.2",
     },
     "reporting/pictures.py": {"history.csv", "monitors.csv", "config.json"},
     "reporting/experiment.py": {"results.json"},

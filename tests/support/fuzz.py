@@ -213,7 +213,13 @@ def _old_comparison(name: str) -> Callable[[Path], Reader]:
 
 
 def _identity(folder: Path) -> Reader:
-    identity = {"format": 2, "devices": 1, "protocol": {"epochs": 2}, "ranges": "{}", "dtype": "f"}
+    identity = {
+        "format": comparison_folder.FORMAT,
+        "devices": 1,
+        "protocol": {"epochs": 2},
+        "ranges": "{}",
+        "dtype": "f",
+    }
     comparison_folder.start_or_continue(folder, identity)
     path = folder / "manifest.json"
     return Reader(path, lambda: comparison_folder.start_or_continue(folder, identity), True)
@@ -395,6 +401,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "timing.json": _comparison("timing.json"),
     **{f"{name}.csv": _comparison(f"{name}.csv") for name in comparison_folder.TABLES},
     "luck.csv of 0.2": _old_comparison("luck.csv"),
+    "curves.csv of 0.2": _old_comparison("curves.csv"),
     "summary.csv of 0.2": _old_comparison("summary.csv"),
     "table .csv": _table,
     "history.csv": _drawn("history.csv"),
