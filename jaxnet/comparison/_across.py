@@ -143,8 +143,11 @@ def _labels(comparisons: Mapping[str, Comparison]) -> tuple[str, ...]:
     labels: tuple[str, ...] = ()
     for task, comparison in comparisons.items():
         require_kind(f"comparisons[{task!r}]", comparison, Comparison, "jaxnet.compare(…)")
-        if task == ALL:
-            raise ValueError(f"a task cannot be called {ALL!r}, which names their aggregate.")
+        if not isinstance(task, str) or task == ALL:
+            raise ValueError(
+                f"a task's name must be a text other than {ALL!r}, which is their aggregate, not "
+                f"{brief(task)}."
+            )
         own = tuple(row["optimizer"] for row in comparison.summary)
         if labels and {*own} != {*labels}:
             raise ValueError(

@@ -16,11 +16,11 @@ from jaxnet.reporting import (
     run_page,
     study_page,
 )
-from tests.support import page_samples
+from tests.support import page_samples, task_samples
 
 pytestmark = pytest.mark.browser
 SCRIPTS = Path(__file__).parents[2] / "experiments"
-NAMES = ("images", "classes", "numbers", "study", "report", "index")
+NAMES = ("images", "classes", "numbers", "study", "report", "across", "index")
 UNREADABLE = """() => {
   const parts = (colour) => {
     const numbers = colour.match(/[\\d.]+/g).map(Number);
@@ -74,6 +74,9 @@ def pages(tmp_path_factory):
     shutil.copytree(page_samples.COMPARISON, folder / "comparison")
     comparison_page.publish(folder / "comparison", command="jaxnet compare")
     paths["report"] = folder / "comparison" / "report.html"
+    compared = task_samples.comparisons(3)
+    comparison_page.publish_across(folder / "across", compared, command="jaxnet compare")
+    paths["across"] = folder / "across" / "report.html"
     paths["index"] = _experiments(folder / "results")
     return paths
 

@@ -1,8 +1,11 @@
+import io
 import re
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from jaxnet.cli import compare as compare_command
 from jaxnet.cli import main as cli
 from jaxnet.cli.compare import Compare
 from jaxnet.comparison import TABLES, across_tables, compare, read, tasks
@@ -12,6 +15,7 @@ from jaxnet.core.registry import Registry
 from jaxnet.data.datasets import xor
 from jaxnet.reporting import comparison_page
 from jaxnet.training import devices
+from tests.support import task_samples
 from tests.support.command_line import with_options
 from tests.support.json_schema import manifest_faults
 
@@ -89,6 +93,18 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
     page = (both / "xor-2" / "report.html").read_text()
     assert "OneMinus(0.01, 1.0)" in page
     assert 'class="warning"' in page
+
+
+def test_tasks_without_targets_have_no_statistics_across_them(tmp_path):
+    scores = {"a": [-2.0, -3.0], "b": [-3.0, -4.0]}
+    results = dict.fromkeys(("one", "two"), task_samples.comparison(scores, [], score="−rmse"))
+    out = Console(file=io.StringIO(), width=1000)
+    compare_command._show_across(results, tmp_path, "", out)
+    assert out.file.getvalue() == (
+        "one has no target, which would normalize its scores: there are no statistics across "
+        "tasks. --targets names one.\n"
+    )
+    assert not [*tmp_path.iterdir()]
 
 
 def test_ctrl_c_ends_with_its_own_status_and_the_same_command_goes_on(here, capsys, monkeypatch):

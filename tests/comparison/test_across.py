@@ -127,7 +127,8 @@ def test_tasks_with_other_numbers_of_seeds_share_the_first_ones():
     ("change", "message"),
     [
         (lambda c: [{"a": c["task 0"]}], "comparisons must be a dict of two comparisons or more"),
-        (lambda c: [{**c, "all tasks": c["task 0"]}], "a task cannot be called 'all tasks'"),
+        (lambda c: [{**c, "all tasks": c["task 0"]}],
+         "a task's name must be a text other than 'all tasks'"),
         (lambda c: [{**c, "x": task_samples.comparison({"adam": [1.0]})}],
          "must be of the same optimizers: that of x has adam, and not sgd, momentum, adam"),
         (lambda c: [{**c, "x": task_samples.comparison({name: [1] for name in LABELS}, [])}],
