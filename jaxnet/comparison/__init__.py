@@ -1,8 +1,8 @@
 """Comparisons of optimizers: tuning with equal budgets, paired seeds, statistics, conclusions."""
 
-from jaxnet.comparison import statistics, tasks
+from jaxnet.comparison import looks, statistics, tasks
 from jaxnet.comparison._compare import compare
 from jaxnet.comparison.comparison_folder import TABLES, Comparison, read
 from jaxnet.comparison.protocol import Protocol
 
-__all__ = ["TABLES", "Comparison", "Protocol", "compare", "read", "statistics", "tasks"]
+__all__ = ["TABLES", "Comparison", "Protocol", "compare", "looks", "read", "statistics", "tasks"]
