@@ -26,8 +26,6 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import jaxnet as jn
-from jaxnet.comparison import looks
-from jaxnet.io.csv import Row
 from jaxnet.reporting import experiment
 
 PLANTED = np.array([0.0, 0.001, 0.003, 0.005, 0.0075, 0.01, 0.015])
@@ -114,19 +112,21 @@ def drawn_accuracies(config: Config, n_contenders: int) -> np.ndarray:
     return random.binomial(EXAMPLES, ACCURACY, shape) / EXAMPLES
 
 
-def last_looks(reports: np.ndarray, until: float) -> list[list[Row]]:
+def last_looks(reports: np.ndarray, until: float) -> list[list[dict]]:
     """The look at which each report of shape (contender, seed) stops: a row for each pair."""
     _, n_contenders, most = reports.shape
-    plan = looks.preset(most, n_contenders)
+    plan = jn.comparison.looks.preset(most, n_contenders)
 
-    def last(scores: np.ndarray) -> list[Row]:
+    def last(scores: np.ndarray) -> list[dict]:
         scores_of = lambda place: list(scores[:, : plan[place].seeds])
-        return looks.last_of(looks.take(plan, "abc"[:n_contenders], until, scores_of))
+        return jn.comparison.looks.last_of(
+            jn.comparison.looks.take(plan, "abc"[:n_contenders], until, scores_of)
+        )
 
     return [last(scores) for scores in reports]
 
 
-def looks_rows(name: str, reports: np.ndarray, until: float) -> list[Row]:
+def looks_rows(name: str, reports: np.ndarray, until: float) -> list[dict]:
     """How often reports of equal contenders find a difference, and how often intervals hold 0."""
     ends = last_looks(reports, until)
     error = 2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / len(ends))
@@ -144,7 +144,7 @@ def looks_rows(name: str, reports: np.ndarray, until: float) -> list[Row]:
     ]
 
 
-def expected_in_looks(shift: float, plan: Sequence[looks.Look]) -> float:
+def expected_in_looks(shift: float, plan: Sequence[jn.comparison.looks.Look]) -> float:
     """How often normal statistics with a mean of `shift` SDs a seed are beyond a look's limit."""
     n_effective = np.array([look.seeds for look in plan]) * jn.statistics.EFFICIENCY
     limits = stats.t.isf([look.alpha / 2 for look in plan], n_effective - 1)
@@ -154,14 +154,14 @@ def expected_in_looks(shift: float, plan: Sequence[looks.Look]) -> float:
     return float((np.abs(statistics) > limits).any(axis=1).mean())
 
 
-def planted_rows(config: Config) -> list[Row]:
+def planted_rows(config: Config) -> list[dict]:
     """How often reports in looks find planted differences, in examples."""
     accuracies, rows = drawn_accuracies(config, 2), []
     sd = np.sqrt(2 * ACCURACY * (1 - ACCURACY) / EXAMPLES)
     for planted in (1 / EXAMPLES, 2 / EXAMPLES):
         shifted = accuracies + np.array([planted, 0])[:, None]
         ends = last_looks(shifted, until=1e-9)
-        expected = expected_in_looks(planted / sd, looks.preset(MOST, 2))
+        expected = expected_in_looks(planted / sd, jn.comparison.looks.preset(MOST, 2))
         row = experiment.share_row(
             f"looks, {100 * planted:g} points planted, found",
             [end[0]["state"] == "better" for end in ends],

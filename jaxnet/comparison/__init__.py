@@ -1,6 +1,6 @@
 """Comparisons of optimizers: tuning with equal budgets, paired seeds, statistics, conclusions."""
 
-from jaxnet.comparison import statistics, tasks
+from jaxnet.comparison import looks, statistics, tasks
 from jaxnet.comparison._across import AcrossTasks, across
 from jaxnet.comparison._compare import compare
 from jaxnet.comparison.comparison_folder import TABLES, Comparison, read
@@ -13,6 +13,7 @@ __all__ = [
     "Protocol",
     "across",
     "compare",
+    "looks",
     "read",
     "statistics",
     "tasks",

@@ -39,12 +39,18 @@ OPEN, NARROW = "open", "narrow"
 
 
 class Look(NamedTuple):
-    """A look at the seeds so far."""
+    """A look at the seeds so far.
+
+    Attributes:
+      seeds: how many seeds it looks at.
+      alpha: its part of the error of 5%, in (0, 0.05].
+
+    >>> Look(seeds=16, alpha=0.025).seeds
+    16
+    """
 
     seeds: int
-    """How many seeds it looks at."""
     alpha: float
-    """Its part of the error `ALPHA`."""
 
 
 def preset(most: int, n_contenders: int) -> tuple[Look, ...]:
@@ -128,6 +134,10 @@ def mean_interval(differences: Float[np.ndarray, " n"], alpha: float) -> Interva
 
     Returns:
       The interval; NaN at both ends if a difference is not finite.
+
+    >>> low, high = mean_interval(np.arange(16.0), 0.05)
+    >>> round(low, 2), round(high, 2)
+    (4.96, 10.04)
     """
     from scipy import special
 
@@ -157,6 +167,12 @@ def take(
 
     Returns:
       A row for each look that was taken, and pair.
+
+    >>> scores = [np.arange(15.0) + 1, np.arange(15.0)]
+    >>> looks = preset(15, 2)
+    >>> rows = take(looks, "ab", 0.1, lambda place: [x[: looks[place].seeds] for x in scores])
+    >>> [(row["look"], row["seeds"], row["state"]) for row in rows]
+    [(1, 8, 'better')]
     """
     rows: list[Row] = []
     before: list[Row] = []
@@ -215,7 +231,17 @@ def _look_rows(
 
 
 def last_of(rows: Sequence[Row]) -> list[Row]:
-    """The rows of the last look that was taken; none if there are no looks."""
+    """The rows of the last look that was taken; none if there are no looks.
+
+    Args:
+      rows: those of `take`.
+
+    Returns:
+      A row for each pair.
+
+    >>> last_of([{"look": 1}, {"look": 2}])
+    [{'look': 2}]
+    """
     return [row for row in rows if row["look"] == rows[-1]["look"]]
 
 
