@@ -131,6 +131,7 @@ def test_its_files_are_all_of_it(compared):
     assert manifest["protocol"]["report_seeds"] == list(range(1000, 1008))
 
 
+@pytest.mark.slow
 def test_random_trials_are_not_extended_and_have_bands(tmp_path):
     options = SMALL | {"tier": "random", "trials": 7, "epochs": 1, "folder": tmp_path / "random"}
     far = {"learning_rate": (1e-6, 1e-4)}  # the best is at the upper edge
