@@ -337,7 +337,7 @@ def chosen_hyperparameters(comparison: Comparison, row: Row) -> str:
     if search["tier"] == "defaults":
         return "defaults"
     names = ["learning_rate", *search.get("others", [])]
-    numbers = ", ".join(f"{name.replace('_', ' ')} {row[name]:.5g}" for name in names)
+    numbers = ", ".join(f"{name.replace('_', ' ')} {row[name]:.4g}" for name in names)
     return f"{numbers} {row['edge']}" if row["edge"] else numbers
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from jaxnet.comparison import Comparison, looks
 from jaxnet.comparison.result_tables import ALPHA, reaches
@@ -356,15 +356,17 @@ def _colour_scale(comparison: Comparison, score_axis: ScoreAxis) -> Normalize:
 def profile(rows: Sequence[Row]) -> Figure:
     """Performance profiles, from the rows of `result_tables.profile_rows`: a line per optimizer."""
     figure, axes = _single()
+    end = max(2.0, 1.1 * max(row["factor"] for row in rows))
     for k, label in enumerate(dict.fromkeys(row["optimizer"] for row in rows)):
         steps = _rows_of(rows, label)
         factors, fractions = ([row[name] for row in steps] for name in ("factor", "fraction"))
-        axes.step(factors, fractions, where="post", label=literal(label), linewidth=1.8,
-                  **line_style(k))  # fmt: skip
+        axes.step([*factors, end], [*fractions, fractions[-1]], where="post", linewidth=1.8,
+                  label=literal(label), **line_style(k))  # fmt: skip
     axes.set(xscale="log", xlabel="steps, relative to the fastest optimizer", ylim=(-0.02, 1.02),
-             ylabel="fraction of tasks and targets")  # fmt: skip
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+             xlim=(1, end), ylabel="fraction of tasks and targets")  # fmt: skip
+    ticks = [tick for tick in (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000) if tick <= end]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(loc="lower right")
     return figure
 

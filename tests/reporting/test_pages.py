@@ -95,7 +95,7 @@ def test_names_are_neither_formulas_nor_scripts_nor_headings_of_the_page(tmp_pat
     assert "$5%-$10" in page
     wrong = page[page.index("Rows of the test set, from 0") :]
     outputs = jn.predict(run.network, run.best_params, table.test.x)
-    first = re.findall(r"<td[^>]*>([^<]*)</td>", wrong)[:4]
+    first = re.findall(r"<td[^>]*>(?:<div>)?([^<]*)</", wrong)[:4]
     row = int(first[0])
     assert first[1] == "ab"[table.test.y[row]]
     assert first[2] == "ab"[int(outputs[row].argmax())] != first[1]
