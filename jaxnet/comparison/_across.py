@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxnet.comparison import aggregates, statistics
+from jaxnet.comparison import aggregates, looks, statistics
 from jaxnet.comparison.across_tables import ALL, TABLES, Tables
 from jaxnet.comparison.comparison_folder import Comparison
 from jaxnet.comparison.result_tables import ALPHA
@@ -293,7 +293,7 @@ def _warnings(tables: Tables, comparisons: Mapping[str, Comparison]) -> list[str
             f"{ALPHA:g}; {len(tables.labels)} optimizers need at least {needed} tasks."
         )
     counts = {
-        task: len(comparison.manifest["protocol"]["report_seeds"])
+        task: len(looks.taken_seeds(comparison.manifest))
         for task, comparison in comparisons.items()
     }
     if len({*counts.values()}) > 1:

@@ -120,6 +120,12 @@ def test_tasks_with_other_numbers_of_seeds_share_the_first_ones():
     result = across(compared)
     assert {row["seeds"] for row in result.aggregates} == {4}
     assert "the first 4 of each count" in result.warnings[-1]
+    # A report that stopped at a look has fewer seeds than its protocol.
+    stopped = task_samples.comparison(few, looks={"taken": 4})
+    stopped.manifest["protocol"]["report_seeds"] = many_seeds = [*range(1000, 1010)]
+    assert compared["many"].manifest["protocol"]["report_seeds"] == many_seeds
+    result = across({"stopped": stopped, "many": compared["many"]})
+    assert "the first 4 of each count" in result.warnings[-1]
     assert result.improvement[0]["p_improvement"] == result.improvement[1]["p_improvement"]
 
 
