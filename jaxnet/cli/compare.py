@@ -26,7 +26,7 @@ from jaxnet.cli.options import (
     cost_function,
 )
 from jaxnet.cli.typed_command import command_of
-from jaxnet.comparison import Comparison, compare, looks, result_tables, tasks
+from jaxnet.comparison import Comparison, compare, conclusions, looks, result_tables, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
@@ -330,8 +330,11 @@ def _show(result: Comparison, out: Console) -> None:
     )
     out.print(fitted_tables.report_table(out, result))
     out.print(fitted_tables.pairs_table(out, result))
-    for sentence in result.conclusion:
+    first, of_pairs = conclusions.folded(result.conclusion, len(result.pairwise))
+    for sentence in first:
         console.say(out, f"• {sentence}")
+    if of_pairs:
+        console.say(out, f"report.html has a sentence for each of the {len(of_pairs)} pairs.")
     for sentence in result.warnings:
         console.say(out, f"Warning: {sentence}")
     out.print()

@@ -12,6 +12,11 @@ from jaxnet.comparison.scores import Score
 from jaxnet.comparison.tuning import CONTAINED, Search
 from jaxnet.io.csv import Row
 
+N_FIRST = 2
+"""Sentences of a conclusion before those of the pairs."""
+MOST_PAIRS = 6
+"""Pairs up to which a conclusion is read with a sentence for each of them."""
+
 
 def audits(
     searches: Sequence[Search], tuned: Sequence[Runs], pairs: Sequence[Row]
@@ -111,6 +116,26 @@ def conclusion(
             for p in pairs
         ),
     ]
+
+
+def folded(sentences: Sequence[str], n_pairs: int) -> tuple[list[str], list[str]]:
+    """A conclusion in two parts: what to read first, and the sentences of pairs, if there are many.
+
+    Args:
+      sentences: those of `conclusion`, and any that follow.
+      n_pairs: the number of pairs.
+
+    Returns:
+      All sentences and none, of at most `MOST_PAIRS` pairs; otherwise those of pairs are the second
+      part.
+
+    >>> folded(["a leads", "a has the best mean", *("pair",) * 10, "10 seeds saved"], 10)[0]
+    ['a leads', 'a has the best mean', '10 seeds saved']
+    """
+    end = N_FIRST + n_pairs
+    if n_pairs <= MOST_PAIRS or len(sentences) < end:
+        return [*sentences], []
+    return [*sentences[:N_FIRST], *sentences[end:]], [*sentences[N_FIRST:end]]
 
 
 def correction(n_pairs: int, n_looks: int = 0) -> str:

@@ -14,6 +14,9 @@ from jaxnet.reporting.across_page import publish_across as publish_across
 from jaxnet.reporting.html_page import Column, Top, table
 from jaxnet.reporting.page_pictures import Picture, of_figure, of_png
 
+FEW_SEEDS = 16
+"""Seeds below which a page calls itself a quick look."""
+
 
 def publish(folder: str | Path, command: str = "") -> Comparison:
     """Draw all figures of a finished comparison, and write its page, report.html.
@@ -119,11 +122,13 @@ def _page(
         ("Versions", html_page.versions_text(manifest)),
     ]
     title = f"{', '.join(names[:-1])} and {names[-1]}"
+    first, of_pairs = conclusions.folded(comparison.conclusion, len(comparison.pairwise))
     timing = f" {_TIMING_NOTE}" if comparison.timing else ""
     return html_page.render(
         "comparison.html",
-        Top("Comparison of optimizers", title, facts, command, tuple(comparison.warnings)),
-        conclusion=comparison.conclusion,
+        Top(_kind(comparison), title, facts, command, tuple(comparison.warnings)),
+        conclusion=first,
+        conclusion_of_pairs=of_pairs,
         scores=table("", ranked, _summary_columns(comparison), ("chosen",)),
         pairs=table(
             "",
@@ -143,6 +148,15 @@ def _page(
         protocol=_protocol_text(comparison),
         details=_details(comparison),
     )
+
+
+def _kind(comparison: Comparison) -> str:
+    """What the page is of; of few seeds, that it is a quick look."""
+    kind, n_seeds = "Comparison of optimizers", len(looks.taken_seeds(comparison.manifest))
+    if n_seeds >= FEW_SEEDS or comparison.looks:
+        return kind
+    epochs = comparison.manifest["protocol"]["epochs"]
+    return f"{kind} · QUICK LOOK: {epochs} epoch{'s' * (epochs > 1)}, {n_seeds} seeds"
 
 
 _PAIRS_NOTE = (

@@ -4,8 +4,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import jaxnet as jn
-from jaxnet.comparison import Comparison, compare
-from jaxnet.reporting import comparison_plots, plots
+from jaxnet.comparison import Comparison, compare, conclusions
+from jaxnet.reporting import comparison_page, comparison_plots, plots
 
 LABELS = ("$\\frac{", "a$b$ \\$", "_hidden", "<b>&{}%s")
 """For matplotlib a broken formula, a formula, a line without a legend, and a plain text."""
@@ -43,3 +43,22 @@ def test_each_optimizer_is_in_the_legend(comparison):
     legend = figure.axes[0].get_legend()
     assert legend is not None
     assert len(legend.get_texts()) == len(LABELS)
+
+
+def test_a_page_folds_the_sentences_of_many_pairs(comparison, monkeypatch):
+    n_sentences = len(comparison.conclusion)
+    page = comparison_page.page(comparison, {})
+    assert "Each of the" not in page
+    assert page.partition("<h2>Test scores")[0].count("<li>") == n_sentences
+    monkeypatch.setattr(conclusions, "MOST_PAIRS", 5)
+    first, _, others = comparison_page.page(comparison, {}).partition("Each of the 6 pairs")
+    assert first.count("<li>") == n_sentences - 6
+    assert others.partition("</details>")[0].count("<li>") == 6
+    assert "bands of the tuning curves" in first
+
+
+def test_a_page_of_few_seeds_is_a_quick_look(comparison):
+    assert "QUICK LOOK: 2 epochs, 3 seeds" in comparison_page.page(comparison, {})
+    protocol = comparison.manifest["protocol"] | {"report_seeds": list(range(16))}
+    many = comparison._replace(manifest=comparison.manifest | {"protocol": protocol})
+    assert "QUICK LOOK" not in comparison_page.page(many, {})
