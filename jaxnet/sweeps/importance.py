@@ -32,6 +32,9 @@ LEAST_R2 = 0.5
 """R² on settings that were left out, below which the shares are doubtful."""
 N_PARTS = 5
 """Parts into which settings are divided to find this R²."""
+MOST_NOISE = 0.5
+"""The part of the variance between the settings of a grid, due to seeds, above which the shares are
+doubtful."""
 
 
 class Factor(NamedTuple):
@@ -52,7 +55,8 @@ def factors(
     Numbers keep their order, with settings that lack them before all others. Words are ordered by
     their mean score, with which a tree divides them best (Breiman et al., 1984, section 4.2).
     Of words that divide the settings alike, such as a network's sizes and its activations, and of
-    numbers that order them alike, the first are kept.
+    numbers that order them alike or the other way round, the first are kept. A number that words
+    decide, such as one that only one optimizer has, is no factor of its own.
 
     Args:
       tables: the columns of each setting: see `Setting.columns`.
@@ -62,16 +66,28 @@ def factors(
     >>> factors(tables, np.array([0.5, 0.9, 0.7]))[0].codes.tolist()
     [1, 0, 1]
     """
+    names = dict.fromkeys(name for table in tables for name in table)
+    columns = {name: [table.get(name) for table in tables] for name in names}
+    columns = {name: values for name, values in columns.items() if len(set(values)) > 1}
+    words = {
+        name for name, values in columns.items() if any(isinstance(value, str) for value in values)
+    }
     kept: dict[tuple[bool, bytes], Factor] = {}
-    for name in dict.fromkeys(name for table in tables for name in table):
-        values = [table.get(name) for table in tables]
-        if len(set(values)) == 1:
+    for name in sorted(columns, key=lambda name: name not in words):
+        values = columns[name]
+        codes = _by_score(values, scores) if name in words else _by_size(values)
+        if any(factor.name in words and _decides(factor.codes, codes) for factor in kept.values()):
             continue
-        has_words = any(isinstance(value, str) for value in values)
-        codes = _by_score(values, scores) if has_words else _by_size(values)
-        share = np.bincount(codes) / len(codes)
-        kept.setdefault((has_words, codes.tobytes()), Factor(name, codes, share))
+        key = name in words, min(codes.tobytes(), (codes.max() - codes).tobytes())
+        kept.setdefault(key, Factor(name, codes, np.bincount(codes) / len(codes)))
     return tuple(kept.values())
+
+
+def _decides(words: Int[np.ndarray, " settings"], codes: Int[np.ndarray, " settings"]) -> bool:
+    """Whether each word, of several settings, has one value of the other factor."""
+    n_words = words.max() + 1
+    n_cells = len(np.unique(np.stack([words, codes], axis=1), axis=0))
+    return bool(n_cells == n_words < len(codes))
 
 
 def importance(
@@ -96,7 +112,7 @@ def importance(
       ImportError: scikit-learn is missing.
 
     Warns:
-      UserWarning: trees predict left-out settings too badly.
+      UserWarning: trees predict left-out settings too badly, or seeds differ as much as settings.
     """
     try:
         import sklearn  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
@@ -109,6 +125,7 @@ def importance(
     scores = np.where(finite, scores, np.where(has_diverged, scores[finite].min(), np.nan))
     begun = np.flatnonzero(np.isfinite(scores).any(axis=1))
     scores = scores[begun].astype(float)
+    scores = scores[:, np.isfinite(scores).any(axis=0)]
     tables = [settings[place].columns() for place in begun.tolist()]
     different = factors(tables, _means(scores))
     if not different:
@@ -137,18 +154,23 @@ def _resampled_shares(
     random = np.random.default_rng(seed)
     x = np.stack([factor.codes for factor in factors], axis=1)
     n_settings, n_networks = scores.shape
-    is_grid = n_settings == np.prod([len(factor.share) for factor in factors])
+    n_cells = np.prod([len(factor.share) for factor in factors])
+    is_grid = bool(n_settings == n_cells == len(np.unique(x, axis=0)))
     shares: list[Float[np.ndarray, " effects"]] = []
-    for _ in range(N_TREES):
+    while len(shares) < N_TREES:
         networks = random.integers(n_networks, size=n_networks)
         settings = random.integers(n_settings, size=n_settings)
         settings = np.arange(n_settings) if is_grid else settings
         means = _means(scores[settings][:, networks])
         is_known = np.isfinite(means)
+        if not is_known.any():  # a draw of seeds that have not begun
+            continue
         tree = DecisionTreeRegressor(random_state=0)
         tree.fit(x[settings][is_known], means[is_known])
         shares.append(_shares(tree, factors))
-    if not is_grid:
+    if is_grid:
+        _warn_if_noisy(scores)
+    else:
         _warn_if_unpredictable(x, _means(scores), seed)
     return np.array(shares)
 
@@ -178,6 +200,25 @@ def _by_score(
     return np.argsort(np.argsort(means, kind="stable"), kind="stable")[places]
 
 
+def _warn_if_noisy(scores: Float[np.ndarray, "settings networks"]) -> None:
+    """Warn where the differences between the means of settings are about those between seeds."""
+    n = np.isfinite(scores).sum(axis=1)
+    if not (n > 1).any():
+        return
+    of_seeds = np.nanvar(scores[n > 1], axis=1, ddof=1) / n[n > 1]  # the variance of each mean
+    if not np.mean(of_seeds) < MOST_NOISE * np.nanvar(_means(scores)):
+        _warn(
+            "half of the differences between these settings, or more, are those between seeds",
+            "seeds",
+        )
+
+
+def _warn(reason: str, what: str) -> None:
+    warnings.warn(
+        f"importance is doubtful: {reason}; train more {what}.", stacklevel=outer_stacklevel()
+    )
+
+
 def _warn_if_unpredictable(
     x: Int[np.ndarray, "settings factors"], means: Float[np.ndarray, " settings"], seed: int
 ) -> None:
@@ -193,13 +234,13 @@ def _warn_if_unpredictable(
         parts = KFold(N_PARTS, shuffle=True, random_state=seed % 2**32)
         predicted = cross_val_predict(forest, x, means, cv=parts)
         r2 = 1 - np.mean((predicted - means) ** 2) / np.var(means)
-    if not r2 >= LEAST_R2:
-        reason = f"trees predict left-out ones with an R² of {r2:.2f}, below {LEAST_R2:g}"
-        if np.isinf(r2):
-            reason = f"they are fewer than {2 * N_PARTS}"
-        warnings.warn(
-            f"importance is doubtful for these {len(means)} settings: {reason}; train more.",
-            stacklevel=outer_stacklevel(),
+    if np.isinf(r2):
+        _warn(f"there are {len(means)} settings, fewer than {2 * N_PARTS}", "settings")
+    elif not r2 >= LEAST_R2:
+        _warn(
+            f"trees predict left-out ones of the {len(means)} settings with an R² of {r2:.2f}, "
+            f"below {LEAST_R2:g}",
+            "settings",
         )
 
 

@@ -411,9 +411,11 @@ class Study(NamedTuple):
         Returns:
           A row for each effect, the largest first: `effect`, a column of `Setting.columns`, a pair
           such as "learning_rate × l2", or "three or more"; its `share` of the variance, in [0, 1];
-          and `low` and `high`, between which 95% of the trees' shares lie. The shares sum to 1,
-          or to 0 where no tree finds a difference. A network that diverged has the worst score of
-          the others. A number that a setting lacks is a value of its own.
+          and `low` and `high`, between which 95% of the trees' shares lie; all trees are equal, and
+          so are these, where all combinations were tried under one seed. The shares sum to 1, or
+          to 0 where no tree finds a difference. A network that diverged has the worst score of the
+          others. A number that a setting lacks is a value of its own, but one that only one
+          optimizer or network has belongs to that.
 
         Raises:
           ValueError: the metric was not evaluated, the settings do not differ, or no network has a
@@ -421,8 +423,9 @@ class Study(NamedTuple):
           ImportError: scikit-learn is missing.
 
         Warns:
-          UserWarning: not all combinations were tried, and trees predict left-out settings with an
-            R² below 0.5, or there are fewer than ten settings: the shares are doubtful.
+          UserWarning: the shares are doubtful: not all combinations were tried, and trees predict
+            left-out settings with an R² below 0.5, or there are fewer than ten settings; or all
+            were tried, and half of the variance between their means, or more, is due to seeds.
 
         Source: Hutter, Hoos, Leyton-Brown, An efficient approach for assessing hyperparameter
           importance, 2014.

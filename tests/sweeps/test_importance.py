@@ -111,8 +111,8 @@ def test_a_diverged_network_has_the_worst_score_of_the_others():
 
 
 def test_draws_depend_on_the_seed_alone():
-    recipe = jn.grid(jn.Recipe(jn.sgd()), learning_rate=[0.1, 1.0, 9.0], l2=[0.0, 3.0])
-    study = study_of(recipe, seeds=3)
+    recipe = jn.grid(jn.Recipe(jn.sgd()), learning_rate=[0.001, 0.1, 1.0], l2=[0.0, 300.0])
+    study = study_of(recipe, seeds=3, epochs=5)
     first = study.importance("cost", seed=1)
     assert first == study.importance("cost", seed=1)
     assert first != study.importance("cost", seed=2)
@@ -125,12 +125,62 @@ def test_what_can_explain_nothing_is_refused_and_what_is_doubtful_is_said():
     with pytest.raises(ValueError, match="no network of the study has a score"):
         study_of(jn.Recipe(jn.sgd([1e38, 2e38]))).importance()
     few = study_of(jn.sample(jn.Recipe(jn.sgd()), 4, learning_rate=(0.1, 1.0), l2=(0.1, 1.0)))
-    with pytest.warns(UserWarning, match="doubtful for these 4 settings: they are fewer than 10"):
+    with pytest.warns(
+        UserWarning, match="there are 4 settings, fewer than 10; train more settings"
+    ):
         few.importance()
     points = np.random.default_rng(0).random((40, 2))
     codes = np.argsort(np.argsort(points, axis=0), axis=0)
-    with pytest.warns(UserWarning, match=r"with an R² of -?\d\.\d\d, below 0\.5"):
+    with pytest.warns(
+        UserWarning, match=r"of the 40 settings with an R² of -?\d\.\d\d, below 0\.5"
+    ):
         importance._warn_if_unpredictable(codes, np.random.default_rng(1).random(40), 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         importance._warn_if_unpredictable(codes, points[:, 0], 0)
+
+
+def test_a_number_that_only_one_optimizer_has_is_no_factor_of_its_own():
+    # For random pairs of optimizer and rate b1 would take half of the optimizer's share.
+    tables = [
+        {"optimizer": name, "learning_rate": rate} | ({"b1": 0.9} if name == "adam" else {})
+        for name in ("adam", "sgd", "momentum") for rate in np.geomspace(0.001, 1, 10).tolist()
+    ]  # fmt: skip
+    scores = np.repeat([0.2, 0.8, 0.5], 10) + np.tile(np.linspace(0, 0.1, 10), 3)
+    factors = importance.factors(tables, scores)
+    assert [factor.name for factor in factors] == ["optimizer", "learning_rate"]
+    mean = importance._resampled_shares(factors, scores[:, None], 0).mean(axis=0)
+    np.testing.assert_allclose(mean, anova(scores.reshape(3, 10)), 1e-6, 1e-9)
+
+
+def test_cells_that_are_missing_are_no_grid():
+    # 16 of the 16 cells of a 4 × 4 table in number, but some of them twice.
+    cells = [(a, b) for a in range(4) for b in range(4)]
+    cells[5:8] = cells[0:3]
+    tables = [dict(zip("ab", map(float, cell), strict=True)) for cell in cells]
+    scores = np.random.default_rng(0).random((16, 1))
+    with pytest.warns(UserWarning, match="left-out ones of the 16 settings"):
+        shares = importance._resampled_shares(importance.factors(tables, scores[:, 0]), scores, 0)
+    assert shares.std() > 0
+
+
+def test_noise_is_said_to_be_noise():
+    tables = [{"a": float(a), "b": float(b)} for a in range(5) for b in range(5)]
+    noise = np.random.default_rng(0).normal(size=(25, 3))
+    factors = importance.factors(tables, noise.mean(axis=1))
+    with pytest.warns(UserWarning, match="half of the differences.*; train more seeds"):
+        importance._resampled_shares(factors, noise, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        importance._resampled_shares(factors, noise + np.arange(25)[:, None], 0)
+
+
+def test_seeds_that_have_not_begun_are_left_out():
+    settings = study_of(jn.grid(jn.Recipe(jn.sgd()), learning_rate=[0.1, 1.0], l2=[0.0, 3.0]))
+    scores = np.full((4, 3), -np.inf)
+    scores[:, 1] = 0.1, 0.2, 0.3, 0.5
+    result = importance.importance(settings.settings, scores, np.zeros((4, 3), bool), 0)
+    np.testing.assert_allclose(
+        [shares(result)[name] for name in ("learning_rate", "l2")],
+        anova(scores[:, 1].reshape(2, 2))[:2], 1e-6,
+    )  # fmt: skip
