@@ -14,6 +14,10 @@ and 2,000 times on drawn accuracies on 200 examples, of which many are equal. Ov
 pairs false differences should be found in 5% at most, and the interval at which a report stops
 should hold the truth in at least 95%, both within two standard errors.
 
+Across tasks: intervals and bands of normal scores of 8 tasks with 8 seeds each, by the stratified
+bootstrap, should hold the truth in 95% of 500 repetitions, and tests of three equals over these
+tasks should find a difference in 5% at most of 2,000.
+
 Source: the thresholds are the project's own; Henderson et al., Deep reinforcement learning that
 matters, 2018, section 4, split runs of one algorithm in two in the same way.
 """
@@ -35,6 +39,8 @@ MOST = 64
 """Seeds of a drawn report at most, in looks at 16, 32 and 64."""
 EXAMPLES, ACCURACY = 200, 0.95
 """Test examples, and their probability of a right answer, of a drawn accuracy."""
+TASKS, FEW = 8, 8
+"""Tasks, and seeds of each, of scores that are drawn across tasks."""
 UNTIL = 0.02
 """Width at which a drawn report stops: 2 points, which takes 32 or 64 seeds."""
 
@@ -174,6 +180,40 @@ def planted_rows(config: Config) -> list[dict]:
     return rows
 
 
+def across_rows(config: Config) -> list[dict]:
+    """How often intervals across equal tasks hold the truth, and tests over tasks err."""
+    random = np.random.default_rng(0)
+    spreads = np.linspace(0.5, 2, TASKS)[:, None]  # of the normal scores of each task, around 0
+    thresholds = np.linspace(-2, 2, 41)
+    profile = stats.norm.sf(thresholds / spreads).mean(axis=0)
+    level = jn.statistics.expanded_level(1 - SIGNIFICANCE, TASKS, FEW)
+    iqm_holds, band_holds, is_different = [], [], []
+    for _ in range(config.drawn // 4):
+        scores = spreads * random.normal(size=(TASKS, FEW))
+        iqms = jn.statistics.stratified_bootstrap(scores, jn.statistics.aggregate_iqm)
+        low, high = jn.statistics.percentiles(iqms, level)
+        iqm_holds.append(low <= 0 <= high)
+        curve = lambda x: jn.statistics.performance_profile(x, thresholds)
+        curves = jn.statistics.stratified_bootstrap(scores, curve)
+        half = jn.statistics.simultaneous_half_width(curve(scores), curves, FEW)
+        band_holds.append(np.abs(curve(scores) - profile).max() <= half)
+    for _ in range(config.drawn):
+        means = (spreads * random.normal(size=(3, TASKS, FEW))).mean(axis=2)
+        pairs = ((0, 1), (0, 2), (1, 2))
+        p_values = np.array([jn.statistics.wilcoxon(means[i] - means[j]) for i, j in pairs])
+        is_different.append(jn.statistics.holm(p_values).min() < SIGNIFICANCE)
+    errors = [2 * np.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / len(outcomes))
+              for outcomes in (iqm_holds, is_different)]  # fmt: skip
+    low, name = 1 - SIGNIFICANCE - errors[0], f"across {TASKS} tasks"
+    return [
+        experiment.share_row(f"{name}: interval of the IQM holds it", iqm_holds, low),
+        experiment.share_row(f"{name}: band holds the profile", band_holds, low),
+        experiment.share_row(
+            f"{name}, 3 equal: any declared different", is_different, 0, SIGNIFICANCE + errors[1]
+        ),
+    ]
+
+
 def run(config: Config) -> tuple[list[dict], dict]:
     """All comparisons: p-values, intervals, and the power."""
     differences = paired_differences(config)
@@ -204,6 +244,7 @@ def run(config: Config) -> tuple[list[dict], dict]:
     for n in (2, 3):
         rows += looks_rows(f"looks, {n} equal, drawn", drawn_accuracies(config, n), UNTIL)
     rows += planted_rows(config)
+    rows += across_rows(config)
     curves = {
         "p": p_values[0],
         "intervals": intervals,

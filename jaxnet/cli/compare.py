@@ -388,7 +388,11 @@ def _show_across(results: dict[str, Comparison], folder: Path, command: str, out
         return
     from jaxnet.reporting import comparison_page
 
-    across = comparison_page.publish_across(folder, results, command=command)
+    try:
+        across = comparison_page.publish_across(folder, results, command=command)
+    except ValueError as error:  # such as a target that no score is better than
+        console.say(out, f"There are no statistics across tasks: {error}")
+        return
     for sentence in across.conclusion:
         console.say(out, f"• {sentence}")
     for sentence in across.warnings:

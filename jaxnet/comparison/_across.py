@@ -28,7 +28,7 @@ class AcrossTasks(NamedTuple):
     bootstrap; those of profiles are a simultaneous band.
 
     Attributes:
-      targets: the target of each task, which normalizes its scores.
+      targets: the target of each task, in the unit of its metric, which normalizes its scores.
       aggregates: a row for each task, and for all of them, and each optimizer: the mean test score,
         IQM and mean of the normalized scores, the gap to the target.
       improvement: a row for each task, and for all of them, and each pair: P(A > B) with new seeds.
@@ -122,7 +122,10 @@ def across(
     aggregate_rows = tables.aggregate_rows(raw, reference)
     tests, ranks = tables.test_rows(), tables.rank_rows()
     return AcrossTasks(
-        targets=reference,
+        targets={
+            task: -target if _less_is_better(comparisons[task]) else target
+            for task, target in reference.items()
+        },
         aggregates=aggregate_rows,
         improvement=tables.improvement_rows(),
         score_profiles=tables.profile_rows(),
@@ -169,15 +172,21 @@ def _best(comparison: Comparison) -> float:
     return 0.0 if _less_is_better(comparison) else 1.0
 
 
+def _below_best(comparison: Comparison) -> list[float]:
+    """The targets of a comparison that can normalize its scores."""
+    targets = comparison.manifest["protocol"]["targets"]
+    return [target for target in targets if target < _best(comparison)]
+
+
 def _targets(
     comparisons: Mapping[str, Comparison], targets: Mapping[str, float] | None
 ) -> dict[str, float]:
     """The target of each task, as a score: negated for a metric of which less is better."""
     if targets is None:
         stated = {
-            task: max(of_task)
+            task: max(below)
             for task, comparison in comparisons.items()
-            if (of_task := comparison.manifest["protocol"]["targets"])
+            if (below := _below_best(comparison))
         }
     elif isinstance(targets, Mapping):
         stated = {
@@ -240,6 +249,8 @@ def _conclusion(
     sentences.append(
         f"{best['optimizer']} has the best interquartile mean of the normalized scores of all "
         f"tasks: {_text(best['iqm'])} (95% interval {ends} over seeds)."
+        if math.isfinite(best["iqm"])
+        else "No optimizer has a finite interquartile mean: too many runs have no score."
     )
     first = _leaders(ranks, "mean_rank")
     changes = [
@@ -300,8 +311,16 @@ def _warnings(tables: Tables, comparisons: Mapping[str, Comparison]) -> list[str
         warnings.append(
             f"The tasks have different numbers of seeds; the first {tables.n_seeds} of each count."
         )
+    if in_looks := [task for task, of_task in comparisons.items() if "looks" in of_task.manifest]:
+        warnings.append(
+            f"The seeds of {_listed(in_looks)} were added in looks, until the result was clear: "
+            "the intervals here do not account for that, and differences may be overstated."
+        )
     return warnings
 
 
 def _text(number: float) -> str:
-    return "–" if math.isnan(number) else f"{number:.3f}".replace("-", "−").replace("inf", "∞")
+    if math.isnan(number):
+        return "–"
+    # The sum with 0.0 is 0.0, not −0.0.
+    return f"{round(number, 3) + 0.0:.3f}".replace("-", "−").replace("inf", "∞")

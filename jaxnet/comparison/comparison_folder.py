@@ -123,7 +123,7 @@ class Comparison(NamedTuple):
 
     @property
     def conclusion(self) -> list[str]:
-        """The results in sentences: the best optimizer first, then each pair."""
+        """The results in sentences: what was found, the best mean, then each pair."""
         return self.manifest["conclusion"]
 
     @property

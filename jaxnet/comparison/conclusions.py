@@ -112,7 +112,7 @@ def conclusion(
         _best_sentence(summary, score),
         *(
             _pair_sentence(p, rows, score, margin, n_pairs, corrected)
-            + _at_odds(p, n_pairs, corrected)
+            + _at_odds(p, n_pairs, corrected, n_looks)
             for p in pairs
         ),
     ]
@@ -216,7 +216,7 @@ def _p_text(row: Row, corrected: str) -> str:
     return f"{p} ({corrected})" if corrected else p
 
 
-def _at_odds(row: Row, n_pairs: int, corrected: str) -> str:
+def _at_odds(row: Row, n_pairs: int, corrected: str, n_looks: int) -> str:
     """What decided, in a sentence, where an interval seems to say otherwise; "" elsewhere."""
     is_different = not row["verdict"].startswith("indistinguishable")
     ends = [(row[f"low{suffix}"], row[f"high{suffix}"]) for suffix in ("", "_examples")]
@@ -229,6 +229,8 @@ def _at_odds(row: Row, n_pairs: int, corrected: str) -> str:
     subject = which[0] if all(odd) else which[1 + odd.index(True)]
     verb = ("include" if is_different else "exclude") + ("" if all(odd) else "s")
     test = "the signed-rank test over seeds"
+    if n_looks:  # the interval is that of the last look, and a verdict may be older
+        test = "the signed-rank test over the seeds of one of the looks"
     if n_pairs == 1:
         how = f"{corrected}, at" if corrected else "at"
         return f" {subject} {verb} 0, but {test} decides, {how} p < {ALPHA:g}."

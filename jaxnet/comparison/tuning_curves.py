@@ -6,7 +6,6 @@ independent numbers, so that no such band holds for it.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -76,14 +75,17 @@ def sentences(rows: Sequence[Row], score: Score) -> list[str]:
     for a, b in itertools.permutations(labels, 2):
         low, high = (b, a) if less_is_better else (a, b)
         if lengths := _spans(np.flatnonzero(ends[high][:, 1] < ends[low][:, 0]) + 1):
+            trials = f"{lengths} random trial{'s' * (lengths != '1')}"
             ahead.append(
-                f"Tuned with {lengths} random trials, {a} is ahead of {b}: the joint "
+                f"Tuned with {trials}, {a} is ahead of {b}: the joint "
                 f"{1 - ALPHA:.0%} bands of the median of the best {quantity} are apart."
             )
-    bound = [row["trials"] for row in rows if all(map(math.isfinite, (row["low"], row["high"])))]
-    reach = max(bound, default=0)
+    reach = min(
+        max(np.flatnonzero(np.isfinite(of_label).all(axis=1)) + 1, default=0)
+        for of_label in ends.values()
+    )
     trials = f"{reach} trial{'s' * (reach != 1)}"
-    extent = f"they reach to {trials}; no longer search can be judged by {n_trials}"
+    extent = f"together they reach to {trials}; longer searches cannot be judged from {n_trials}"
     if not ahead:
         listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
         return [f"The bands of the tuning curves of {listed} overlap at all lengths; {extent}."]

@@ -155,7 +155,7 @@ def _text(number: float) -> str:
     """A normalized score with 3 decimals."""
     if math.isnan(number):
         return "–"
-    return f"{number + 0.0:.3f}".replace("-", "−").replace("inf", "∞")
+    return f"{round(number, 3) + 0.0:.3f}".replace("-", "−").replace("inf", "∞")
 
 
 def _target_text(target: float) -> str:
@@ -177,7 +177,7 @@ _AGGREGATES: list[Column] = [
 _BY_TASK: list[Column] = [
     ("task", lambda row: row["task"]),
     ("optimizer", lambda row: row["optimizer"]),
-    ("test score", lambda row: f"{row['test_score']:.4f}".replace("-", "−")),
+    ("test score", lambda row: f"{row['test_score']:.4f}".replace("-", "−").replace("inf", "∞")),
     ("target", lambda row: _target_text(row["target"])),
     *_AGGREGATES[1:],
 ]

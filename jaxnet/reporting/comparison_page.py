@@ -159,6 +159,14 @@ def _kind(comparison: Comparison) -> str:
     return f"{kind} · QUICK LOOK: {epochs} epoch{'s' * (epochs > 1)}, {n_seeds} seeds"
 
 
+_TEST = (
+    "the Wilcoxon signed-rank test over these seeds, with Holm's correction for all pairs, rejects "
+    "at the 5% level."
+)
+_TEST_IN_LOOKS = (
+    "at one of the looks the exact signed-rank test over the seeds so far, with Holm's correction "
+    "for all pairs, rejects at the look's part of the error of 5%."
+)
 _PAIRS_NOTE = (
     "The difference is the first optimizer's test score minus the second's, paired by seed. "
     "P(first better) is the fraction of seeds in which the first scores higher; ties count one "
@@ -368,10 +376,8 @@ def _protocol_text(comparison: Comparison) -> str:
         f"{len(looks.taken_seeds(comparison.manifest))} other seeds and gives scores on the test "
         "set, which selected nothing. Under each seed, all "
         f"{len(comparison.manifest['searches'])} optimizers have the same initial weights and "
-        f"mini-batches. {_looks_text(comparison)}Two optimizers are called different if the "
-        "Wilcoxon signed-rank test over these seeds, with Holm's correction for all pairs"
-        + (" and looks" if comparison.looks else "")
-        + ", rejects at the 5% level."
+        f"mini-batches. {_looks_text(comparison)}Two optimizers are called different if "
+        + (_TEST_IN_LOOKS if comparison.looks else _TEST)
         + (equivalent if protocol["margin"] else "")
     )
 
@@ -385,7 +391,7 @@ def _tuning_text(comparison: Comparison) -> str:
         "lr": "The learning rate was tuned on a grid, evenly spaced in its logarithm",
         "full": "The learning rate and other numbers were tuned at scrambled Sobol points",
         "random": "The learning rate and other numbers were tuned at independent random points, "
-        "which no search may extend",
+        "and no search was extended",
     }[protocol["tier"]]
     n_trials = max(row["trials"] for row in comparison.summary)
     extension = ""

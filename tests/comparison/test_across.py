@@ -107,10 +107,11 @@ def test_metrics_of_which_less_is_better_are_normalized_from_zero():
     }
     result = across(compared)
     of = {(row["task"], row["optimizer"]): row for row in result.aggregates}
-    assert result.targets == {"houses": -4.0, "digits": 0.95}
+    assert result.targets == {"houses": 4.0, "digits": 0.95}
     assert of["houses", "a"]["mean"] == pytest.approx(0.25)
     assert of["houses", "b"]["mean"] == -np.inf  # a run that diverged
-    assert across(compared, {"houses": 2.0, "digits": 0.9}).targets["houses"] == -2.0
+    assert across(compared, {"houses": 2.0, "digits": 0.9}).targets["houses"] == 2.0
+    assert across(compared, result.targets).aggregates == result.aggregates
 
 
 def test_tasks_with_other_numbers_of_seeds_share_the_first_ones():

@@ -117,7 +117,7 @@ def test_an_optimizer_is_ahead_only_where_the_joint_bands_are_apart():
         assert 1 < apart[0] < reach
         lengths = f"{apart[0]} to {reach}"
         assert sentence.startswith(f"Tuned with {lengths} random trials, {label} is ahead of c:")
-    assert f"reach to {reach} trials; no longer search can be judged by 200" in last
+    assert f"reach to {reach} trials; longer searches cannot be judged from 200" in last
 
 
 def test_a_metric_is_its_own_curve_and_more_of_it_is_better():
