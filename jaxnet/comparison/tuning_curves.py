@@ -81,7 +81,7 @@ def sentences(rows: Sequence[Row], score: Score) -> list[str]:
                 f"{1 - ALPHA:.0%} bands of the median of the best {quantity} are apart."
             )
     reach = min(
-        max(np.flatnonzero(np.isfinite(of_label).all(axis=1)) + 1, default=0)
+        max((np.flatnonzero(np.isfinite(of_label).all(axis=1)) + 1).tolist(), default=0)
         for of_label in ends.values()
     )
     trials = f"{reach} trial{'s' * (reach != 1)}"

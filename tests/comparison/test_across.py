@@ -126,7 +126,8 @@ def test_tasks_with_other_numbers_of_seeds_share_the_first_ones():
     stopped.manifest["protocol"]["report_seeds"] = many_seeds = [*range(1000, 1010)]
     assert compared["many"].manifest["protocol"]["report_seeds"] == many_seeds
     result = across({"stopped": stopped, "many": compared["many"]})
-    assert "the first 4 of each count" in result.warnings[-1]
+    assert "the first 4 of each count" in result.warnings[-2]
+    assert "The seeds of stopped were added in looks" in result.warnings[-1]
     assert result.improvement[0]["p_improvement"] == result.improvement[1]["p_improvement"]
 
 
@@ -161,3 +162,19 @@ def test_the_same_comparisons_give_the_same_files(compared, result, tmp_path):
                      "task_tests.csv"]  # fmt: skip
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_target_that_no_score_is_better_than_normalizes_nothing():
+    scores = {"a": [0.95, 0.96], "b": [0.9, 0.91]}
+    tasks = {name: task_samples.comparison(scores, (0.9, 1.0)) for name in ("x", "y")}
+    assert across(tasks).targets == {"x": 0.9, "y": 0.9}
+    tasks["y"] = task_samples.comparison(scores, (1.0,))
+    with pytest.raises(ValueError, match="y has none"):
+        across(tasks)
+
+
+def test_without_a_finite_interquartile_mean_none_is_best():
+    rmse = {"score": "−rmse", "higher_is_better": False, "score_of_diverged": None}
+    failed = {"a": [-2.0, -np.inf, -np.inf], "b": [-np.inf, -3.0, -np.inf]}
+    tasks = {name: task_samples.comparison(failed, [-4.0], **rmse) for name in ("x", "y")}
+    assert "No optimizer has a finite interquartile mean" in across(tasks).conclusion[1]
