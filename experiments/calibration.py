@@ -1,6 +1,6 @@
 """Are the statistics of a comparison right, where nothing differs and where a difference is known?
 
-    python experiments/calibration.py            # 3 minutes on 2 cores
+    python experiments/calibration.py            # 4 minutes on 2 cores
     python experiments/calibration.py --smoke    # seconds, for the tests
 
 A/A: SGD against SGD on scikit-learn's digits, [64, 30, 10], 32 report seeds each, disjoint and

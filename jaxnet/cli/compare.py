@@ -26,10 +26,19 @@ from jaxnet.cli.options import (
     cost_function,
 )
 from jaxnet.cli.typed_command import command_of
-from jaxnet.comparison import Comparison, compare, conclusions, looks, result_tables, tasks
+from jaxnet.comparison import (
+    Comparison,
+    compare,
+    conclusions,
+    looks,
+    result_tables,
+    scores,
+    tasks,
+)
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
+from jaxnet.core.checks import check_data
 from jaxnet.core.network import Network
 from jaxnet.core.types import Dataset
 from jaxnet.data.tables import n_outputs
@@ -134,12 +143,34 @@ class Compare:
             raise ValueError("--tasks needs at least one task, such as book.")
         if self.watch is not None and self.plot_only:
             raise ValueError("--plot-only trains nothing to --watch; leave one of the two out.")
+        if len(chosen) > 1 and not self.plot_only:
+            self._check_tasks(chosen)
+        _check_kind(self._folder(), len(chosen) > 1)
         folder, heading = self._folder(), Heading("jaxnet compare", (), ())
         with (
             locks.locked(folder, console.waiting(out, self.wait), lend=True),
             live_page.watched(self.watch, folder, heading, out) as page,
         ):
             self._run(chosen, folder, out, page)
+
+    def _check_tasks(self, chosen: dict[str, Task]) -> None:
+        """Refuse, before any training, what cannot work on a task, and what is one task twice."""
+        name_of: dict[str, str] = {}
+        for name, task in chosen.items():
+            data = self._data(task)
+            net = self._network(task, data)
+            try:
+                scores.chosen_score(net, check_data(net, data), self.metric)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            batch_size = task.batch_size if self.batch_size is None else self.batch_size
+            key = repr((self.data or name, net, batch_size, self._settings(task)))
+            if key in name_of:
+                raise ValueError(
+                    f"--data and the other options make {name_of[key]} and {name} the same "
+                    "comparison, which would count twice; name one of them."
+                )
+            name_of[key] = name
 
     def _run(
         self, chosen: dict[str, Task], folder: Path, out: Console, page: live_page.LivePage
@@ -358,6 +389,18 @@ def _show_budget(
     )
 
 
+def _check_kind(folder: Path, of_several: bool) -> None:
+    """Refuse to mix a comparison on one task with one on several tasks in a folder."""
+    is_of_one = (folder / "manifest.json").exists()
+    is_of_several = any((folder / name / "manifest.json").exists() for name in tasks.NAMED)
+    if is_of_one if of_several else is_of_several:
+        kinds = ("one task", "several tasks")
+        raise ValueError(
+            f"{folder} holds a comparison on {kinds[is_of_several]}, and this is one on "
+            f"{kinds[of_several]}; choose another --name."
+        )
+
+
 def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) -> None:
     """Draw the performance profile over all tasks into the folder above the tasks' folders."""
     rows = result_tables.profile_rows(
@@ -371,8 +414,8 @@ def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) ->
     comparison_page.publish_profile(folder, rows)
     console.say(
         out,
-        f"Over all tasks: {folder}/profile.png. Profiles are relative: they may change "
-        "with the optimizers that are compared, and with the tasks.",
+        f"Over all tasks: {folder}/profile.png, of speed. It is relative: it may change with the "
+        "optimizers that are compared, and with the tasks.",
     )
 
 

@@ -88,8 +88,8 @@ def across(
       comparisons: the comparison of each task, by the task's name; two or more, of the same
         optimizers. Where tasks have different numbers of seeds, only as many of the first ones are
         used as all of them have.
-      targets: the target of each task, in the unit of its metric, fixed in advance; `None` (the
-        default) takes the highest target of each comparison.
+      targets: targets of tasks, in the unit of each one's metric, fixed in advance; for the others,
+        and by default (`None`) for all, it is the hardest target of the comparison.
       seed: the seed of the resampling, at least 0.
 
     Returns:
@@ -182,34 +182,30 @@ def _targets(
     comparisons: Mapping[str, Comparison], targets: Mapping[str, float] | None
 ) -> dict[str, float]:
     """The target of each task, as a score: negated for a metric of which less is better."""
-    if targets is None:
-        stated = {
-            task: max(below)
-            for task, comparison in comparisons.items()
-            if (below := _below_best(comparison))
-        }
-    elif isinstance(targets, Mapping):
-        stated = {
-            task: constant(f"targets[{task!r}]", target, low=-math.inf)
-            * (-1.0 if task in comparisons and _less_is_better(comparisons[task]) else 1.0)
-            for task, target in targets.items()
-        }
-    else:
+    if targets is not None and not isinstance(targets, Mapping):
         raise ValueError(f"targets must be a dict of numbers, by task, not {brief(targets)}.")
-    if {*stated} != {*comparisons}:
-        odd = min({*stated} ^ {*comparisons})
+    if unknown := {*(targets or {})} - {*comparisons}:
         raise ValueError(
-            f"targets must name a score of each task of comparisons and of no other; {odd} "
-            f"{'is no such task' if odd in stated else 'has none'}: "
-            f"targets={{{odd!r}: …}}."
+            f"targets names {min(map(str, unknown))}, which is none of the tasks: "
+            f"{', '.join(comparisons)}."
         )
-    for task, target in stated.items():
-        if not target < _best(comparisons[task]):
+    stated: dict[str, float | None] = {
+        task: max(_below_best(comparison), default=None) for task, comparison in comparisons.items()
+    }
+    for task, target in (targets or {}).items():
+        sign, best = -1.0 if _less_is_better(comparisons[task]) else 1.0, _best(comparisons[task])
+        score = stated[task] = sign * constant(f"targets[{task!r}]", target, low=-math.inf)
+        if not score < best:
+            limit = "above 0" if sign < 0 else f"below {best:g}"
             raise ValueError(
-                f"targets[{task!r}] must be below the best possible score, "
-                f"{_best(comparisons[task]):g}, not {target:g}."
+                f"targets[{task!r}] must be {limit}, the best possible score, not {target:g}."
             )
-    return {task: stated[task] for task in comparisons}
+    if without := [task for task, target in stated.items() if target is None]:
+        raise ValueError(
+            f"{', '.join(without)} {'have' if len(without) > 1 else 'has'} no target, which would "
+            f"normalize the scores; add one: targets={{{without[0]!r}: …}}."
+        )
+    return {task: target for task, target in stated.items() if target is not None}
 
 
 def _test_scores(

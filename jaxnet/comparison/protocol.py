@@ -212,8 +212,8 @@ def _margin(margin: float | None, score: Score) -> float:
 
 def _until(until: object) -> float:
     """The width at which a pair needs no more seeds, validated."""
-    width = constant("until", until, low=0)
-    if width == 0:
+    width = constant("until", until)
+    if width <= 0:
         raise ValueError(
             "until must be a width above 0, such as 0.002 for 0.2 points of accuracy, not "
             f"{brief(until)}."

@@ -213,7 +213,8 @@ def pair_rows(
     Args:
       reports: the runs of each contender under the report's seeds, one trial.
       resampled: mean test scores with seeds and examples resampled, shape (resamples, contenders).
-      margin: the difference below which two contenders are called equivalent; none are at 0.
+      margin: the difference below which two contenders are called equivalent; none are at 0, nor
+        where the seeds are too few to show any difference.
       seed: the seed of the bootstrap over seeds.
       looks: of a report that was taken in looks, the rows of the last one: its tests and intervals
         take the place of those of a report with a fixed number of seeds. See `looks`.
@@ -226,6 +227,7 @@ def pair_rows(
     pairs = list(itertools.combinations(range(len(reports)), 2))
     scores = [runs.test_score[0] for runs in reports]
     all_diverged = [bool((runs.diverged_epoch > 0).all()) for runs in reports]
+    can_differ = statistics.smallest_p_value(len(scores[0])) * len(pairs) <= alpha
     differences = [paired_differences(scores[i], scores[j]) for i, j in pairs]
     tests = [_look_test(row) for row in looks] if looks else _fixed_tests(differences, seed)
     for (i, j), difference, test in zip(pairs, differences, tests, strict=True):
@@ -234,7 +236,7 @@ def pair_rows(
         verdict = "indistinguishable"
         if test.p_holm < ALPHA:
             verdict = "better" if test.a_is_ahead else "worse"
-        if -margin < over_both.low and over_both.high < margin:
+        if can_differ and -margin < over_both.low and over_both.high < margin:
             verdict += ", equivalent"
         if all_diverged[i] and all_diverged[j]:
             verdict = UNDECIDED

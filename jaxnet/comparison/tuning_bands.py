@@ -77,14 +77,9 @@ def tuning_band(
     """
     level = constant("level", level)
     if not 0 < level < 1:
-        raise ValueError(f"level must be above 0 and below 1, such as 0.95, not {level:g}.")
-    scores = np.sort(np.asarray(scores, float))
-    least, largest = bounds
-    if scores.ndim != 1 or not scores.size or not ((least <= scores) & (scores <= largest)).all():
-        raise ValueError(
-            f"scores must be one number of each trial, from {least:g} to {largest:g}, not "
-            f"{brief(scores)}."
-        )
+        raise ValueError(f"level must be above 0 and below 1, such as 0.95, not {level!r}.")
+    least, largest = _checked_bounds(bounds)
+    scores = _checked_scores(scores, least, largest)
     n = len(scores)
     low, high = _ends_of_ranks(n, level)
     # F from x₍ᵢ₎ to x₍ᵢ₊₁₎ for i = 0, …, N, with the bounds as the first and the last x.
@@ -96,6 +91,37 @@ def tuning_band(
     if math.isfinite(least) and math.isfinite(largest):
         means = [largest - function ** trials[:, None] @ np.diff(x) for function in functions]
     return TuningBand(*medians, *means)
+
+
+def _checked_bounds(bounds: object) -> tuple[float, float]:
+    """The least and the largest possible score."""
+    try:
+        least, largest = map(float, bounds)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        least = largest = math.nan
+    if not least < largest:
+        raise ValueError(
+            "bounds must be the least and the largest possible score, such as (0, 1), not "
+            f"{brief(bounds)}."
+        )
+    return least, largest
+
+
+def _checked_scores(scores: object, least: float, largest: float) -> Float[np.ndarray, " trials"]:
+    """The scores, sorted."""
+    try:
+        array = np.asarray(scores, float)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"scores must be a list of one number of each trial, not {brief(scores)}.")
+    wrong = np.flatnonzero(~((least <= array) & (array <= largest)) | (array == math.inf))
+    if wrong.size:
+        raise ValueError(
+            f"scores[{wrong[0]}] must be a number from {least:g} to {largest:g} (without bounds "
+            f"−∞ is a trial that failed), not {array[wrong[0]]:g}."
+        )
+    return np.sort(array)
 
 
 @functools.lru_cache

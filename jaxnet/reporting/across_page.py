@@ -117,8 +117,9 @@ def _figures(
     if steps:
         figures["profile"] = (
             comparison_plots.profile(steps),
-            "Profiles of speed: the fraction of tasks and targets on which the median steps to the "
-            "target are at most this factor above those of the fastest optimizer.",
+            "Profiles of speed: the fraction of tasks and targets, of those that any optimizer "
+            "reached, on which the median steps to it are at most this factor above those of the "
+            "fastest optimizer.",
         )
     return figures
 

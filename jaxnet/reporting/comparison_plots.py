@@ -363,7 +363,7 @@ def profile(rows: Sequence[Row]) -> Figure:
         axes.step([*factors, end], [*fractions, fractions[-1]], where="post", linewidth=1.8,
                   label=literal(label), **line_style(k))  # fmt: skip
     axes.set(xscale="log", xlabel="steps, relative to the fastest optimizer", ylim=(-0.02, 1.02),
-             xlim=(1, end), ylabel="fraction of tasks and targets")  # fmt: skip
+             xlim=(1, end), ylabel="fraction of tasks and targets reached")  # fmt: skip
     ticks = [tick for tick in (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000) if tick <= end]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from jaxnet.reporting.style import (
     remove_frame,
     styled,
 )
+from jaxnet.sweeps.importance import REST
 from jaxnet.sweeps.ranking import recipe_order
 from jaxnet.sweeps.study import Study
 
@@ -153,8 +155,8 @@ def importance(rows: Sequence[Row]) -> Figure:
     1
     """
     rows = rows[:MOST_EFFECTS]
-    names = [" × ".join(in_words(part.rpartition(".")[2]) for part in row["effect"].split(" × "))
-             for row in rows]  # fmt: skip
+    names = [re.sub(r"[\w.]+", _effect_in_words, row["effect"]) if row["effect"] != REST
+             else row["effect"] for row in rows]  # fmt: skip
     shares, low, high = (np.array([row[name] for row in rows]) for name in ("share", "low", "high"))
     figure = Figure(figsize=(WIDTH * 0.56, 0.7 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -171,6 +173,10 @@ def importance(rows: Sequence[Row]) -> Figure:
     axes.tick_params(axis="y", length=0)
     remove_frame(axes)
     return figure
+
+
+def _effect_in_words(name: re.Match[str]) -> str:
+    return in_words(name[0].rpartition(".")[2])
 
 
 class _Scale:

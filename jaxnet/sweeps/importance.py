@@ -54,9 +54,10 @@ def factors(
 
     Numbers keep their order, with settings that lack them before all others. Words are ordered by
     their mean score, with which a tree divides them best (Breiman et al., 1984, section 4.2).
-    Of words that divide the settings alike, such as a network's sizes and its activations, and of
-    numbers that order them alike or the other way round, the first are kept. A number that words
-    decide, such as one that only one optimizer has, is no factor of its own.
+    Of words that divide the settings alike, such as a network's sizes and its activations, the
+    first are kept. Numbers that order them alike or the other way round are one factor, with all
+    names. A number that words decide, such as one that only one optimizer has, is no factor of its
+    own.
 
     Args:
       tables: the columns of each setting: see `Setting.columns`.
@@ -79,7 +80,9 @@ def factors(
         if any(factor.name in words and _decides(factor.codes, codes) for factor in kept.values()):
             continue
         key = name in words, min(codes.tobytes(), (codes.max() - codes).tobytes())
-        kept.setdefault(key, Factor(name, codes, np.bincount(codes) / len(codes)))
+        factor = kept.setdefault(key, Factor(name, codes, np.bincount(codes) / len(codes)))
+        if name not in words and name != factor.name:  # varied together, as in `zipped`
+            kept[key] = factor._replace(name=f"{factor.name}, {name}")
     return tuple(kept.values())
 
 
@@ -133,24 +136,25 @@ def importance(
             "the settings of the study do not differ, so that nothing can explain the scores; vary "
             "two numbers or more, such as jaxnet.grid(recipe, learning_rate=…, l2=…)."
         )
-    shares = _resampled_shares(different, scores, seed)
+    shares, draws = _shares_and_draws(different, scores, seed)
     names = [factor.name for factor in different]
     pairs = [f"{a} × {b}" for a, b in itertools.combinations(names, 2)]
     effects = [*names, *pairs, *([REST] if len(names) > 2 else [])]
-    low, high = np.quantile(shares, (0.025, 0.975), axis=0)
+    low, high = np.quantile(draws, (0.025, 0.975), axis=0)
     rows: list[Row] = [
         {"effect": effect, "share": float(share), "low": float(least), "high": float(most)}
-        for effect, share, least, most in zip(effects, shares.mean(axis=0), low, high)
+        for effect, share, least, most in zip(effects, shares, low, high)
     ]
     return sorted(rows, key=lambda row: -row["share"])
 
 
-def _resampled_shares(
+def _shares_and_draws(
     factors: Sequence[Factor], scores: Float[np.ndarray, "settings networks"], seed: int
-) -> Float[np.ndarray, "trees effects"]:
-    """The shares in trees that are fitted to resampled networks and, off a grid, settings."""
-    from sklearn.tree import DecisionTreeRegressor
+) -> tuple[Float[np.ndarray, " effects"], Float[np.ndarray, "trees effects"]]:
+    """The shares, and those in trees fitted to resampled networks and, off a grid, settings.
 
+    On a grid the shares are those of the table of all means; elsewhere the trees' mean.
+    """
     random = np.random.default_rng(seed)
     x = np.stack([factor.codes for factor in factors], axis=1)
     n_settings, n_networks = scores.shape
@@ -165,14 +169,25 @@ def _resampled_shares(
         is_known = np.isfinite(means)
         if not is_known.any():  # a draw of seeds that have not begun
             continue
-        tree = DecisionTreeRegressor(random_state=0)
-        tree.fit(x[settings][is_known], means[is_known])
-        shares.append(_shares(tree, factors))
+        shares.append(_fitted_shares(x[settings][is_known], means[is_known], factors))
+    means = _means(scores)
     if is_grid:
         _warn_if_noisy(scores)
-    else:
-        _warn_if_unpredictable(x, _means(scores), seed)
-    return np.array(shares)
+        return _fitted_shares(x, means, factors), np.array(shares)
+    _warn_if_unpredictable(x, means, seed)
+    total = np.sum(shares)  # less than their number where a tree sees no difference
+    return np.sum(shares, axis=0) / (total or 1.0), np.array(shares)
+
+
+def _fitted_shares(
+    x: Int[np.ndarray, "settings factors"],
+    means: Float[np.ndarray, " settings"],
+    factors: Sequence[Factor],
+) -> Float[np.ndarray, " effects"]:
+    """The shares in a tree that is fitted to the mean scores of settings."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    return _shares(DecisionTreeRegressor(random_state=0).fit(x, means), factors)
 
 
 def _means(scores: Float[np.ndarray, "settings networks"]) -> Float[np.ndarray, " settings"]:

@@ -400,9 +400,9 @@ class Study(NamedTuple):
         Functional ANOVA. With x₁, …, x_d what was varied, each drawn independently from the values
         that the settings have, a regression tree's score f(x) has the variance
         V = Σ Vᵢ + Σ Vᵢⱼ + …, where Vᵢ is the variance of E[f | xᵢ], and Vᵢⱼ that of E[f | xᵢ, xⱼ]
-        without Vᵢ and Vⱼ. The shares are Vᵢ/V and Vᵢⱼ/V, averaged over 100 trees, each fitted to
-        the mean scores of other draws of seeds and, unless all combinations were tried, of
-        settings.
+        without Vᵢ and Vⱼ. The shares are Vᵢ/V and Vᵢⱼ/V. Where all combinations were tried they are
+        those of the table of mean scores. Otherwise they are averages over 100 trees, each fitted
+        to the mean scores of other draws of seeds and of settings.
 
         Args:
           metric: what the score is, as in `leaderboard`; `None`, the default, for `ranked_by`.
@@ -411,9 +411,10 @@ class Study(NamedTuple):
         Returns:
           A row for each effect, the largest first: `effect`, a column of `Setting.columns`, a pair
           such as "learning_rate × l2", or "three or more"; its `share` of the variance, in [0, 1];
-          and `low` and `high`, between which 95% of the trees' shares lie; all trees are equal, and
-          so are these, where all combinations were tried under one seed. The shares sum to 1, or
-          to 0 where no tree finds a difference. A network that diverged has the worst score of the
+          and `low` and `high`, between which 95% of the shares lie if seeds (and, unless all
+          combinations were tried, settings) are drawn again; with one seed and all combinations
+          they are equal. The shares sum to 1, or to 0 where there are no differences. Numbers that
+          were varied together are one effect. A network that diverged has the worst score of the
           others. A number that a setting lacks is a value of its own, but one that only one
           optimizer or network has belongs to that.
 

@@ -36,7 +36,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(devices, "use_all_cores", lambda: 1)  # JAX has begun in this process
     task = Task(Network((2, 6, 2)), lambda: xor(n=60), 10, 5, (0.6, 0.9), "four corners")
-    monkeypatch.setattr(tasks, "NAMED", Registry("task", {**tasks.NAMED, "xor": task}))
+    named = {**tasks.NAMED, "xor": task, "xor-again": task}
+    monkeypatch.setattr(tasks, "NAMED", Registry("task", named))
     return tmp_path
 
 
@@ -77,7 +78,7 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
     options += ["--targets", "0.3", "0.999"]
     assert cli.main(with_options(SMALL, *options, "--name", "both")) == 0
     out = capsys.readouterr().out
-    assert "Profiles are relative" in out
+    assert "profile.png, of speed. It is relative" in " ".join(out.split())
     assert "Warning: 4 seeds can never show a difference" in out
     both = here / "comparisons" / "both"
     assert (both / "profile.png").read_bytes().startswith(b"\x89PNG")
@@ -93,6 +94,21 @@ def test_several_tasks_make_profiles_and_a_full_search_its_own_picture(here, cap
     page = (both / "xor-2" / "report.html").read_text()
     assert "OneMinus(0.01, 1.0)" in page
     assert 'class="warning"' in page
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "message"),
+    [
+        ("mix", ["xor", "digits"], "holds a comparison on one task, and this is one on several"),
+        ("mix/digits", ["xor"], "holds a comparison on several tasks, and this is one on one"),
+    ],
+)
+def test_a_folder_is_of_one_task_or_of_several(here, capsys, there, asked, message):
+    folder = here / "comparisons" / there
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    assert cli.main(with_options(SMALL, "--tasks", *asked, "--name", "mix")) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_tasks_without_targets_have_no_statistics_across_them(tmp_path):
@@ -172,6 +188,14 @@ def test_labels_are_escaped(here):
         (["--targets", "0.9", "1.5"], "targets are validation scores in (0, 1), such as 0.95"),
         (["--data", "novalid.npz"], "the data has no validation split"),
         (["--tasks", "bok"], "bok is not a known task; did you mean book"),
+        (
+            ["--tasks", "xor", "noisy-quadratic", "--metric", "f1"],
+            "noisy-quadratic: the metric f1 is for classes",
+        ),
+        (
+            ["--tasks", "xor", "xor-again", "--data", "xor"],
+            "make xor and xor-again the same comparison",
+        ),
         (["--tasks"], "--tasks needs at least one task"),
         (["--optimizers", "sgd", "sgd"], "sgd is named twice"),
         (["--optimizers", "sgd"], "needs two optimizers or more"),

@@ -110,7 +110,9 @@ def test_metrics_of_which_less_is_better_are_normalized_from_zero():
     assert result.targets == {"houses": 4.0, "digits": 0.95}
     assert of["houses", "a"]["mean"] == pytest.approx(0.25)
     assert of["houses", "b"]["mean"] == -np.inf  # a run that diverged
-    assert across(compared, {"houses": 2.0, "digits": 0.9}).targets["houses"] == 2.0
+    assert across(compared, {"houses": 2.0}).targets == {"houses": 2.0, "digits": 0.95}
+    with pytest.raises(ValueError, match=r"targets\['houses'\] must be above 0, .*, not -1"):
+        across(compared, {"houses": -1.0})
     assert across(compared, result.targets).aggregates == result.aggregates
 
 
@@ -140,11 +142,10 @@ def test_tasks_with_other_numbers_of_seeds_share_the_first_ones():
         (lambda c: [{**c, "x": task_samples.comparison({"adam": [1.0]})}],
          "must be of the same optimizers: that of x has adam, and not sgd, momentum, adam"),
         (lambda c: [{**c, "x": task_samples.comparison({name: [1] for name in LABELS}, [])}],
-         "x has none"),
-        (lambda c: [c, {"task 0": 0.9}], "task 1 has none"),
-        (lambda c: [c, {"task 0": 0.9, "task 1": 0.9, "t": 0.9}], "t is no such task"),
-        (lambda c: [c, {"task 0": 0.9, "task 1": 1.0}],
-         r"targets\['task 1'\] must be below the best possible score, 1, not 1"),
+         r"x has no target, .*; add one: targets=\{'x': "),
+        (lambda c: [c, {"t": 0.9}], "targets names t, which is none of the tasks: task 0, task 1"),
+        (lambda c: [c, {"task 1": 1.0}],
+         r"targets\['task 1'\] must be below 1, the best possible score, not 1"),
         (lambda c: [c, None, -1], "seed"),
     ],
 )  # fmt: skip
@@ -169,7 +170,7 @@ def test_a_target_that_no_score_is_better_than_normalizes_nothing():
     tasks = {name: task_samples.comparison(scores, (0.9, 1.0)) for name in ("x", "y")}
     assert across(tasks).targets == {"x": 0.9, "y": 0.9}
     tasks["y"] = task_samples.comparison(scores, (1.0,))
-    with pytest.raises(ValueError, match="y has none"):
+    with pytest.raises(ValueError, match="y has no target"):
         across(tasks)
 
 

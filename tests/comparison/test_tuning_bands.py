@@ -84,9 +84,10 @@ def test_trials_that_failed_are_the_worst_and_without_bounds_an_end_may_not_exis
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.array([]),), "scores must be one number of each trial"),
-        ((np.array([0.5, np.nan]),), "scores must be one number of each trial"),
-        ((np.array([0.5, 1.5]), 0.95, (0, 1)), "from 0 to 1, not"),
+        ((np.array([]),), "scores must be a list of one number of each trial"),
+        ((np.array([0.5, np.nan]),), r"scores\[1\] must be a number .*, not nan"),
+        ((np.array([0.5, 1.5]), 0.95, (0, 1)), r"scores\[1\] must be a number from 0 to 1"),
+        ((np.array([0.5]), 0.95, (1, 0)), r"bounds must be .*, not \(1, 0\)"),
         ((np.array([0.5]), 1.0), r"level must be above 0 and below 1, such as 0\.95, not 1"),
     ],
 )

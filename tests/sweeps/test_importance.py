@@ -74,7 +74,7 @@ def test_shares_of_a_known_function_are_near_its_variances():
     scores = 2 * a + b + 3 * (a - 0.5) * (c - 0.5)
     tables = [dict(zip("abc", map(float, point), strict=True)) for point in points]
     factors = importance.factors(tables, scores)
-    mean = importance._resampled_shares(factors, scores[:, None], 0).mean(axis=0)
+    mean = importance._shares_and_draws(factors, scores[:, None], 0)[0]
     expected = dict.fromkeys(("a", "b", "c", "ab", "ac", "bc", "abc"), 0.0)
     expected |= {"a": 48 / 69, "b": 12 / 69, "ac": 9 / 69}
     np.testing.assert_allclose(mean, list(expected.values()), atol=0.06)
@@ -86,7 +86,7 @@ def test_words_missing_numbers_and_equal_columns_are_factors_of_their_own():
         for net, b1 in (("x", None), ("y", 0.9), ("z", 0.5), ("y", None))
     ]
     net, b1 = importance.factors(tables, np.array([0.3, 0.9, 0.1, 0.7]))
-    assert (net.name, b1.name) == ("net", "b1")  # which sizes and decay follow
+    assert (net.name, b1.name) == ("net", "b1, decay")  # sizes divide the settings as net does
     assert net.codes.tolist() == [1, 2, 0, 2]  # by mean score: z, x, y
     assert b1.codes.tolist() == [0, 2, 1, 0]
     np.testing.assert_allclose(b1.share, [0.5, 0.25, 0.25])
@@ -116,7 +116,12 @@ def test_draws_depend_on_the_seed_alone():
     first = study.importance("cost", seed=1)
     assert first == study.importance("cost", seed=1)
     assert first != study.importance("cost", seed=2)
-    assert all(row["low"] <= row["share"] <= row["high"] for row in first)
+    assert sum(row["share"] for row in first) == pytest.approx(1)
+    # The shares are those of the table of all means.
+    curve = np.asarray(study.history.evaluation_data_cost, float)
+    best = np.asarray(study.best_epoch) - 1
+    means = np.take_along_axis(curve, best[..., None], axis=2)[..., 0].mean(axis=1)
+    assert shares(first)["l2"] == pytest.approx(anova(means.reshape(3, 2))[1], 1e-6)
 
 
 def test_what_can_explain_nothing_is_refused_and_what_is_doubtful_is_said():
@@ -149,7 +154,7 @@ def test_a_number_that_only_one_optimizer_has_is_no_factor_of_its_own():
     scores = np.repeat([0.2, 0.8, 0.5], 10) + np.tile(np.linspace(0, 0.1, 10), 3)
     factors = importance.factors(tables, scores)
     assert [factor.name for factor in factors] == ["optimizer", "learning_rate"]
-    mean = importance._resampled_shares(factors, scores[:, None], 0).mean(axis=0)
+    mean = importance._shares_and_draws(factors, scores[:, None], 0)[0]
     np.testing.assert_allclose(mean, anova(scores.reshape(3, 10)), 1e-6, 1e-9)
 
 
@@ -160,8 +165,8 @@ def test_cells_that_are_missing_are_no_grid():
     tables = [dict(zip("ab", map(float, cell), strict=True)) for cell in cells]
     scores = np.random.default_rng(0).random((16, 1))
     with pytest.warns(UserWarning, match="left-out ones of the 16 settings"):
-        shares = importance._resampled_shares(importance.factors(tables, scores[:, 0]), scores, 0)
-    assert shares.std() > 0
+        _, draws = importance._shares_and_draws(importance.factors(tables, scores[:, 0]), scores, 0)
+    assert draws.std(axis=0).max() > 0
 
 
 def test_noise_is_said_to_be_noise():
@@ -169,10 +174,10 @@ def test_noise_is_said_to_be_noise():
     noise = np.random.default_rng(0).normal(size=(25, 3))
     factors = importance.factors(tables, noise.mean(axis=1))
     with pytest.warns(UserWarning, match="half of the differences.*; train more seeds"):
-        importance._resampled_shares(factors, noise, 0)
+        importance._shares_and_draws(factors, noise, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        importance._resampled_shares(factors, noise + np.arange(25)[:, None], 0)
+        importance._shares_and_draws(factors, noise + np.arange(25)[:, None], 0)
 
 
 def test_seeds_that_have_not_begun_are_left_out():
