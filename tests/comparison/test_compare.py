@@ -154,7 +154,7 @@ def test_random_trials_are_not_extended_and_have_bands(tmp_path):
     assert _files(tmp_path / "random") == before
     assert manifest_faults(tmp_path / "random") == []
     page = comparison_page.page(result, {})
-    assert "tuned at independent random points, which no search may extend" in page
+    assert "tuned at independent random points, and no search was extended" in page
 
 
 def test_another_comparison_is_refused_in_the_same_folder(compared):
