@@ -86,6 +86,7 @@ def sentences(rows: Sequence[Row], score: Score) -> list[str]:
     )
     trials = f"{reach} trial{'s' * (reach != 1)}"
     extent = f"together they reach to {trials}; longer searches cannot be judged from {n_trials}"
+    extent = extent if reach else f"{n_trials} trials are too few for bands with two ends"
     if not ahead:
         listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
         return [f"The bands of the tuning curves of {listed} overlap at all lengths; {extent}."]

@@ -121,6 +121,13 @@ def test_an_optimizer_is_ahead_only_where_the_joint_bands_are_apart():
     assert f"reach to {reach} trials; longer searches cannot be judged from 200" in last
 
 
+def test_few_trials_are_said_to_be_too_few():
+    losses = np.random.default_rng(3).random((2, 5))
+    tuned = [_runs("a", losses[0]), _runs("b", losses[1])]
+    rows = tuning_curves.band_rows(tuned, AccuracyScore())
+    assert "5 trials are too few for bands" in tuning_curves.sentences(rows, AccuracyScore())[-1]
+
+
 def test_a_metric_is_its_own_curve_and_more_of_it_is_better():
     score = MetricScore(metrics.f1, "f1")
     scores = np.random.default_rng(4).random((2, 50)) * [[0.5], [1.0]] + [[0.0], [2.0]]
