@@ -1,21 +1,24 @@
 """Several comparisons of the same optimizers, one for each task, evaluated together."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxnet.comparison import aggregates, looks, statistics
+from jaxnet.comparison import aggregates, looks, paper, statistics
 from jaxnet.comparison.across_tables import ALL, TABLES, Tables
 from jaxnet.comparison.comparison_folder import Comparison
 from jaxnet.comparison.result_tables import ALPHA
-from jaxnet.core.arguments import brief, require_kind
+from jaxnet.core.arguments import brief, require_choice, require_kind
 from jaxnet.core.hyperparameters import constant, count
 from jaxnet.io import csv
 from jaxnet.io.csv import Row
+
+if TYPE_CHECKING:
+    import pandas  # pyright: ignore[reportMissingImports]
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -52,6 +55,57 @@ class AcrossTasks(NamedTuple):
     task_ranks: list[Row]
     conclusion: list[str]
     warnings: list[str]
+
+    def to_frame(self, table: str = "aggregates") -> "pandas.DataFrame":
+        """A table as a pandas DataFrame, with all of its columns.
+
+        Args:
+          table: which one: "aggregates" (the default), "improvement", "score_profiles",
+            "task_tests" or "task_ranks".
+
+        Returns:
+          A DataFrame with the rows of the attribute of that name.
+
+        Raises:
+          ImportError: pandas is not installed.
+          ValueError: there is no such table.
+        """
+        return paper.frame(self._rows_of(table))
+
+    def to_markdown(self, table: str = "aggregates", columns: Sequence[str] | None = None) -> str:
+        """A table in Markdown, with four significant digits.
+
+        Args:
+          table: which one, as in `to_frame`.
+          columns: the names of its columns, in order; `None`, the default, for all, or of
+            "aggregates" for those that matter most.
+
+        Returns:
+          The table.
+
+        Raises:
+          ValueError: there is no such table or column, or the table has no rows.
+        """
+        return paper.markdown(*paper.printed(table, self._rows_of(table), columns))
+
+    def to_latex(self, table: str = "aggregates", columns: Sequence[str] | None = None) -> str:
+        """A table in LaTeX, with the rules of the package `booktabs`.
+
+        Args:
+          table: which one, as in `to_frame`.
+          columns: the names of its columns, as in `to_markdown`.
+
+        Returns:
+          A `tabular` environment.
+
+        Raises:
+          ValueError: there is no such table or column, or the table has no rows.
+        """
+        return paper.latex(*paper.printed(table, self._rows_of(table), columns))
+
+    def _rows_of(self, table: str) -> Sequence[Row]:
+        require_choice("table", table, TABLES)
+        return getattr(self, table)
 
     def write(self, folder: str | Path) -> None:
         """Write each table as a CSV file: aggregates.csv, improvement.csv, and so on.

@@ -151,11 +151,7 @@ class Comparison(NamedTuple):
           ImportError: pandas is not installed.
           ValueError: there is no such table.
         """
-        try:
-            import pandas  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise ImportError("to_frame needs pandas: pip install 'jaxnet-mlp[tables]'.") from None
-        return pandas.DataFrame(self._rows_of(table))
+        return paper.frame(self._rows_of(table))
 
     def to_markdown(self, table: str = "summary", columns: Sequence[str] | None = None) -> str:
         """A table in Markdown, with four significant digits.
@@ -171,7 +167,7 @@ class Comparison(NamedTuple):
         Raises:
           ValueError: there is no such table or column, or the table has no rows.
         """
-        return paper.markdown(*self._printed(table, columns))
+        return paper.markdown(*paper.printed(table, self._rows_of(table), columns))
 
     def to_latex(self, table: str = "summary", columns: Sequence[str] | None = None) -> str:
         """A table in LaTeX, with the rules of the package `booktabs`.
@@ -186,25 +182,11 @@ class Comparison(NamedTuple):
         Raises:
           ValueError: there is no such table or column, or the table has no rows.
         """
-        return paper.latex(*self._printed(table, columns))
+        return paper.latex(*paper.printed(table, self._rows_of(table), columns))
 
     def _rows_of(self, table: str) -> Sequence[Row]:
         require_choice("table", table, (*TABLES, LOOKS))
         return getattr(self, table)
-
-    def _printed(
-        self, table: str, columns: Sequence[str] | None
-    ) -> tuple[Sequence[Row], Sequence[str]]:
-        """The rows of a table, and the names of the columns to print."""
-        rows = self._rows_of(table)
-        if not rows:
-            raise ValueError(f"the table {table} of this comparison has no rows; choose another.")
-        known = tuple(dict.fromkeys(name for row in rows for name in row))
-        if columns is None:
-            columns = [name for name in paper.COLUMNS.get(table, known) if name in known]
-        for name in columns:
-            require_choice("columns", name, known)
-        return rows, columns
 
     def write(self, folder: str | Path) -> None:
         """Write all tables as CSV and, if pyarrow is installed, as Parquet; manifest.json last.

@@ -3,11 +3,16 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from jaxnet.comparison.looks import taken_seeds
 from jaxnet.comparison.result_tables import ALPHA, TEXT
+from jaxnet.core.arguments import require_choice
 from jaxnet.io.csv import Row
 from jaxnet.io.reading import JsonObject
+
+if TYPE_CHECKING:
+    import pandas  # pyright: ignore[reportMissingImports]
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "summary": (
@@ -15,6 +20,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "test_score_high",
     ),
     "pairwise": ("a", "b", "difference", "low", "high", "p_holm", "verdict"),
+    "aggregates": ("task", "optimizer", "iqm", "iqm_low", "iqm_high", "gap", "gap_low", "gap_high"),
 }  # fmt: skip
 """The columns that a printed table has, of those tables that are too wide for a page."""
 ESCAPES = {
@@ -23,6 +29,45 @@ ESCAPES = {
     "\N{MINUS SIGN}": "$-$",
 }  # fmt: skip
 """What LaTeX writes for characters that mean something else to it."""
+
+
+def frame(rows: Sequence[Row]) -> "pandas.DataFrame":
+    """A table as a pandas DataFrame.
+
+    Args:
+      rows: its rows.
+
+    Raises:
+      ImportError: pandas is not installed.
+    """
+    try:
+        import pandas  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise ImportError("to_frame needs pandas: pip install 'jaxnet-mlp[tables]'.") from None
+    return pandas.DataFrame(rows)
+
+
+def printed(
+    table: str, rows: Sequence[Row], columns: Sequence[str] | None
+) -> tuple[Sequence[Row], Sequence[str]]:
+    """The rows of a table, and the names of the columns to print.
+
+    Args:
+      table: its name.
+      rows: its rows.
+      columns: the names of its columns, in order; `None` for all, or those of `COLUMNS`.
+
+    Raises:
+      ValueError: there is no such column, or there are no rows.
+    """
+    if not rows:
+        raise ValueError(f"the table {table} of this comparison has no rows; choose another.")
+    known = tuple(dict.fromkeys(name for row in rows for name in row))
+    if columns is None:
+        columns = [name for name in COLUMNS.get(table, known) if name in known]
+    for name in columns:
+        require_choice("columns", name, known)
+    return rows, columns
 
 
 def markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:

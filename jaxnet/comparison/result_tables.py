@@ -23,7 +23,7 @@ GOOD = 0.01
 """A learning rate is good if its mean validation score is within this distance of the best one."""
 UNDECIDED = "undecided: all runs diverged"
 """The verdict on a pair of contenders of which no run has a score."""
-TEXT = ("phase", "optimizer", "edge", "a", "b", "verdict", "state")
+TEXT = ("phase", "task", "optimizer", "edge", "a", "b", "verdict", "state")
 """The columns that hold text; all others hold numbers."""
 
 

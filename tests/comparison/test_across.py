@@ -179,3 +179,15 @@ def test_without_a_finite_interquartile_mean_none_is_best():
     failed = {"a": [-2.0, -np.inf, -np.inf], "b": [-np.inf, -3.0, -np.inf]}
     tasks = {name: task_samples.comparison(failed, [-4.0], **rmse) for name in ("x", "y")}
     assert "No optimizer has a finite interquartile mean" in across(tasks).conclusion[1]
+
+
+def test_tables_are_there_for_a_paper(result):
+    frame = result.to_frame("task_ranks")
+    assert frame["mean_rank"].tolist() == [row["mean_rank"] for row in result.task_ranks]
+    head, rule, *lines = result.to_markdown().split("\n")
+    assert head.startswith("| task | optimizer | iqm | iqm low |")
+    assert rule.startswith("|---|---|---:|")
+    assert len(lines) == len(result.aggregates)
+    assert result.to_latex("task_tests", ["a", "b", "p"]).startswith(r"\begin{tabular}{llr}")
+    with pytest.raises(ValueError, match="table must be"):
+        result.to_frame("runs")
