@@ -330,7 +330,7 @@ def test_the_entries_of_looks_are_checked(both):
     ("options", "message"),
     [
         ({"until": 0}, "until must be a width above 0, such as 0.002 for 0.2 points"),
-        ({"until": -0.1}, "until must be a number in"),
+        ({"until": -0.1}, "until must be a width above 0, .*, not -0.1"),
         ({"until": np.inf}, "until must be"),
         ({"until": np.nan}, "until must be"),
         ({"until": 0.1, "seeds": 14}, "which for 2 optimizers are 15 or more, not 14; give more"),
