@@ -128,9 +128,10 @@ def mean_row(name: str, differences: np.ndarray) -> dict:
 
 def run(config: Config) -> tuple[list[dict], dict]:
     """All comparisons, and what is ahead of what."""
-    names = ["noisy quadratic"] if config.smoke else tasks()
+    all_tasks = tasks()
+    names = ["noisy quadratic"] if config.smoke else all_tasks
     selected = {
-        name: {tier: compare(config, tasks()[name], tier) for tier in TIERS} for name in names
+        name: {tier: compare(config, all_tasks[name], tier) for tier in TIERS} for name in names
     }
     alone = config.optimizers.index(ALONE)
     tried = {

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from jaxnet.cli import console, fitted_tables, live_page
+from jaxnet.cli import console, live_page, printed_comparison
 from jaxnet.cli.data_options import n_inputs, read
 from jaxnet.cli.live_status import Heading
 from jaxnet.cli.options import (
@@ -26,15 +26,7 @@ from jaxnet.cli.options import (
     cost_function,
 )
 from jaxnet.cli.typed_command import command_of
-from jaxnet.comparison import (
-    Comparison,
-    compare,
-    conclusions,
-    looks,
-    result_tables,
-    scores,
-    tasks,
-)
+from jaxnet.comparison import compare, scores, tasks
 from jaxnet.comparison.tasks import Task
 from jaxnet.comparison.tuning import Tier
 from jaxnet.core import activations
@@ -163,8 +155,7 @@ class Compare:
                 scores.chosen_score(net, check_data(net, data), self.metric)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-            batch_size = task.batch_size if self.batch_size is None else self.batch_size
-            key = repr((self.data or name, net, batch_size, self._settings(task)))
+            key = repr((self.data or name, net, self._settings(task)))
             if key in name_of:
                 raise ValueError(
                     f"--data and the other options make {name_of[key]} and {name} the same "
@@ -187,11 +178,11 @@ class Compare:
             if not self.plot_only:
                 self._compare(name, task, where, out, page)
             results[name] = comparison_page.publish(where, command=command)
-            _show(results[name], out)
+            printed_comparison.show(results[name], out)
             console.say(out, f"Written to {where}/: open {where / 'report.html'} in a browser.")
         if len(results) > 1:
-            _show_profile(results, folder, out)
-            _show_across(results, folder, command, out)
+            printed_comparison.show_profile(results, folder, out)
+            printed_comparison.show_across(results, folder, command, out)
         page.finish([
             f"{name}: {sentence}" if len(results) > 1 else sentence
             for name, result in results.items()
@@ -229,7 +220,6 @@ class Compare:
                     data,
                     recipes,
                     tier=self.tier,
-                    batch_size=task.batch_size if self.batch_size is None else self.batch_size,
                     metric=self.metric,
                     targets=self.targets or self._targets(task),
                     margin=self.margin,
@@ -249,7 +239,7 @@ class Compare:
                 130,
             ) from None
         seconds = time.perf_counter() - began
-        _show_budget(
+        printed_comparison.show_budget(
             result, len(recipes), sum(report.trained for report in reports.values()), seconds, out
         )
 
@@ -283,9 +273,11 @@ class Compare:
         return task.targets if metric.higher_is_better and metric.worst is not None else None
 
     def _settings(self, task: Task) -> dict[str, Any]:
-        """Trials, epochs and seeds: an option comes before --quick, and that before the task."""
-        typed = {name: value for name in QUICK if (value := getattr(self, name)) is not None}
-        settings = {"epochs": task.epochs} | (QUICK if self.quick else {}) | typed
+        """The numbers of the protocol: an option comes before --quick, and that before the task."""
+        names = (*QUICK, "batch_size")
+        typed = {name: value for name in names if (value := getattr(self, name)) is not None}
+        of_task = {"epochs": task.epochs, "batch_size": task.batch_size}
+        settings = of_task | (QUICK if self.quick else {}) | typed
         if self.tier == "defaults" and "trials" not in typed:
             settings.pop("trials", None)
         return settings
@@ -350,45 +342,6 @@ def _what_there_is(reports: dict[str, Any]) -> str:
     )
 
 
-def _show(result: Comparison, out: Console) -> None:
-    """Print the report, the pairs, the conclusion and the warnings."""
-    protocol, examples = result.manifest["protocol"], result.manifest["examples"]
-    out.print()
-    console.say(
-        out,
-        f"{result.manifest['network']}, {examples[0]:,} training examples, "
-        f"{protocol['epochs']} epochs, mini-batches of {protocol['batch_size']}",
-    )
-    out.print(fitted_tables.report_table(out, result))
-    out.print(fitted_tables.pairs_table(out, result))
-    first, of_pairs = conclusions.folded(result.conclusion, len(result.pairwise))
-    for sentence in first:
-        console.say(out, f"• {sentence}")
-    if of_pairs:
-        console.say(out, f"report.html has a sentence for each of the {len(of_pairs)} pairs.")
-    for sentence in result.warnings:
-        console.say(out, f"Warning: {sentence}")
-    out.print()
-
-
-def _show_budget(
-    result: Comparison, n_optimizers: int, n_trained: int, seconds: float, out: Console
-) -> None:
-    """Print how much was trained, and how fast."""
-    protocol = result.manifest["protocol"]
-    console.say(
-        out,
-        f"{result.summary[0]['trials']} trials × {len(protocol['tuning_seeds'])} seeds, then "
-        f"{len(looks.taken_seeds(result.manifest))} fresh seeds, of {n_optimizers} optimizers: "
-        + (
-            f"{n_trained:,} network·epochs trained in {seconds:.0f} s, "
-            f"{n_trained / seconds:.1f} a second."
-            if n_trained
-            else "all were trained before."
-        ),
-    )
-
-
 def _check_kind(folder: Path, of_several: bool) -> None:
     """Refuse to mix a comparison on one task with one on several tasks in a folder."""
     is_of_one = (folder / "manifest.json").exists()
@@ -399,45 +352,3 @@ def _check_kind(folder: Path, of_several: bool) -> None:
             f"{folder} holds a comparison on {kinds[is_of_several]}, and this is one on "
             f"{kinds[of_several]}; choose another --name."
         )
-
-
-def _show_profile(results: dict[str, Comparison], folder: Path, out: Console) -> None:
-    """Draw the performance profile over all tasks into the folder above the tasks' folders."""
-    rows = result_tables.profile_rows(
-        {name: result.time_to_target for name, result in results.items()}
-    )
-    if not rows:
-        console.say(out, "No target was reached on any task: there is no profile.")
-        return
-    from jaxnet.reporting import comparison_page
-
-    comparison_page.publish_profile(folder, rows)
-    console.say(
-        out,
-        f"Over all tasks: {folder}/profile.png, of speed. It is relative: it may change with the "
-        "optimizers that are compared, and with the tasks.",
-    )
-
-
-def _show_across(results: dict[str, Comparison], folder: Path, command: str, out: Console) -> None:
-    """Print what all tasks say together, and write its tables and its page."""
-    if without := [name for name, result in results.items()
-                   if not result.manifest["protocol"]["targets"]]:  # fmt: skip
-        console.say(
-            out,
-            f"{without[0]} has no target, which would normalize its scores: there are no "
-            "statistics across tasks. --targets names one.",
-        )
-        return
-    from jaxnet.reporting import comparison_page
-
-    try:
-        across = comparison_page.publish_across(folder, results, command=command)
-    except ValueError as error:  # such as a target that no score is better than
-        console.say(out, f"There are no statistics across tasks: {error}")
-        return
-    for sentence in across.conclusion:
-        console.say(out, f"• {sentence}")
-    for sentence in across.warnings:
-        console.say(out, f"Warning: {sentence}")
-    console.say(out, f"Written to {folder}/: open {folder / 'report.html'} in a browser.")

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxnet.comparison import aggregates, looks, paper, statistics
-from jaxnet.comparison.across_tables import ALL, TABLES, Tables
+from jaxnet.comparison import aggregates, conclusions, looks, paper, statistics
+from jaxnet.comparison.across_tables import (
+    ALL,
+    TABLES,
+    Tables,
+    best_score,
+    less_is_better,
+    usable_targets,
+)
 from jaxnet.comparison.comparison_folder import Comparison
 from jaxnet.comparison.result_tables import ALPHA
 from jaxnet.core.arguments import brief, require_choice, require_kind
@@ -167,7 +174,7 @@ def across(
     raw = _test_scores(comparisons, labels)
     scores = np.stack(
         [
-            aggregates.normalized(raw[:, k], reference[task], _best(comparisons[task]))
+            aggregates.normalized(raw[:, k], reference[task], best_score(comparisons[task]))
             for k, task in enumerate(comparisons)
         ],
         axis=1,
@@ -177,7 +184,7 @@ def across(
     tests, ranks = tables.test_rows(), tables.rank_rows()
     return AcrossTasks(
         targets={
-            task: -target if _less_is_better(comparisons[task]) else target
+            task: -target if less_is_better(comparisons[task]) else target
             for task, target in reference.items()
         },
         aggregates=aggregate_rows,
@@ -215,23 +222,6 @@ def _labels(comparisons: Mapping[str, Comparison]) -> tuple[str, ...]:
     return labels
 
 
-def _less_is_better(comparison: Comparison) -> bool:
-    """Whether scores are a negated metric; older manifests say so by a minus sign alone."""
-    manifest = comparison.manifest
-    return not manifest.get("higher_is_better", not manifest["score"].startswith("−"))
-
-
-def _best(comparison: Comparison) -> float:
-    """The best possible score: 1, or 0 for a metric of which less is better."""
-    return 0.0 if _less_is_better(comparison) else 1.0
-
-
-def _below_best(comparison: Comparison) -> list[float]:
-    """The targets of a comparison that can normalize its scores."""
-    targets = comparison.manifest["protocol"]["targets"]
-    return [target for target in targets if target < _best(comparison)]
-
-
 def _targets(
     comparisons: Mapping[str, Comparison], targets: Mapping[str, float] | None
 ) -> dict[str, float]:
@@ -244,10 +234,14 @@ def _targets(
             f"{', '.join(comparisons)}."
         )
     stated: dict[str, float | None] = {
-        task: max(_below_best(comparison), default=None) for task, comparison in comparisons.items()
+        task: max(usable_targets(comparison), default=None)
+        for task, comparison in comparisons.items()
     }
     for task, target in (targets or {}).items():
-        sign, best = -1.0 if _less_is_better(comparisons[task]) else 1.0, _best(comparisons[task])
+        sign, best = (
+            -1.0 if less_is_better(comparisons[task]) else 1.0,
+            best_score(comparisons[task]),
+        )
         score = stated[task] = sign * constant(f"targets[{task!r}]", target, low=-math.inf)
         if not score < best:
             limit = "above 0" if sign < 0 else f"below {best:g}"
@@ -295,21 +289,22 @@ def _conclusion(
         how = f": there are too few, {len(tables.tasks)}" if few else ""
         sentences = [f"No difference over tasks could be found{how}."]
     best = max((row for row in aggregate_rows if row["task"] == ALL), key=lambda row: row["iqm"])
-    ends = f"{_text(best['iqm_low'])} to {_text(best['iqm_high'])}"
+    text = conclusions.score_text("normalized score")
+    ends = f"{text(best['iqm_low'])} to {text(best['iqm_high'])}"
     sentences.append(
         f"{best['optimizer']} has the best interquartile mean of the normalized scores of all "
-        f"tasks: {_text(best['iqm'])} (95% interval {ends} over seeds)."
+        f"tasks: {text(best['iqm'])} (95% interval {ends} over seeds)."
         if math.isfinite(best["iqm"])
         else "No optimizer has a finite interquartile mean: too many runs have no score."
     )
     first = _leaders(ranks, "mean_rank")
     changes = [
-        f"without {task} it is {_listed(leaders)}"
+        f"without {task} it is {conclusions.listed(leaders)}"
         for task in tables.tasks
         if (leaders := _leaders(ranks, f"without {task}")) != first
     ]
     stable = f"; {', '.join(changes)}" if changes else ", also with any one task left out"
-    return [*sentences, f"The best mean rank is that of {_listed(first)}{stable}."]
+    return [*sentences, f"The best mean rank is that of {conclusions.listed(first)}{stable}."]
 
 
 def _differences(tests: list[Row]) -> list[str]:
@@ -321,16 +316,11 @@ def _differences(tests: list[Row]) -> list[str]:
             beaten.setdefault(row[winner], []).append((row[loser], row["p_holm"]))
     corrected = f", corrected for {len(tests)} pairs" if len(tests) > 1 else ""
     return [
-        f"{winner} is better than {_listed([name for name, _ in losers])} over the "
+        f"{winner} is better than {conclusions.listed([name for name, _ in losers])} over the "
         f"{tests[0]['tasks']} tasks (p {'=' if len(losers) == 1 else '≤'} "
         f"{max(p for _, p in losers):.2g}{corrected})."
         for winner, losers in beaten.items()
     ]
-
-
-def _listed(names: list[str]) -> str:
-    """Names in a sentence: a, b and c."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _leaders(ranks: list[Row], column: str) -> list[str]:
@@ -363,14 +353,8 @@ def _warnings(tables: Tables, comparisons: Mapping[str, Comparison]) -> list[str
         )
     if in_looks := [task for task, of_task in comparisons.items() if "looks" in of_task.manifest]:
         warnings.append(
-            f"The seeds of {_listed(in_looks)} were added in looks, until the result was clear: "
-            "the intervals here do not account for that, and differences may be overstated."
+            f"The seeds of {conclusions.listed(in_looks)} were added in looks, until the result "
+            "was clear: the intervals here do not account for that, and differences may be "
+            "overstated."
         )
     return warnings
-
-
-def _text(number: float) -> str:
-    if math.isnan(number):
-        return "–"
-    # The sum with 0.0 is 0.0, not −0.0.
-    return f"{round(number, 3) + 0.0:.3f}".replace("-", "−").replace("inf", "∞")

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxnet.comparison import aggregates, statistics
+from jaxnet.comparison.comparison_folder import Comparison
 from jaxnet.comparison.resampling import Interval, percentiles
 from jaxnet.comparison.result_tables import ALPHA, paired_differences
 from jaxnet.io.csv import Row
@@ -19,6 +20,35 @@ TABLES = ("aggregates", "improvement", "score_profiles", "task_tests", "task_ran
 """The tables across tasks: fields of `AcrossTasks`, and the names of its CSV files."""
 N_THRESHOLDS = 101
 """Scores at which profiles are evaluated."""
+
+
+def less_is_better(comparison: Comparison) -> bool:
+    """Whether scores are a negated metric; older manifests say so by a minus sign alone.
+
+    Args:
+      comparison: the comparison of a task.
+    """
+    manifest = comparison.manifest
+    return not manifest.get("higher_is_better", not manifest["score"].startswith("−"))
+
+
+def best_score(comparison: Comparison) -> float:
+    """The best possible score: 1, or 0 for a metric of which less is better.
+
+    Args:
+      comparison: the comparison of a task.
+    """
+    return 0.0 if less_is_better(comparison) else 1.0
+
+
+def usable_targets(comparison: Comparison) -> list[float]:
+    """The targets of a comparison that can normalize its scores: those below the best score.
+
+    Args:
+      comparison: the comparison of a task.
+    """
+    targets = comparison.manifest["protocol"]["targets"]
+    return [target for target in targets if target < best_score(comparison)]
 
 
 class Tables(NamedTuple):

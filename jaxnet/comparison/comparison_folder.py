@@ -33,15 +33,13 @@ REMEDY = "repeat the same command or call, which goes on and writes it again"
 """What a person can do about a file that is damaged or missing."""
 TABLES = (
     "runs", "tuning_curves", "report_curves", "summary", "pairwise", "time_to_target",
-    "divergence", "expected_performance", "tuning_bands", "usual_study",
+    "divergence", "expected_performance", "usual_study",
 )  # fmt: skip
 """The tables of a comparison: its fields, and the names of its CSV files."""
-
-LATER_TABLES = ("tuning_curves", "report_curves", "tuning_bands")
-OLDER_COMMON = tuple(name for name in TABLES if name not in LATER_TABLES)
-"""The tables that folders of formats 1 and 2 have, too."""
-LOOKS = "looks"
-"""The table that only a comparison with `until` has."""
+TABLES_OF_SOME = ("tuning_bands", "looks")
+"""Tables that only a comparison of tier "random" or with `until` has."""
+CURVES = ("tuning_curves", "report_curves")
+"""The tables that folders of formats 1 and 2 have in one file, curves.csv."""
 
 OLDER_TABLES = {"expected_performance": "luck"}
 """The names that tables had in version 0.2."""
@@ -185,7 +183,7 @@ class Comparison(NamedTuple):
         return paper.latex(*paper.printed(table, self._rows_of(table), columns))
 
     def _rows_of(self, table: str) -> Sequence[Row]:
-        require_choice("table", table, (*TABLES, LOOKS))
+        require_choice("table", table, (*TABLES, *TABLES_OF_SOME))
         return getattr(self, table)
 
     def write(self, folder: str | Path) -> None:
@@ -205,7 +203,7 @@ class Comparison(NamedTuple):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        names = (*TABLES, LOOKS) if self.looks else TABLES
+        names = [*TABLES, *(name for name in TABLES_OF_SOME if getattr(self, name))]
         contents = {f"{name}.csv": csv.encode_rows(getattr(self, name)) for name in names} | {
             TIMING: _json_bytes(self.timing),
             METHODS: self.methods.encode(),
@@ -248,28 +246,30 @@ def read(folder: str | Path) -> Comparison:
             reason = f"it has no {MANIFEST}"
             if (folder / "study.json").exists():
                 reason = "it is that of a study, which jaxnet plot draws"
+            elif tasks := sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}")):
+                reason = f"it is that of several tasks; name one of its folders {', '.join(tasks)}"
         raise ValueError(f"{folder} holds no comparison: {reason}.")
     kind = "the manifest of a finished comparison"
     manifest = reading.read_content(folder / MANIFEST, kind, _finished, REMEDY)
     hashes = manifest.pop("sha256", {})
     is_older = "report_curves.csv" not in hashes
-    names = OLDER_COMMON if is_older else TABLES
-    names = (*names, LOOKS) if LOOKS in manifest else names
-    tables = {name: _read_table(folder, name, hashes.get(f"{name}.csv")) for name in names}
+    names = [
+        *(name for name in TABLES if not (is_older and name in CURVES)),
+        *(name for name in TABLES_OF_SOME if f"{name}.csv" in hashes),
+        *(["curves"] if is_older else []),
+    ]
+    tables: dict[str, list[Row]] = {name: [] for name in TABLES_OF_SOME} | {
+        name: _read_table(folder, name, hashes.get(f"{name}.csv")) for name in names
+    }
     if is_older:
-        tables |= {"tuning_bands": []} | _curves_by_phase(
-            _read_table(folder, "curves", hashes.get("curves.csv"))
-        )
+        tables |= _curves_by_phase(tables.pop("curves"))
     timing = read_timing(folder / TIMING, hashes.get(TIMING))
     return Comparison(manifest=manifest, **tables, timing=timing)
 
 
 def _curves_by_phase(rows: list[Row]) -> dict[str, list[Row]]:
     """The two tables of curves that this version writes, from the table of both phases."""
-    return {
-        f"{phase}_curves": [row for row in rows if row["phase"] == phase]
-        for phase in ("tuning", "report")
-    }
+    return {name: [row for row in rows if f"{row['phase']}_curves" == name] for name in CURVES}
 
 
 def _read_table(folder: Path, name: str, sha256: str | None) -> list[Row]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxnet.comparison import statistics, tuning
-from jaxnet.comparison.result_tables import ALPHA, UNDECIDED, Runs, best_trial
+from jaxnet.comparison import tuning
+from jaxnet.comparison.result_tables import ALPHA, UNDECIDED, Runs, best_trial, smallest_p_holm
 from jaxnet.comparison.scores import Score
 from jaxnet.comparison.tuning import CONTAINED, Search
 from jaxnet.io.csv import Row
@@ -156,32 +156,34 @@ def _finding(summary: Sequence[Row], pairs: Sequence[Row]) -> str:
     leaders = [label for label in names if label not in beaten]
     others = [label for label in names if label in beaten]
     if not beaten:
-        cannot = _smallest_p(summary[0]["seeds"], len(pairs)) > ALPHA
+        cannot = smallest_p_holm(summary[0]["seeds"], len(pairs)) > ALPHA
         how = "could be found: there are too few seeds" if cannot else "could be found"
-        return f"No difference between {_listed(list(names.values()))} {how}."
+        return f"No difference between {listed(list(names.values()))} {how}."
     if len(leaders) == 1 and set(better_than[leaders[0]]) == {*others}:
-        return f"{names[leaders[0]]} is better than {_listed([names[label] for label in others])}."
+        return f"{names[leaders[0]]} is better than {listed([names[label] for label in others])}."
     worse = [
         f"{names[label]} is worse than "
-        + _listed([names[winner] for winner in names if label in better_than[winner]])
+        + listed([names[winner] for winner in names if label in better_than[winner]])
         for label in others
     ]
     if len(leaders) == 1:
         worse.insert(0, f"None is better than {names[leaders[0]]}")
     elif leaders:  # there are none if each is worse than some other
-        equal = _listed([names[label] for label in leaders])
+        equal = listed([names[label] for label in leaders])
         worse.insert(0, f"No difference between {equal} could be found")
     return f"{'; '.join(worse)}."
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence: a, b and c."""
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Args:
+      names: one name or more.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _smallest_p(n_seeds: int, n_pairs: int) -> float:
-    """The smallest p-value that the test of a pair can give, corrected for the number of pairs."""
-    return min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs)
 
 
 def _best_sentence(summary: Sequence[Row], score: str) -> str:
@@ -282,7 +284,7 @@ def _pair_sentence(
     elif is_different:
         sentence = f"{a} is better than {b} by {amount}, {p}."
     else:
-        is_hopeless = _smallest_p(first["seeds"], n_pairs) > ALPHA
+        is_hopeless = smallest_p_holm(first["seeds"], n_pairs) > ALPHA
         outcome = f"cannot be told apart by {first['seeds']} seeds, which are too few"
         outcome = outcome if is_hopeless else "are indistinguishable"
         sentence = f"{a} and {b} {outcome}: the difference is {amount}, {p}."
@@ -339,12 +341,12 @@ def warnings(
         for row in summary
         if row["edge"]
     ]
-    smallest_p_holm = _smallest_p(n_seeds, n_pairs)
-    if smallest_p_holm > ALPHA:
+    smallest_p = smallest_p_holm(n_seeds, n_pairs)
+    if smallest_p > ALPHA:
         sentences.append(
             f"{n_seeds} seeds can never show a difference: the smallest p-value of the test, "
             f"corrected for {n_pairs} {'pair' if n_pairs == 1 else 'pairs'}, is "
-            f"{smallest_p_holm:.2g}, above {ALPHA:g}; use more seeds."
+            f"{smallest_p:.2g}, above {ALPHA:g}; use more seeds."
         )
     sentences += [
         f"{row['optimizer']}: {row['diverged']} of {row['seeds']} runs of the report diverged; "

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from jaxnet.comparison.conclusions import listed
 from jaxnet.comparison.looks import taken_seeds
 from jaxnet.comparison.result_tables import ALPHA, TEXT
 from jaxnet.core.arguments import require_choice
@@ -176,10 +177,8 @@ def _fixed(pairs: str) -> str:
 def _in_looks(manifest: JsonObject, pairs: str) -> list[str]:
     """The looks, their tests and their intervals."""
     looks, until = manifest["looks"], manifest["protocol"]["until"]
-    sizes, alphas = (
-        f"{', '.join(texts[:-1])} and {texts[-1]}"
-        for texts in (list(map(str, looks["seeds"])), [f"{part:.2%}" for part in looks["alphas"]])
-    )
+    sizes = listed([str(size) for size in looks["seeds"]])
+    alphas = listed([f"{part:.2%}" for part in looks["alphas"]])
     return [
         f"The seeds were added in looks that were fixed before the training, at {sizes} seeds, "
         "until each pair had a verdict, or an interval of its difference over seeds narrower than "

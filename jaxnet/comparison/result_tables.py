@@ -227,7 +227,7 @@ def pair_rows(
     pairs = list(itertools.combinations(range(len(reports)), 2))
     scores = [runs.test_score[0] for runs in reports]
     all_diverged = [bool((runs.diverged_epoch > 0).all()) for runs in reports]
-    can_differ = statistics.smallest_p_value(len(scores[0])) * len(pairs) <= alpha
+    can_differ = smallest_p_holm(len(scores[0]), len(pairs)) <= ALPHA
     differences = [paired_differences(scores[i], scores[j]) for i, j in pairs]
     tests = [_look_test(row) for row in looks] if looks else _fixed_tests(differences, seed)
     for (i, j), difference, test in zip(pairs, differences, tests, strict=True):
@@ -256,6 +256,16 @@ def pair_rows(
             "detectable": statistics.detectable_difference(sd, len(difference), alpha / len(pairs)),
         })  # fmt: skip
     return rows
+
+
+def smallest_p_holm(n_seeds: int, n_pairs: int) -> float:
+    """The smallest p-value that the test of a pair can give, corrected for the number of pairs.
+
+    Args:
+      n_seeds: the seeds of the report.
+      n_pairs: the pairs of contenders.
+    """
+    return min(1.0, statistics.smallest_p_value(n_seeds) * n_pairs)
 
 
 class _Test(NamedTuple):

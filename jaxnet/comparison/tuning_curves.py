@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from jaxnet.comparison import statistics
+from jaxnet.comparison.conclusions import listed
 from jaxnet.comparison.result_tables import ALPHA, Runs
 from jaxnet.comparison.scores import Score
 from jaxnet.io.csv import Row
@@ -88,8 +89,9 @@ def sentences(rows: Sequence[Row], score: Score) -> list[str]:
     extent = f"together they reach to {trials}; longer searches cannot be judged from {n_trials}"
     extent = extent if reach else f"{n_trials} trials are too few for bands with two ends"
     if not ahead:
-        listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
-        return [f"The bands of the tuning curves of {listed} overlap at all lengths; {extent}."]
+        return [
+            f"The bands of the tuning curves of {listed(labels)} overlap at all lengths; {extent}."
+        ]
     return [*ahead, f"As for the bands of tuning curves, {extent}."]
 
 

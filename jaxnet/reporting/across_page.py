@@ -1,12 +1,11 @@
 """The page of comparisons on several tasks: aggregates, profiles, tests and ranks over tasks."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from jaxnet.comparison import AcrossTasks, Comparison, across, result_tables
+from jaxnet.comparison import AcrossTasks, Comparison, across, conclusions, result_tables
 from jaxnet.comparison.across_tables import ALL
 from jaxnet.io import files
 from jaxnet.io.csv import Row
@@ -87,7 +86,7 @@ def _top(result: AcrossTasks, comparisons: Mapping[str, Comparison], command: st
         ("Seeds", str(result.aggregates[0]["seeds"])),
         ("Versions", html_page.versions_text(first.manifest)),
     ]
-    title = f"{', '.join(names[:-1])} and {names[-1]} on {len(comparisons)} tasks"
+    title = f"{conclusions.listed(names)} on {len(comparisons)} tasks"
     return Top(
         "Comparison of optimizers across tasks", title, facts, command, tuple(result.warnings)
     )
@@ -152,11 +151,7 @@ def _of_tasks(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["task"] != ALL]
 
 
-def _text(number: float) -> str:
-    """A normalized score with 3 decimals."""
-    if math.isnan(number):
-        return "–"
-    return f"{round(number, 3) + 0.0:.3f}".replace("-", "−").replace("inf", "∞")
+_text = conclusions.score_text("normalized score")
 
 
 def _target_text(target: float) -> str:
@@ -178,7 +173,7 @@ _AGGREGATES: list[Column] = [
 _BY_TASK: list[Column] = [
     ("task", lambda row: row["task"]),
     ("optimizer", lambda row: row["optimizer"]),
-    ("test score", lambda row: f"{row['test_score']:.4f}".replace("-", "−").replace("inf", "∞")),
+    ("test score", lambda row: _text(row["test_score"])),
     ("target", lambda row: _target_text(row["target"])),
     *_AGGREGATES[1:],
 ]

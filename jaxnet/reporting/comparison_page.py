@@ -121,7 +121,7 @@ def _page(
         ("Date", date),
         ("Versions", html_page.versions_text(manifest)),
     ]
-    title = f"{', '.join(names[:-1])} and {names[-1]}"
+    title = conclusions.listed(names)
     first, of_pairs = conclusions.folded(comparison.conclusion, len(comparison.pairwise))
     timing = f" {_TIMING_NOTE}" if comparison.timing else ""
     return html_page.render(
@@ -292,7 +292,7 @@ def _looks_text(comparison: Comparison) -> str:
     score, until = comparison.manifest["score"], comparison.manifest["protocol"]["until"]
     return (
         f"Seeds were added in looks that were fixed before the training, at "
-        f"{', '.join(sizes[:-1])} and {sizes[-1]} seeds, until each pair had a verdict or an "
+        f"{conclusions.listed(sizes)} seeds, until each pair had a verdict or an "
         f"interval narrower than {looks.width_text(until, score)}. "
     )
 

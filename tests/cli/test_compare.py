@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxnet.cli import compare as compare_command
 from jaxnet.cli import main as cli
+from jaxnet.cli import printed_comparison
 from jaxnet.cli.compare import Compare
 from jaxnet.comparison import TABLES, across_tables, compare, read, tasks
 from jaxnet.comparison.tasks import Task
@@ -115,7 +115,7 @@ def test_tasks_without_targets_have_no_statistics_across_them(tmp_path):
     scores = {"a": [-2.0, -3.0], "b": [-3.0, -4.0]}
     results = dict.fromkeys(("one", "two"), task_samples.comparison(scores, [], score="−rmse"))
     out = Console(file=io.StringIO(), width=1000)
-    compare_command._show_across(results, tmp_path, "", out)
+    printed_comparison.show_across(results, tmp_path, "", out)
     assert out.file.getvalue() == (
         "one has no target, which would normalize its scores: there are no statistics across "
         "tasks. --targets names one.\n"

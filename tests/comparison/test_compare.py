@@ -8,6 +8,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet.comparison import TABLES, conclusions, read, result_tables, statistics, tuning
+from jaxnet.comparison.comparison_folder import TABLES_OF_SOME
 from jaxnet.comparison.result_tables import Runs
 from jaxnet.comparison.scores import AccuracyScore
 from jaxnet.reporting import comparison_page, style
@@ -118,12 +119,15 @@ def test_its_files_are_all_of_it(compared):
     for name in TABLES:
         rows = getattr(result, name)
         assert len(getattr(again, name)) == len(rows)
-        assert bool(rows) == (name != "tuning_bands")  # which only random trials have
+        assert rows
         for row, row_read in zip(rows, getattr(again, name), strict=True):
             for key, value in row.items():
                 missing = value in ("", np.inf) or value != value
                 assert missing or row_read[key] == value, (name, key)
     assert manifest_faults(folder) == []
+    for name in TABLES_OF_SOME:  # random trials, and looks
+        assert not getattr(again, name)
+        assert not (folder / f"{name}.csv").exists()
     assert again.conclusion == result.conclusion
     assert str(again).startswith(result.conclusion[0])
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -28,7 +28,7 @@ def test_what_is_written_is_read(folder):
     )
 
 
-@pytest.mark.parametrize("table", [table for table in TABLES if table != "tuning_bands"])
+@pytest.mark.parametrize("table", TABLES)
 def test_a_table_that_was_cut_at_the_end_of_a_row_is_refused(folder, table):
     path = folder / f"{table}.csv"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -78,6 +78,14 @@ def test_an_older_name_does_not_evade_the_hash(folder):
     shutil.copy(folder / "usual_study.csv", folder / "luck.csv")
     with pytest.raises(ValueError, match=r"luck\.csv is not .*SHA-256 that manifest\.json names"):
         comparison_folder.read(folder)
+
+
+def test_a_folder_of_several_tasks_names_their_folders(folder, tmp_path_factory):
+    several = tmp_path_factory.mktemp("several")
+    for task in ("digits", "book"):
+        shutil.copytree(folder, several / task)
+    with pytest.raises(ValueError, match="of several tasks; name one of its folders book, digits"):
+        comparison_folder.read(several)
 
 
 def test_the_manifest_is_written_last(folder, monkeypatch):
@@ -131,7 +139,7 @@ def test_the_curves_of_both_phases_are_read_from_the_one_table_of_older_formats(
         comparison_folder.read(tmp_path)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [*TABLES, "tuning_bands"])
 def test_every_column_of_a_table_is_needed(table):
     columns = file_checks.COLUMNS[table]
     rows = getattr(comparison_folder.read(OLD), table) or [dict.fromkeys(columns, 1.0)]

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import jaxnet as jn
-from jaxnet.comparison import comparison_folder, file_checks, looks, read
+from jaxnet.comparison import file_checks, looks, read
 from jaxnet.comparison.looks import exact_p_value, fewest_seeds, mean_interval, preset, take
 from jaxnet.reporting import comparison_page
 from tests.support.json_schema import manifest_faults
@@ -320,7 +320,7 @@ def test_the_entries_of_looks_are_checked(both):
     for name in file_checks.LOOKS:
         with pytest.raises(ValueError, match=name):
             file_checks.check_manifest(manifest | {"looks": manifest["looks"] | {name: None}})
-    for column in file_checks.COLUMNS[comparison_folder.LOOKS]:
+    for column in file_checks.COLUMNS["looks"]:
         rows = [{name: row[name] for name in row if name != column} for row in both[2].looks]
         with pytest.raises(ValueError, match=f"it lacks the column '{column}'"):
             file_checks.check_table("looks", rows)
