@@ -135,6 +135,11 @@ class Compare:
             raise ValueError("--tasks needs at least one task, such as book.")
         if self.watch is not None and self.plot_only:
             raise ValueError("--plot-only trains nothing to --watch; leave one of the two out.")
+        if self.plot_only and not self._folder().exists():
+            raise ValueError(
+                f"there is no folder {self._folder()} to draw; name it with --name, or repeat the "
+                "comparison's options."
+            )
         if len(chosen) > 1 and not self.plot_only:
             self._check_tasks(chosen)
         _check_kind(self._folder(), len(chosen) > 1)

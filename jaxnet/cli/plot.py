@@ -13,8 +13,8 @@ from jaxnet.core.registry import suggestion
 from jaxnet.io import files
 
 FormatName = Literal["svg", "pdf", "png"]
-RESULTS = ("history.csv", "study.json", "manifest.json")
-"""The files by which the folder of a run, a sweep or a comparison is known."""
+RESULTS = ("history.csv", "study.json", "manifest.json", "aggregates.csv")
+"""The files by which folders of runs, sweeps, comparisons and those on several tasks are known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Plot:
 
     Kinds: curves and monitors of a run; sweep, parallel and heat_map of a sweep; of a comparison
     sensitivity, curves, strips, differences, expected_performance, time_to_target, search and
-    tuning_bands.
+    tuning_bands; of one on several tasks score_profiles, critical_difference and profile.
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]

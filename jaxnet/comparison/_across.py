@@ -293,7 +293,8 @@ def _conclusion(
     ends = f"{text(best['iqm_low'])} to {text(best['iqm_high'])}"
     sentences.append(
         f"{best['optimizer']} has the best interquartile mean of the normalized scores of all "
-        f"tasks: {text(best['iqm'])} (95% interval {ends} over seeds)."
+        f"tasks, of which 0 is the target and 1 the best possible: {text(best['iqm'])} (95% "
+        f"interval {ends} over seeds)."
         if math.isfinite(best["iqm"])
         else "No optimizer has a finite interquartile mean: too many runs have no score."
     )

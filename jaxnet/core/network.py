@@ -154,7 +154,7 @@ def _checked_hidden(
     if len(hidden) != n_hidden:
         raise ValueError(
             f"hidden names {len(hidden)} activations, but sizes {sizes} has {n_hidden} hidden "
-            "layers; give one activation for all, or one for each."
+            f"layer{'s' * (n_hidden != 1)}; give one activation for all, or one for each."
         )
     return tuple(hidden)
 

@@ -152,16 +152,16 @@ def _names(content: bytes) -> list[str]:
         rows = list(csv.reader(io.StringIO(reading.utf8(content), newline=""), strict=True))
     except csv.Error as error:
         raise ValueError(f"its CSV is damaged: {error}") from None
-    names = [row[0].strip() if row else "" for row in rows]
-    if names and not is_picture(names[0]):
-        names = names[1:]
-    names = [name for name in names if name]
+    cells = [(number, row[0].strip()) for number, row in enumerate(rows, 1) if row]
+    if cells and not is_picture(cells[0][1]):
+        cells = cells[1:]
+    names = {number: name for number, name in cells if name}
     if not names:
         raise ValueError("it names no picture")
-    for number, name in enumerate(names, 1):
+    for number, name in names.items():
         if not is_picture(name) or "\0" in name:
             raise ValueError(f"its line {number} names {name[:40]!r}, and no picture file")
-    return names
+    return list(names.values())
 
 
 def is_picture(path: str | Path) -> bool:

@@ -1,6 +1,6 @@
 """The page of comparisons on several tasks: aggregates, profiles, tests and ranks over tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -43,7 +43,9 @@ def publish_across(
     folder = Path(folder)
     result = across(comparisons, targets)
     result.write(folder)
-    figures = _figures(result, comparisons)
+    figures = {
+        name: (draw(), caption) for name, (draw, caption) in figures_of(result, comparisons).items()
+    }
     for name, (figure, _) in figures.items():
         if name != "profile":  # which `publish_profile` writes with its table
             files.write_atomic(folder / f"{name}.png", plots.png(figure))
@@ -92,20 +94,25 @@ def _top(result: AcrossTasks, comparisons: Mapping[str, Comparison], command: st
     )
 
 
-def _figures(
+def figures_of(
     result: AcrossTasks, comparisons: Mapping[str, Comparison]
-) -> dict[str, tuple[Figure, str]]:
-    """The figures by name, each with its caption."""
-    figures: dict[str, tuple[Figure, str]] = {}
+) -> dict[str, tuple[Callable[[], Figure], str]]:
+    """How to draw each figure of several tasks, by name, and its caption.
+
+    Args:
+      result: the tables of all tasks.
+      comparisons: the comparison of each task.
+    """
+    figures: dict[str, tuple[Callable[[], Figure], str]] = {}
     if result.score_profiles:
         figures["score_profiles"] = (
-            across_plots.score_profiles(result.score_profiles),
+            lambda: across_plots.score_profiles(result.score_profiles),
             "Performance profiles: the fraction of all runs whose normalized score is above τ; all "
             "tasks weigh the same. Bands: simultaneous 95% bands over seeds, each of which holds "
             "its whole curve. Vertical line: the target.",
         )
     figures["critical_difference"] = (
-        across_plots.critical_difference(result),
+        lambda: across_plots.critical_difference(result),
         "Critical-difference diagram: mean ranks over the tasks, best on the left. Bars join "
         "optimizers of which no two differ by the signed-rank test over tasks with Holm's "
         "correction.",
@@ -115,7 +122,7 @@ def _figures(
     )
     if steps:
         figures["profile"] = (
-            comparison_plots.profile(steps),
+            lambda: comparison_plots.profile(steps),
             "Profiles of speed: the fraction of tasks and targets, of those that any optimizer "
             "reached, on which the median steps to it are at most this factor above those of the "
             "fastest optimizer.",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxnet.comparison import comparison_folder
+from jaxnet.comparison import across, comparison_folder
 from jaxnet.core.types import History
 from jaxnet.io import csv, reading
-from jaxnet.reporting import comparison_plots, plots, study_plots
+from jaxnet.reporting import across_page, comparison_plots, plots, study_plots
 from jaxnet.sweeps.opening import open_study
 from jaxnet.sweeps.study import Study
 
@@ -22,7 +22,7 @@ def figures_of(folder: Path, title: str = "") -> dict[str, Callable[[], Figure]]
     """The figures of a folder, by their kinds.
 
     Args:
-      folder: of a run, of a sweep, or of a comparison.
+      folder: of a run, of a sweep, or of a comparison on one task or several.
       title: the title of a run's curves; empty by default.
 
     Returns:
@@ -37,6 +37,11 @@ def figures_of(folder: Path, title: str = "") -> dict[str, Callable[[], Figure]]
             name: functools.partial(draw, comparison)
             for name, (draw, _) in comparison_plots.figures_of(comparison).items()
         }
+    if (folder / "aggregates.csv").exists():
+        paths = sorted(folder.glob("*/manifest.json"))
+        comparisons = {path.parent.name: comparison_folder.read(path.parent) for path in paths}
+        drawings = across_page.figures_of(across(comparisons), comparisons)
+        return {name: draw for name, (draw, _) in drawings.items()}
     if (folder / "study.json").exists():
         study = open_study(folder)
         return of_study(study)

@@ -272,6 +272,8 @@ RENAMED_SETTINGS = {"monitor": "evaluate_on"}
 """The names of arguments today by their names in files, which stay as they were."""
 _DEFAULT = object()
 """Stands for a setting that a fingerprint leaves out."""
+MOST_ENTRIES = 8
+"""Entries up to which a list, such as one of seeds, is shown whole in an error message."""
 
 
 def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
@@ -306,6 +308,9 @@ def _clause(name: str, old: object, new: object) -> str:
 
 def _shown(value: object) -> str:
     """A setting's value in an error message."""
+    if isinstance(value, (list, tuple)) and len(value) > MOST_ENTRIES:
+        first, second, *_, last = value
+        return f"[{first!r}, {second!r}, …, {last!r}] ({len(value)} entries)"
     return "at its default" if value is _DEFAULT else repr(value)
 
 

@@ -31,6 +31,11 @@ def folders(tmp_path_factory):
     recipe = jn.grid(jn.Recipe(jn.sgd()), learning_rate=[0.1, 2.0], l2=[0.0, 1.0])
     jn.sweep(NET, DATA, recipe, epochs=1, folder=folder / "study", log=None)
     shutil.copytree(COMPARISON, folder / "comparison")
+    tasks = {name: folder / "tasks" / name for name in ("a", "b")}
+    for task in tasks.values():
+        shutil.copytree(COMPARISON, task)
+    across = jn.comparison.across({name: jn.comparison.read(tasks[name]) for name in tasks})
+    across.write(folder / "tasks")
     return folder
 
 
@@ -43,6 +48,7 @@ KINDS = {
     "runs": {"curves", "monitors"},
     "study": {"sweep", "parallel", "heat_map"},
     "comparison": {"curves", "strips", "differences", "time_to_target"},
+    "tasks": {"score_profiles", "critical_difference"},
 }
 
 

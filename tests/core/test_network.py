@@ -61,7 +61,7 @@ def test_bad_sizes_are_refused(sizes):
 
 
 def test_as_many_activations_as_hidden_layers():
-    with pytest.raises(ValueError, match=r"hidden names 2 activations.* 1 hidden layers"):
+    with pytest.raises(ValueError, match=r"hidden names 2 activations.* 1 hidden layer;"):
         jn.Network((2, 3, 1), (jn.activations.relu,) * 2)
 
 

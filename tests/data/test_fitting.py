@@ -180,3 +180,12 @@ def test_photos_of_digits_are_read_nearly_as_well_as_the_digits():
     original = score(x)
     assert original >= 70
     assert score(seen.astype(np.float32)) >= 0.93 * original
+
+
+def test_a_list_of_pictures_names_the_line_that_is_wrong(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("file,label\n\na.png,1\n\n34,2\n")
+    with pytest.raises(ValueError, match="its line 5 names '34', and no picture file"):
+        picture_files.read_names(path)
+    path.write_text("file,label\n\na.png,1\n")
+    assert picture_files.read_names(path) == [tmp_path / "a.png"]
