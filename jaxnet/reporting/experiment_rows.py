@@ -256,7 +256,7 @@ def bound_row(name: str, values: Values, bound: float) -> Row:
 
 def share_row(
     name: str,
-    outcomes: AnyArray | Sequence[bool],
+    outcomes: AnyArray | Sequence[bool | np.bool_],
     low: float | None = None,
     high: float = 1.0,
     note: str = "",

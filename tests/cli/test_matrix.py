@@ -234,7 +234,7 @@ CELLS = {
         "unknown option": Cell("--optimizer sgd", "Perhaps you meant --optimizers[.] See"),
         "unknown name": Cell("--optimizers sgd adamm", "did you mean adam"),
         "missing file": Cell("--data gone.npz", "cannot read gone.npz: No such file"),
-        "missing folder": Cell("--plot-only --name gone", "gone holds no comparison: it has no"),
+        "missing folder": Cell("--plot-only --name gone", "no folder comparisons/gone to draw"),
         "damaged settings": Cell("--comparisons . --name manifest", "manifest/manifest.json"),
         "output is a file": Cell("--comparisons net.json", "net.json"),
         "no validation set": Cell("--data no-valid.npz", "the data has no validation split"),
