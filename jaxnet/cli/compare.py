@@ -137,8 +137,8 @@ class Compare:
             raise ValueError("--plot-only trains nothing to --watch; leave one of the two out.")
         if self.plot_only and not self._folder().exists():
             raise ValueError(
-                f"there is no folder {self._folder()} to draw; --name takes the name of a folder "
-                f"in {self.comparisons}, and without it the comparison's options make the name."
+                f"there is no folder {self._folder()} to draw; name one of those in "
+                f"{self.comparisons} with --name, or repeat the options of the comparison."
             )
         if len(chosen) > 1 and not self.plot_only:
             self._check_tasks(chosen)

@@ -217,7 +217,7 @@ def test_labels_are_escaped(here):
         (["--until", "0.1", "--seeds", "8"], "for 2 optimizers are 15 or more, not 8"),
         (["--name", ".."], "--name must be made of letters"),
         (["--name", "a/b"], "--name must be made of letters"),
-        (["--plot-only"], "there is no folder comparisons/xor-sgd-momentum to draw; --name takes"),
+        (["--plot-only"], "there is no folder comparisons/xor-sgd-momentum to draw; name one of"),
         (["--optimizers", "sgd", "lbfgs", "--range"], "lbfgs has no learning rate to be tuned"),
     ],
 )
